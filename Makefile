@@ -1,0 +1,42 @@
+# Every target sets up what it needs; nothing has to be run before it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench browser clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## make .venv and install the package into it (once)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mmpyramid needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+demo: setup  ## raw video to timeline, end to end, in a few minutes
+	$(BIN)/mmpyramid demo --out demo
+
+test: setup  ## the quick tests (under three minutes on two cores)
+	$(BIN)/python -m pytest -m 'not slow and not browser'
+
+check: setup browser  ## what CI runs: lint, format, types, every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell src tests docs README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+browser: setup  ## Debian's Chromium, for the tests of the page
+	@command -v chromium >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] || { echo "The page tests need Chromium: run 'sudo apt-get install chromium' first." >&2; exit 2; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+
+bench: setup  ## print what the benchmarks measure
+	$(BIN)/python benchmarks/evaluation.py
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

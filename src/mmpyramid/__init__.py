@@ -1,0 +1,44 @@
+"""Any video in, a timeline out: what can be heard, what can be seen, and what is both.
+
+Importing this package loads torch and numpy at most; everything heavier is loaded by what needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mmpyramid.errors import UserError
+from mmpyramid.types import Event, Features, Modality, Scores, Timeline
+from mmpyramid.version import __version__
+
+if TYPE_CHECKING:
+    from mmpyramid.models import MMPyramid, MMPyramidConfig, load_pretrained
+    from mmpyramid.pipeline import Pipeline, parse
+
+__all__ = [
+    "Event",
+    "Features",
+    "MMPyramid",
+    "MMPyramidConfig",
+    "Modality",
+    "Pipeline",
+    "Scores",
+    "Timeline",
+    "UserError",
+    "__version__",
+    "load_pretrained",
+    "parse",
+]
+
+_LAZY = {
+    "MMPyramid": "mmpyramid.models",
+    "MMPyramidConfig": "mmpyramid.models",
+    "load_pretrained": "mmpyramid.models",
+    "Pipeline": "mmpyramid.pipeline",
+    "parse": "mmpyramid.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

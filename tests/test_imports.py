@@ -1,0 +1,60 @@
+"""Imports flow one way, and importing the package stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mmpyramid
+
+PACKAGE = Path(mmpyramid.__file__).parent
+RANKS = {
+    **dict.fromkeys(["errors", "types", "labels", "version"], 0),
+    **dict.fromkeys(["media", "metrics"], 1),
+    "features": 2,
+    "data": 3,
+    **dict.fromkeys(["models", "teachers"], 4),
+    "decode": 5,
+    "render": 6,
+    "training": 7,
+    "recipes": 8,
+    "pipeline": 9,
+    **dict.fromkeys(["demo", "cli", "__main__"], 10),
+    "__init__": 11,
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in RANKS else "__init__"
+
+
+def imported_rooms(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: write absolute imports"
+            submodules = {f"mmpyramid.{alias.name}" for alias in node.names}
+            found |= submodules if node.module == "mmpyramid" else {node.module}
+    return {room(name) for name in found if name.split(".")[0] == "mmpyramid"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_the_rooms_before_it(path):
+    relative = path.relative_to(PACKAGE)
+    own = relative.parts[0].removesuffix(".py")
+    for other in imported_rooms(path) - {own}:
+        allowed = RANKS[other] < RANKS[own] or (other == "__init__" and own in {"cli", "demo"})
+        assert allowed, f"{relative} ({own}) imports from {other}"
+
+
+def test_importing_the_package_is_light():
+    heavy = ["pytorch_lightning", "torchvision", "av", "matplotlib", "h5py", "tyro"]
+    code = f"import sys, mmpyramid; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
