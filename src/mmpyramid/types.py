@@ -1,4 +1,4 @@
-"""What is carried between the rooms: `Features`, `Scores`, `Event`, `Timeline`. No torch in here."""
+"""What is carried between the rooms: `Features`, `Scores`, `Event`, `Timeline`. No torch here."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from numpy.typing import NDArray
 
 from mmpyramid.errors import UserError
 
+TIMELINE_FORMAT = "mmpyramid-timeline-1"
+
 Array: TypeAlias = NDArray[np.float32]
 Features: TypeAlias = Mapping[str, Array]
-"""One video's features by stream name, each (T, D) or (T, H, W, D); a modality that the file lacks has no entry."""
+"""One video's features by stream name, each (T, D) or (T, H, W, D).
+
+A stream whose modality the file lacks has no entry.
+"""
 
 
 class Modality(StrEnum):
@@ -37,10 +42,10 @@ class Scores:
         visual: (T, C) probability that the class can be seen in the segment.
         video: (C,) probability that the class occurs in the video at all.
         labels: the C class names.
-        video_audio: (C,) video-level probability of the audio stream alone, where the scorer has one.
-        video_visual: (C,) video-level probability of the visual stream alone, where the scorer has one.
-        local_video: (T, C) video-level probability of the surroundings of each segment, for videos longer than
-            those the network was trained on; `decode` gates with it instead of `video`.
+        video_audio: (C,) video-level probability of the audio stream alone, if the scorer has one.
+        video_visual: (C,) video-level probability of the visual stream alone, if the scorer has one.
+        local_video: (T, C) video-level probability of the surroundings of each segment, for videos
+            longer than those the network was trained on; `decode` gates with it instead of `video`.
 
     Raises:
         UserError: if the shapes do not agree.
@@ -56,15 +61,16 @@ class Scores:
 
     def __post_init__(self) -> None:
         num_classes, num_segments = len(self.labels), len(self.audio)
-        per_segment, per_video = (num_segments, num_classes), (num_classes,)
-        expected = {"audio": per_segment, "visual": per_segment, "local_video": per_segment}
+        per_segment: tuple[int, ...] = (num_segments, num_classes)
+        per_video: tuple[int, ...] = (num_classes,)
+        expected = dict.fromkeys(("audio", "visual", "local_video"), per_segment)
         expected |= dict.fromkeys(("video", "video_audio", "video_visual"), per_video)
         for name, shape in expected.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise UserError(
-                    f"scores of {num_segments} segments and {num_classes} labels need `{name}` of shape {shape}, "
-                    f"got {value.shape}"
+                    f"scores of {num_segments} segments and {num_classes} labels need `{name}` "
+                    f"of shape {shape}, got {value.shape}"
                 )
 
     @property
@@ -75,7 +81,9 @@ class Scores:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Event:
-    """One event: `label` is perceived through `modality` from `start` to `end` (seconds), with a score in 0..1.
+    """One event: `label` is perceived through `modality` from `start` to `end`, with a score.
+
+    Times are seconds from the start of the video; the score lies within 0..1.
 
     Events order by start, end, label, modality.
 
@@ -96,7 +104,8 @@ class Event:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start) and math.isfinite(self.end) and self.start < self.end):
             raise UserError(
-                f"an event needs start < end in seconds, got {self.start}..{self.end} ({self.label})"
+                f"an event needs start < end in seconds, got {self.start}..{self.end} "
+                f"({self.label})"
             )
         if not 0 <= self.score <= 1:
             raise UserError(f"an event's score lies within 0..1, got {self.score} ({self.label})")
@@ -117,7 +126,8 @@ class Timeline:
         labels: every label that the scorer knows, in its order.
         source: the video's path or id, as given.
         model: what made the scores.
-        missing: the modalities that the file does not have, so that "nothing heard" and "no sound" differ.
+        missing: the modalities that the file does not have, so that "nothing heard" and "no sound"
+            differ.
         notes: what a reader should know, for instance that the file is damaged after some second.
 
     Example:
@@ -157,9 +167,7 @@ class Timeline:
 
     def to_json(self) -> str:
         """Write as JSON, lossless: `from_json` gives an equal timeline."""
-        return json.dumps(
-            {"format": "mmpyramid-timeline-1", **asdict(self)}, indent=2, ensure_ascii=False
-        )
+        return json.dumps({"format": TIMELINE_FORMAT, **asdict(self)}, indent=2, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Timeline:
@@ -170,22 +178,15 @@ class Timeline:
         """
         try:
             data: dict[str, Any] = json.loads(text)
-            if data.pop("format", None) != "mmpyramid-timeline-1":
-                raise UserError(
-                    "expected a timeline JSON with format `mmpyramid-timeline-1`; this is another format"
-                )
-            events = tuple(
-                Event(**{**e, "modality": Modality(e["modality"])}) for e in data.pop("events")
-            )
-            missing = tuple(Modality(m) for m in data.pop("missing"))
-            known = {name: data.pop(name) for name in ("duration", "source", "model")}
-            return cls(
-                events=events,
-                missing=missing,
-                labels=tuple(data.pop("labels")),
-                notes=tuple(data.pop("notes")),
-                **known,
-            )
+            if data.pop("format", None) != TIMELINE_FORMAT:
+                raise UserError(f"expected a timeline JSON whose `format` is `{TIMELINE_FORMAT}`")
+            events = [
+                {**event, "modality": Modality(event["modality"])} for event in data["events"]
+            ]
+            data["events"] = tuple(Event(**event) for event in events)
+            data["missing"] = tuple(Modality(name) for name in data["missing"])
+            data["labels"], data["notes"] = tuple(data["labels"]), tuple(data["notes"])
+            return cls(**data)
         except UserError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:

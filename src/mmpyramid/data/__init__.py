@@ -1,0 +1,1 @@
+"""Room 3: from features and labels to batches."""

@@ -1,0 +1,1 @@
+"""The official numbers: pure functions, a stateful wrapper, a readable report."""

@@ -1,0 +1,1 @@
+"""Room 4: from batches to probabilities."""

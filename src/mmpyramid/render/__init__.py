@@ -1,0 +1,1 @@
+"""Room 6: from a timeline to what people look at."""
