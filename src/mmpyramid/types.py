@@ -43,7 +43,7 @@ class Scores:
         video: (C,) probability that the class occurs in the video at all.
         labels: the C class names.
         video_audio: (C,) video-level probability of the audio stream alone, if the scorer has one.
-        video_visual: (C,) video-level probability of the visual stream alone, if the scorer has one.
+        video_visual: (C,) the same of the visual stream alone.
         local_video: (T, C) video-level probability of the surroundings of each segment, for videos
             longer than those the network was trained on; `decode` gates with it instead of `video`.
 
