@@ -1,0 +1,62 @@
+"""Attentive multimodal multiple-instance pooling: from segment features to weak video-level labels.
+
+Shape letters: B batch, T segments, M modalities (audio, visual), D width, C classes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mmpyramid.models.attention import MASKED
+
+
+class Pooled(NamedTuple):
+    """What the head gives.
+
+    Attributes:
+        prob_BTMC: probability of each class in each segment and modality.
+        stream_BMC: video-level probability in each modality.
+        video_BC: video-level probability.
+    """
+
+    prob_BTMC: Tensor
+    stream_BMC: Tensor
+    video_BC: Tensor
+
+
+class AttentiveMMIL(nn.Module):
+    """Attentive MMIL pooling (HAN, ECCV 2020), the head of the released network.
+
+    A video's probability is the mean of its segments' probabilities, weighted per class over time
+    and over the two modalities.
+
+    Args:
+        width: D.
+        num_classes: C.
+    """
+
+    def __init__(self, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.probability = nn.Linear(width, num_classes)
+        self.time_attention = nn.Linear(width, num_classes)
+        self.modality_attention = nn.Linear(width, num_classes)
+
+    def forward(self, x_BTMD: Tensor, mask_BT: Tensor, present_BM: Tensor) -> Pooled:
+        """Pool.
+
+        Args:
+            x_BTMD: features of both modalities.
+            mask_BT: True where a segment exists.
+            present_BM: True where the video has the modality; what is absent has probability 0 and
+                no weight.
+        """
+        present = present_BM[:, None, :, None]
+        prob = torch.sigmoid(self.probability(x_BTMD)) * present
+        exists = mask_BT[:, :, None, None]
+        over_time = self.time_attention(x_BTMD).masked_fill(~exists, MASKED).softmax(1)
+        over_modality = self.modality_attention(x_BTMD).masked_fill(~present, MASKED).softmax(2)
+        weighted = prob * over_time
+        return Pooled(prob, weighted.sum(1), (weighted * over_modality).sum((1, 2)))

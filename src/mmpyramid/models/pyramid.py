@@ -1,0 +1,102 @@
+"""The attentive feature pyramid: stacked units, each with its own window (Section 4.1, Figure 3).
+
+Shape letters: B batch, T segments, D width, L units.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mmpyramid.models.attention import TransformerLayer
+
+
+class ChannelGate(nn.Module):
+    """Per-channel gates that weigh self-attention against cross-modal attention (Eq. 5-6)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.self_gate = nn.Linear(2 * width, width)
+        self.cross_gate = nn.Linear(2 * width, width)
+
+    def forward(self, self_BTD: Tensor, cross_BTD: Tensor) -> Tensor:
+        """Give `gate_1 * self + gate_2 * cross`, (B, T, D)."""
+        both = torch.cat((self_BTD, cross_BTD), dim=-1)
+        from_self = torch.sigmoid(self.self_gate(both)) * self_BTD
+        return from_self + torch.sigmoid(self.cross_gate(both)) * cross_BTD
+
+
+class DilatedResidualBlock(nn.Module):
+    """Dilated convolution over time, 1x1 convolution, residual connection (Eq. 7-8).
+
+    Follows the released code: the residual is the block's own input, and a ReLU, absent from Eq. 8,
+    follows the sum.
+    """
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.dilated = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.pointwise = nn.Conv1d(width, width, 1)
+
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+        """Give (B, T, D); padded segments count as the zeros beyond the end of a video."""
+        x_BDT = (x_BTD * mask_BT[..., None]).transpose(1, 2)
+        y_BDT = self.pointwise(torch.relu(self.dilated(x_BDT)))
+        return torch.relu(x_BDT + y_BDT).transpose(1, 2)
+
+
+class PyramidUnit(nn.Module):
+    """One unit of the pyramid: attention within and across modalities, gates, dilated convolution.
+
+    Args:
+        width: D.
+        num_heads: H.
+        window: size of the unit in segments: half-width of the attention window and the dilation.
+        dropout: dropout of the transformer layers.
+        attention_dropout: dropout of the attention probabilities.
+    """
+
+    def __init__(
+        self, width: int, num_heads: int, window: int, dropout: float, attention_dropout: float
+    ) -> None:
+        super().__init__()
+
+        def layer() -> TransformerLayer:
+            return TransformerLayer(width, num_heads, window, dropout, attention_dropout)
+
+        self.audio_attention, self.visual_attention = layer(), layer()
+        self.cross_attention = layer()
+        self.audio_gate, self.visual_gate = ChannelGate(width), ChannelGate(width)
+        self.audio_block = DilatedResidualBlock(width, window)
+        self.visual_block = DilatedResidualBlock(width, window)
+
+    def forward(
+        self, audio_BTD: Tensor, visual_BTD: Tensor, mask_BT: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Give the unit's audio and visual features, (B, T, D) each."""
+        audio_self = self.audio_attention(audio_BTD, audio_BTD, mask_BT)
+        visual_self = self.visual_attention(visual_BTD, visual_BTD, mask_BT)
+        audio_cross = self.cross_attention(audio_BTD, visual_BTD, mask_BT)
+        visual_cross = self.cross_attention(visual_BTD, audio_BTD, mask_BT)
+        audio = self.audio_block(self.audio_gate(audio_self, audio_cross), mask_BT)
+        visual = self.visual_block(self.visual_gate(visual_self, visual_cross), mask_BT)
+        return audio, visual
+
+
+class AttentiveFeaturePyramid(nn.Module):
+    """L units in a row; the features of every unit are kept."""
+
+    def __init__(self, units: list[PyramidUnit]) -> None:
+        super().__init__()
+        self.units = nn.ModuleList(units)
+
+    def forward(
+        self, audio_BTD: Tensor, visual_BTD: Tensor, mask_BT: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Give the pyramid features of both modalities, (B, T, L, D) each."""
+        audio_levels, visual_levels = [], []
+        for unit in self.units:
+            audio_BTD, visual_BTD = unit(audio_BTD, visual_BTD, mask_BT)
+            audio_levels.append(audio_BTD)
+            visual_levels.append(visual_BTD)
+        return torch.stack(audio_levels, dim=2), torch.stack(visual_levels, dim=2)
