@@ -1,0 +1,49 @@
+"""What the extractors that run a frozen PyTorch network have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mmpyramid.types import Array
+
+
+class Backbone(nn.Module):
+    """A frozen network with a classifier on top of its embedding."""
+
+    def embed(self, segments: Tensor) -> Tensor:
+        """N segments as an `Extractor` takes them to (N, D)."""
+        raise NotImplementedError
+
+    def classify(self, embedding_ND: Tensor) -> Tensor:
+        """(N, D) embeddings to (N, K) probabilities of the classes of its pretraining."""
+        raise NotImplementedError
+
+
+def freeze(network: Backbone, device: str) -> Backbone:
+    """Move a network to `device` for inference, in the memory layout that convolves fastest."""
+    network.requires_grad_(requires_grad=False).eval()
+    return network.to(device=torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+@torch.inference_mode()
+def embed_in_chunks(network: Backbone, segments: NDArray[Any], *, dim: int, chunk: int) -> Array:
+    """Embed N segments, `chunk` at a time so that memory stays bounded; (N, dim) float32."""
+    device = next(network.parameters()).device
+    embedding_ND = np.empty((len(segments), dim), np.float32)
+    for start in range(0, len(segments), chunk):
+        piece = torch.tensor(segments[start : start + chunk], device=device)
+        embedding_ND[start : start + chunk] = network.embed(piece).cpu().numpy()
+    return embedding_ND
+
+
+@torch.inference_mode()
+def classify(network: Backbone, embedding_ND: Array) -> Array:
+    """(N, D) embeddings to (N, K) probabilities, float32."""
+    device = next(network.parameters()).device
+    prob_NK: Array = network.classify(torch.tensor(embedding_ND, device=device)).cpu().numpy()
+    return prob_NK

@@ -1,0 +1,80 @@
+"""What the frozen convolutional backbones are made of."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after an axis so that ceil(size / stride) outputs result.
+
+    TensorFlow's rule "SAME": an odd number of zeros puts the larger half behind, which a PyTorch
+    convolution's own symmetric padding cannot do.
+
+    Example:
+        >>> same_padding(224, kernel=3, stride=2), same_padding(7, kernel=3, stride=2)
+        ((0, 1), (1, 1))
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class SameConv2d(nn.Conv2d):
+    """A square convolution with bias and TensorFlow's "SAME" padding.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel: width of the kernel.
+        stride: step in both directions.
+        groups: equal to the number of channels for a depthwise convolution.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(in_channels, out_channels, kernel, stride, padding, groups=groups)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        if stride > 1:
+            height, width = x_NCHW.shape[-2:]
+            columns, rows = (same_padding(size, kernel, stride) for size in (width, height))
+            x_NCHW = functional.pad(x_NCHW, (*columns, *rows))
+        return super().forward(x_NCHW)
+
+
+@torch.no_grad()
+def load_folded(
+    conv: nn.Conv2d,
+    *,
+    kernel: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    beta: Tensor,
+    gamma: Tensor | None = None,
+    eps: float,
+) -> None:
+    """Fill `conv` with a kernel and the frozen batch norm that follows it.
+
+    gamma (W * x - mean) / sqrt(variance + eps) + beta is a convolution again; folding it in float64
+    saves a pass over every activation and changes results by float32 rounding only.
+
+    Args:
+        conv: the convolution to fill; it has a bias.
+        kernel: (out, in / groups, height, width).
+        mean: (out,) running mean of the batch norm.
+        variance: (out,) running variance.
+        beta: (out,) shift.
+        gamma: (out,) scale; none means 1.
+        eps: the batch norm's epsilon.
+    """
+    scale = torch.rsqrt(variance.double() + eps) * (1.0 if gamma is None else gamma.double())
+    if conv.weight.shape != kernel.shape or conv.bias is None:
+        raise ValueError(f"expected a kernel {tuple(conv.weight.shape)}, got {tuple(kernel.shape)}")
+    conv.weight.copy_(kernel.double() * scale[:, None, None, None])
+    conv.bias.copy_(beta.double() - mean.double() * scale)
