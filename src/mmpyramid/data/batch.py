@@ -6,7 +6,7 @@ Shape letters: B batch, T segments, D stream width, M modalities (audio, visual)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,6 +48,22 @@ class Batch:
     weak_BC: Tensor | None = None
     audio_BTC: Tensor | None = None
     visual_BTC: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+
+        def move(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value.to(device)
+
+        return replace(
+            self,
+            streams={name: values.to(device) for name, values in self.streams.items()},
+            mask_BT=self.mask_BT.to(device),
+            present_BM=self.present_BM.to(device),
+            weak_BC=move(self.weak_BC),
+            audio_BTC=move(self.audio_BTC),
+            visual_BTC=move(self.visual_BTC),
+        )
 
 
 def per_segment(stream: str, values: Array, num_segments: int) -> Array:

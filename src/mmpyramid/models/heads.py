@@ -53,9 +53,13 @@ class AttentiveMMIL(nn.Module):
             present_BM: True where the video has the modality; what is absent has probability 0 and
                 no weight.
         """
+        with torch.autocast(x_BTMD.device.type, enabled=False):
+            return self._pool(x_BTMD.float(), mask_BT, present_BM)
+
+    def _pool(self, x_BTMD: Tensor, mask_BT: Tensor, present_BM: Tensor) -> Pooled:
         present = present_BM[:, None, :, None]
-        prob = torch.sigmoid(self.probability(x_BTMD)) * present
         exists = mask_BT[:, :, None, None]
+        prob = torch.sigmoid(self.probability(x_BTMD)) * present
         over_time = self.time_attention(x_BTMD).masked_fill(~exists, MASKED).softmax(1)
         over_modality = self.modality_attention(x_BTMD).masked_fill(~present, MASKED).softmax(2)
         weighted = prob * over_time
