@@ -1,0 +1,62 @@
+"""Beside the training loop: the best network is kept, checkpoints are written whole."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins import TorchCheckpointIO
+
+from mmpyramid.models import save_pretrained
+from mmpyramid.training.module import SELECTION_METRIC, ParsingModule
+
+log = logging.getLogger(__name__)
+
+
+class KeepBest(pl.Callback):
+    """Write the network whenever its validation Type@AV is as high as ever (ties: the later).
+
+    Args:
+        folder: where the checkpoint folder goes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.best = float("-inf")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare and write."""
+        assert isinstance(pl_module, ParsingModule)
+        value = float(trainer.callback_metrics.get(SELECTION_METRIC, float("-inf")))
+        if trainer.sanity_checking or value < self.best:
+            return
+        self.best = value
+        if trainer.is_global_zero:
+            numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "val/" in k}
+            save_pretrained(
+                pl_module.network, self.folder, {"epoch": trainer.current_epoch + 1, **numbers}
+            )
+            log.debug("epoch %d: new best %.2f", trainer.current_epoch + 1, value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where the interrupted run stopped."""
+        self.best = state_dict["best"]
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it: a kill never leaves half of one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write whole or not at all."""
+        temporary = f"{path}.saving"
+        super().save_checkpoint(checkpoint, temporary, storage_options)
+        os.replace(temporary, path)  # noqa: PTH105 - Lightning gives a plain string

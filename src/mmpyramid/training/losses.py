@@ -1,0 +1,51 @@
+"""Losses of weakly supervised parsing: pure functions of probabilities.
+
+Shape letters: B batch, M modalities (audio, visual), C classes.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmpyramid.models.heads import Pooled
+
+EPSILON = 1e-7
+"""Probabilities are kept this far from 0 and 1, as in the released code."""
+
+
+def smooth(label_BC: Tensor, keep: float) -> Tensor:
+    """Pull labels towards 0.5: `keep * y + (1 - keep) / 2`, the label smoothing of the released code.
+
+    Example:
+        >>> import torch
+        >>> smooth(torch.tensor([0.0, 1.0]), 0.9)
+        tensor([0.0500, 0.9500])
+    """
+    return keep * label_BC + (1 - keep) * 0.5
+
+
+def binary_cross_entropy(prob_BC: Tensor, label_BC: Tensor) -> Tensor:
+    """Mean binary cross-entropy of clamped probabilities."""
+    return F.binary_cross_entropy(prob_BC.clamp(EPSILON, 1 - EPSILON), label_BC)
+
+
+def guided_loss(
+    pooled: Pooled, weak_BC: Tensor, audio_smoothing: float = 1.0, visual_smoothing: float = 0.9
+) -> Tensor:
+    """Individual guided loss: each stream and the whole video predict the weak label.
+
+    The three terms weigh the same (HAN, ECCV 2020; the released MM-Pyramid code).
+
+    Args:
+        pooled: the network's output.
+        weak_BC: 1 where the class occurs in the video.
+        audio_smoothing: how much of the label the audio stream keeps.
+        visual_smoothing: how much of the label the visual stream keeps.
+
+    Returns:
+        A scalar.
+    """
+    audio = binary_cross_entropy(pooled.stream_BMC[:, 0], smooth(weak_BC, audio_smoothing))
+    visual = binary_cross_entropy(pooled.stream_BMC[:, 1], smooth(weak_BC, visual_smoothing))
+    return audio + visual + binary_cross_entropy(pooled.video_BC, weak_BC)

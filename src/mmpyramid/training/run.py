@@ -1,0 +1,150 @@
+"""Train a network on a corpus."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+import yaml
+from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from mmpyramid.data.batch import Batch, Streams
+from mmpyramid.data.corpus import Corpus, open_source
+from mmpyramid.data.llp import read_llp
+from mmpyramid.errors import UserError
+from mmpyramid.training.callbacks import AtomicCheckpointIO, KeepBest
+from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.module import ParsingModule
+from mmpyramid.training.precision import resolve_precision
+from mmpyramid.training.sampler import EpochShuffle
+
+EVALUATION_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Where the files of a run are.
+
+    Attributes:
+        folder: everything below.
+    """
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The best network, a checkpoint folder."""
+        return self.folder / "model"
+
+    @property
+    def last(self) -> Path:
+        """Where an interrupted run goes on."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.folder / "config.yaml"
+
+
+def fit(
+    config: TrainConfig,
+    data: Path,
+    out: Path,
+    *,
+    features: Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Train on the split `train`, select on `val`.
+
+    Args:
+        config: the run; the labels of its network are replaced by those of the data.
+        data: corpus folder in the LLP layout.
+        out: folder of the run.
+        features: where the features are, if not in the corpus folder.
+        resume: go on after the last finished epoch of the run in `out`; with nothing there, start.
+        progress: show a progress bar.
+
+    Returns:
+        The run, whose `model` is the best network on validation segment-level Type@AV.
+
+    Raises:
+        UserError: if the data cannot be used, or `out` holds another run.
+    """
+    run = Run(folder=out)
+    train, val = read_llp(data, "train"), read_llp(data, "val")
+    model = dataclasses.replace(config.model, labels=train.labels)
+    config = dataclasses.replace(config, model=model)
+    _claim(run, config, resume)
+    streams = Streams(audio=model.audio_streams, visual=model.visual_streams)
+    source = open_source(data, features)
+    train_corpus, val_corpus = Corpus(train, source, streams), Corpus(val, source, streams)
+    shuffle = EpochShuffle(train_corpus, config.seed)
+    torch.manual_seed(config.seed)
+    module, trainer = ParsingModule(config), _trainer(config, run, progress)
+    trainer.fit(
+        module,
+        loader(train_corpus, config.batch_size, shuffle),
+        loader(val_corpus, EVALUATION_BATCH),
+        ckpt_path=run.last if run.last.exists() else None,
+    )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return run
+
+
+def loader(
+    corpus: Corpus, batch_size: int, sampler: EpochShuffle | None = None
+) -> DataLoader[Batch]:
+    """Batches of a corpus; it gives whole batches from memory, so no worker processes are needed."""
+    return DataLoader(corpus, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
+
+
+def _claim(run: Run, config: TrainConfig, resume: bool) -> None:
+    """Make the folder the run's own: save its configuration, or check that it is the same run."""
+    resolved = yaml.safe_dump(config.to_dict(), sort_keys=False)
+    if run.config.exists():
+        if not resume:
+            raise UserError(
+                f"{run.folder} already holds a run; give --resume to go on with it, or another --out"
+            )
+        if run.config.read_text() != resolved:
+            raise UserError(
+                f"the run in {run.folder} was started with another configuration ({run.config}); "
+                "resume with the same recipe, data and flags, or choose another --out"
+            )
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.config.write_text(resolved)
+
+
+def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
+    for noisy in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    resumable = ModelCheckpoint(
+        dirpath=run.folder,
+        filename="last",
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    bars = [TQDMProgressBar()] if progress else []
+    return pl.Trainer(
+        max_epochs=config.epochs,
+        accelerator=config.accelerator,
+        devices=config.devices,
+        num_nodes=config.num_nodes,
+        precision=resolve_precision(config.precision, config.accelerator),
+        callbacks=[KeepBest(run.model), resumable, *bars],
+        plugins=[AtomicCheckpointIO()],
+        logger=TensorBoardLogger(run.folder, name=None, version="tensorboard"),
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
