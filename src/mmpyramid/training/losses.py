@@ -15,7 +15,7 @@ EPSILON = 1e-7
 
 
 def smooth(label_BC: Tensor, keep: float) -> Tensor:
-    """Pull labels towards 0.5: `keep * y + (1 - keep) / 2`, the label smoothing of the released code.
+    """Pull labels towards 0.5, `keep * y + (1 - keep) / 2`: the released code's label smoothing.
 
     Example:
         >>> import torch

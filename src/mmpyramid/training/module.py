@@ -14,7 +14,7 @@ from mmpyramid.models.heads import Pooled
 from mmpyramid.training.config import TrainConfig, learning_rate_factor
 from mmpyramid.training.losses import guided_loss
 
-SELECTION_METRIC = "val/segment/type_av"
+SELECTION_METRIC = "val/segment_type_av"
 """The best checkpoint is the one with the highest value of this, as in the released code."""
 
 
@@ -55,23 +55,23 @@ class ParsingModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Count what one batch gets right."""
+        assert batch.audio_BTC is not None
+        assert batch.visual_BTC is not None
         pooled = self._score(batch)
         self.metrics.update(
-            pooled.prob_BTMC[:, :, 0] * batch.mask_BT[..., None],
-            pooled.prob_BTMC[:, :, 1] * batch.mask_BT[..., None],
+            *pooled.prob_BTMC.unbind(2),
             pooled.video_BC,
             batch.audio_BTC,
             batch.visual_BTC,
+            batch.mask_BT,
         )
 
     def on_validation_epoch_end(self) -> None:
         """Log the ten official numbers."""
-        report = self.metrics.compute().to_dict()
+        numbers = {f"val/{name}": value for name, value in self.metrics.compute().items()}
         self.metrics.reset()
-        for level, numbers in report.items():
-            for name, value in numbers.items():
-                shown = f"val/{level}/{name}" == SELECTION_METRIC
-                self.log(f"val/{level}/{name}", value, prog_bar=shown, sync_dist=False)
+        self.log(SELECTION_METRIC, numbers.pop(SELECTION_METRIC), prog_bar=True)
+        self.log_dict(numbers)
 
     def _score(self, batch: Batch) -> Pooled:
         pooled: Pooled = self.network(batch.streams, batch.mask_BT, batch.present_BM)

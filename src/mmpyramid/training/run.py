@@ -103,25 +103,27 @@ def fit(
 def loader(
     corpus: Corpus, batch_size: int, sampler: EpochShuffle | None = None
 ) -> DataLoader[Batch]:
-    """Batches of a corpus; it gives whole batches from memory, so no worker processes are needed."""
+    """Batches of a corpus, taken whole from memory: no worker processes are needed."""
     return DataLoader(corpus, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
 
 
 def _claim(run: Run, config: TrainConfig, resume: bool) -> None:
     """Make the folder the run's own: save its configuration, or check that it is the same run."""
-    resolved = yaml.safe_dump(config.to_dict(), sort_keys=False)
+    resolved = config.to_dict()
     if run.config.exists():
         if not resume:
             raise UserError(
-                f"{run.folder} already holds a run; give --resume to go on with it, or another --out"
+                f"{run.folder} already holds a run; go on with it by --resume, or choose another --out"
             )
-        if run.config.read_text() != resolved:
+        started = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+        if {**started, "epochs": 0} != {**resolved, "epochs": 0}:
             raise UserError(
                 f"the run in {run.folder} was started with another configuration ({run.config}); "
-                "resume with the same recipe, data and flags, or choose another --out"
+                "resume with the same recipe, data and flags (only --epochs may change), or choose "
+                "another --out"
             )
     run.folder.mkdir(parents=True, exist_ok=True)
-    run.config.write_text(resolved)
+    run.config.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
 
 
 def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
