@@ -44,11 +44,11 @@ class Corpus(Dataset[Batch]):
             if source.streams.get(name) != width
         ]
         if unknown:
-            held = ", ".join(f"{name} ({width})" for name, width in source.streams.items())
+            held = ", ".join(f"{name} ({dim})" for name, dim in source.streams.items())
             raise UserError(
                 f"the network reads the streams {', '.join(unknown)}, the features "
-                f"({source.describe()}) hold {held}; choose a recipe for these features, or extract "
-                "the streams that it reads"
+                f"({source.describe()}) hold {held}; choose a recipe for these features, or "
+                "extract the streams that it reads"
             )
         loaded = load_many(source, annotations.ids, tuple(streams.widths))
         num_segments = annotations.num_segments
@@ -111,8 +111,8 @@ def open_source(data: Path, features: Path | None = None) -> FeatureSource:
         if NpyFolder.is_published(folder):
             return NpyFolder(folder)
     raise UserError(
-        f"expected features in {' or '.join(str(folder) for folder in candidates)}: a store written "
-        "by `mmpyramid extract`, or the published folders `vggish`, `res152` and `r2plus1d_18` of "
+        f"expected features in {' or '.join(map(str, candidates))}: a store written by "
+        "`mmpyramid extract`, or the published folders `vggish`, `res152` and `r2plus1d_18` of "
         ".npy files"
     )
 

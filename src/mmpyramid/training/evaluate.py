@@ -1,53 +1,21 @@
-"""Score a network on an annotated split: predictions, then the official numbers."""
+"""Score a network on a split: its predictions, then the official numbers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import torch
 
 from mmpyramid.data.corpus import Corpus
+from mmpyramid.errors import UserError
+from mmpyramid.metrics import ParsingReport, Predictions, llp_masks, parsing_report
+from mmpyramid.metrics.gates import Gate
 from mmpyramid.models import ParsingNetwork
-from mmpyramid.types import Array
 
 BATCH = 64
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Predictions:
-    """Probabilities of N videos on the annotations' grid, float32.
-
-    Attributes:
-        ids: the N videos.
-        audio: (N, T, C).
-        visual: (N, T, C).
-        video: (N, C).
-        video_audio: (N, C), video-level probability of the audio stream.
-        video_visual: (N, C), video-level probability of the visual stream.
-    """
-
-    ids: tuple[str, ...]
-    audio: Array
-    visual: Array
-    video: Array
-    video_audio: Array
-    video_visual: Array
-
-    def arrays(self) -> dict[str, Any]:
-        """Everything by name, as `mmpyramid score` reads it from an .npz file."""
-        return {**vars(self), "ids": np.array(self.ids)}
-
-    def save(self, path: Path) -> None:
-        """Write the .npz file that `mmpyramid score` reads."""
-        np.savez_compressed(path, **self.arrays())
-
-
 @torch.inference_mode()
 def predict_corpus(network: ParsingNetwork, corpus: Corpus) -> Predictions:
-    """Score every video of a corpus."""
+    """Score every video of a corpus, on the segment grid of its annotations."""
     network.eval()
     device = next(network.parameters()).device
     segments, streams, videos = [], [], []
@@ -67,3 +35,28 @@ def predict_corpus(network: ParsingNetwork, corpus: Corpus) -> Predictions:
         video_audio=stream_NMC[:, 0],
         video_visual=stream_NMC[:, 1],
     )
+
+
+def report_of(predictions: Predictions, corpus: Corpus, gate: Gate = "global") -> ParsingReport:
+    """The ten official numbers of the predictions of a corpus.
+
+    Args:
+        predictions: of `predict_corpus`.
+        corpus: a densely annotated split.
+        gate: which video-level probability a segment also needs, see `llp_masks`.
+
+    Raises:
+        UserError: if the split has weak labels only.
+    """
+    truth = corpus.annotations
+    if truth.audio is None or truth.visual is None:
+        raise UserError("expected a split with dense labels (val or test), got weak labels only")
+    masks = llp_masks(
+        predictions.audio,
+        predictions.visual,
+        predictions.video,
+        gate=gate,
+        video_audio=predictions.video_audio,
+        video_visual=predictions.video_visual,
+    )
+    return parsing_report(*masks, truth.audio, truth.visual)

@@ -59,7 +59,8 @@ class ParsingModule(pl.LightningModule):
         assert batch.visual_BTC is not None
         pooled = self._score(batch)
         self.metrics.update(
-            *pooled.prob_BTMC.unbind(2),
+            pooled.prob_BTMC[:, :, 0],
+            pooled.prob_BTMC[:, :, 1],
             pooled.video_BC,
             batch.audio_BTC,
             batch.visual_BTC,

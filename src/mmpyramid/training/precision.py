@@ -1,9 +1,13 @@
 """Which number format a machine trains fastest in without losing the result."""
 
+from typing import Literal
+
 import torch
 
+Precision = Literal["32-true", "bf16-mixed"]
 
-def resolve_precision(precision: str, accelerator: str) -> str:
+
+def resolve_precision(precision: Precision | Literal["auto"], accelerator: str) -> Precision:
     """Turn `auto` into Lightning's `bf16-mixed` or `32-true`; leave anything else as it is.
 
     Args:

@@ -113,7 +113,7 @@ def _claim(run: Run, config: TrainConfig, resume: bool) -> None:
     if run.config.exists():
         if not resume:
             raise UserError(
-                f"{run.folder} already holds a run; go on with it by --resume, or choose another --out"
+                f"{run.folder} already holds a run; give --resume to go on, or another --out"
             )
         started = yaml.safe_load(run.config.read_text(encoding="utf-8"))
         if {**started, "epochs": 0} != {**resolved, "epochs": 0}:
