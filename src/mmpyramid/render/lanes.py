@@ -1,0 +1,154 @@
+"""What every picture of a timeline shares: lanes, words for people, clock times, axis ticks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmpyramid.errors import UserError
+from mmpyramid.types import Array, Event, Modality, Scores, Timeline
+
+MODALITY_WORDS = {
+    Modality.AUDIO: "audible",
+    Modality.VISUAL: "visible",
+    Modality.AUDIO_VISUAL: "both",
+}
+"""How a modality is called at the head of a lane, in the order of the lanes."""
+
+MODALITY_PHRASES = {**MODALITY_WORDS, Modality.AUDIO_VISUAL: "audible and visible"}
+"""The same after a label in running text."""
+
+MISSING_TRACKS = {
+    Modality.AUDIO: "This file has no audio track, so nothing could be heard.",
+    Modality.VISUAL: "This file has no video track, so nothing could be seen.",
+}
+
+_MINUTE, _HOUR = 60, 3600
+TICK_STEPS = (
+    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
+    *(minutes * _MINUTE for minutes in (1, 2, 5, 10, 15, 30)),
+    *(hours * _HOUR for hours in (1, 2, 6, 12, 24)),
+)
+"""Seconds between two ticks of a time axis, from which the smallest that fits is taken."""
+
+WEAKEST_STRIP = 0.1
+"""A label without events is shown only if one of its segments is more probable than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lane:
+    """One row of the picture: a label through one modality.
+
+    Attributes:
+        label: the class name, as the timeline has it.
+        modality: how it is perceived.
+        events: the events of this label and modality, sorted.
+        strip: (T,) probability of each segment, if the scores are known.
+    """
+
+    label: str
+    modality: Modality
+    events: tuple[Event, ...]
+    strip: Array | None = None
+
+
+def to_lanes(timeline: Timeline, scores: Scores | None = None) -> list[Lane]:
+    """Group events into lanes: labels by first appearance, and within a label by modality.
+
+    A lane is there if it has an event, or, when scores are given, if one of its segments is more
+    probable than `WEAKEST_STRIP`. The probability of "both" is the smaller of the two: it passes a
+    threshold exactly when both pass.
+
+    Raises:
+        UserError: if the scores are for other labels than the timeline.
+    """
+    if scores is not None and scores.labels != timeline.labels:
+        raise UserError(
+            f"expected the scores that this timeline was made from, for its {len(timeline.labels)} "
+            f"labels in the same order; got scores for {len(scores.labels)} labels"
+        )
+    events_of: dict[tuple[str, Modality], list[Event]] = {}
+    for event in timeline:
+        events_of.setdefault((event.label, event.modality), []).append(event)
+    labels = list(dict.fromkeys(event.label for event in timeline))
+    labels += [label for label in timeline.labels if label not in labels]
+    lanes = (
+        Lane(label, modality, tuple(events_of.get((label, modality), ())), strip)
+        for label in labels
+        for modality, strip in _strips(label, scores).items()
+    )
+    return [lane for lane in lanes if lane.events or _is_visible(lane.strip)]
+
+
+def _strips(label: str, scores: Scores | None) -> dict[Modality, Array | None]:
+    if scores is None:
+        return dict.fromkeys(MODALITY_WORDS)
+    column = scores.labels.index(label)
+    audio_T, visual_T = scores.audio[:, column], scores.visual[:, column]
+    return {
+        Modality.AUDIO: audio_T,
+        Modality.VISUAL: visual_T,
+        Modality.AUDIO_VISUAL: np.minimum(audio_T, visual_T),
+    }
+
+
+def _is_visible(strip: Array | None) -> bool:
+    return strip is not None and strip.size > 0 and bool(strip.max() > WEAKEST_STRIP)
+
+
+def span(timeline: Timeline) -> float:
+    """Seconds that the time axis covers: the duration, or longer if an event ends after it."""
+    return max([timeline.duration, *(event.end for event in timeline)]) or 1.0
+
+
+def remarks(timeline: Timeline) -> list[str]:
+    """What a reader should know before looking at the events."""
+    missing = [MISSING_TRACKS[name] for name in timeline.missing if name in MISSING_TRACKS]
+    return [*missing, *timeline.notes]
+
+
+def clock(seconds: float) -> str:
+    """Write seconds as people do, with tenths only where there are any.
+
+    Example:
+        >>> clock(3), clock(75.5), clock(3723)
+        ('0:03', '1:15.5', '1:02:03')
+    """
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
+    return f"{hours}:{minutes:02d}:{text}" if hours else f"{minutes}:{text}"
+
+
+def ticks(duration: float, most: int) -> list[float]:
+    """Round times from 0 to the duration, at most `most` steps (of a day at the longest).
+
+    Example:
+        >>> ticks(10, most=6)
+        [0, 2, 4, 6, 8, 10]
+    """
+    step = next((step for step in TICK_STEPS if duration / step <= most), TICK_STEPS[-1])
+    return [round(index * step, 1) for index in range(math.floor(duration / step + 1e-9) + 1)]
+
+
+def printable(text: str) -> str:
+    r"""Replace what could steer a terminal or break an encoding, such as escapes in file names.
+
+    Example:
+        >>> printable("clip\x1b[31m.mp4")
+        'clip�[31m.mp4'
+    """
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def title_of(label: str) -> str:
+    """The label as people write it.
+
+    Example:
+        >>> title_of("Frying_(food)")
+        'Frying (food)'
+    """
+    return printable(label.replace("_", " "))
