@@ -1,0 +1,109 @@
+"""`mmpyramid demo`: the whole way on a corpus that it renders itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from mmpyramid.cli._options import console, progress_bar, run
+from mmpyramid.data.annotations import Annotations
+from mmpyramid.data.corpus import Corpus, open_source
+from mmpyramid.data.llp import read_llp
+from mmpyramid.data.rendered import render_corpus
+from mmpyramid.features.extract import extract_corpus
+from mmpyramid.metrics import comparison_table, nothing_predicted, weak_labels_everywhere
+from mmpyramid.metrics.functional import Mask
+from mmpyramid.models import load_pretrained
+from mmpyramid.pipeline import Pipeline
+from mmpyramid.recipes import RECIPES
+from mmpyramid.render import TerminalView, render
+from mmpyramid.training.evaluate import predict_corpus, report_of
+from mmpyramid.training.run import fit
+
+
+def main(words: list[str]) -> int:
+    """Run the command."""
+    return run(demo, "demo", words)
+
+
+def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:
+    """Render a corpus, extract, train with weak labels, evaluate, parse a clip, write its page.
+
+    Takes a few minutes on two cores; run again, it goes on where it stopped.
+
+    Example: mmpyramid demo --out demo
+
+    Args:
+        out: Folder for everything.
+        seed: Another seed, another corpus and other initial weights.
+    """
+    screen = console()
+    corpus = out / "corpus"
+    with _step(screen, "1/5 render MP4 files with planted events"), progress_bar("render") as bar:
+        render_corpus(corpus, seed=seed, progress=bar)
+    with _step(screen, "2/5 extract features from the MP4 files"), progress_bar("extract") as bar:
+        extract_corpus(
+            corpus / "videos",
+            corpus / "features",
+            on_progress=lambda done: bar(done.completed, done.total),
+        )
+    config = dataclasses.replace(RECIPES["compact"](), seed=seed)
+    with _step(screen, "3/5 train a compact MM-Pyramid on weak labels only"):
+        trained = fit(config, corpus, out / "run", resume=True)
+    with _step(screen, "4/5 evaluate on the test split"):
+        table = _evaluate(trained.model, corpus)
+    screen.print(f"\n{table}\n")
+    with _step(screen, "5/5 parse a held-out clip from its MP4 file"):
+        page = _parse(trained.model, corpus, out, screen)
+    screen.print(f"\nnetwork  {trained.model}\npage     {page}   (open it in a browser)")
+    return 0
+
+
+@contextmanager
+def _step(screen: Console, title: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    screen.print(f"{title}: {time.perf_counter() - start:.0f} s")
+
+
+def _evaluate(model: Path, data: Path) -> str:
+    network = load_pretrained(model)
+    corpus = Corpus(read_llp(data, "test"), open_source(data), network.inputs)
+    truth = _truth(corpus.annotations)
+    rows = {
+        "MM-Pyramid (compact)": report_of(predict_corpus(network, corpus), corpus),
+        "weak labels on all segments": weak_labels_everywhere(corpus.annotations.weak, *truth),
+        "nothing": nothing_predicted(*truth),
+    }
+    title = f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
+    return comparison_table(rows, title)
+
+
+def _parse(model: Path, data: Path, out: Path, screen: Console) -> Path:
+    """Parse the first test clip that has something heard only, seen only, and both."""
+    annotations = read_llp(data, "test")
+    audio, visual = _truth(annotations)
+    kinds = (audio & ~visual, visual & ~audio, audio & visual)
+    rich = np.logical_and.reduce([kind.any((1, 2)) for kind in kinds])
+    video = data / "videos" / f"{annotations.ids[int(rich.argmax())]}.mp4"
+    parsed = Pipeline(model).run(video)
+    screen.print(TerminalView(parsed.timeline))
+    parsed.timeline.save(out / "timeline.json")
+    page = out / "timeline.html"
+    page.write_text(
+        render(parsed.timeline, "html", video=video, embed=True, scores=parsed.scores),
+        encoding="utf-8",
+    )
+    return page
+
+
+def _truth(annotations: Annotations) -> tuple[Mask, Mask]:
+    assert annotations.audio is not None
+    assert annotations.visual is not None
+    return annotations.audio, annotations.visual

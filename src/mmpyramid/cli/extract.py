@@ -1,0 +1,60 @@
+"""`mmpyramid extract`: from videos to a store of features."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mmpyramid.cli._options import console, progress_bar, run
+from mmpyramid.errors import UserError
+from mmpyramid.features.extract import ExtractionProgress, extract_corpus
+
+
+def main(words: list[str]) -> int:
+    """Run the command."""
+    return run(extract, "extract", words)
+
+
+def extract(
+    videos: Annotated[tuple[str, ...], tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    set: str = "open",  # noqa: A002 - the flag's name
+    workers: int | None = None,
+    retry_failed: bool = False,
+) -> int:
+    """Extract the features of many videos into a store.
+
+    A run that was cut off, however hard, goes on where it stopped; a bad file is reported, noted in
+    the store with the reason, and skipped.
+
+    Example: mmpyramid extract videos/ --out features
+
+    Args:
+        videos: Files, folders (searched through) or glob patterns.
+        out: The store's folder.
+        set: A set of backbones: `open` (YAMNet and EfficientNet-Lite0).
+        workers: Processes; left out, one per core.
+        retry_failed: Try again what failed in an earlier run.
+    """
+    if not videos:
+        raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
+    with progress_bar("extract") as update:
+
+        def on_progress(done: ExtractionProgress) -> None:
+            update(done.completed, done.total)
+            if done.error:
+                sys.stderr.write(f"mmpyramid extract: {done.video_id} skipped: {done.error}\n")
+
+        summary = extract_corpus(
+            videos, out, set, workers=workers, retry_failed=retry_failed, on_progress=on_progress
+        )
+    console().print(
+        f"{out}: {summary.done} extracted, {summary.skipped} were there already, "
+        f"{len(summary.failed)} failed"
+    )
+    return 1 if summary.failed else 0

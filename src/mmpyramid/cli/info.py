@@ -1,0 +1,87 @@
+"""`mmpyramid info`: what something is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mmpyramid.cli._options import console, run
+from mmpyramid.errors import UserError
+
+
+def main(words: list[str]) -> int:
+    """Run the command."""
+    return run(info, "info", words)
+
+
+def info(path: Annotated[Path, tyro.conf.Positional], /) -> int:
+    """Tell what a model, a feature store, a timeline or a video is.
+
+    Example: mmpyramid info runs/llp/model
+
+    Args:
+        path: A checkpoint folder, a store's folder, a timeline's JSON, or a media file.
+    """
+    if not path.exists():
+        raise UserError(f"there is no file or folder {path}")
+    facts = _folder(path) if path.is_dir() else _file(path)
+    width = max(map(len, facts))
+    console().print("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
+    return 0
+
+
+def _folder(path: Path) -> dict[str, object]:
+    from mmpyramid.features.store import FeatureStore
+    from mmpyramid.models.checkpoint import read_description
+
+    if not FeatureStore.is_store(path):
+        description = read_description(path)
+        config, metrics = description["config"], description["metrics"]
+        return {
+            "model": f"{description['architecture']}, written by version {description['version']}",
+            "streams": _streams({**config["audio_streams"], **config["visual_streams"]}),
+            "labels": f"{len(config['labels'])}: {', '.join(config['labels'])}",
+            **{name: value for name, value in config.items() if name in {"width", "windows"}},
+            **metrics,
+        }
+    store = FeatureStore(path)
+    failures = {f"failed {name}": reason for name, reason in store.failures.items()}
+    return {
+        "store": f"{len(store)} videos",
+        "streams": _streams(store.streams),
+        "made by": store.describe(),
+        "failures": len(failures),
+        **failures,
+    }
+
+
+def _file(path: Path) -> dict[str, object]:
+    if path.suffix == ".json":
+        from mmpyramid.types import Timeline
+
+        timeline = Timeline.load(path)
+        return {
+            "timeline": f"{len(timeline)} events in {timeline.duration:.2f} s",
+            "source": timeline.source,
+            "model": timeline.model,
+            "missing": ", ".join(timeline.missing) or "nothing",
+            "notes": "; ".join(timeline.notes) or "none",
+        }
+    from mmpyramid.media import probe
+
+    media = probe(path)
+    sound, picture = "none", "none"
+    if media.has_audio:
+        sound = f"{media.audio_codec}, {media.sample_rate} Hz, {media.channels} channels"
+    if media.has_video:
+        rate = f"{media.frame_rate:.2f} frames/s" if media.frame_rate else "unknown rate"
+        picture = f"{media.video_codec}, {media.width}x{media.height}, {rate}"
+    length = "unknown" if media.duration is None else f"{media.duration:.2f} s"
+    return {"media": path, "duration": length, "sound": sound, "picture": picture}
+
+
+def _streams(streams: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({width})" for name, width in streams.items())

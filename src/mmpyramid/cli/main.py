@@ -1,0 +1,78 @@
+"""Dispatch: find the command, load only what it needs, turn mistakes into messages."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from importlib import import_module
+
+from mmpyramid.errors import UserError
+from mmpyramid.version import __version__
+
+COMMANDS = {
+    "demo": "make a corpus, train on it, evaluate, parse a clip and show the page",
+    "parse": "turn videos into timelines",
+    "extract": "turn videos into a store of features",
+    "train": "train a network by a recipe",
+    "evaluate": "score a trained network on a split with the official numbers",
+    "score": "score anybody's predictions with the official numbers",
+    "simulate": "make a corpus of simulated features in the LLP layout",
+    "convert": "turn an official checkpoint into ours",
+    "render": "write a timeline in another format",
+    "info": "tell what a model, a store, a timeline or a video is",
+}
+"""Name and one line of help of every command; the module of the same name holds it."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the words after `mmpyramid`; left out, those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 done in part, 2 a mistake in the input, 130 interrupted.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in {"-h", "--help"}:
+        sys.stdout.write(overview())
+        return 0 if words else 2
+    if words[0] == "--version":
+        sys.stdout.write(f"mmpyramid {__version__}\n")
+        return 0
+    name, *rest = words
+    try:
+        if name not in COMMANDS:
+            raise UserError(_unknown(name))
+        return _run(name, rest)
+    except UserError as error:
+        sys.stderr.write(f"mmpyramid {name}: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nmmpyramid {name}: interrupted; what was finished is kept\n")
+        return 130
+
+
+def overview() -> str:
+    """The help of the program as a whole."""
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    return (
+        "usage: mmpyramid COMMAND ... | --help | --version\n\n"
+        "Any video in, a timeline out: what can be heard, what can be seen, and what is both.\n\n"
+        f"commands:\n{commands}\n\n"
+        "example:\n  mmpyramid parse clip.mp4\n\n"
+        "`mmpyramid COMMAND --help` tells what a command takes, with an example.\n"
+    )
+
+
+def _run(name: str, rest: list[str]) -> int:
+    module = import_module(f"mmpyramid.cli.{name}")
+    code: int = module.main(rest)
+    return code
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    return f"there is no such command; {hint}known are {', '.join(COMMANDS)}"

@@ -1,0 +1,64 @@
+"""`mmpyramid score`: the official numbers of anybody's predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from mmpyramid.cli._options import console, run, write_json
+from mmpyramid.data.llp import read_llp
+from mmpyramid.metrics import score_predictions
+
+
+def main(words: list[str]) -> int:
+    """Run the command."""
+    return run(score, "score", words)
+
+
+def score(
+    predictions: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    labels: Path,
+    split: Literal["val", "test"] = "test",
+    gate: Literal["global", "per_modality"] = "global",
+    threshold: float = 0.5,
+    video_threshold: float = 0.5,
+    json: Path | None = None,
+) -> int:
+    """Score predictions of any system on LLP with the official numbers.
+
+    Example: mmpyramid score predictions.npz --labels LLP --split test
+
+    Args:
+        predictions: .npz with `ids` (N,), `audio` and `visual` (N, T, C), `video` (N, C), all
+            probabilities, videos in any order; `video_audio` and `video_visual` (N, C) too for the
+            gate `per_modality`.
+        labels: Folder of the annotation files.
+        split: Which split.
+        gate: Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid) or
+            `per_modality` (MA).
+        threshold: Segments from this probability on count as positive.
+        video_threshold: The same for videos.
+        json: Write the ten numbers here.
+    """
+    truth = read_llp(labels, split)
+    assert truth.audio is not None
+    assert truth.visual is not None
+    report = score_predictions(
+        predictions,
+        truth.ids,
+        truth.audio,
+        truth.visual,
+        gate=gate,
+        threshold=threshold,
+        video_threshold=video_threshold,
+    )
+    console().print(
+        report.table(f"{predictions}: {split}, {len(truth)} videos, F-scores in per cent")
+    )
+    if json:
+        write_json(json, report.to_dict())
+    return 0

@@ -1,0 +1,158 @@
+"""The corridor: from the path of a video to its timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mmpyramid.decode import Decoder, decode
+from mmpyramid.errors import UserError
+from mmpyramid.features.base import Extractor
+from mmpyramid.features.extract import extract_features
+from mmpyramid.features.sets import EXTRACTORS, create_extractors
+from mmpyramid.models import load_pretrained
+from mmpyramid.teachers import load_teacher
+from mmpyramid.types import Features, Scores, Timeline
+
+TEACHERS = {"teachers": "llp", "teachers-llp": "llp", "teachers-ave": "ave"}
+"""Scorers that need no training: name to the label set of each."""
+
+Hook = Callable[[str], None]
+"""Called with the name of each step as it begins: `load`, `extract`, `score`, `decode`."""
+
+
+class Scorer(Protocol):
+    """What a pipeline scores with: a trained network or the teachers."""
+
+    labels: tuple[str, ...]
+
+    @property
+    def streams(self) -> Mapping[str, int]:
+        """Width of every stream that it reads, by name."""
+        ...
+
+    def predict(self, features: Features, /) -> Scores:
+        """Score one video."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Parsed:
+    """All that a pipeline found out about one video.
+
+    Attributes:
+        timeline: what happens when.
+        scores: the probabilities behind it.
+        features: what the backbones saw and heard.
+    """
+
+    timeline: Timeline
+    scores: Scores
+    features: Features
+
+
+class Pipeline:
+    """Parses videos of any length: decode, extract, score, decide.
+
+    Backbones and scorer are loaded once, so one pipeline serves many videos.
+
+    Args:
+        model: `teachers` (zero-shot, LLP labels), `teachers-ave` (AVE labels), a checkpoint folder,
+            or a hub id.
+        decoder: thresholds and lengths; left out, the official rule.
+        device: where the networks run.
+        hook: called as each step begins.
+
+    Raises:
+        UserError: if the model cannot be had or reads features that cannot be extracted from video.
+
+    Example:
+        >>> timeline = Pipeline("teachers")("clip.mp4")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "teachers",
+        *,
+        decoder: Decoder | None = None,
+        device: str = "cpu",
+        hook: Hook | None = None,
+    ) -> None:
+        self.hook = hook or _silent
+        self.hook("load")
+        self.name = str(model)
+        self.scorer = load_scorer(model, device)
+        self.extractors = _extractors_for(self.scorer, self.name, device)
+        self.decoder = decoder or Decoder()
+
+    def __call__(self, video: str | Path) -> Timeline:
+        """Parse one video.
+
+        Raises:
+            UserError: if the file cannot be decoded at all.
+        """
+        return self.run(video).timeline
+
+    def run(self, video: str | Path) -> Parsed:
+        """Parse one video and keep what led to the timeline.
+
+        Raises:
+            UserError: if the file cannot be decoded at all.
+        """
+        self.hook("extract")
+        extracted = extract_features(video, self.extractors)
+        self.hook("score")
+        scores = self.scorer.predict(extracted.features)
+        self.hook("decode")
+        timeline = decode(
+            scores,
+            self.decoder,
+            duration=extracted.duration,
+            source=str(video),
+            model=self.name,
+            missing=extracted.missing,
+            notes=extracted.notes,
+        )
+        return Parsed(timeline=timeline, scores=scores, features=extracted.features)
+
+
+def _silent(step: str) -> None:
+    """Report nothing."""
+    del step
+
+
+def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
+    """Parse one video; for several, keep a `Pipeline`.
+
+    Raises:
+        UserError: if the model or the video cannot be used.
+
+    Example:
+        >>> for event in parse("clip.mp4"):  # doctest: +SKIP
+        ...     print(event.label, event.modality, event.start, event.end)
+    """
+    return Pipeline(model)(video)
+
+
+def load_scorer(model: str | Path, device: str = "cpu") -> Scorer:
+    """Load the teachers or a trained network by name or path.
+
+    Raises:
+        UserError: if there is no such model.
+    """
+    if str(model) in TEACHERS:
+        return load_teacher(TEACHERS[str(model)])
+    return load_pretrained(model).to(device)
+
+
+def _extractors_for(scorer: Scorer, name: str, device: str) -> Sequence[Extractor]:
+    unknown = sorted(scorer.streams.keys() - EXTRACTORS.keys())
+    if unknown:
+        raise UserError(
+            f"the model `{name}` reads {', '.join(unknown)}, which this version cannot extract from "
+            f"video; it extracts {', '.join(EXTRACTORS)}. Score precomputed features by "
+            "`mmpyramid evaluate`, or train on the open features (recipe `llp-open`)"
+        )
+    return create_extractors(tuple(scorer.streams), device=device)
