@@ -149,4 +149,5 @@ def _pool_frames(frames_ND: Array, num_segments: int) -> Array:
     """Average 8 frames per segment; rows that are one per segment, or do not fit, stay."""
     if frames_ND.ndim != 2 or len(frames_ND) != FRAMES_PER_SEGMENT * num_segments:
         return frames_ND
-    return frames_ND.reshape(num_segments, FRAMES_PER_SEGMENT, -1).mean(axis=1)
+    pooled_TD: Array = frames_ND.reshape(num_segments, FRAMES_PER_SEGMENT, -1).mean(axis=1)
+    return pooled_TD
