@@ -1,0 +1,96 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mmpyramid.errors import UserError
+from mmpyramid.render.lanes import clock, printable, remarks, span, ticks, title_of, to_lanes
+from mmpyramid.types import Event, Modality, Timeline
+
+
+def names(lanes):
+    return [(lane.label, lane.modality.value) for lane in lanes]
+
+
+def test_labels_come_by_first_appearance_and_modalities_in_order(short):
+    assert names(to_lanes(short)) == [
+        ("Frying_(food)", "visual"),
+        ("Dog", "audio"),
+        ("Dog", "visual"),
+        ("Dog", "audio_visual"),
+    ]
+
+
+def test_every_event_lies_in_exactly_one_lane(hour):
+    assert sorted(event for lane in to_lanes(hour) for event in lane.events) == list(hour)
+
+
+def test_scores_add_lanes_for_what_nearly_passed(short, scores_of):
+    scores = scores_of(short)
+    scores.audio[3, short.labels.index("Cat")] = 0.2
+    lanes = to_lanes(short, scores)
+    assert names(lanes)[-1] == ("Cat", "audio")
+    assert len(lanes) == len(to_lanes(short)) + 1
+
+
+def test_the_strip_of_both_is_the_smaller_probability(short, scores_of):
+    lane = to_lanes(short, scores_of(short))[-1]
+    assert lane.modality == Modality.AUDIO_VISUAL
+    expected = np.float32([0.05] * 4 + [0.81] * 5 + [0.05])
+    np.testing.assert_array_equal(lane.strip, expected)
+
+
+def test_scores_of_other_labels_are_refused(short, scores_of):
+    others = dataclasses.replace(scores_of(short), labels=short.labels[::-1])
+    with pytest.raises(UserError, match="same order"):
+        to_lanes(short, others)
+
+
+def test_the_axis_covers_every_event():
+    event = Event(9.0, 10.0, "Dog", Modality.AUDIO)
+    assert span(Timeline(events=(event,), duration=9.6, labels=("Dog",))) == 10
+    assert span(Timeline(duration=9.6)) == 9.6
+    assert span(Timeline()) > 0
+
+
+def test_missing_tracks_come_before_the_notes(empty):
+    assert remarks(empty) == [
+        "This file has no audio track, so nothing could be heard.",
+        "The file is damaged after 0:07.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"),
+        (9.96, "0:10"),
+        (59.94, "0:59.9"),
+        (59.97, "1:00"),
+        (3599.99, "1:00:00"),
+        (3661.5, "1:01:01.5"),
+        (36000, "10:00:00"),
+    ],
+)
+def test_clock(seconds, text):
+    assert clock(seconds) == text
+
+
+@pytest.mark.parametrize("duration", [0.04, 0.4, 1, 9.6, 10, 61, 600, 3600, 36000, 86400])
+@pytest.mark.parametrize("most", [1, 4, 10])
+def test_ticks_are_few_and_start_at_zero(duration, most):
+    times = ticks(duration, most)
+    assert times[0] == 0
+    assert times[-1] <= duration
+    assert len(times) <= most + 1
+    assert len(set(times)) == len(times)
+
+
+def test_a_ten_second_clip_and_an_hour_have_round_ticks():
+    assert ticks(10, 10) == list(range(11))
+    assert ticks(3600, 10) == [600 * k for k in range(7)]
+
+
+def test_words_for_people():
+    assert title_of("Baby_cry_infant_cry") == "Baby cry infant cry"
+    assert printable("a\x1b[2J\nb\udcff é🐕") == "a\ufffd[2J\ufffdb\ufffd é🐕"

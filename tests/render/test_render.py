@@ -1,0 +1,33 @@
+import pytest
+
+from mmpyramid.errors import UserError
+from mmpyramid.render import RENDERERS, render
+from mmpyramid.types import Timeline
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_every_format_writes_every_timeline_the_same_way_twice(name, timeline):
+    text = render(timeline, name)
+    assert text.endswith(("\n", "}"))
+    assert text == render(timeline, name)
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_every_format_writes_what_utf8_can_hold(name, short):
+    broken_name = Timeline(source="\udcff.mp4", duration=1.0, labels=("Dog",))
+    if name != "json":  # JSON is lossless, odd file names included
+        render(broken_name, name).encode("utf-8")
+    render(short, name).encode("utf-8")
+
+
+def test_json_is_the_timeline(timeline):
+    assert Timeline.from_json(render(timeline, "json")) == timeline
+
+
+def test_options_reach_the_renderer(short):
+    assert max(map(len, render(short, "txt", width=60).splitlines())) == 60
+
+
+def test_an_unknown_format_lists_the_known_ones(short):
+    with pytest.raises(UserError, match="csv, html, json, txt, vtt; got 'gif'"):
+        render(short, "gif")
