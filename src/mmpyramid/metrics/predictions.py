@@ -95,9 +95,10 @@ def _load(path: str | Path) -> dict[str, NDArray[Any]]:
     """Read the arrays that we know from an `.npz` file, without running pickled code."""
     expected = "expected an .npz file as `numpy.savez` writes it, without pickled objects"
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UserError(f"{path}: {expected}, got a single array")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise UserError(f"{path}: {expected}, got a single array")
+        with archive:
             return _known(archive)
     except UserError:
         raise
