@@ -1,0 +1,205 @@
+"""Official MM-Pyramid checkpoints to ours.
+
+The authors' `MM_Pyramid.pt` is a plain state dict of 394 tensors. 306 of them take part in the
+computation (40,827,469 numbers) and are renamed here, value for value. The others are dropped: 32
+are second names of the convolutions (`net.0`, `net.2`), 56 belong to layers that are never called
+(the template attention and feed-forward parts, and the layer normalization inside each attention).
+
+**What `swap_streams` means.** The released network stacks its two fused streams as (visual, audio),
+while its loss and its evaluation read index 0 as audio and index 1 as visual, so the stream whose
+residual path carries the visual features is scored against the audible events. Nothing in training
+contradicts this, because both streams learn from the same video-level labels, except that the
+label smoothing meant for the visual stream went to the audio stream. The choice changes no weight:
+
+- `swap_streams=False` puts the streams right: what we call audio comes from the audio stream. The
+  numbers are those of the release with audio and visual exchanged (its `v_prob` is our audio,
+  its `a_prob` our visual); the video-level probability is the same.
+- `swap_streams=True` repeats the release: what we call audio is computed by the visual stream. Take
+  it to reproduce numbers that the released code printed.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mmpyramid.errors import UserError
+from mmpyramid.models.mm_pyramid import MMPyramid, MMPyramidConfig
+
+UNUSED = re.compile(
+    r"MMP\.(capture|fusion)\.(multiheadattn|feedforward)\.|\.self_attn\.layer_norm\.|network\.\d+\.net\."
+)
+"""Names of a released checkpoint that no computation reads, or that name a tensor again."""
+
+PROJECTIONS = {
+    "fc_a": "audio_projection.projections.vggish",
+    "fc_v": "visual_projection.projections.resnet152",
+    "fc_st": "visual_projection.projections.r2plus1d_18",
+    "fc_fusion": "visual_projection.fusion",
+}
+HEADS = {
+    "fc_prob": "head.probability",
+    "fc_frame_att": "head.time_attention",
+    "fc_av_att": "head.modality_attention",
+}
+TRANSFORMER_LAYER = {
+    "self_attn.linears.0": "attention.query",
+    "self_attn.linears.1": "attention.key",
+    "self_attn.linears.2": "attention.value",
+    "self_attn.linears.3": "attention.output",
+    "feed_forward.w_1": "feed_forward.0",
+    "feed_forward.w_2": "feed_forward.3",
+    "sublayer.0.norm": "attention_norm",
+    "sublayer.1.norm": "feed_forward_norm",
+}
+NAMES_SHOWN = 5
+
+
+def convert_mm_pyramid(
+    state_dict: Mapping[str, Tensor], *, swap_streams: bool = False
+) -> tuple[MMPyramidConfig, dict[str, Tensor]]:
+    """Rename the tensors of a released checkpoint, and describe the network that they make.
+
+    The number of units is read from the names. The number of heads leaves no trace in a checkpoint;
+    it is the 8 of the released recipe.
+
+    Args:
+        state_dict: what `read_official` gives.
+        swap_streams: repeat the released code's exchange of the two streams; see the module's text.
+
+    Returns:
+        The config for `MMPyramid`, and the weights for its `load_state_dict`.
+
+    Raises:
+        UserError: if a tensor is missing, unknown, or has a shape that the network cannot take.
+
+    Example:
+        >>> weights = read_official("MM_Pyramid.pt")  # doctest: +SKIP
+        >>> config, weights = convert_mm_pyramid(weights)  # doctest: +SKIP
+        >>> MMPyramid(config).load_state_dict(weights)  # doctest: +SKIP
+        <All keys matched successfully>
+    """
+    num_units = sum(
+        re.fullmatch(r"MMP\.capture\.msa\.\d+\.lv1\.weight", name) is not None
+        for name in state_dict
+    )
+    names = tensor_names(max(1, num_units))
+    used = {name for name in state_dict if not UNUSED.search(name)}
+    if used != names.keys():
+        raise UserError(
+            "expected the tensors of a released MM-Pyramid checkpoint; "
+            f"missing: {_some(names.keys() - used)}; unknown: {_some(used - names.keys())}; "
+            "is it the checkpoint of another network?"
+        )
+    config = MMPyramidConfig(
+        windows=tuple(2**unit for unit in range(num_units)), swap_streams=swap_streams
+    )
+    converted = {ours: state_dict[theirs] for theirs, ours in names.items()}
+    _check_shapes(config, converted, {ours: theirs for theirs, ours in names.items()})
+    return config, converted
+
+
+def tensor_names(num_units: int) -> dict[str, str]:
+    """Released name to ours, for every tensor that takes part in the computation.
+
+    Example:
+        >>> tensor_names(num_units=4)["MMP.capture.msa.3.cmablock.layer.self_attn.linears.0.bias"]
+        'pyramid.units.3.cross_attention.attention.query.bias'
+    """
+    modules = PROJECTIONS | HEADS
+    for unit in range(num_units):
+        modules |= _unit_names(unit)
+    for letter, modality in (("v", "visual"), ("a", "audio")):
+        fusion = f"{modality}_fusion"
+        modules |= _layer_names(
+            f"MMP.fusion.{letter}adaptiveinteraction", f"{fusion}.unit_attention"
+        )
+        modules[f"MMP.fusion.{letter}selectfusion"] = f"{fusion}.selection"
+    return {
+        f"{theirs}.{kind}": f"{ours}.{kind}"
+        for theirs, ours in modules.items()
+        for kind in ("weight", "bias")
+    }
+
+
+def read_official(path: str | Path) -> dict[str, Tensor]:
+    """Read the state dict of a `.pt` file without running code that the file may carry.
+
+    A state dict inside another dict (under any key) is found, and the `module.` that data-parallel
+    training puts before each name is removed.
+
+    Raises:
+        UserError: if the file is absent or damaged, needs code to be read, or holds no state dict.
+    """
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise UserError(
+            f"the checkpoint {path} is damaged or holds more than tensors, and files that need "
+            "their own code are not opened; save `model.state_dict()` with `torch.save` where it "
+            "was trained, and convert that"
+        ) from error
+    held = list(loaded.values()) if isinstance(loaded, dict) else []
+    found = [candidate for candidate in (loaded, *held) if _is_state_dict(candidate)]
+    if len(found) != 1:
+        raise UserError(
+            f"expected one state dict (name to tensor) in {path}, found {len(found)}; "
+            "save `model.state_dict()` with `torch.save` and convert that"
+        )
+    return {name.removeprefix("module."): tensor for name, tensor in found[0].items()}
+
+
+def _unit_names(unit: int) -> dict[str, str]:
+    theirs, ours = f"MMP.capture.msa.{unit}", f"pyramid.units.{unit}"
+    modules = _layer_names(f"{theirs}.cmablock.layer", f"{ours}.cross_attention")
+    for letter, modality in (("v", "visual"), ("a", "audio")):
+        modules |= _layer_names(f"{theirs}.{letter}sablock.layer", f"{ours}.{modality}_attention")
+        modules[f"{theirs}.l{letter}1"] = f"{ours}.{modality}_gate.self_gate"
+        modules[f"{theirs}.l{letter}2"] = f"{ours}.{modality}_gate.cross_gate"
+        block = f"MMP.capture.{letter}network.{unit}"
+        modules[f"{block}.conv1"] = f"{ours}.{modality}_block.dilated"
+        modules[f"{block}.conv2"] = f"{ours}.{modality}_block.pointwise"
+    return modules
+
+
+def _layer_names(theirs: str, ours: str) -> dict[str, str]:
+    return {f"{theirs}.{a}": f"{ours}.{b}" for a, b in TRANSFORMER_LAYER.items()}
+
+
+def _check_shapes(
+    config: MMPyramidConfig, converted: Mapping[str, Tensor], official: Mapping[str, str]
+) -> None:
+    with torch.device("meta"):
+        expected = MMPyramid(config).state_dict()
+    wrong = [
+        f"{official[name]} {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}"
+        for name, tensor in converted.items()
+        if tensor.shape != expected[name].shape
+    ]
+    if wrong:
+        raise UserError(
+            f"the checkpoint is an MM-Pyramid of other sizes than the released one "
+            f"({len(config.labels)} classes, width {config.width}): {_some(wrong)}"
+        )
+
+
+def _is_state_dict(candidate: object) -> bool:
+    return (
+        isinstance(candidate, dict)
+        and bool(candidate)
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in candidate.items())
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few names, and how many more there are."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - NAMES_SHOWN} more" if len(ordered) > NAMES_SHOWN else ""
+    return (", ".join(ordered[:NAMES_SHOWN]) or "none") + more
