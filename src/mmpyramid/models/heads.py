@@ -63,4 +63,6 @@ class AttentiveMMIL(nn.Module):
         over_time = self.time_attention(x_BTMD).masked_fill(~exists, MASKED).softmax(1)
         over_modality = self.modality_attention(x_BTMD).masked_fill(~present, MASKED).softmax(2)
         weighted = prob * over_time
-        return Pooled(prob, weighted.sum(1), (weighted * over_modality).sum((1, 2)))
+        # The weights sum to 1 up to rounding, which must not make a probability of 1.0000001.
+        stream, video = weighted.sum(1), (weighted * over_modality).sum((1, 2))
+        return Pooled(prob, stream.clamp(max=1), video.clamp(max=1))
