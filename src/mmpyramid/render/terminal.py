@@ -118,17 +118,18 @@ def _fit(text: str, width: int) -> str:
 
 
 def _axis(duration: float, columns: int) -> tuple[str, str]:
-    """Two lines: clock times, and a rule with a mark under each; the last time ends at the edge."""
+    """Two lines: clock times, as many as fit, and a rule with a mark under each."""
     widest = len(clock(duration)) + 2
     labels, rule = [" "] * columns, ["─"] * columns
-    free = 0
-    for time in ticks(duration, most=max(columns // widest, 1)):
+    free = columns
+    for time in reversed(ticks(duration, most=max(columns // widest, 1))):
         column = min(round(time / duration * columns), columns - 1)
         rule[column] = "┬"
         start = min(column, columns - len(clock(time)))
-        if start >= free:
-            labels[start : start + len(clock(time))] = clock(time)
-            free = start + len(clock(time)) + 1
+        end = start + len(clock(time))
+        if end <= free:
+            labels[start:end] = clock(time)
+            free = start - 1
     return "".join(labels), "".join(rule)
 
 
