@@ -1,0 +1,7 @@
+"""Room 1: any video or sound file, read as one-second segments of pictures and sound."""
+
+from mmpyramid.media.container import SAMPLE_RATE
+from mmpyramid.media.info import MediaInfo, probe
+from mmpyramid.media.segments import Segment, SegmentReader
+
+__all__ = ["SAMPLE_RATE", "MediaInfo", "Segment", "SegmentReader", "probe"]

@@ -1,0 +1,157 @@
+"""A file of any length as one-second segments, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmpyramid.errors import UserError
+from mmpyramid.media.container import HEADERLESS, open_media
+from mmpyramid.media.info import MediaInfo, probe
+from mmpyramid.media.pictures import PictureTrack
+from mmpyramid.media.sound import SoundTrack
+from mmpyramid.types import Array, Modality
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Segment:
+    """One second of a file.
+
+    Attributes:
+        index: k; the segment lasts from second k to second k + 1.
+        frames: (F, height, width, 3) uint8 RGB, or None without picture.
+        waveform: (16000,) float32 in -1..1, mono at 16 kHz, or None without sound.
+    """
+
+    index: int
+    frames: NDArray[np.uint8] | None
+    waveform: Array | None
+
+
+class SegmentReader:
+    """Iterates a file as T segments of one second; iterate again to start over.
+
+    Seconds count from t0, the earliest start of the tracks that are read. With D the time from t0
+    to the latest end, measured on what was decoded, T = max(1, floor(D + 0.5)): a last piece of
+    half a second or more is a segment. Frame j of segment k is the one on screen at
+    k + (j + 0.5) / F seconds: the last that begins at or before, the first one before there is any,
+    the last one after the end. A track that begins late or ends early is padded with silence.
+
+    A modality that the file lacks is a fact (`missing`), and damage is told (`notes`), not raised.
+    Read both modalities with one reader where they must line up: t0 and T depend on both.
+
+    Args:
+        path: the file.
+        frames_per_segment: F, pictures per second.
+        frame_size: (width, height) to which pictures are squashed; None keeps their size.
+        audio: whether to read the sound.
+        video: whether to read the picture.
+
+    Attributes:
+        info: what the header says.
+        duration: D in seconds; complete after an iteration.
+        missing: the modalities that the file lacks; complete after an iteration.
+        notes: what is wrong with the file; complete after an iteration.
+
+    Raises:
+        UserError: if the file cannot be opened or has nothing of what is asked; when iterated, if
+            nothing in it can be decoded.
+
+    Example:
+        >>> reader = SegmentReader("clip.mp4", frame_size=(224, 224))  # doctest: +SKIP
+        >>> for segment in reader:  # doctest: +SKIP
+        ...     segment.frames.shape, segment.waveform.shape
+        ((2, 224, 224, 3), (16000,))
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        frames_per_segment: int = 2,
+        frame_size: tuple[int, int] | None = None,
+        audio: bool = True,
+        video: bool = True,
+    ) -> None:
+        if frames_per_segment < 1:
+            raise UserError(f"expected at least 1 frame per segment, got {frames_per_segment}")
+        if frame_size is not None and min(frame_size) < 1:
+            raise UserError(f"expected a frame size of positive pixels, got {frame_size}")
+        self.info: MediaInfo = probe(path)
+        asked = {Modality.AUDIO: audio, Modality.VISUAL: video}
+        present = {Modality.AUDIO: self.info.has_audio, Modality.VISUAL: self.info.has_video}
+        self._modalities = [m for m in present if present[m] and asked[m]]
+        if not self._modalities:
+            raise UserError(
+                f"asked for {' and '.join(m for m in asked if asked[m]) or 'no modality'} of "
+                f"{path}, which has {' and '.join(m for m in present if present[m])} only"
+            )
+        self._frames_per_segment = frames_per_segment
+        self._frame_size = frame_size
+        self.duration = 0.0
+        self.missing = tuple(m for m in present if not present[m])
+        self.notes = self.info.notes
+
+    def __iter__(self) -> Iterator[Segment]:
+        with ExitStack() as stack:
+            sound, pictures = self._open_sound(stack), self._open_pictures(stack)
+            tracks = [track for track in (sound, pictures) if track is not None]
+            zero = min((t.start for t in tracks if t.start is not None), default=Fraction(0))
+            for track in tracks:
+                track.begin(zero)
+            self._check_alive(sound, pictures)
+            for index in count():
+                frames = pictures.next_segment() if pictures else None
+                waveform = sound.next_segment() if sound else None
+                duration = max(track.end for track in tracks if track.start is not None) - zero
+                self.duration = float(duration)
+                if index and duration < index + Fraction(1, 2):
+                    break
+                yield Segment(index, frames, waveform)
+            notes = sum((track.notes() for track in tracks), ())
+            self.notes = self.info.notes + (notes or self._shortfall(len(tracks)))
+
+    def _open_sound(self, stack: ExitStack) -> SoundTrack | None:
+        if Modality.AUDIO not in self._modalities:
+            return None
+        return SoundTrack(stack.enter_context(open_media(self.info.path)))
+
+    def _open_pictures(self, stack: ExitStack) -> PictureTrack | None:
+        """Pictures come from a container of their own: bad interleaving has nothing to pile up."""
+        if Modality.VISUAL not in self._modalities:
+            return None
+        container = stack.enter_context(open_media(self.info.path))
+        return PictureTrack(container, self._frames_per_segment, self._frame_size)
+
+    def _check_alive(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> None:
+        """A track of which nothing decodes is missing, whatever the header says."""
+        tracks = {Modality.AUDIO: sound, Modality.VISUAL: pictures}
+        read = {modality: track for modality, track in tracks.items() if track is not None}
+        dead = {modality for modality, track in read.items() if track.start is None}
+        self.missing = tuple(m for m in tracks if m in dead.union(self.missing))
+        if len(dead) == len(read):
+            notes = sum((track.notes() for track in read.values()), self.info.notes)
+            raise UserError(
+                f"expected media, but nothing in {self.info.path} can be decoded "
+                f"({'; '.join(notes) or 'its streams are empty'}); fetch or record it again"
+            )
+
+    def _shortfall(self, num_tracks: int) -> tuple[str, ...]:
+        """Where streams have no length of their own (Matroska), compare with that of the file."""
+        promised = self.info.duration
+        reads_all = num_tracks == self.info.has_audio + self.info.has_video
+        if promised is None or not reads_all or self.info.format in HEADERLESS:
+            return ()
+        if promised - self.duration <= 1:
+            return ()
+        return (
+            f"the header promises {promised:.1f} s, but only {self.duration:.1f} s are there; "
+            "the file may be cut off",
+        )

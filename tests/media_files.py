@@ -1,0 +1,140 @@
+"""Writes awkward media files for the tests of the media room."""
+
+import struct
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+LEVEL_STEP = 8
+"""Frame n of a numbered video is evenly gray, n * 8 of 255, so that n survives compression."""
+
+
+def number_of(image: np.ndarray) -> int:
+    """Which frame of a numbered video this is."""
+    return round(float(image.mean()) / LEVEL_STEP)
+
+
+def gray(number: int, width: int = 64, height: int = 48) -> np.ndarray:
+    return np.full((height, width, 3), number * LEVEL_STEP % 256, np.uint8)
+
+
+def steady(num_frames: int, rate: int = 10, start: float = 0.0) -> list[tuple[float, np.ndarray]]:
+    """Numbered frames at a constant rate."""
+    return [(start + n / rate, gray(n)) for n in range(num_frames)]
+
+
+def click(at: float, duration: float, rate: int = 16000, channels: int = 1) -> np.ndarray:
+    """(channels, samples): silence but for a short burst at one time."""
+    sound = np.zeros((channels, round(duration * rate)), np.float32)
+    first = round(at * rate)
+    sound[:, first : first + rate // 200] = 0.8
+    return sound
+
+
+def tone(frequency: float, duration: float, rate: int = 16000, channels: int = 1) -> np.ndarray:
+    """(channels, samples) of a sine with amplitude 0.5."""
+    times = np.arange(round(duration * rate)) / rate
+    return np.tile(0.5 * np.sin(2 * np.pi * frequency * times), (channels, 1)).astype(np.float32)
+
+
+def write_media(
+    path: Path,
+    frames: Iterable[tuple[float, np.ndarray]] = (),
+    sound: np.ndarray | None = None,
+    *,
+    rate: int = 16000,
+    layout: str = "mono",
+    sound_start: float = 0.0,
+    sound_gap: tuple[float, float] | None = None,
+    video_codec: str = "libx264",
+    audio_codec: str = "aac",
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Mux frames given as (seconds, RGB) and sound given as (channels, samples).
+
+    `sound_gap` is (at, length): from that second on, timestamps are that many seconds later.
+    """
+    frames = list(frames)
+    with av.open(str(path), "w", options=options or {}) as container:
+        video = audio = None
+        if frames:
+            video = container.add_stream(video_codec, rate=10)
+            video.height, video.width = frames[0][1].shape[:2]
+            video.pix_fmt = "yuv420p"
+            video.options = {"crf": "5", "preset": "veryfast"} if video_codec == "libx264" else {}
+            video.codec_context.time_base = Fraction(1, 9000)
+        if sound is not None:
+            audio = container.add_stream(audio_codec, rate=rate, layout=layout)
+        if video is not None:
+            _mux_video(container, video, frames)
+        if audio is not None:
+            _mux_audio(container, audio, sound, rate, layout, sound_start, sound_gap)
+    return path
+
+
+def _mux_video(container, stream, frames):
+    for seconds, image in frames:
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame.pts, frame.time_base = round(seconds * 9000), Fraction(1, 9000)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def _mux_audio(container, stream, sound, rate, layout, start, gap):
+    stored = "s16" if stream.codec_context.name.startswith("pcm") else "fltp"
+    for begin in range(0, sound.shape[1], 1024):
+        block = sound[:, begin : begin + 1024]
+        if stored == "s16":
+            block = (block * 32767).astype(np.int16).T.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(block), format=stored, layout=layout
+        )
+        late = gap[1] if gap and begin / rate >= gap[0] else 0.0
+        frame.sample_rate = rate
+        frame.pts, frame.time_base = round((start + late) * rate) + begin, Fraction(1, rate)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def rotate_by_header(path: Path) -> Path:
+    """Set the matrix of the picture's `tkhd` box to a clockwise quarter turn (ISO 14496-12)."""
+    data = bytearray(path.read_bytes())
+    matrix = data.index(b"tkhd") + 44
+    one = 0x10000
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int, title: bytes = b"") -> Path:
+    """16-bit WAV of (samples, channels) whose channels have no names, with a raw title tag."""
+    stored = samples.astype("<i2")
+    channels = stored.shape[1]
+    form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
+    tag = b"INFO" + _chunk(b"INAM", title) if title else b""
+    body = _chunk(b"fmt ", form) + (_chunk(b"LIST", tag) if tag else b"")
+    path.write_bytes(_chunk(b"RIFF", b"WAVE" + body + _chunk(b"data", stored.tobytes())))
+    return path
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def spoil(path: Path, begin: float, end: float) -> Path:
+    """Overwrite a part of the file, given as fractions of its length, with noise."""
+    data = bytearray(path.read_bytes())
+    first, last = int(begin * len(data)), int(end * len(data))
+    data[first:last] = np.random.default_rng(0).bytes(last - first)
+    path.write_bytes(data)
+    return path
+
+
+def truncate(path: Path, keep: float) -> Path:
+    """Keep only the first part of the file."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(keep * len(data))])
+    return path
