@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mmpyramid.decode import Decoder, decode
 from mmpyramid.errors import UserError
@@ -16,7 +16,11 @@ from mmpyramid.models import load_pretrained
 from mmpyramid.teachers import load_teacher
 from mmpyramid.types import Features, Scores, Timeline
 
-TEACHERS = {"teachers": "llp", "teachers-llp": "llp", "teachers-ave": "ave"}
+TEACHERS: dict[str, Literal["llp", "ave"]] = {
+    "teachers": "llp",
+    "teachers-llp": "llp",
+    "teachers-ave": "ave",
+}
 """Scorers that need no training: name to the label set of each."""
 
 Hook = Callable[[str], None]
@@ -151,8 +155,8 @@ def _extractors_for(scorer: Scorer, name: str, device: str) -> Sequence[Extracto
     unknown = sorted(scorer.streams.keys() - EXTRACTORS.keys())
     if unknown:
         raise UserError(
-            f"the model `{name}` reads {', '.join(unknown)}, which this version cannot extract from "
-            f"video; it extracts {', '.join(EXTRACTORS)}. Score precomputed features by "
+            f"the model `{name}` reads {', '.join(unknown)}, which this version cannot extract "
+            f"from video; it extracts {', '.join(EXTRACTORS)}. Score precomputed features by "
             "`mmpyramid evaluate`, or train on the open features (recipe `llp-open`)"
         )
     return create_extractors(tuple(scorer.streams), device=device)

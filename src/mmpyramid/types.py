@@ -166,8 +166,8 @@ class Timeline:
         )
 
     def to_json(self) -> str:
-        """Write as JSON, lossless: `from_json` gives an equal timeline."""
-        return json.dumps({"format": TIMELINE_FORMAT, **asdict(self)}, indent=2, ensure_ascii=False)
+        """Write as ASCII JSON, lossless: `from_json` gives an equal timeline."""
+        return json.dumps({"format": TIMELINE_FORMAT, **asdict(self)}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> Timeline:

@@ -16,9 +16,8 @@ from torch.utils.data import Dataset
 from mmpyramid.data.annotations import Annotations
 from mmpyramid.data.batch import Batch, Streams
 from mmpyramid.errors import UserError
-from mmpyramid.features.bulk import load_many
 from mmpyramid.features.npy import NpyFolder
-from mmpyramid.features.source import FeatureSource
+from mmpyramid.features.source import FeatureSource, load_many
 from mmpyramid.features.store import FeatureStore
 from mmpyramid.types import Array
 

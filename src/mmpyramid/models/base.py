@@ -31,16 +31,21 @@ class ParsingNetwork(nn.Module, ABC):
     Attributes:
         architecture: name under which checkpoints know the class.
         labels: the C class names.
-        streams: the feature streams that it reads.
+        inputs: the feature streams that it reads, by modality.
         context: length in segments of the videos that it was trained on; longer ones get their
             video-level probabilities from windows of this length.
     """
 
     architecture: str
     labels: tuple[str, ...]
-    streams: Streams
+    inputs: Streams
     context: int
     head: AttentiveMMIL
+
+    @property
+    def streams(self) -> dict[str, int]:
+        """Width of every stream that it reads, by name."""
+        return self.inputs.widths
 
     @abstractmethod
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
@@ -89,7 +94,7 @@ class ParsingNetwork(nn.Module, ABC):
         """
         if isinstance(features, Mapping):
             return self.predict([features])[0]
-        batch = collate(features, self.streams)
+        batch = collate(features, self.inputs)
         device = next(self.parameters()).device
         mask, present = batch.mask_BT.to(device), batch.present_BM.to(device)
         streams = {name: values.to(device) for name, values in batch.streams.items()}

@@ -109,7 +109,7 @@ class MMPyramid(ParsingNetwork):
         super().__init__()
         self.config = config = copy.deepcopy(config or MMPyramidConfig())
         self.labels, self.context = config.labels, config.context
-        self.streams = Streams(audio=config.audio_streams, visual=config.visual_streams)
+        self.inputs = Streams(audio=config.audio_streams, visual=config.visual_streams)
         layer = (config.width, config.num_heads)
         dropouts = (config.dropout, config.attention_dropout)
         self.audio_projection = StreamProjection(config.audio_streams, config.width)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins import TorchCheckpointIO
+from pytorch_lightning.callbacks import TQDMProgressBar
 
 from mmpyramid.models import save_pretrained
 from mmpyramid.training.module import SELECTION_METRIC, ParsingModule
@@ -48,6 +49,18 @@ class KeepBest(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where the interrupted run stopped."""
         self.best = state_dict["best"]
+
+
+class Bar(TQDMProgressBar):
+    """Lightning's progress bar with the metrics and nothing else."""
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Leave the logger's version out."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

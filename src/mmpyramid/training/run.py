@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 import yaml
-from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -18,13 +19,21 @@ from mmpyramid.data.batch import Batch, Streams
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
 from mmpyramid.errors import UserError
-from mmpyramid.training.callbacks import AtomicCheckpointIO, KeepBest
+from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, KeepBest
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.module import ParsingModule
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.sampler import EpochShuffle
 
 EVALUATION_BATCH = 64
+
+HARMLESS = (
+    ".*exists and is not empty",  # a resumed run is meant to go on in its folder
+    ".*does not have many workers",  # batches come from memory
+    ".*smaller than the logging interval",  # small corpora
+    ".*LeafSpec",  # Lightning's own use of a newer torch
+)
+"""Warnings of Lightning that tell a user nothing to act on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +98,15 @@ def fit(
     shuffle = EpochShuffle(train_corpus, config.seed)
     torch.manual_seed(config.seed)
     module, trainer = ParsingModule(config), _trainer(config, run, progress)
-    trainer.fit(
-        module,
-        loader(train_corpus, config.batch_size, shuffle),
-        loader(val_corpus, EVALUATION_BATCH),
-        ckpt_path=run.last if run.last.exists() else None,
-    )
+    with warnings.catch_warnings():
+        for message in HARMLESS:
+            warnings.filterwarnings("ignore", message)
+        trainer.fit(
+            module,
+            loader(train_corpus, config.batch_size, shuffle),
+            loader(val_corpus, EVALUATION_BATCH),
+            ckpt_path=run.last if run.last.exists() else None,
+        )
     if trainer.interrupted:
         raise KeyboardInterrupt
     return run
@@ -135,7 +147,7 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    bars = [TQDMProgressBar()] if progress else []
+    bars = [Bar()] if progress else []
     return pl.Trainer(
         max_epochs=config.epochs,
         accelerator=config.accelerator,
