@@ -27,7 +27,8 @@ class Backbone(nn.Module):
 def freeze(network: Backbone, device: str) -> Backbone:
     """Move a network to `device` for inference, in the memory layout that convolves fastest."""
     network.requires_grad_(requires_grad=False).eval()
-    return network.to(device=torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    network.to(device)
+    return network.to(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()

