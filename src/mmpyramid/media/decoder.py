@@ -63,16 +63,20 @@ class Decoder(Generic[FrameT]):
             if previous is None:
                 self._end = timed.end
             elif timed.start < previous.start - MAX_STEP_BACK:
-                self._remember("its timestamps run backwards")
+                self.remember("its timestamps run backwards")
                 continue
             elif timed.start < previous.start:
                 timed = Timed(frame, previous.end, previous.end + timed.end - timed.start)
             elif self._is_broken_jump(timed.start):
-                self._remember("its timestamps jump beyond the end")
+                self.remember("its timestamps jump beyond the end")
                 continue
             self._end = max(self._end, timed.end)
             previous = timed
             yield timed
+
+    def remember(self, reason: str) -> None:
+        """Note damage at the second reached so far."""
+        self._damage.setdefault(reason, self._end)
 
     def notes(self, zero: Fraction) -> tuple[str, ...]:
         """Tell what was wrong, with seconds counted from `zero`."""
@@ -103,11 +107,11 @@ class Decoder(Generic[FrameT]):
             try:
                 frames = cast("list[FrameT]", self._stream.decode(packet))
             except av.FFmpegError as error:
-                self._remember(str(error.strerror))
+                self.remember(str(error.strerror))
                 continue
             for frame in frames:
                 if frame.is_corrupt:
-                    self._remember("parts of it are garbled")
+                    self.remember("parts of it are garbled")
                 yield frame
 
     def _packets(self) -> Iterator[av.Packet[Any] | None]:
@@ -115,7 +119,7 @@ class Decoder(Generic[FrameT]):
         try:
             yield from self._container.demux(self._stream)
         except av.FFmpegError as error:
-            self._remember(str(error.strerror))
+            self.remember(str(error.strerror))
             yield None
 
     def _timed(self, frame: FrameT) -> Timed[FrameT]:
@@ -130,9 +134,6 @@ class Decoder(Generic[FrameT]):
 
     def _is_broken_jump(self, start: Fraction) -> bool:
         return bool(self._last_second) and start > max(self._end, self._last_second) + MAX_JUMP
-
-    def _remember(self, reason: str) -> None:
-        self._damage.setdefault(reason, self._end)
 
 
 def _header_end(container: InputContainer) -> Fraction:

@@ -44,6 +44,7 @@ class PictureTrack:
         self._path = container.name
         self._frames_per_segment = frames_per_segment
         self._size = size
+        self._zero = self._second = Fraction(0)
         self._decoder: Decoder[av.VideoFrame] = Decoder(container, stream, "picture")
         self._frames = iter(self._decoder)
         self._reformatter = VideoReformatter()

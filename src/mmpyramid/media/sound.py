@@ -41,6 +41,7 @@ class SoundTrack:
         self.start = first.start if first else None
         self.end = first.start if first else Fraction(0)
         self._blocks = _resample(self._unbroken(chain([first], frames) if first else ()))
+        self._zero = Fraction(0)
         self._rest: Array = np.zeros(0, np.float32)
 
     def begin(self, zero: Fraction) -> None:
@@ -80,7 +81,11 @@ class SoundTrack:
                     self.end += Fraction(len(block), rate)
                     yield rate, block
             self.end += Fraction(timed.frame.samples, rate)
-            yield rate, to_mono(timed.frame)
+            mono = to_mono(timed.frame)
+            if not np.isfinite(mono).all():
+                self._decoder.remember("some samples are not numbers and count as silence")
+                mono = np.nan_to_num(mono, posinf=0, neginf=0)
+            yield rate, mono
 
 
 def to_mono(frame: av.AudioFrame) -> Array:
