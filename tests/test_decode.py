@@ -207,9 +207,9 @@ def test_an_hour_is_quick():
     decoder = Decoder(threshold=0.9, max_gap=2, min_length=2)
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         timeline = decode(scores, decoder)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert len(timeline) > 1000
     assert min(seconds) < 0.05
 
