@@ -30,8 +30,21 @@ def wait_until(condition):
 
 
 def calls(log):
-    """The process of every call of the picture extractor."""
+    """The process of every call of the picture extractor, one per video."""
     return log.read_text().split() if log.exists() else []
+
+
+def wait_for_calls(log, process, number):
+    wait_until(lambda: len(calls(log)) >= number or process.poll() is not None)
+    assert process.poll() is None, process.stderr.read().decode()
+
+
+def count_calls_of_all(log):
+    """Wait for the end of every process that made calls; count the calls and start anew."""
+    wait_until(lambda: not any(is_running(int(pid)) for pid in set(calls(log))))
+    number = len(calls(log))
+    log.unlink()
+    return number
 
 
 def write_corpus(folder, num_videos):
@@ -59,17 +72,15 @@ def kill_repeatedly(tmp_path, num_videos, num_kills, workers):
     finished = frozenset()
     for _ in range(num_kills):
         process = start(videos, out, log, workers)
-        target = len(calls(log)) + rng.randint(1, max(1, num_videos // num_kills))
-        wait_until(lambda: len(calls(log)) >= target or process.poll() is not None)  # noqa: B023
+        wait_for_calls(log, process, rng.randint(1, num_videos // num_kills))
         time.sleep(rng.uniform(0, 0.05))
-        assert process.poll() is None, process.stderr.read().decode()
         process.kill()
         process.communicate()
+        assert 0 < count_calls_of_all(log) <= num_videos - len(finished)
         assert finished <= frozenset(FeatureStore(out).ids)
         finished = frozenset(FeatureStore(out).ids)
     assert start(videos, out, log, workers).wait(PATIENCE) == 0
-    assert num_videos <= len(calls(log)) <= num_videos + num_kills * workers
-    wait_until(lambda: not any(is_running(int(pid)) for pid in set(calls(log))))
+    assert count_calls_of_all(log) == num_videos - len(finished)
     assert_quiet_run_gives_the_same(videos, FeatureStore(out), tmp_path / "quiet")
 
 
@@ -103,11 +114,11 @@ def test_an_interrupted_run_leaves_a_good_store_and_no_process(tmp_path, how):
     videos = write_corpus(tmp_path / "videos", 40)
     out, log = tmp_path / "stopped", tmp_path / "log"
     process = start(videos, out, log, workers=2)
-    wait_until(lambda: len(calls(log)) >= 6)
+    wait_for_calls(log, process, 6)
     os.kill(process.pid, how)
     process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
-    wait_until(lambda: not any(is_running(int(pid)) for pid in set(calls(log))))
+    assert count_calls_of_all(log) < 40
     store = FeatureStore(out)
     assert 3 <= len(store) < 40
     assert store.failures == {}

@@ -79,6 +79,7 @@ class Shard:
             self._file = h5py.File(str(path), "r", locking=False)
             described = [json.loads(text) for text in self._file["videos"].asstr()[:]]
             self._offsets = {name: data[:] for name, data in self._file["offsets"].items()}
+            self._rows = dict(self._file["rows"].items())
         except FileNotFoundError:
             raise
         except (OSError, KeyError, ValueError) as error:
@@ -118,7 +119,7 @@ class Shard:
         for name, offsets in self._offsets.items():
             start, stop = offsets[index : index + 2]
             if start < stop and (streams is None or name in streams):
-                features[name] = self._file["rows"][name][start:stop]
+                features[name] = self._rows[name][start:stop]
         return features
 
     def videos(self) -> dict[str, Extracted]:

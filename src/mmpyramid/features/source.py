@@ -15,7 +15,7 @@ from mmpyramid.errors import UserError
 from mmpyramid.features.problems import Problems
 from mmpyramid.types import Array, Features
 
-NUM_THREADS = 8
+NUM_THREADS = 4
 READ_AHEAD = 256
 
 

@@ -3,7 +3,8 @@
 A finished video becomes a pending file first, by writing aside, flushing to the disk, and renaming.
 Once enough are pending they are packed into the next shard the same way; only then are the pending
 files removed. If the process dies in between, the next writer finds the videos in both places and
-removes the pending ones.
+removes the pending ones. A power cut may cost the names of the newest pending files, which are then
+done again; it never leaves half a file.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class StoreWriter:
         return {video_id: why for video_id, why in failures.items() if video_id not in self._done}
 
     def add(self, video_id: str, video: Extracted) -> None:
-        """Keep one finished video; once this returns, no crash can lose it.
+        """Keep one finished video; once this returns, no crash of the process can lose it.
 
         If the disk fills while it is packed with others, it is kept nevertheless.
 
@@ -158,6 +159,7 @@ class StoreWriter:
             number = max(numbers, default=-1) + 1
             ordered = dict(sorted(videos.items()))
             write_durably(self.folder / f"shard-{number:05d}.h5", encode_shard(ordered))
+            _flush_names(self.folder)
         _remove(paths)
         self._num_pending = self._pending_bytes = 0
 
@@ -206,11 +208,15 @@ def write_durably(path: Path, content: bytes) -> None:
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def _flush_names(folder: Path) -> None:
+    """Make new names in a folder outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)  # The new name is durable before what it replaces is removed.
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 @contextmanager
