@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy
 
 from mmpyramid.data.batch import Streams, collate
 from mmpyramid.models.convert import convert_mm_pyramid, read_official, tensor_names
 from mmpyramid.models.heads import Pooled
 from mmpyramid.models.mm_pyramid import MMPyramid
+from mmpyramid.training.losses import guided_loss
 from reference import released
 
 GOLDEN = np.load(Path(__file__).parents[1] / "reference" / "mm_pyramid_released.npz")
@@ -130,17 +130,6 @@ def test_predict_equals_the_released_outputs(checkpoint):
         assert_close(actual, {n: values[row] for n, values in expected.items()}, atol=1e-5)
 
 
-def released_loss(pooled: Pooled, target: Tensor) -> Tensor:
-    """The released loss, in which the second stream's target is smoothed.
-
-    The clamp matters: the weights of `video_BC` need not add up to 1, so it may exceed 1.
-    """
-    first, second = pooled.stream_BMC.unbind(1)
-    pairs = ((pooled.video_BC, target), (first, target), (second, 0.9 * target + 0.05))
-    terms = [binary_cross_entropy(prob.clamp(1e-7, 1 - 1e-7), truth) for prob, truth in pairs]
-    return torch.stack(terms).sum()
-
-
 @pytest.mark.slow
 def test_training_takes_the_released_path(checkpoint):
     """Same first gradients, tensor by tensor, and same losses over five steps of Adam."""
@@ -150,7 +139,7 @@ def test_training_takes_the_released_path(checkpoint):
     losses, norms = [], {}
     for _ in GOLDEN["loss"]:
         optimizer.zero_grad()
-        loss = released_loss(network(streams), target)
+        loss = guided_loss(network(streams), target)
         loss.backward()
         norms = norms or {n: p.grad.norm().item() for n, p in network.named_parameters()}
         optimizer.step()
