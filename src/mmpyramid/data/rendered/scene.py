@@ -14,7 +14,9 @@ from mmpyramid.types import Array, Event, Modality
 
 CAMERA_MARGIN = 12
 NUM_PHASES = 4
-SPRITE_HEIGHT = (0.45, 0.62)
+SPRITE_HEIGHT = (0.7, 0.9)
+# Share of its place that a sprite may fill: neighbors overlap a little.
+MAX_FILL = 1.15
 GRAIN_STD = 3.0
 
 
@@ -146,7 +148,8 @@ def _cast(events: Sequence[Event], clip: ClipFormat, rng: np.random.Generator) -
             if event.label == label:
                 first, last = (int(t * clip.frames_per_second) for t in (event.start, event.end))
                 visible[first:last] = True
-        size = round(clip.height * rng.uniform(*SPRITE_HEIGHT))
+        height = clip.height * rng.uniform(*SPRITE_HEIGHT)
+        size = round(min(height, MAX_FILL * clip.width / len(labels)))
         tint = rng.uniform(0.85, 1.15, 3).astype(np.float32)
         loop = draw_sprite(label, size, NUM_PHASES, tint)
         corners = _path((place + 0.5) / len(places), size, clip, rng)
@@ -165,13 +168,14 @@ def _background(height: int, width: int, rng: np.random.Generator) -> Array:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / max(height, width)
     angle = rng.uniform(0, 2 * np.pi)
     blend = 0.5 + 0.5 * np.sin(3 * (x * np.cos(angle) + y * np.sin(angle)) + angle)
-    colors = rng.uniform(40, 190, (2, 3)).astype(np.float32)
-    scene: Array = (colors[0] + blend[..., None] * (colors[1] - colors[0])).astype(np.float32)
+    grays, tints = rng.uniform(50, 180, (2, 1)), rng.uniform(-25, 25, (2, 3))
+    first, second = grays + tints
+    scene: Array = (first + blend[..., None] * (second - first)).astype(np.float32)
     for cell in (6, 18, 48):
         noise = _smooth_noise(height, width, cell, rng)[..., None]
-        scene += np.float32(rng.uniform(4, 22)) * noise
+        scene += np.float32(rng.uniform(2, 12)) * noise
     scene += (GRAIN_STD * rng.standard_normal((height, width, 1))).astype(np.float32)
-    for _ in range(rng.integers(3, 9)):
+    for _ in range(rng.integers(2, 6)):
         _clutter(scene, x, y, rng)
     return scene
 
@@ -197,8 +201,8 @@ def _clutter(scene: Array, x: Array, y: Array, rng: np.random.Generator) -> None
     width, height = rng.uniform(0.02, 0.16, 2)
     box = (abs(dx) < width) & (abs(dy) < height)
     shape = box if rng.random() < 0.5 else np.hypot(dx, dy) < width
-    color = rng.uniform(20, 230, 3).astype(np.float32)
-    scene[shape] += rng.uniform(0.3, 0.8) * (color - scene[shape])
+    color = rng.uniform(30, 210, 3).astype(np.float32)
+    scene[shape] += np.float32(rng.uniform(0.15, 0.5)) * (color - scene[shape])
 
 
 def _path(center: float, size: int, clip: ClipFormat, rng: np.random.Generator) -> NDArray[np.int_]:

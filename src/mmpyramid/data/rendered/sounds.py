@@ -95,10 +95,10 @@ def drum(num_samples: int, rate: int, rng: np.random.Generator) -> Wave:
 
 
 def bird(num_samples: int, rate: int, rng: np.random.Generator) -> Wave:
-    """Short chirps that sweep between 2.5 and 6 kHz."""
-    base, period = rng.uniform(2800, 4200), rng.uniform(0.12, 0.22)
+    """Short chirps that sweep between 2 and 5 kHz."""
+    base, period = rng.uniform(2300, 3400), rng.uniform(0.12, 0.2)
     wave = np.zeros(num_samples)
-    for chirp in _hits(num_samples, rate, period=period, ring=rng.uniform(0.06, 0.11), rng=rng):
+    for chirp in _hits(num_samples, rate, period=period, ring=rng.uniform(0.07, 0.12), rng=rng):
         ramp = np.linspace(0, 1, _length(chirp))
         bend = rng.uniform(300, 1500) * np.sin(np.pi * ramp * rng.uniform(0.5, 2.0))
         wave[chirp] += np.sin(np.pi * ramp) * _tone(base + bend, rate)
@@ -110,7 +110,7 @@ def engine(num_samples: int, rate: int, rng: np.random.Generator) -> Wave:
     times = _times(num_samples, rate)
     pitch = rng.uniform(38, 65) * (1 + 0.06 * np.sin(2 * np.pi * rng.uniform(0.2, 0.6) * times))
     phase = np.cumsum(pitch) / rate
-    pulses = _harmonics(phase, 1 / np.sqrt(np.arange(1, 25)))
+    pulses = _harmonics(phase, 1 / np.sqrt(np.arange(1, 41)))
     combustion = 0.8 * rng.standard_normal(num_samples) * (pulses > 1)
     rough: Wave = (0.7 + 0.3 * np.sin(np.pi * phase)) * (pulses + combustion)
     return rough
@@ -133,7 +133,7 @@ def cricket(num_samples: int, rate: int, rng: np.random.Generator) -> Wave:
     """A steady stridulation: a high tone in fast pulses, grouped into trills."""
     times = _times(num_samples, rate)
     pulses = np.maximum(0, np.sin(2 * np.pi * rng.uniform(28, 40) * times))
-    trill = np.cos(2 * np.pi * rng.uniform(2.5, 4) * times) > -0.4
+    trill = np.cos(2 * np.pi * rng.uniform(2.5, 4) * times) > -0.7
     tone: Wave = np.sin(2 * np.pi * rng.uniform(4300, 5200) * times)
     return pulses * trill * tone
 

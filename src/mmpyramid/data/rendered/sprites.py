@@ -147,8 +147,8 @@ def bird(canvas: Canvas, phase: float) -> None:
 
 
 def engine(canvas: Canvas, phase: float) -> None:
-    """A turning steel gear with bolts, in front of an oily block."""
-    canvas.paint(canvas.box(0, 0, 0.92, 0.6), (75, 70, 66), canvas.stripes(10, np.pi / 2, 0.35))
+    """A turning steel gear with bolts, in front of an orange block."""
+    canvas.paint(canvas.box(0, 0, 0.92, 0.6), (205, 105, 30), canvas.stripes(10, np.pi / 2, 0.35))
     radius, angle = np.hypot(canvas.x, canvas.y), np.arctan2(canvas.y, canvas.x)
     teeth = 0.7 + 0.12 * np.sign(np.cos(10 * angle + 2 * np.pi * phase))
     canvas.paint(radius - teeth, STEEL, 1 + 0.35 * np.cos(2 * angle))
