@@ -31,6 +31,7 @@ class Scorer(Protocol):
     """What a pipeline scores with: a trained network or the teachers."""
 
     labels: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def streams(self) -> Mapping[str, int]:
@@ -87,8 +88,7 @@ class Pipeline:
         self.hook = hook or _silent
         self.hook("load")
         self.name = str(model)
-        self.scorer = load_scorer(model, device)
-        self.extractors = _extractors_for(self.scorer, self.name, device)
+        self.scorer, self.extractors = _load(self.name, device)
         self.decoder = decoder or Decoder()
 
     def __call__(self, video: str | Path) -> Timeline:
@@ -117,7 +117,7 @@ class Pipeline:
             source=str(video),
             model=self.name,
             missing=extracted.missing,
-            notes=extracted.notes,
+            notes=(*extracted.notes, *self.scorer.notes),
         )
         return Parsed(timeline=timeline, scores=scores, features=extracted.features)
 
@@ -140,23 +140,17 @@ def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
     return Pipeline(model)(video)
 
 
-def load_scorer(model: str | Path, device: str = "cpu") -> Scorer:
-    """Load the teachers or a trained network by name or path.
-
-    Raises:
-        UserError: if there is no such model.
-    """
-    if str(model) in TEACHERS:
-        return load_teacher(TEACHERS[str(model)])
-    return load_pretrained(model).to(device)
-
-
-def _extractors_for(scorer: Scorer, name: str, device: str) -> Sequence[Extractor]:
-    unknown = sorted(scorer.streams.keys() - EXTRACTORS.keys())
+def _load(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
+    """Load the teachers or a trained network, and the backbones that it reads."""
+    if model in TEACHERS:
+        teacher = load_teacher(TEACHERS[model])
+        return teacher, teacher.classifiers
+    network = load_pretrained(model).to(device)
+    unknown = sorted(network.streams.keys() - EXTRACTORS.keys())
     if unknown:
         raise UserError(
-            f"the model `{name}` reads {', '.join(unknown)}, which this version cannot extract "
+            f"the model `{model}` reads {', '.join(unknown)}, which this version cannot extract "
             f"from video; it extracts {', '.join(EXTRACTORS)}. Score precomputed features by "
             "`mmpyramid evaluate`, or train on the open features (recipe `llp-open`)"
         )
-    return create_extractors(tuple(scorer.streams), device=device)
+    return network, create_extractors(tuple(network.streams), device=device)

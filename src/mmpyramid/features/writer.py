@@ -198,7 +198,7 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises:
         UserError: if the disk is full; nothing is left behind.
     """
-    aside = path.with_name(f"{path.name}.tmp")
+    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with _telling_full_disk(path):
             with aside.open("wb") as file:

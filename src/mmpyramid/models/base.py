@@ -34,6 +34,7 @@ class ParsingNetwork(nn.Module, ABC):
         inputs: the feature streams that it reads, by modality.
         context: length in segments of the videos that it was trained on; longer ones get their
             video-level probabilities from windows of this length.
+        notes: what a reader of its timelines should know.
     """
 
     architecture: str
@@ -41,6 +42,7 @@ class ParsingNetwork(nn.Module, ABC):
     inputs: Streams
     context: int
     head: AttentiveMMIL
+    notes: tuple[str, ...] = ()
 
     @property
     def streams(self) -> dict[str, int]:

@@ -30,8 +30,10 @@ class Pooled(NamedTuple):
 class AttentiveMMIL(nn.Module):
     """Attentive MMIL pooling (HAN, ECCV 2020), the head of the released network.
 
-    A video's probability is the mean of its segments' probabilities, weighted per class over time
-    and over the two modalities.
+    A stream's probability is the mean of its segments' probabilities, weighted per class over time.
+    The video's weighs the two modalities besides, in every segment anew; as these products need not
+    sum to 1, it is kept from exceeding 1, which the released code leaves to its loss and gate.
+    Autocast stops here, for the losses take logarithms.
 
     Args:
         width: D.
@@ -54,7 +56,7 @@ class AttentiveMMIL(nn.Module):
                 no weight.
         """
         with torch.autocast(x_BTMD.device.type, enabled=False):
-            return self._pool(x_BTMD.float(), mask_BT, present_BM)
+            return self._pool(x_BTMD.to(self.probability.weight.dtype), mask_BT, present_BM)
 
     def _pool(self, x_BTMD: Tensor, mask_BT: Tensor, present_BM: Tensor) -> Pooled:
         present = present_BM[:, None, :, None]
@@ -63,6 +65,5 @@ class AttentiveMMIL(nn.Module):
         over_time = self.time_attention(x_BTMD).masked_fill(~exists, MASKED).softmax(1)
         over_modality = self.modality_attention(x_BTMD).masked_fill(~present, MASKED).softmax(2)
         weighted = prob * over_time
-        # The weights sum to 1 up to rounding, which must not make a probability of 1.0000001.
         stream, video = weighted.sum(1), (weighted * over_modality).sum((1, 2))
         return Pooled(prob, stream.clamp(max=1), video.clamp(max=1))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mmpyramid.errors import UserError
+from mmpyramid.features.base import Extractor
 from mmpyramid.features.efficientnet import EfficientNetLite0Extractor
 from mmpyramid.features.yamnet import YAMNetExtractor
 from mmpyramid.teachers.maps import LABEL_SETS, LabelSet, class_indices
@@ -45,12 +46,8 @@ EXCEPTIONS: Mapping[Modality, Mapping[str, Thresholds]] = {
 """Labels that raise false alarms at the common thresholds."""
 
 
-class Classifier(Protocol):
+class Classifier(Extractor, Protocol):
     """What a teacher needs of a backbone: the class probabilities of its embeddings."""
-
-    name: str
-    modality: Modality
-    dim: int
 
     @property
     def class_names(self) -> Sequence[str]:
@@ -86,6 +83,7 @@ class Teacher:
     Attributes:
         name: who speaks, for `Timeline.model`.
         labels: the C labels.
+        classifiers: the backbones, which also extract those streams.
         streams: width of each stream that it reads, by name.
         unmapped: by modality, the labels that it can never find there.
         notes: the same in words, for `Timeline.notes`.
@@ -107,7 +105,7 @@ class Teacher:
             for modality, labels in self.unmapped.items()
             if labels
         )
-        self._classifiers = {classifier.modality: classifier for classifier in classifiers}
+        self.classifiers = tuple(classifiers)
         self._members = {
             classifier.modality: {
                 label_set.labels.index(label): class_indices(classes, classifier.class_names)
@@ -166,8 +164,9 @@ class Teacher:
 
     def _score(self, modality: Modality, features: Features, num_segments: int) -> _Stream:
         raw_TC = np.zeros((num_segments, len(self.labels)), np.float32)
-        classifier = self._classifiers.get(modality)
-        if classifier is not None and classifier.name in features:
+        for classifier in self.classifiers:
+            if classifier.modality != modality or classifier.name not in features:
+                continue
             prob_TK = classifier.classify(features[classifier.name])
             for column, members in self._members[modality].items():
                 member_TK = prob_TK[:, members]

@@ -1,0 +1,124 @@
+"""Training for real: it learns, keeps the best, and resumes to the same weights after a kill."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from mmpyramid.cli import main
+from mmpyramid.errors import UserError
+from mmpyramid.models import MMPyramidConfig, load_pretrained
+from mmpyramid.recipes import RECIPES
+from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.precision import resolve_precision
+from mmpyramid.training.run import fit
+from training import tiny_corpus
+
+FLAGS = [
+    *("--model.width", "16", "--model.num-heads", "4", "--batch-size", "4"),
+    *("--learning-rate", "1e-3", "--schedule", "constant"),
+    *("--precision", "32-true", "--accelerator", "cpu"),
+]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return tiny_corpus.make(tmp_path_factory.mktemp("corpus"))
+
+
+def command(corpus: Path, out: Path, *more: str) -> list[str]:
+    return ["train", "llp", "--data", str(corpus), "--out", str(out), *FLAGS, *more]
+
+
+def launch(corpus: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "mmpyramid", *command(corpus, out, *more)]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_a_run_leaves_network_configuration_and_log(corpus, tmp_path, capsys):
+    assert main(command(corpus, tmp_path / "run", "--epochs", "8")) == 0
+    printed = capsys.readouterr().out
+    assert "best epoch" in printed
+    network = load_pretrained(tmp_path / "run" / "model")
+    assert network.labels == tiny_corpus.LABELS
+    resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert resolved["model"]["width"] == 16
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+    assert main(["evaluate", str(tmp_path / "run" / "model"), "--data", str(corpus)]) == 0
+    table = capsys.readouterr().out
+    ours, trivial = (
+        float(next(line for line in table.splitlines() if line.startswith(row)).split()[-2])
+        for row in ("model", "nothing")
+    )
+    assert ours > trivial + 20, f"the network learned nothing:\n{table}"
+
+
+def test_a_run_is_not_overwritten_or_mixed(corpus, tmp_path):
+    (tmp_path / "config.yaml").write_text("epochs: 3\n")
+    with pytest.raises(UserError, match="already holds a run"):
+        fit(TrainConfig(), corpus, tmp_path)
+    with pytest.raises(UserError, match="another configuration"):
+        fit(TrainConfig(), corpus, tmp_path, resume=True)
+    assert (tmp_path / "config.yaml").read_text() == "epochs: 3\n"
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_weights(corpus, tmp_path):
+    epochs = ("--epochs", "12")
+    assert launch(corpus, tmp_path / "whole", *epochs).wait() == 0
+    for _ in range(2):
+        process = launch(corpus, tmp_path / "killed", *epochs, "--resume")
+        before = saved_at(tmp_path / "killed")
+        deadline = time.monotonic() + 120
+        while saved_at(tmp_path / "killed") == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert launch(corpus, tmp_path / "killed", *epochs, "--resume").wait() == 0
+    whole, resumed = (last_weights(tmp_path / name) for name in ("whole", "killed"))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    best = [
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "killed")
+    ]
+    assert all(torch.equal(best[0][name], best[1][name]) for name in best[0])
+
+
+def saved_at(run: Path) -> float:
+    last = run / "last.ckpt"
+    return last.stat().st_mtime_ns if last.exists() else 0
+
+
+def last_weights(run: Path) -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(run / "last.ckpt", weights_only=False)
+    assert checkpoint["epoch"] == 11, "the last of 12 epochs, counted from 0"
+    return checkpoint["state_dict"]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_complete_and_independent(name):
+    first, second = RECIPES[name](), RECIPES[name]()
+    first.model.audio_streams["changed"] = 1
+    assert "changed" not in second.model.audio_streams
+    assert isinstance(second.model, MMPyramidConfig)
+    with pytest.raises(AttributeError):
+        second.epoch = 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("epochs", 0), ("learning_rate", -1.0), ("visual_smoothing", 1.5)]
+)
+def test_senseless_settings_name_their_flag(field, value):
+    with pytest.raises(UserError, match=f"--{field.replace('_', '-')}"):
+        TrainConfig(**{field: value})
+
+
+def test_precision():
+    assert resolve_precision("bf16-mixed", "cpu") == "bf16-mixed"
+    assert resolve_precision("auto", "cpu") in {"bf16-mixed", "32-true"}
