@@ -12,7 +12,7 @@ import mmpyramid
 PACKAGE = Path(mmpyramid.__file__).parent
 RANKS = {
     **dict.fromkeys(["errors", "labels", "version"], -1),
-    "types": 0,
+    **dict.fromkeys(["files", "types"], 0),
     **dict.fromkeys(["media", "metrics"], 1),
     "features": 2,
     "data": 3,

@@ -67,7 +67,7 @@ class Decoder:
             raise UserError(f"expected `gate` to be one of {', '.join(GATES)}, got {self.gate!r}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Runs:
     """Maximal runs of a mask, ordered by label then start: columns of the mask, [start, stop)."""
 

@@ -64,6 +64,3 @@ AVE_LABELS: tuple[str, ...] = (
     "Mandolin",
 )
 """The 28 event classes of AVE; class 28 of its label files is the background."""
-
-AVE_BACKGROUND = "background"
-"""Name of the 29th class of AVE, index 28."""

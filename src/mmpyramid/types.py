@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,9 @@ Features: TypeAlias = Mapping[str, Array]
 A stream whose modality the file lacks has no entry.
 """
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (videos completed, videos in total) after each video."""
+
 
 class Modality(StrEnum):
     """Where an event is perceived: it can be heard, seen, or both in the same second."""
@@ -33,7 +36,7 @@ class Modality(StrEnum):
     AUDIO_VISUAL = "audio_visual"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Scores:
     """Probabilities of one video for T segments (1 s each) and C classes, float32.
 

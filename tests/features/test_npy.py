@@ -5,7 +5,7 @@ import pytest
 
 from mmpyramid.errors import UserError
 from mmpyramid.features.npy import NpyFolder
-from mmpyramid.features.source import FaultKind, FeatureError, check_source, load_many
+from mmpyramid.features.source import FaultKind, FeatureError, load_many
 
 SHAPES = {"vggish": (10, 128), "res152": (80, 2048), "r2plus1d_18": (10, 512)}
 IDS = ("-_aaaaaaaa1", "BjCEufrlXm4", "7nSYwyaP4QE")
@@ -97,7 +97,7 @@ def test_every_fault_of_every_video_is_told_at_once(folder):
     (feats / "r2plus1d_18" / f"{IDS[2]}.npy").write_bytes(whole[:-4])
     np.save(feats / "vggish" / f"{IDS[2]}.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(UserError) as caught:
-        check_source(NpyFolder(folder), [*IDS, "absent1", "absent2"])
+        load_many(NpyFolder(folder), [*IDS, "absent1", "absent2"])
     message = str(caught.value)
     assert "usable features of 5 videos from published features" in message
     assert "missing features: 7" in message
@@ -113,10 +113,6 @@ def test_a_wrong_length_is_told_against_the_given_length(folder):
         NpyFolder(folder, num_segments=9).load(IDS[0])
     assert {fault.kind for fault in caught.value.faults} == {FaultKind.SHAPE}
     assert len(caught.value.faults) == 3
-
-
-def test_a_good_folder_passes_the_check(folder):
-    assert check_source(NpyFolder(folder), IDS) is None
 
 
 def test_many_videos_are_stacked_in_the_order_asked(folder):

@@ -14,7 +14,7 @@ import pytest
 from mmpyramid.errors import UserError
 from mmpyramid.features.provenance import Provenance, StreamProvenance
 from mmpyramid.features.shard import Extracted
-from mmpyramid.features.source import FaultKind, FeatureError, check_source, load_many
+from mmpyramid.features.source import FaultKind, FeatureError, load_many
 from mmpyramid.features.store import FeatureStore
 from mmpyramid.features.writer import StoreWriter
 from mmpyramid.types import Modality
@@ -135,7 +135,7 @@ def test_streams_are_chosen_on_loading(tmp_path):
 def test_absent_videos_are_told_together(tmp_path):
     add_all(tmp_path, {"a": video(0)})
     with pytest.raises(UserError, match=r"missing features: 4 \(b in .*, c in .*, d in .*, …\)"):
-        check_source(FeatureStore(tmp_path), ["a", "b", "c", "d", "e"])
+        load_many(FeatureStore(tmp_path), ["a", "b", "c", "d", "e"])
 
 
 def test_more_shards_than_may_be_open(tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ class Streams:
         return {**self.audio, **self.visual}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
     """Videos of different lengths, padded with zeros to the longest.
 

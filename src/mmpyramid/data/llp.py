@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.data.annotations import Annotations
-from mmpyramid.features.problems import Problems
+from mmpyramid.errors import Problems
 from mmpyramid.labels import LLP_LABELS
 from mmpyramid.types import Array
 

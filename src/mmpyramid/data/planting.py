@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,9 +18,6 @@ import numpy as np
 from mmpyramid.data.llp import AUDIO_FILE, ID_LENGTH, LABELS_FILE, VISUAL_FILE, WEAK_FILES
 from mmpyramid.errors import UserError
 from mmpyramid.types import Event, Modality
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (videos completed, videos in total)."""
 
 Extent: TypeAlias = tuple[int, int]
 """Onset and offset in whole seconds."""

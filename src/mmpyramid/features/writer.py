@@ -9,12 +9,10 @@ done again; it never leaves half a file.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -31,11 +29,11 @@ from mmpyramid.features.store import (
     read_failures,
     read_provenance,
 )
+from mmpyramid.files import flush_names, full_disk_told, write_durably
 
 LOCK_FILE = "store.lock"
 VIDEOS_PER_SHARD = 256
 BYTES_PER_SHARD = 64 * 2**20
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class StoreWriter:
@@ -138,7 +136,7 @@ class StoreWriter:
         """
         line = json.dumps({"id": video_id, "reason": reason}) + "\n"
         path = self.folder / FAILURES_FILE
-        with _telling_full_disk(path), path.open("a", encoding="utf-8") as file:
+        with full_disk_told(path), path.open("a", encoding="utf-8") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
@@ -159,7 +157,7 @@ class StoreWriter:
             number = max(numbers, default=-1) + 1
             ordered = dict(sorted(videos.items()))
             write_durably(self.folder / f"shard-{number:05d}.h5", encode_shard(ordered))
-            _flush_names(self.folder)
+            flush_names(self.folder)
         _remove(paths)
         self._num_pending = self._pending_bytes = 0
 
@@ -190,46 +188,6 @@ class StoreWriter:
         self._done = packed.union(*map(_ids, pending))
         self._num_pending = len(pending)
         self._pending_bytes = sum(path.stat().st_size for path in pending)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that after any crash it is there as a whole or not at all.
-
-    Raises:
-        UserError: if the disk is full; nothing is left behind.
-    """
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with _telling_full_disk(path):
-            with aside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _flush_names(folder: Path) -> None:
-    """Make new names in a folder outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _telling_full_disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise UserError(
-            f"the disk is full ({error.strerror} while writing {path}). Every video finished so "
-            f"far is kept and can be read; free some space and run the same command again."
-        ) from error
 
 
 def _ids(path: Path) -> tuple[str, ...]:

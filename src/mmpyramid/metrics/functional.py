@@ -34,7 +34,7 @@ MEASURES = ("audio", "visual", "audio_visual", "event_av")
 """What is averaged over videos; Type@AV follows from the first three."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Counts:
     """True positives, false positives and false negatives of each video and class, (N, C) int64."""
 

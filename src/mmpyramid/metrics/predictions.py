@@ -23,7 +23,7 @@ _OPTIONAL = ("video_audio", "video_visual")
 _NAMES_SHOWN = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
     """Probabilities for N videos of T segments and C classes, checked.
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from mmpyramid.data.planting import (
     BALANCED,
     ClipPlan,
-    Progress,
     claim_folder,
     plan_corpus,
     video_rng,
@@ -23,6 +22,7 @@ from mmpyramid.data.rendered.mp4 import write_mp4
 from mmpyramid.data.rendered.scene import ClipFormat, render_frames
 from mmpyramid.data.rendered.sounds import SOUNDS, render_soundtrack
 from mmpyramid.errors import UserError
+from mmpyramid.types import Progress
 
 RENDERED_LABELS: tuple[str, ...] = tuple(SOUNDS)
 """The classes of the rendered corpus, in order."""
@@ -58,7 +58,7 @@ def render_corpus(
         seed: same seed, same bytes; a smaller corpus is a subset of a larger one.
         workers: processes; by default one per available core.
         clip: size, rates and length of the files.
-        progress: called with (completed, total) after each video.
+        progress: called after each video.
 
     Returns:
         The folder.

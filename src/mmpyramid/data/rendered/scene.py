@@ -57,7 +57,7 @@ class ClipFormat:
         return self.num_segments * self.sample_rate
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Film:
     """What a slowly drifting camera sees of a still background.
 
@@ -78,7 +78,7 @@ class _Film:
         return picture
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Actor:
     """One sprite on its way through the clip.
 
