@@ -1,4 +1,4 @@
-"""Writes awkward media files for the tests of the media room."""
+"""Writes awkward media files, and tells what a reader found in them."""
 
 import struct
 from collections.abc import Iterable
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+
+from mmpyramid.media import SAMPLE_RATE, SegmentReader
 
 LEVEL_STEP = 8
 """Frame n of a numbered video is evenly gray, n * 8 of 255, so that n survives compression."""
@@ -138,3 +140,18 @@ def truncate(path: Path, keep: float) -> Path:
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
     return path
+
+
+def numbers(reader: SegmentReader) -> list[list[int]]:
+    """The number in every frame of every segment, as `gray` put it there."""
+    return [[number_of(image) for image in segment.frames] for segment in reader]
+
+
+def waveform(reader: SegmentReader) -> np.ndarray:
+    """The sound of all segments, one after the other."""
+    return np.concatenate([segment.waveform for segment in reader])
+
+
+def onset(samples: np.ndarray) -> float:
+    """Second of the first sample that is clearly not silence."""
+    return int(np.argmax(np.abs(samples) > 0.2)) / SAMPLE_RATE

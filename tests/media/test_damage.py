@@ -1,0 +1,91 @@
+"""Damaged files give what is there, or a clear error."""
+
+from fractions import Fraction
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+
+from media_files import gray, spoil, steady, tone, truncate, write_media
+from mmpyramid.errors import UserError
+from mmpyramid.media import SegmentReader, probe
+from mmpyramid.media.decoder import Decoder
+
+
+def test_a_spoiled_middle_keeps_the_rest(tmp_path, capfd):
+    frames = [
+        (n / 10, np.random.default_rng(n).integers(0, 255, (48, 64, 3), np.uint8))
+        for n in range(50)
+    ]
+    path = write_media(tmp_path / "a.mp4", frames, options={"movflags": "faststart"})
+    reader = SegmentReader(spoil(path, 0.4, 0.5))
+    assert len(list(reader)) == 5
+    (note,) = reader.notes
+    assert note.startswith("the picture is damaged after")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_a_truncated_file_gives_what_is_there(tmp_path, container):
+    path = tmp_path / f"a.{container}"
+    frames = [(n / 10, gray(n % 30)) for n in range(100)]
+    options = {"movflags": "faststart"} if container == "mp4" else {}
+    write_media(path, frames, tone(440, 10), options=options)
+    reader = SegmentReader(truncate(path, 0.6))
+    segments = list(reader)
+    assert 1 <= len(segments) < 10
+    assert np.abs(segments[0].waveform).max() > 0.4
+    assert any("may be cut off" in note for note in reader.notes)
+
+
+def test_a_file_whose_index_is_cut_off_is_a_clear_error(tmp_path):
+    path = write_media(tmp_path / "a.mp4", steady(30))
+    with pytest.raises(UserError, match="index is missing"):
+        probe(truncate(path, 0.9))
+
+
+def test_a_file_of_which_nothing_decodes_is_a_clear_error(tmp_path):
+    path = write_media(tmp_path / "a.mp4", steady(30), options={"movflags": "faststart"})
+    data = path.read_bytes()
+    begin = data.index(b"mdat") + 4
+    path.write_bytes(data[:begin] + b"\xff" * (len(data) - begin))
+    with pytest.raises(UserError, match=r"nothing in .* can be decoded"):
+        list(SegmentReader(path))
+
+
+def fake_decoder(times, duration=10.0):
+    """A decoder of a pretended sound stream whose frames of 0.1 s begin at `times`."""
+    frames = []
+    for time in times:
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1600), np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts = 16000, round(time * 16000)
+        frames.append(frame)
+    stream = SimpleNamespace(
+        time_base=Fraction(1, 16000), duration=None, start_time=0, decode=lambda frame: [frame]
+    )
+    container = SimpleNamespace(
+        demux=lambda _: iter(frames),
+        format=SimpleNamespace(name="mov"),
+        duration=round(duration * av.time_base),
+        start_time=0,
+    )
+    return Decoder(container, stream, "sound")
+
+
+def test_frames_far_back_are_left_out():
+    decoder = fake_decoder([0, 5, 5.1, 1, 5.2])
+    assert [float(timed.start) for timed in decoder] == [0, 5, 5.1, 5.2]
+    assert "backwards" in decoder.notes(Fraction(0))[0]
+
+
+def test_a_small_step_back_keeps_the_order_of_decoding():
+    decoder = fake_decoder([0, 0.1, 0.05, 0.3])
+    assert [round(float(timed.start), 6) for timed in decoder] == [0, 0.1, 0.2, 0.3]
+    assert decoder.notes(Fraction(0)) == ()
+
+
+def test_a_timestamp_far_beyond_the_end_is_left_out():
+    decoder = fake_decoder([0, 0.1, 1e6, 0.2])
+    assert [float(timed.start) for timed in decoder] == [0, 0.1, 0.2]
+    assert "beyond the end" in decoder.notes(Fraction(0))[0]

@@ -1,0 +1,94 @@
+"""Sound of any rate, layout and codec as 16 kHz mono at the right time."""
+
+import av
+import numpy as np
+import pytest
+
+from media_files import click, onset, steady, tone, waveform, write_media, write_wav
+from mmpyramid.media import SAMPLE_RATE, SegmentReader
+
+
+def peak_frequency(samples):
+    return float(np.argmax(np.abs(np.fft.rfft(samples)))) * SAMPLE_RATE / len(samples)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
+def test_any_sample_rate_gives_the_same_sound(tmp_path, rate):
+    sound = tone(440, 3, rate)
+    path = write_media(tmp_path / "a.wav", sound=sound, rate=rate, audio_codec="pcm_s16le")
+    samples = waveform(SegmentReader(path))
+    expected = tone(440, 3)[0]
+    assert samples.shape == (3 * SAMPLE_RATE,)
+    np.testing.assert_allclose(samples[100:-100], expected[100:-100], atol=0.01)
+
+
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame", "libopus", "flac"])
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_a_click_lands_where_it_was(tmp_path, codec, container):
+    path = tmp_path / f"a.{container}"
+    write_media(path, steady(50), click(3.0, 5, 48000), rate=48000, audio_codec=codec)
+    segments = list(SegmentReader(path))
+    assert len(segments) == 5
+    assert onset(segments[3].waveform) == pytest.approx(0, abs=0.025)
+    assert all(np.abs(segments[k].waveform[:-400]).max() < 0.1 for k in (0, 1, 2, 4))
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("stereo", 2), ("5.1", 6)])
+def test_channels_are_averaged_plainly(tmp_path, layout, channels):
+    sound = np.zeros((channels, 16000), np.float32)
+    sound[-1] = 0.6
+    path = write_media(tmp_path / "a.mkv", sound=sound, layout=layout, audio_codec="pcm_s16le")
+    np.testing.assert_allclose(waveform(SegmentReader(path)), 0.6 / channels, atol=1e-3)
+
+
+def test_channels_without_names_are_averaged_too(tmp_path):
+    samples = np.zeros((44100, 6))
+    samples[:, 2] = 12000
+    path = write_wav(tmp_path / "a.wav", samples, 44100)
+    with av.open(str(path)) as container:
+        assert container.streams.audio[0].layout.name == "6 channels"
+    middle = waveform(SegmentReader(path))[1000:-1000]
+    np.testing.assert_allclose(middle, 2000 / 32768, atol=1e-4)
+
+
+def test_compressed_5_1_sound_plays(tmp_path):
+    sound = tone(440, 2, 48000, channels=6)
+    path = write_media(tmp_path / "a.mp4", sound=sound, rate=48000, layout="5.1")
+    samples = waveform(SegmentReader(path))
+    assert peak_frequency(samples[:SAMPLE_RATE]) == pytest.approx(440, abs=2)
+
+
+def test_8_bit_sound_is_centered(tmp_path):
+    path = tmp_path / "a.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_u8", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.full((1, 16000), 192, np.uint8), "u8", "mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+    np.testing.assert_allclose(waveform(SegmentReader(path)), 0.5)
+
+
+def test_samples_that_are_not_numbers_are_silence_and_told(tmp_path):
+    path = tmp_path / "a.wav"
+    sound = tone(440, 1, 48000)
+    sound[0, 100:200] = np.nan
+    sound[0, 300] = np.inf
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_f32le", rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(sound, "flt", "mono")
+        frame.sample_rate = 48000
+        container.mux(stream.encode(frame))
+    reader = SegmentReader(path)
+    assert np.isfinite(waveform(reader)).all()
+    assert "not numbers" in reader.notes[0]
+
+
+def test_a_hole_in_the_timestamps_is_silence(tmp_path):
+    path = tmp_path / "a.mkv"
+    sound = click(1.5, 3) + click(0.2, 3)
+    write_media(path, sound=sound, sound_gap=(1.0, 4.0), audio_codec="pcm_s16le")
+    reader = SegmentReader(path)
+    samples = waveform(reader)
+    assert reader.duration == pytest.approx(7, abs=0.01)
+    assert onset(samples) == pytest.approx(0.2, abs=0.005)
+    assert onset(samples[SAMPLE_RATE:]) == pytest.approx(4.5, abs=0.005)
