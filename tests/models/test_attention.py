@@ -1,4 +1,4 @@
-"""Windowed attention against a plain reference: one query, one head, one loop at a time."""
+"""Windowed attention against a plain reference that forms the whole square of scores."""
 
 import math
 
@@ -9,22 +9,21 @@ from mmpyramid.models.attention import BLOCK, WindowedAttention
 
 
 def reference(layer, query_BTD, memory_BSD, mask_BS):
-    q, k, v = layer.query(query_BTD), layer.key(memory_BSD), layer.value(memory_BSD)
-    size = q.shape[-1] // layer.num_heads
-    mixed = torch.zeros_like(q)
-    for b in range(len(q)):
-        for head in range(layer.num_heads):
-            part = slice(head * size, (head + 1) * size)
-            for i in range(q.shape[1]):
-                near = [
-                    j
-                    for j in range(k.shape[1])
-                    if mask_BS[b, j] and (layer.window is None or abs(i - j) <= layer.window)
-                ]
-                if near:
-                    weight = torch.softmax(k[b, near, part] @ q[b, i, part] / math.sqrt(size), 0)
-                    mixed[b, i, part] = weight @ v[b, near, part]
-    return layer.output(mixed)
+    """Every score of every pair, of which those outside of window and mask weigh nothing."""
+    q, k, v = (
+        project(x).unflatten(-1, (layer.num_heads, -1)).transpose(1, 2)
+        for project, x in (
+            (layer.query, query_BTD),
+            (layer.key, memory_BSD),
+            (layer.value, memory_BSD),
+        )
+    )
+    distance_TS = torch.arange(q.shape[2])[:, None] - torch.arange(k.shape[2])
+    near_TS = distance_TS.abs() <= (math.inf if layer.window is None else layer.window)
+    score_BHTS = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    score_BHTS = score_BHTS.masked_fill(~(near_TS & mask_BS[:, None, None]), -math.inf)
+    weight_BHTS = score_BHTS.softmax(-1).nan_to_num()  # a query that is near nothing
+    return layer.output((weight_BHTS @ v).transpose(1, 2).flatten(2))
 
 
 def attention(window):
