@@ -1,0 +1,30 @@
+"""The examples in docstrings give what they say."""
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import mmpyramid
+
+PACKAGE = Path(mmpyramid.__file__).parent
+
+
+def has_examples(path: Path) -> bool:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return any(">>> " in line and "+SKIP" not in line for line in lines)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize(
+    "name", [module_name(path) for path in sorted(PACKAGE.rglob("*.py")) if has_examples(path)]
+)
+def test_examples_in_docstrings(name):
+    result = doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.attempted > 0
+    assert result.failed == 0
