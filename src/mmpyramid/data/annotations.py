@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.errors import UserError
 from mmpyramid.types import Array
+
+Mask: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,8 +36,8 @@ class Annotations:
     labels: tuple[str, ...]
     num_segments: int
     weak: Array
-    audio: NDArray[np.bool_] | None = None
-    visual: NDArray[np.bool_] | None = None
+    audio: Mask | None = None
+    visual: Mask | None = None
 
     def __post_init__(self) -> None:
         weak = (len(self.ids), len(self.labels))
@@ -51,7 +54,20 @@ class Annotations:
         return len(self.ids)
 
     @property
-    def audio_visual(self) -> NDArray[np.bool_] | None:
+    def truth(self) -> tuple[Mask, Mask]:
+        """What is heard and what is seen, two (N, T, C) masks.
+
+        Raises:
+            UserError: if the split has weak labels only.
+        """
+        if self.audio is None or self.visual is None:
+            raise UserError(
+                "expected a split with dense labels (val or test), got one with weak labels only"
+            )
+        return self.audio, self.visual
+
+    @property
+    def audio_visual(self) -> Mask | None:
         """(N, T, C) bool, True where the class can be heard and seen in the same segment."""
         if self.audio is None or self.visual is None:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from mmpyramid.features.sets import create_extractors
 from mmpyramid.features.shard import Extracted
 from mmpyramid.features.source import FeatureError
 from mmpyramid.features.videos import Videos, find_videos
-from mmpyramid.features.workers import Failure, attempt, work
+from mmpyramid.features.workers import Failure, attempt, num_cores, work
 from mmpyramid.features.writer import StoreWriter
 from mmpyramid.media import Segment, SegmentReader
 from mmpyramid.types import Array, Modality
@@ -146,9 +145,9 @@ def extract_corpus(
         known = {} if retry_failed else writer.failures
         failed = {video_id: known[video_id] for video_id in paths if video_id in known}
         todo = [path for video_id, path in paths.items() if video_id not in skipped | failed.keys()]
-        num_workers = min(workers or _num_cores(), len(todo))
+        num_workers = min(workers or num_cores(), len(todo))
         if num_workers > 1:
-            make = partial(_make_function, factory, extractors, batch, _num_cores() // num_workers)
+            make = partial(_make_function, factory, extractors, batch, num_cores() // num_workers)
             results = work(make, todo, num_workers)
         else:
             results = _work_here(partial(extract_features, extractors=made, batch=batch), todo)
@@ -220,8 +219,3 @@ def _make_function(
     if torch is not None:
         torch.set_num_threads(max(1, num_threads))
     return partial(extract_features, extractors=made, batch=batch)
-
-
-def _num_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -95,11 +95,15 @@ class Provenance:
         try:
             data: dict[str, Any] = json.loads(text)
             if data.pop("format", None) != STORE_FORMAT:
-                raise UserError(f"expected the format {STORE_FORMAT}")
+                raise UserError(f"expected a description whose `format` is `{STORE_FORMAT}`")
             for stream in data["streams"].values():
                 stream["modality"] = Modality(stream["modality"])
                 stream["frame_size"] = tuple(stream["frame_size"])
             streams = {name: StreamProvenance(**stream) for name, stream in data["streams"].items()}
             return cls(**{**data, "streams": streams})
+        except UserError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"expected the description of a store, got: {error!r}") from error
+            raise UserError(
+                f"expected the description of a store; reading failed with: {error!r}"
+            ) from error

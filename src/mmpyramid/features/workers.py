@@ -7,6 +7,7 @@ a worker ends when its parent's end of the pipe is gone.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -27,6 +28,11 @@ class Failure:
     """Why there is no result for one item."""
 
     reason: str
+
+
+def num_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def attempt(function: Callable[[Item], Result], item: Item) -> Result | Failure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from mmpyramid.data.rendered.mp4 import write_mp4
 from mmpyramid.data.rendered.scene import ClipFormat, render_frames
 from mmpyramid.data.rendered.sounds import SOUNDS, render_soundtrack
 from mmpyramid.errors import UserError
+from mmpyramid.features.workers import num_cores
 from mmpyramid.types import Progress
 
 RENDERED_LABELS: tuple[str, ...] = tuple(SOUNDS)
@@ -70,7 +70,7 @@ def render_corpus(
         >>> from mmpyramid.data.rendered import render_corpus
         >>> folder = render_corpus("corpus", num_train=8, num_val=2, num_test=2)  # doctest: +SKIP
     """
-    num_workers = workers if workers is not None else os.cpu_count() or 1
+    num_workers = num_cores() if workers is None else workers
     if num_workers < 1:
         raise UserError(f"expected at least 1 worker, got {workers}")
     sizes = {"train": num_train, "val": num_val, "test": num_test}
