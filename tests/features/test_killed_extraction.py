@@ -105,7 +105,7 @@ def test_killed_runs_lose_nothing_and_redo_nothing(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_many_killed_runs_lose_nothing_and_redo_nothing(tmp_path, workers):
-    kill_repeatedly(tmp_path, num_videos=200, num_kills=20, workers=workers)
+    kill_repeatedly(tmp_path, num_videos=80, num_kills=8, workers=workers)
 
 
 @pytest.mark.slow

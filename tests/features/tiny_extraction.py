@@ -88,6 +88,8 @@ def make_in_parent_only(names, parent):
 
 
 if __name__ == "__main__":
+    # Python keeps ignoring interrupts where a shell started the tests in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     videos, out, log, workers = sys.argv[1:]
     extract.StoreWriter = partial(StoreWriter, videos_per_shard=5)
     factory = partial(make, log=log, pause=0.02)
