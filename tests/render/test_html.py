@@ -41,6 +41,13 @@ def test_everything_foreign_is_escaped(evil, short):
     assert data_of(page)["lanes"][0]["label"] == EVIL
 
 
+def test_of_a_note_only_the_details_are_folded():
+    notes = ("damaged after 3 s", "left out\n<Dog>")
+    page = to_html(Timeline(notes=notes))
+    assert "<li>damaged after 3 s</li>" in page
+    assert "<details><summary>left out</summary><p>&lt;Dog&gt;</p></details>" in page
+
+
 def test_the_page_needs_nothing_from_outside(hour, scores_of):
     page = to_html(hour, scores=scores_of(hour))
     assert not re.search(r"https?://", page)

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from mmpyramid.errors import UserError
-from mmpyramid.render.lanes import clock, printable, remarks, span, ticks, title_of, to_lanes
+from mmpyramid.render.lanes import (
+    Remark,
+    clock,
+    printable,
+    remarks,
+    span,
+    ticks,
+    title_of,
+    to_lanes,
+)
 from mmpyramid.types import Event, Modality, Timeline
 
 
@@ -55,9 +64,14 @@ def test_the_axis_covers_every_event():
 
 def test_missing_tracks_come_before_the_notes(empty):
     assert remarks(empty) == [
-        "This file has no audio track, so nothing could be heard.",
-        "The file is damaged after 0:07.",
+        Remark("This file has no audio track, so nothing could be heard."),
+        Remark("The file is damaged after 0:07."),
     ]
+
+
+def test_the_first_line_of_a_note_is_its_gist():
+    timeline = Timeline(notes=("Two labels are left out\nDog; Cat\nas told",))
+    assert remarks(timeline) == [Remark("Two labels are left out", ("Dog; Cat", "as told"))]
 
 
 @pytest.mark.parametrize(
@@ -92,5 +106,5 @@ def test_a_ten_second_clip_and_an_hour_have_round_ticks():
 
 
 def test_words_for_people():
-    assert title_of("Baby_cry_infant_cry") == "Baby cry infant cry"
+    assert title_of("Baby_cry_infant_cry") == "Baby cry, infant cry"
     assert printable("a\x1b[2J\nb\udcff é🐕") == "a\ufffd[2J\ufffdb\ufffd é🐕"

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -164,6 +165,44 @@ def test_lanes_tips_and_roles(show, short, scores_of):
         "Dog, audible, 0:02 to 0:09, score 0.81",
         "probability 0.81 at 0:03",
     ]
+
+
+def test_a_label_that_was_not_found_has_strips_without_bars(show, short, scores_of):
+    scores = scores_of(short)
+    scores.visual[3, short.labels.index("Cat")] = 0.4
+    page = show(short, scores=scores)
+    strip = page.locator(".weak .strip")
+    assert not strip.is_visible()
+    page.get_by_text("Too weak to count as found").click()
+    assert page.locator(".weak .group").all_inner_texts() == ["Cat\nvisible"]
+    assert not page.locator(".weak .band").is_visible()
+    box = strip.bounding_box()
+    assert box["height"] == 10
+    page.mouse.move(box["x"] + 0.35 * box["width"], box["y"] + 5)
+    assert page.get_by_role("tooltip").inner_text() == "0:03.5\nprobability 0.40 at 0:03.5"
+
+
+def test_weak_labels_show_where_nothing_was_found(show, empty, scores_of):
+    scores = scores_of(empty)
+    assert page_strips(show(empty, scores=scores)) == 0
+    scores.visual[3, empty.labels.index("Cat")] = 0.4
+    page = show(empty, scores=scores)
+    assert page_strips(page) == 1
+    assert page.locator(".weak .strip").is_visible()
+
+
+def page_strips(page: Page) -> int:
+    return page.locator(".weak .strip").count()
+
+
+def test_the_details_of_a_note_unfold(show, empty):
+    page = show(replace(empty, notes=("Two labels are left out\nDog; Cat",)))
+    details = page.get_by_text("Dog; Cat")
+    assert not details.is_visible()
+    page.get_by_text("Two labels are left out").focus()
+    page.keyboard.press("Space")
+    assert details.is_visible()
+    assert clock_time(page) == 0
 
 
 def test_the_three_patterns_differ(show, short):

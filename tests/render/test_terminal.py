@@ -48,6 +48,24 @@ def test_golden_text(short, single, empty):
     assert to_text(empty) == EMPTY
 
 
+def test_of_a_note_with_details_only_the_gist_is_printed():
+    timeline = Timeline(source="a.mp4", duration=10.0, notes=("Two labels are left out\nDog; Cat",))
+    assert to_text(timeline).splitlines()[1:] == [
+        "! Two labels are left out",
+        "Nothing found: no event passed the model's thresholds.",
+    ]
+
+
+def test_a_long_path_is_never_cut():
+    timeline = Timeline(source="clips/" * 20 + "a.mp4", model="runs/" * 20 + "model", duration=10.0)
+    for soft_wrap in (False, True):  # a terminal, a pipe
+        console = Console(file=io.StringIO(), width=80, soft_wrap=soft_wrap)
+        console.print(TerminalView(timeline))
+        text = console.file.getvalue().replace("\n", "")
+        assert timeline.source in text
+        assert timeline.model in text
+
+
 def test_an_hour_fits_into_80_columns_and_hides_no_short_event(hour):
     lines = to_text(hour).splitlines()
     lanes = [line for line in lines if line.endswith("·")]

@@ -19,6 +19,7 @@ from mmpyramid.render.lanes import (
     MODALITY_WORDS,
     TICK_STEPS,
     Lane,
+    Remark,
     clock,
     printable,
     remarks,
@@ -81,7 +82,7 @@ def to_html(
     return Template(_part("page.html")).substitute(
         title=_escape(name),
         facts=_facts(timeline),
-        remarks="".join(f"<li>{_escape(remark)}</li>" for remark in remarks(timeline)),
+        remarks="".join(_remark(remark) for remark in remarks(timeline)),
         legend=_legend(),
         player="" if video is None else _player(timeline, _url(video, embed)),
         style=_part("page.css"),
@@ -113,6 +114,14 @@ def _facts(timeline: Timeline) -> str:
         for name, fact in facts.items()
         if fact
     )
+
+
+def _remark(remark: Remark) -> str:
+    gist = _escape(remark.gist)
+    if not remark.details:
+        return f"<li>{gist}</li>"
+    details = "".join(f"<p>{_escape(line)}</p>" for line in remark.details)
+    return f'<li class="aside"><details><summary>{gist}</summary>{details}</details></li>'
 
 
 def _legend() -> str:
@@ -176,7 +185,7 @@ def _lane(lane: Lane, seconds_per_cell: int) -> dict[str, Any]:
         "word": MODALITY_WORDS[lane.modality],
         "phrase": MODALITY_PHRASES[lane.modality],
         "events": [
-            [float(event.start), float(event.end), round(float(event.score), 3)]
+            [float(event.start), float(event.end), round(float(event.score), 2)]
             for event in lane.events
         ],
         "strip": None if lane.strip is None else _pack(lane.strip, seconds_per_cell),

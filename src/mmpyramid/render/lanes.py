@@ -25,6 +25,13 @@ MISSING_TRACKS = {
     Modality.VISUAL: "This file has no video track, so nothing could be seen.",
 }
 
+TITLES = {
+    "Baby_cry_infant_cry": "Baby cry, infant cry",
+    "Chicken_rooster": "Chicken, rooster",
+    "Violin_fiddle": "Violin, fiddle",
+}
+"""Labels of LLP that lost the comma of their AudioSet names."""
+
 _MINUTE, _HOUR = 60, 3600
 TICK_STEPS = (
     *(0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
@@ -52,6 +59,19 @@ class Lane:
     modality: Modality
     events: tuple[Event, ...]
     strip: Array | None = None
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a reader should know before looking at the events.
+
+    Attributes:
+        gist: one line.
+        details: more, for those who ask. A remark that has some is background, not a warning.
+    """
+
+    gist: str
+    details: tuple[str, ...] = ()
 
 
 def to_lanes(timeline: Timeline, scores: Scores | None = None) -> list[Lane]:
@@ -103,10 +123,11 @@ def span(timeline: Timeline) -> float:
     return max([timeline.duration, *(event.end for event in timeline)]) or 1.0
 
 
-def remarks(timeline: Timeline) -> list[str]:
-    """What a reader should know before looking at the events."""
+def remarks(timeline: Timeline) -> list[Remark]:
+    """The tracks that are missing, then the notes: the first line is the gist of each."""
     missing = [MISSING_TRACKS[name] for name in timeline.missing if name in MISSING_TRACKS]
-    return [*missing, *timeline.notes]
+    notes = (note.split("\n") for note in timeline.notes)
+    return [*map(Remark, missing), *(Remark(gist, tuple(details)) for gist, *details in notes)]
 
 
 def clock(seconds: float) -> str:
@@ -151,4 +172,4 @@ def title_of(label: str) -> str:
         >>> title_of("Frying_(food)")
         'Frying (food)'
     """
-    return printable(label.replace("_", " "))
+    return printable(TITLES.get(label, label).replace("_", " "))

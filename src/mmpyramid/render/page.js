@@ -72,20 +72,18 @@ function drawAxis() {
 }
 
 function drawLanes() {
-  let group = null;
-  for (const lane of page.lanes) {
-    if (group?.dataset.label !== lane.label) {
-      group = element("div", "group");
-      group.dataset.label = lane.label;
-      group.setAttribute("role", "group");
-      group.setAttribute("aria-label", lane.label);
-      group.append(element("h3", "", lane.label));
-      group.classList.add("weak");
-      find("lanes").append(group);
-    }
-    if (lane.events.length) group.classList.remove("weak");
-    group.append(element("div", "word", lane.word), drawTrack(lane));
+  const weak = find("weak");
+  for (const [label, lanes] of Map.groupBy(page.lanes, (lane) => lane.label)) {
+    const group = element("div", "group");
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", label);
+    group.append(element("h3", "", label));
+    for (const lane of lanes) group.append(element("div", "word", lane.word), drawTrack(lane));
+    if (lanes.some((lane) => lane.events.length)) weak.before(group);
+    else weak.append(group);
   }
+  weak.hidden = weak.childElementCount === 1; // its summary alone
+  weak.open = shown.length === 0;
 }
 
 function drawTrack(lane) {
@@ -98,6 +96,7 @@ function drawTrack(lane) {
     const bar = element("div", "event");
     bar.style.left = percent(start);
     bar.style.width = percent(end - start);
+    bar.classList.toggle("narrow", (end - start) / page.duration < 0.01);
     bar.setAttribute("role", "listitem");
     bar.event = { lane, start, end, score };
     bar.setAttribute("aria-label", describe(bar.event));
@@ -135,10 +134,10 @@ function drawEvents() {
     const row = element("li");
     const button = element("button");
     const name = element("span", "", `${event.lane.label} `);
-    name.append(element("small", "", event.lane.phrase));
+    name.append(element("small", "", event.lane.word));
     button.type = "button";
     button.append(
-      element("span", "time", `${clock(event.start)} – ${clock(event.end)}`),
+      element("span", "time", times(event)),
       element("i", `swatch ${event.lane.modality}`), name,
       element("small", "", event.score.toFixed(2)));
     button.setAttribute("aria-label", describe(event));
@@ -147,10 +146,15 @@ function drawEvents() {
     row.append(button);
     find("events").append(row);
   }
-  find("events").style.setProperty("--time-width", `${clock(page.duration).length * 2 + 2}ch`);
+  const longest = Math.max(...shown.map((event) => times(event).length));
+  find("events").style.setProperty("--time-width", `${longest}ch`);
   find("events").parentElement.hidden = shown.length === 0;
   document.querySelector(".legend").hidden = page.lanes.length === 0;
   find("nothing").hidden = shown.length > 0;
+}
+
+function times({ start, end }) {
+  return `${clock(start)} – ${clock(end)}`;
 }
 
 function describe({ lane, start, end, score }) {
@@ -218,7 +222,7 @@ function followPointer() {
   const lanes = find("lanes");
   let dragging = false;
   lanes.addEventListener("pointerdown", (pointer) => {
-    if (pointer.button !== 0 || timeAt(pointer) < 0) return;
+    if (pointer.button !== 0 || timeAt(pointer) < 0 || pointer.target.closest("summary")) return;
     dragging = true;
     lanes.setPointerCapture(pointer.pointerId);
     seek(timeAt(pointer));
@@ -259,7 +263,7 @@ function followKeys(key) {
     Home: () => seek(0),
     End: () => seek(page.duration),
   };
-  const hasOwnKeys = key.target.closest(key.key === " " ? "video, audio, button" : "video, audio");
+  const hasOwnKeys = key.target.closest(key.key === " " ? "video, audio, button, summary" : "video, audio");
   if (!(key.key in actions) || hasOwnKeys || key.ctrlKey || key.altKey || key.metaKey) return;
   key.preventDefault();
   actions[key.key]();

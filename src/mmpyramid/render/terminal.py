@@ -52,7 +52,8 @@ class TerminalView:
         """Yield the lines, each as wide as the console at most."""
         yield self._header()
         for remark in remarks(self.timeline):
-            yield Text(f"! {printable(remark)}", style="yellow")
+            style = "dim" if remark.details else "yellow"
+            yield Text(f"! {printable(remark.gist)}", style=style)
         if not self.timeline.events:
             yield Text(NOTHING)
             return
@@ -62,7 +63,7 @@ class TerminalView:
         yield from self._events()
 
     def _header(self) -> Text:
-        header = Text(printable(self.timeline.source) or "Timeline", style="bold", overflow="fold")
+        header = Text(printable(self.timeline.source) or "Timeline", style="bold")
         header.append(f"  {clock(self.timeline.duration)}", style="not bold")
         if self.timeline.model:
             header.append(f"  {printable(self.timeline.model)}", style="not bold dim")
@@ -119,7 +120,8 @@ def _fit(text: str, width: int) -> str:
 
 def _axis(duration: float, columns: int) -> tuple[str, str]:
     """Two lines: clock times, as many as fit, and a rule with a mark under each."""
-    widest = len(clock(duration)) + 2
+    # The last time stands left of its mark, so between two marks there has to be room for two.
+    widest = 2 * len(clock(duration)) + 1
     labels, rule = [" "] * columns, ["─"] * columns
     free = columns
     for time in reversed(ticks(duration, most=max(columns // widest, 1))):

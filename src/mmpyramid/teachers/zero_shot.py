@@ -86,7 +86,7 @@ class Teacher:
         classifiers: the backbones, which also extract those streams.
         streams: width of each stream that it reads, by name.
         unmapped: by modality, the labels that it can never find there.
-        notes: the same in words, for `Timeline.notes`.
+        notes: the same in words, for `Timeline.notes`; the first line is the gist.
 
     Example:
         >>> teacher = load_teacher("llp")  # doctest: +SKIP
@@ -99,12 +99,7 @@ class Teacher:
         self.labels = label_set.labels
         self.streams = {classifier.name: classifier.dim for classifier in classifiers}
         self.unmapped = {modality: label_set.unmapped(modality) for modality in label_set.classes}
-        self.notes = tuple(
-            f"{self.name}: no counterpart in the {modality} classifier, so never found there: "
-            + "; ".join(labels)
-            for modality, labels in self.unmapped.items()
-            if labels
-        )
+        self.notes = _notes(label_set)
         self.classifiers = tuple(classifiers)
         self._members = {
             classifier.modality: {
@@ -181,7 +176,7 @@ class Teacher:
         )
 
 
-def load_teacher(label_set: LabelSetName = "llp") -> Teacher:
+def load_teacher(label_set: LabelSetName = "llp", *, device: str = "cpu") -> Teacher:
     """Make the teacher of one benchmark's labels; downloads the backbones' weights if need be.
 
     Raises:
@@ -193,7 +188,23 @@ def load_teacher(label_set: LabelSetName = "llp") -> Teacher:
     """
     if label_set not in LABEL_SETS:
         raise UserError(f"unknown label set {label_set!r}; there are {', '.join(LABEL_SETS)}")
-    return Teacher(LABEL_SETS[label_set], (YAMNetExtractor(), EfficientNetLite0Extractor()))
+    classifiers = (YAMNetExtractor(device=device), EfficientNetLite0Extractor(device=device))
+    return Teacher(LABEL_SETS[label_set], classifiers)
+
+
+def _notes(label_set: LabelSet) -> tuple[str, ...]:
+    """One note on all that has no counterpart: numbers, then on lines of their own the labels."""
+    verbs = {Modality.AUDIO: ("hear", "heard"), Modality.VISUAL: ("see", "seen")}
+    gist, details = [], []
+    for modality, (hear, heard) in verbs.items():
+        if labels := label_set.unmapped(modality):
+            gist.append(f"never {hear} {len(labels)}")
+            names = "; ".join(label.replace("_", " ") for label in labels)
+            details.append(f"Never {heard}, as the classifier has no such class: {names}")
+    if not gist:
+        return ()
+    total = f"of the {len(label_set.labels)} {label_set.name} labels"
+    return ("\n".join([f"The teachers {' and '.join(gist)} {total}", *details]),)
 
 
 def thresholds(labels: Sequence[str], modality: Modality) -> tuple[Array, Array]:
