@@ -143,7 +143,7 @@ def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
 def _load(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
     """Load the teachers or a trained network, and the backbones that it reads."""
     if model in TEACHERS:
-        teacher = load_teacher(TEACHERS[model])
+        teacher = load_teacher(TEACHERS[model], device=device)
         return teacher, teacher.classifiers
     network = load_pretrained(model).to(device)
     unknown = sorted(network.streams.keys() - EXTRACTORS.keys())

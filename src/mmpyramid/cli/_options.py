@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmpyramid.errors import UserError
+
 Result = TypeVar("Result")
+
+OPTIONAL = "(optional)"
+OptionalPath: TypeAlias = Annotated[
+    Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint=OPTIONAL)
+]
+"""A path that may be left out."""
 
 
 def console() -> Console:
-    """Standard output; long lines are left alone when it is no terminal."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, soft_wrap=True)
+    """Standard output; brackets are text, and long lines are left alone when it is no terminal."""
+    out = Console(highlight=False, markup=False)
+    return out if out.is_terminal else Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def run(function: Callable[..., Result], name: str, words: list[str]) -> Result:
     """Call a typed function with the words of the command line; wrong words exit with code 2."""
+    # Tyro would keep the line breaks inside the description of an argument.
+    function.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(function.__doc__ or ""))
     return tyro.cli(function, prog=f"mmpyramid {name}", args=words)
 
 
@@ -32,10 +44,38 @@ def write_json(path: Path, data: object) -> None:
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
+def resolve_device(name: str) -> str:
+    """The device that a flag means: `auto` is a GPU where PyTorch can use one.
+
+    Raises:
+        UserError: if PyTorch does not know the device or cannot use it here.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # The latter: a PyTorch without CUDA.
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"--device {name} cannot be used here ({reason}); give auto, cpu, cuda or cuda:1"
+        ) from error
+    return name
+
+
+def simulated(*folders: Path | None) -> str:
+    """A warning to put before numbers: `simulated features, ` if a folder holds such, else ``."""
+    from mmpyramid.data.simulated import is_simulated
+
+    return "simulated features, " if any(map(is_simulated, filter(None, folders))) else ""
+
+
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """Give a function of (completed, total) that moves a bar; no terminal, no bar."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda completed, total: bar.update(task, completed=completed, total=total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,22 +13,18 @@ import numpy as np
 from rich.console import Console
 
 from mmpyramid.cli._options import console, progress_bar, run
-from mmpyramid.data.annotations import Annotations
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.rendered import render_corpus
 from mmpyramid.features.extract import extract_corpus
 from mmpyramid.metrics import comparison_table, nothing_predicted, weak_labels_everywhere
-from mmpyramid.metrics.functional import Mask
 from mmpyramid.models import load_pretrained
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.recipes import RECIPES
 from mmpyramid.render import TerminalView, render
 from mmpyramid.training.evaluate import predict_corpus, report_of
-from mmpyramid.training.run import fit
 
-
-SIZES = {"num_train": 200, "num_val": 40, "num_test": 60}
+SIZES = {"train": 200, "val": 40, "test": 60}
 """Clips of each split: enough to learn from, few enough for five minutes on two cores."""
 
 
@@ -47,10 +44,19 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:
         out: Folder for everything.
         seed: Another seed, another corpus and other initial weights.
     """
+    from mmpyramid.training.run import fit
+
     screen = console()
     corpus = out / "corpus"
     with _step(screen, "1/5 render MP4 files with planted events"), progress_bar("render") as bar:
-        render_corpus(corpus, **SIZES, seed=seed, progress=bar)
+        render_corpus(
+            corpus,
+            num_train=SIZES["train"],
+            num_val=SIZES["val"],
+            num_test=SIZES["test"],
+            seed=seed,
+            progress=bar,
+        )
     with _step(screen, "2/5 extract features from the MP4 files"), progress_bar("extract") as bar:
         extract_corpus(
             corpus / "videos",
@@ -59,7 +65,7 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:
         )
     config = dataclasses.replace(RECIPES["compact"](), seed=seed)
     with _step(screen, "3/5 train a compact MM-Pyramid on weak labels only"):
-        trained = fit(config, corpus, out / "run", resume=True)
+        trained = fit(config, corpus, out / "run", resume=True, progress=sys.stderr.isatty())
     with _step(screen, "4/5 evaluate on the test split"):
         table = _evaluate(trained.model, corpus)
     screen.print(f"\n{table}\n")
@@ -79,10 +85,10 @@ def _step(screen: Console, title: str) -> Iterator[None]:
 def _evaluate(model: Path, data: Path) -> str:
     network = load_pretrained(model)
     corpus = Corpus(read_llp(data, "test"), open_source(data), network.inputs)
-    truth = _truth(corpus.annotations)
+    weak, truth = corpus.annotations.weak, corpus.annotations.truth
     rows = {
         "MM-Pyramid (compact)": report_of(predict_corpus(network, corpus), corpus),
-        "weak labels on all segments": weak_labels_everywhere(corpus.annotations.weak, *truth),
+        "weak labels on all segments": weak_labels_everywhere(weak, *truth),
         "nothing": nothing_predicted(*truth),
     }
     title = f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
@@ -92,7 +98,7 @@ def _evaluate(model: Path, data: Path) -> str:
 def _parse(model: Path, data: Path, out: Path, screen: Console) -> Path:
     """Parse the first test clip that has something heard only, seen only, and both."""
     annotations = read_llp(data, "test")
-    audio, visual = _truth(annotations)
+    audio, visual = annotations.truth
     kinds = (audio & ~visual, visual & ~audio, audio & visual)
     rich = np.logical_and.reduce([kind.any((1, 2)) for kind in kinds])
     video = data / "videos" / f"{annotations.ids[int(rich.argmax())]}.mp4"
@@ -105,9 +111,3 @@ def _parse(model: Path, data: Path, out: Path, screen: Console) -> Path:
         encoding="utf-8",
     )
     return page
-
-
-def _truth(annotations: Annotations) -> tuple[Mask, Mask]:
-    assert annotations.audio is not None
-    assert annotations.visual is not None
-    return annotations.audio, annotations.visual

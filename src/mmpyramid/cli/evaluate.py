@@ -7,10 +7,16 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.cli._options import console, run, write_json
+from mmpyramid.cli._options import (
+    OptionalPath,
+    console,
+    resolve_device,
+    run,
+    simulated,
+    write_json,
+)
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
-from mmpyramid.data.simulated import is_simulated
 from mmpyramid.metrics import comparison_table, nothing_predicted, weak_labels_everywhere
 from mmpyramid.models import load_pretrained
 from mmpyramid.training.evaluate import predict_corpus, report_of
@@ -22,15 +28,16 @@ def main(words: list[str]) -> int:
 
 
 def evaluate(
-    model: Annotated[str, tyro.conf.Positional],
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")],
     /,
     *,
     data: Path,
     split: Literal["val", "test"] = "test",
-    features: Path | None = None,
+    features: OptionalPath = None,
     gate: Literal["global", "per_modality"] = "global",
-    json: Path | None = None,
-    predictions: Path | None = None,
+    json: OptionalPath = None,
+    predictions: OptionalPath = None,
+    device: str = "auto",
 ) -> int:
     """Score a network on a densely annotated split, beside two trivial references.
 
@@ -45,26 +52,24 @@ def evaluate(
             `per_modality` (MA).
         json: Write the ten numbers here.
         predictions: Write all probabilities here (.npz), for `mmpyramid score`.
+        device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
-    network = load_pretrained(model)
-    annotations = read_llp(data, split, labels=None)
-    source = open_source(data, features)
-    corpus = Corpus(annotations, source, network.inputs)
+    network = load_pretrained(model).to(resolve_device(device))
+    annotations = read_llp(data, split)
+    corpus = Corpus(annotations, open_source(data, features), network.inputs)
     predicted = predict_corpus(network, corpus)
     report = report_of(predicted, corpus, gate)
-    assert annotations.audio is not None
-    assert annotations.visual is not None
-    truth = annotations.audio, annotations.visual
     rows = {
         Path(model).name: report,
-        "weak labels on all segments": weak_labels_everywhere(annotations.weak, *truth),
-        "nothing": nothing_predicted(*truth),
+        "weak labels on all segments": weak_labels_everywhere(annotations.weak, *annotations.truth),
+        "nothing": nothing_predicted(*annotations.truth),
     }
-    kind = "simulated features, " if is_simulated(data) else ""
+    kind = simulated(data, features)
     title = f"{data}: {kind}{split}, {len(corpus)} videos, F-scores in per cent"
     console().print(comparison_table(rows, title))
     if json:
         write_json(json, report.to_dict())
     if predictions:
+        predictions.parent.mkdir(parents=True, exist_ok=True)
         predicted.save(predictions)
     return 0

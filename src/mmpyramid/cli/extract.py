@@ -19,12 +19,18 @@ def main(words: list[str]) -> int:
 
 
 def extract(
-    videos: Annotated[tuple[str, ...], tyro.conf.Positional],
+    videos: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="VIDEOS [VIDEOS ...]", help_behavior_hint="(required)"),
+    ],
     /,
     *,
     out: Path,
     set: str = "open",  # noqa: A002 - the flag's name
-    workers: int | None = None,
+    workers: Annotated[
+        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
+    ] = None,
     retry_failed: bool = False,
 ) -> int:
     """Extract the features of many videos into a store.
@@ -38,11 +44,13 @@ def extract(
         videos: Files, folders (searched through) or glob patterns.
         out: The store's folder.
         set: A set of backbones: `open` (YAMNet and EfficientNet-Lite0).
-        workers: Processes; left out, one per core.
+        workers: How many processes.
         retry_failed: Try again what failed in an earlier run.
     """
     if not videos:
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
+    if workers is not None and workers < 1:
+        raise UserError(f"expected --workers of at least 1, got {workers}")
     with progress_bar("extract") as update:
 
         def on_progress(done: ExtractionProgress) -> None:

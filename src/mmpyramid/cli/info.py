@@ -35,9 +35,14 @@ def info(path: Annotated[Path, tyro.conf.Positional], /) -> int:
 
 def _folder(path: Path) -> dict[str, object]:
     from mmpyramid.features.store import FeatureStore
-    from mmpyramid.models.checkpoint import read_description
+    from mmpyramid.models.checkpoint import DESCRIPTION, read_description
 
     if not FeatureStore.is_store(path):
+        if not (path / DESCRIPTION).exists():
+            raise UserError(
+                f"expected a model ({DESCRIPTION} in it) or a feature store, and the folder {path} "
+                "is neither"
+            )
         description = read_description(path)
         config, metrics = description["config"], description["metrics"]
         return {
@@ -45,12 +50,12 @@ def _folder(path: Path) -> dict[str, object]:
             "streams": _streams({**config["audio_streams"], **config["visual_streams"]}),
             "labels": f"{len(config['labels'])}: {', '.join(config['labels'])}",
             **{name: value for name, value in config.items() if name in {"width", "windows"}},
-            **metrics,
+            **{name: f"{value:g}" for name, value in metrics.items()},
         }
     store = FeatureStore(path)
     failures = {f"failed {name}": reason for name, reason in store.failures.items()}
     return {
-        "store": f"{len(store)} videos",
+        "store": f"{len(store)} video{'s' * (len(store) != 1)}",
         "streams": _streams(store.streams),
         "made by": store.describe(),
         "failures": len(failures),

@@ -23,6 +23,12 @@ COMMANDS = {
 }
 """Name and one line of help of every command; the module of the same name holds it."""
 
+EXTRAS = {
+    **dict.fromkeys(("pytorch_lightning", "torchmetrics", "tensorboard", "yaml"), "train"),
+    "matplotlib": "plots",
+}
+"""Packages that not everybody installs, and the extra that brings each."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
@@ -46,11 +52,16 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(_unknown(name))
         return _run(name, rest)
     except UserError as error:
-        sys.stderr.write(f"mmpyramid {name}: {error}\n")
-        return 2
+        problem = str(error)
+    except ModuleNotFoundError as error:
+        problem = _missing(error)
+    except OSError as error:
+        problem = _refused(error)
     except KeyboardInterrupt:
         sys.stderr.write(f"\nmmpyramid {name}: interrupted; what was finished is kept\n")
         return 130
+    sys.stderr.write(f"mmpyramid {name}: {problem}\n")
+    return 2
 
 
 def overview() -> str:
@@ -70,6 +81,27 @@ def _run(name: str, rest: list[str]) -> int:
     module = import_module(f"mmpyramid.cli.{name}")
     code: int = module.main(rest)
     return code
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Name the extra that brings a package; that of an unknown package is our own mistake."""
+    told = error.name or str(error)  # Lightning raises it without a name for TensorBoard.
+    package = next((package for package in EXTRAS if package in told), None)
+    if package is None:
+        raise error
+    return (
+        f"this command needs the package `{package}`, which is not installed here; install it with "
+        f"`pip install 'mmpyramid[{EXTRAS[package]}]'`"
+    )
+
+
+def _refused(error: OSError) -> str:
+    """What the operating system refused."""
+    told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error
+    return (
+        f"a file or folder could not be read or written ({told}); check the path, its permissions "
+        "and the space left on the disk"
+    )
 
 
 def _unknown(name: str) -> str:

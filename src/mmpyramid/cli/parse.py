@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 
-from mmpyramid.cli._options import console, run
+from mmpyramid.cli._options import console, resolve_device, run
 from mmpyramid.decode import Decoder
 from mmpyramid.errors import UserError
 from mmpyramid.pipeline import Parsed, Pipeline
@@ -22,13 +25,18 @@ def main(words: list[str]) -> int:
 
 
 def parse(
-    videos: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    videos: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="VIDEO [VIDEO ...]", help_behavior_hint="(required)"),
+    ],
     /,
     *,
     model: str = "teachers",
     out: Path = Path("timelines"),
     formats: str = "json,html",
     embed: bool = False,
+    device: str = "auto",
     decoder: Annotated[Decoder, tyro.conf.arg(name="")] = Decoder(),  # noqa: B008 - frozen
 ) -> int:
     """Turn videos (or sound files) into timelines of what is heard, seen, and both.
@@ -39,12 +47,14 @@ def parse(
     Example: mmpyramid parse holiday.mp4 --out timelines --formats json,html,vtt
 
     Args:
-        videos: The files.
+        videos: The files. Those of `clip.mp4` are `clip.json` and so on; where two videos differ in
+            their suffix only, `clip.mp4.json` and `clip.wav.json`.
         model: `teachers` (LLP labels), `teachers-ave` (AVE labels), a checkpoint folder, or a hub
             id.
         out: Folder for the files.
         formats: Comma-separated: csv, html, json, txt, vtt.
         embed: Put the video into the page instead of linking to it.
+        device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.
     """
     chosen = _formats(formats)
@@ -52,36 +62,54 @@ def parse(
         raise UserError(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
         )
-    screen = console()
-    with screen.status("loading") as status:
-        pipeline = Pipeline(model, decoder=decoder, hook=status.update)
+    names = output_names(videos)
+    screen, computing = console(), resolve_device(device)
     out.mkdir(parents=True, exist_ok=True)
-    failed = sum(not _parse_one(video, pipeline, out, chosen, embed, screen) for video in videos)
-    if failed:
-        sys.stderr.write(f"mmpyramid parse: {failed} of {len(videos)} files could not be parsed\n")
-    return 0 if not failed else 2 if failed == len(videos) else 1
+    with screen.status("loading") as status:
+        pipeline = Pipeline(model, decoder=decoder, device=computing, hook=status.update)
+    failed = 0
+    for number, (video, name) in enumerate(names.items()):
+        if number:
+            screen.print()
+        paths = [out / f"{name}.{suffix}" for suffix in chosen]
+        failed += not _parse_one(video, pipeline, paths, embed, screen)
+    if failed and len(names) > 1:
+        sys.stderr.write(f"mmpyramid parse: {failed} of {len(names)} files could not be parsed\n")
+    return 0 if not failed else 2 if failed == len(names) else 1
+
+
+def output_names(videos: Sequence[Path]) -> dict[Path, str]:
+    """What the files of each video are called, without the suffix: no two the same.
+
+    Raises:
+        UserError: if two videos have the same name.
+    """
+    stems = Counter(video.stem for video in dict.fromkeys(videos))
+    names = {video: video.stem if stems[video.stem] == 1 else video.name for video in videos}
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"expected videos with different names, got several called {', '.join(twice)}, whose "
+            "timelines would overwrite each other; parse them into different folders (--out)"
+        )
+    return names
 
 
 def _parse_one(
-    video: Path,
-    pipeline: Pipeline,
-    out: Path,
-    formats: tuple[str, ...],
-    embed: bool,
-    screen: Console,
+    video: Path, pipeline: Pipeline, paths: Sequence[Path], embed: bool, screen: Console
 ) -> bool:
     """Parse and write one file; a bad one is reported and does not stop the others."""
     try:
-        with screen.status(f"{video.name}: extract") as status:
-            pipeline.hook = lambda step: status.update(f"{video.name}: {step}")
+        with screen.status(escape(video.name)) as status:
+            pipeline.hook = lambda step: status.update(escape(f"{video.name}: {step}"))
             parsed = pipeline.run(video)
     except UserError as error:
         sys.stderr.write(f"mmpyramid parse: {error}\n")
         return False
     screen.print(TerminalView(parsed.timeline))
-    for name in formats:
-        path = out / f"{video.stem}.{name}"
-        path.write_text(_text(parsed, name, video, embed), encoding="utf-8")
+    for path in paths:
+        text = _text(parsed, path.suffix.removeprefix("."), video, embed)
+        path.write_text(text, encoding="utf-8")
         screen.print(f"  {path}", style="dim")
     return True
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.cli._options import console, run
+from mmpyramid.cli._options import OptionalPath, console, run
+from mmpyramid.errors import UserError
 from mmpyramid.render import render as render_timeline
 from mmpyramid.types import Timeline
 
@@ -21,9 +22,9 @@ def render(
     timeline: Annotated[Path, tyro.conf.Positional],
     /,
     *,
-    to: str,
-    out: Path | None = None,
-    video: Path | None = None,
+    to: Literal["csv", "html", "json", "txt", "vtt"],
+    out: OptionalPath = None,
+    video: OptionalPath = None,
     embed: bool = False,
 ) -> int:
     """Write a timeline as csv, html, json, txt or vtt.
@@ -38,13 +39,20 @@ def render(
         embed: Put the video into the page instead of linking to it.
     """
     loaded = Timeline.load(timeline)
-    options: dict[str, Any] = {}
-    if to == "html":
-        source = video or Path(loaded.source)
-        options = {"video": source.resolve(), "embed": embed} if source.is_file() else {}
-    text = render_timeline(loaded, to, **options)
+    text = _page(loaded, video, embed) if to == "html" else render_timeline(loaded, to)
     path = out or timeline.with_suffix(f".{to}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     console().print(str(path))
     return 0
+
+
+def _page(timeline: Timeline, video: Path | None, embed: bool) -> str:
+    """The page with its player, or without one if the timeline's own source has gone."""
+    source = video or Path(timeline.source)
+    if source.is_file():
+        return render_timeline(timeline, "html", video=source.resolve(), embed=embed)
+    if video or embed:
+        raise UserError(f"there is no video {source}; give its path by --video")
+    console().print(f"the page has no player: there is no video {source}; give it by --video")
+    return render_timeline(timeline, "html")

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.cli._options import console, run, write_json
+from mmpyramid.cli._options import OptionalPath, console, run, simulated, write_json
 from mmpyramid.data.llp import read_llp
 from mmpyramid.metrics import score_predictions
+from mmpyramid.metrics.predictions import predicted_ids
 
 
 def main(words: list[str]) -> int:
@@ -26,7 +27,7 @@ def score(
     gate: Literal["global", "per_modality"] = "global",
     threshold: float = 0.5,
     video_threshold: float = 0.5,
-    json: Path | None = None,
+    json: OptionalPath = None,
 ) -> int:
     """Score predictions of any system on LLP with the official numbers.
 
@@ -35,7 +36,7 @@ def score(
     Args:
         predictions: .npz with `ids` (N,), `audio` and `visual` (N, T, C), `video` (N, C), all
             probabilities, videos in any order; `video_audio` and `video_visual` (N, C) too for the
-            gate `per_modality`.
+            gate `per_modality`. An id is the 11 characters or the name `<id>_<start>_<end>`.
         labels: Folder of the annotation files.
         split: Which split.
         gate: Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid) or
@@ -44,21 +45,18 @@ def score(
         video_threshold: The same for videos.
         json: Write the ten numbers here.
     """
-    truth = read_llp(labels, split)
-    assert truth.audio is not None
-    assert truth.visual is not None
+    annotations = read_llp(labels, split)
+    named_in_full = not predicted_ids(predictions).isdisjoint(annotations.names)
     report = score_predictions(
         predictions,
-        truth.ids,
-        truth.audio,
-        truth.visual,
+        annotations.names if named_in_full else annotations.ids,
+        *annotations.truth,
         gate=gate,
         threshold=threshold,
         video_threshold=video_threshold,
     )
-    console().print(
-        report.table(f"{predictions}: {split}, {len(truth)} videos, F-scores in per cent")
-    )
+    title = f"{simulated(labels)}{split}, {len(annotations)} videos, F-scores in per cent"
+    console().print(report.table(f"{predictions}: {title}"))
     if json:
         write_json(json, report.to_dict())
     return 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from mmpyramid.cli._options import console
+from mmpyramid.cli._options import OptionalPath, console, simulated
 from mmpyramid.errors import UserError
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
@@ -25,7 +26,7 @@ class Command:
     """Corpus folder: annotations in the LLP layout, with `features/` or `feats/`."""
     out: Path
     """Folder of the run: `model/` (the best network), `config.yaml`, `last.ckpt`, a log."""
-    features: Path | None = None
+    features: OptionalPath = None
     """Where the features are, if not in the corpus folder."""
     resume: bool = False
     """Go on after the last finished epoch of the run in `--out`."""
@@ -45,6 +46,8 @@ def main(words: list[str]) -> int:
         raise UserError(f"there is no recipe `{name}`; known are {', '.join(RECIPES)}")
     default = Command(data=tyro.MISSING, out=tyro.MISSING, config=RECIPES[name]())
     command = tyro.cli(Command, prog=f"mmpyramid train {name}", args=rest, default=default)
+    if command.config.model.labels != default.config.model.labels:
+        raise UserError("--model.labels comes from the data: list labels in its `labels.txt`")
     return train(command)
 
 
@@ -59,15 +62,17 @@ def train(command: Command) -> int:
         command.out,
         features=command.features,
         resume=command.resume,
+        progress=sys.stderr.isatty(),
     )
     metrics = read_description(run.model)["metrics"]
-    out = console()
-    out.print(
-        f"best epoch {metrics['epoch']}: validation segment-level Type@AV "
-        f"{metrics['val/segment_type_av']:.2f}"
-    )
-    out.print(
-        f"network: {run.model}\nscore it: mmpyramid evaluate {run.model} --data {command.data}"
+    features = f" --features {command.features}" if command.features else ""
+    console().print(
+        f"best epoch {metrics['epoch']}: {simulated(command.data, command.features)}validation "
+        f"segment-level Type@AV {metrics['val/segment_type_av']:.2f}\n"
+        f"network         {run.model}\n"
+        f"configuration   {run.config}\n"
+        f"log             {run.log}   (tensorboard --logdir {run.log})\n"
+        f"score it with   mmpyramid evaluate {run.model} --data {command.data}{features}"
     )
     return 0
 

@@ -91,6 +91,16 @@ def read_predictions(
     return Predictions(ids=tuple(ids), **values)
 
 
+def predicted_ids(path: str | Path) -> frozenset[str]:
+    """The video ids that an `.npz` file speaks of; none if it has no `ids` of text.
+
+    Raises:
+        UserError: if there is no such file or it cannot be read.
+    """
+    ids = _load(path).get("ids", np.array([], np.str_))
+    return frozenset(ids.ravel().tolist()) if ids.dtype.kind == "U" else frozenset()
+
+
 def _load(path: str | Path) -> dict[str, NDArray[Any]]:
     """Read the arrays that we know from an `.npz` file, without running pickled code."""
     expected = "expected an .npz file as `numpy.savez` writes it, without pickled objects"

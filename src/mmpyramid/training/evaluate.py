@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from mmpyramid.data.corpus import Corpus
@@ -15,7 +17,17 @@ BATCH = 64
 
 @torch.inference_mode()
 def predict_corpus(network: ParsingNetwork, corpus: Corpus) -> Predictions:
-    """Score every video of a corpus, on the segment grid of its annotations."""
+    """Score every video of a corpus, on the segment grid of its annotations.
+
+    Raises:
+        UserError: if the network was trained for other labels, or another order of them.
+    """
+    if network.labels != corpus.annotations.labels:
+        raise UserError(
+            f"expected a network for the {len(corpus.annotations.labels)} labels of the corpus "
+            f"({_some(corpus.annotations.labels)}), in their order; this one knows "
+            f"{len(network.labels)} ({_some(network.labels)})"
+        )
     network.eval()
     device = next(network.parameters()).device
     segments, streams, videos = [], [], []
@@ -48,9 +60,7 @@ def report_of(predictions: Predictions, corpus: Corpus, gate: Gate = "global") -
     Raises:
         UserError: if the split has weak labels only.
     """
-    truth = corpus.annotations
-    if truth.audio is None or truth.visual is None:
-        raise UserError("expected a split with dense labels (val or test), got weak labels only")
+    truth = corpus.annotations.truth
     masks = llp_masks(
         predictions.audio,
         predictions.visual,
@@ -59,4 +69,8 @@ def report_of(predictions: Predictions, corpus: Corpus, gate: Gate = "global") -
         video_audio=predictions.video_audio,
         video_visual=predictions.video_visual,
     )
-    return parsing_report(*masks, truth.audio, truth.visual)
+    return parsing_report(*masks, *truth)
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:3]) + (", ..." if len(labels) > 3 else "")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 import yaml
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
@@ -57,6 +60,11 @@ class Run:
         return self.folder / "last.ckpt"
 
     @property
+    def log(self) -> Path:
+        """The TensorBoard log."""
+        return self.folder / "tensorboard"
+
+    @property
     def config(self) -> Path:
         """The resolved configuration."""
         return self.folder / "config.yaml"
@@ -91,14 +99,16 @@ def fit(
     train, val = read_llp(data, "train"), read_llp(data, "val")
     model = dataclasses.replace(config.model, labels=train.labels)
     config = dataclasses.replace(config, model=model)
-    _claim(run, config, resume)
+    _check_folder(run, config, resume)
     streams = Streams(audio=model.audio_streams, visual=model.visual_streams)
     source = open_source(data, features)
     train_corpus, val_corpus = Corpus(train, source, streams), Corpus(val, source, streams)
     shuffle = EpochShuffle(train_corpus, config.seed)
     torch.manual_seed(config.seed)
     module, trainer = ParsingModule(config), _trainer(config, run, progress)
-    with warnings.catch_warnings():
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.config.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
+    with warnings.catch_warnings(), _interruptible(trainer):
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message)
         trainer.fit(
@@ -107,9 +117,18 @@ def fit(
             loader(val_corpus, EVALUATION_BATCH),
             ckpt_path=run.last if run.last.exists() else None,
         )
+    return run
+
+
+@contextmanager
+def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Pass on Ctrl-C, upon which Lightning exits or returns, depending on its version."""
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
     if trainer.interrupted:
         raise KeyboardInterrupt
-    return run
 
 
 def loader(
@@ -119,8 +138,8 @@ def loader(
     return DataLoader(corpus, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
 
 
-def _claim(run: Run, config: TrainConfig, resume: bool) -> None:
-    """Make the folder the run's own: save its configuration, or check that it is the same run."""
+def _check_folder(run: Run, config: TrainConfig, resume: bool) -> None:
+    """Refuse a folder that holds another run, or any run unless it is to be resumed."""
     resolved = config.to_dict()
     if run.config.exists():
         if not resume:
@@ -134,8 +153,6 @@ def _claim(run: Run, config: TrainConfig, resume: bool) -> None:
                 "resume with the same recipe, data and flags (only --epochs may change), or choose "
                 "another --out"
             )
-    run.folder.mkdir(parents=True, exist_ok=True)
-    run.config.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
 
 
 def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
@@ -148,17 +165,23 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
         enable_version_counter=False,
     )
     bars = [Bar()] if progress else []
-    return pl.Trainer(
-        max_epochs=config.epochs,
-        accelerator=config.accelerator,
-        devices=config.devices,
-        num_nodes=config.num_nodes,
-        precision=resolve_precision(config.precision, config.accelerator),
-        callbacks=[KeepBest(run.model), resumable, *bars],
-        plugins=[AtomicCheckpointIO()],
-        logger=TensorBoardLogger(run.folder, name=None, version="tensorboard"),
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-    )
+    try:
+        return pl.Trainer(
+            max_epochs=config.epochs,
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.num_nodes,
+            precision=resolve_precision(config.precision, config.accelerator),
+            callbacks=[KeepBest(run.model), resumable, *bars],
+            plugins=[AtomicCheckpointIO()],
+            logger=TensorBoardLogger(run.folder, name=None, version=run.log.name),
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        raise UserError(
+            f"--accelerator {config.accelerator} with --devices {config.devices} and --num-nodes "
+            f"{config.num_nodes} cannot be had here: {error}"
+        ) from error

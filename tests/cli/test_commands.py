@@ -1,0 +1,178 @@
+"""One real run of every command, on tiny data."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import media_files
+from mmpyramid.cli import demo as demo_command
+from mmpyramid.cli.parse import output_names
+from mmpyramid.data.llp import read_llp
+from mmpyramid.errors import UserError
+from mmpyramid.models import load_pretrained
+from mmpyramid.recipes import RECIPES
+from mmpyramid.types import Timeline
+from reference import released
+
+SMALL = [
+    *("--model.width", "16", "--model.num-heads", "4", "--epochs", "1"),
+    *("--precision", "32-true", "--accelerator", "cpu"),
+]
+
+
+def test_train_says_where_things_are(corpus, run, tmp_path, capsys):
+    out = tmp_path / "new" / "run"
+    assert run("train", "llp", "--data", corpus, "--out", out, *SMALL) == 0
+    shown = capsys.readouterr().out
+    for place in ("model", "config.yaml", "tensorboard"):
+        assert str(out / place) in shown
+        assert (out / place).exists()
+    assert "simulated" not in shown
+
+
+def test_evaluate_then_score_gives_the_same_numbers(model, corpus, run, tmp_path, capsys):
+    first, second, saved = (tmp_path / "new" / name for name in ("a.json", "b.json", "p.npz"))
+    words = ["--data", corpus, "--json", first, "--predictions", tmp_path / "other" / "p.npz"]
+    assert run("evaluate", model, *words, "--device", "cpu") == 0
+    assert "nothing" in capsys.readouterr().out
+    names = dict(zip(*((s := read_llp(corpus, "test")).ids, s.names), strict=True))
+    with np.load(tmp_path / "other" / "p.npz") as arrays:
+        in_full = {**arrays, "ids": np.array([names[video] for video in arrays["ids"]])}
+    np.savez(saved, **in_full)
+    for predictions in (tmp_path / "other" / "p.npz", saved):
+        assert run("score", predictions, "--labels", corpus, "--json", second) == 0
+        assert "simulated" not in capsys.readouterr().out
+        assert json.loads(second.read_text()) == json.loads(first.read_text())
+
+
+def test_weak_labels_are_no_truth(corpus):
+    with pytest.raises(UserError, match="dense labels"):
+        _ = read_llp(corpus, "train").truth
+
+
+def test_predictions_of_other_videos_are_refused(corpus, run, tmp_path, capsys):
+    shapes = {"audio": (1, 10, 3), "visual": (1, 10, 3), "video": (1, 3)}
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    np.savez(tmp_path / "p.npz", ids=np.array(["somebodyels"]), **arrays)
+    assert run("score", tmp_path / "p.npz", "--labels", corpus) == 2
+    assert "ids are not among the labels (somebodyels)" in capsys.readouterr().err
+
+
+def test_a_network_for_other_labels_is_refused(model, corpus, run, tmp_path, capsys):
+    for file in corpus.glob("AVVP_*.csv"):
+        (tmp_path / file.name).write_text(file.read_text())
+    (tmp_path / "labels.txt").write_text("Cat\nDog\nCar\n")
+    words = ("--data", tmp_path, "--features", corpus / "feats")
+    assert run("evaluate", model, *words) == 2
+    assert "in their order" in capsys.readouterr().err
+
+
+def test_what_is_simulated_is_called_so(run, tmp_path, capsys):
+    data = tmp_path / "new" / "data"
+    assert run("simulate", "--out", data, "--train", 4, "--val", 2, "--test", 3) == 0
+    assert "simulated features of 4 train, 2 val, 3 test videos" in capsys.readouterr().out
+    assert run("train", "llp", "--data", data, "--out", tmp_path / "run", *SMALL) == 0
+    assert "simulated features, validation" in capsys.readouterr().out
+    saved = tmp_path / "p.npz"
+    words = ("--data", data, "--predictions", saved)
+    assert run("evaluate", tmp_path / "run" / "model", *words) == 0
+    assert "simulated features, test, 3 videos" in capsys.readouterr().out
+    assert run("score", saved, "--labels", data) == 0
+    assert "simulated features, test, 3 videos" in capsys.readouterr().out
+
+
+@pytest.mark.network
+def test_parse_writes_what_is_good_and_reports_what_is_bad(
+    clip, open_model, corpus, run, tmp_path, capsys
+):
+    out, sound = tmp_path / "new" / "timelines", tmp_path / "clip.wav"
+    media_files.write_media(sound, sound=media_files.tone(440, 2.0), audio_codec="pcm_s16le")
+    words = ("--model", open_model, "--out", out, "--formats", "json,html,vtt", "--device", "cpu")
+    assert run("parse", clip, corpus / "labels.txt", sound, *words) == 1
+    shown, told = capsys.readouterr()
+    assert "labels.txt" in told
+    assert "1 of 3 files" in told
+    written = {f"clip.{kind}.{suffix}" for kind in ("mp4", "wav") for suffix in ("json", "vtt")}
+    assert written < {path.name for path in out.iterdir()}
+    assert Timeline.load(out / "clip.wav.json").missing == ("visual",)
+    assert f"\n\n{sound}" in shown, "a blank line between views"
+
+
+@pytest.mark.network
+def test_a_video_that_is_not_there(open_model, run, tmp_path, capsys):
+    assert run("parse", tmp_path / "gone.mp4", "--model", open_model, "--out", tmp_path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "gone.mp4 does not exist" in line
+
+
+def test_the_files_of_two_videos_never_have_one_name(tmp_path):
+    first, second = tmp_path / "a.mp4", tmp_path / "a.wav"
+    assert output_names([first, first]) == {first: "a"}
+    assert output_names([first, second]) == {first: "a.mp4", second: "a.wav"}
+    with pytest.raises(UserError, match=r"called a\.mp4"):
+        output_names([first, tmp_path / "other" / "a.mp4"])
+
+
+def test_render_and_info_read_a_timeline(clip, run, tmp_path, capsys):
+    Timeline(duration=2.0, source=str(clip), model="by hand").save(tmp_path / "[a].json")
+    assert run("render", tmp_path / "[a].json", "--to", "csv") == 0
+    assert "[a].csv" in capsys.readouterr().out
+    assert (tmp_path / "[a].csv").read_text().startswith("label,")
+    page = tmp_path / "new" / "a.html"
+    assert run("render", tmp_path / "[a].json", "--to", "html", "--out", page) == 0
+    assert "clip.mp4" in page.read_text()
+    assert run("info", tmp_path / "[a].json") == 0
+    assert "by hand" in capsys.readouterr().out
+
+
+def test_a_page_without_player_is_said(run, tmp_path, capsys):
+    Timeline(duration=2.0, source="gone.mp4").save(tmp_path / "a.json")
+    assert run("render", tmp_path / "a.json", "--to", "html") == 0
+    assert "no player" in capsys.readouterr().out
+    words = ("--to", "html", "--video", tmp_path / "gone.mp4")
+    assert run("render", tmp_path / "a.json", *words) == 2
+
+
+def test_info_tells_models_and_videos(model, clip, run, capsys):
+    assert run("info", model) == 0
+    assert "mm-pyramid" in capsys.readouterr().out
+    assert run("info", clip) == 0
+    assert "64x48" in capsys.readouterr().out
+
+
+@pytest.mark.network
+def test_extract_makes_a_store(clip, run, tmp_path, capsys):
+    out = tmp_path / "new" / "store"
+    assert run("extract", clip, "--out", out, "--workers", 1) == 0
+    assert "1 extracted" in capsys.readouterr().out
+    assert run("info", out) == 0
+    assert "yamnet (1024)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_convert_reads_an_official_checkpoint(run, tmp_path, capsys):
+    torch.save(released.state_dict(), tmp_path / "MM_Pyramid.pt")
+    out = tmp_path / "new" / "model"
+    assert run("convert", tmp_path / "MM_Pyramid.pt", "--out", out, "--swap-streams") == 0
+    assert "40,827,469 parameters" in capsys.readouterr().out
+    assert load_pretrained(out).config.swap_streams
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_demo_goes_the_whole_way(run, tmp_path, capsys, monkeypatch):
+    def brief():
+        config = RECIPES["compact"]()
+        config.epochs, config.model.width = 3, 32
+        return config
+
+    monkeypatch.setattr(demo_command, "SIZES", {"train": 12, "val": 4, "test": 4})
+    monkeypatch.setattr(demo_command, "RECIPES", {"compact": brief})
+    assert run("demo", "--out", tmp_path / "demo") == 0
+    shown = capsys.readouterr().out
+    assert "weak labels on all segments" in shown
+    assert "4 test clips" in shown
+    assert "<video" in (tmp_path / "demo" / "timeline.html").read_text()
+    assert Timeline.load(tmp_path / "demo" / "timeline.json").duration > 0

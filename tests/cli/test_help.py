@@ -1,0 +1,56 @@
+"""Every command explains itself."""
+
+import re
+
+import pytest
+
+from mmpyramid.cli.main import COMMANDS
+from mmpyramid.recipes import RECIPES
+from mmpyramid.version import __version__
+
+
+def helped(name, run, capsys) -> str:
+    """The help of a command, on one line; that of `train` is in two parts."""
+    assert run(name, "--help") == 0
+    if name == "train":
+        assert run(name, "llp", "--help") == 0
+    return re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_whose_options_exist(name, run, capsys):
+    assert run(name, "--help") == 0
+    shown = capsys.readouterr().out
+    (example,) = re.findall(rf"[Ee]xample:\s+(mmpyramid {name} .*)", shown)
+    described = helped(name, run, capsys).replace(example, "")
+    assert all(f"{option} " in described for option in re.findall(r"--[a-z-]+", example))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_explained(name, run, capsys):
+    option = r"(--[a-z][a-z-]*) (?:[A-Z]+|\{[^}]*\}) "
+    described = helped(name, run, capsys)
+    assert re.search(option, described) or name == "info"
+    bare = re.findall(option + r"\((?:default|required|optional)", described)
+    assert bare == []
+
+
+def test_the_overview_lists_every_command(run, capsys):
+    assert run("--help") == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in COMMANDS)
+    assert run() == 2
+    assert run("--version") == 0
+    assert __version__ in capsys.readouterr().out
+
+
+def test_train_lists_its_recipes(run, capsys):
+    assert run("train", "--help") == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in RECIPES)
+    assert "[options]" in shown
+
+
+def test_a_misspelt_command_is_guessed(run, capsys):
+    assert run("prase", "clip.mp4") == 2
+    assert "did you mean `parse`?" in capsys.readouterr().err

@@ -1,0 +1,130 @@
+"""A mistake gets one paragraph and exit code 2, never a traceback."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mmpyramid.types import Timeline
+
+BLOCKED = """
+import sys
+sys.modules[{package!r}] = None
+from mmpyramid.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+WRONG_PATHS = {
+    "parse": ["gone.mp4", "--model", "gone"],
+    "extract": ["gone", "--out", "OUT"],
+    "train": ["llp", "--data", "gone", "--out", "OUT"],
+    "evaluate": ["gone", "--data", "CORPUS"],
+    "score": ["gone.npz", "--labels", "CORPUS"],
+    "simulate": ["--annotations", "gone", "--out", "OUT"],
+    "convert": ["gone.pt", "--out", "OUT"],
+    "render": ["gone.json", "--to", "vtt"],
+    "info": ["gone"],
+}
+UNWRITABLE = {
+    "simulate": ["--train", "1", "--val", "1", "--test", "1", "--out", "FILE"],
+    "train": ["llp", "--data", "CORPUS", "--out", "FILE", "--epochs", "1"],
+    "evaluate": ["MODEL", "--data", "CORPUS", "--json", "FILE/a.json"],
+    "render": ["TIMELINE", "--to", "vtt", "--out", "FILE/a.vtt"],
+    "parse": ["CLIP", "--out", "FILE"],
+    "demo": ["--out", "FILE"],
+}
+WRONG_VALUES = {
+    "device": ["evaluate", "MODEL", "--data", "CORPUS", "--device", "warp"],
+    "accelerator": ["train", "llp", "--data", "CORPUS", "--out", "OUT", "--accelerator", "warp"],
+    "epochs": ["train", "llp", "--data", "CORPUS", "--out", "OUT", "--epochs", "0"],
+    "labels": ["train", "llp", "--data", "CORPUS", "--out", "OUT", "--model.labels", "Dog"],
+    "streams": ["train", "llp-open", "--data", "CORPUS", "--out", "OUT"],
+    "recipe": ["train", "lllp", "--data", "CORPUS", "--out", "OUT"],
+    "workers": ["extract", "CLIP", "--out", "OUT", "--workers", "0"],
+    "formats": ["parse", "CLIP", "--formats", "json,zip"],
+    "threshold": ["parse", "CLIP", "--threshold", "1.5"],
+    "backbones": ["parse", "CLIP", "--model", "MODEL"],
+    "difficulty": ["simulate", "--out", "OUT", "--difficulty", "2"],
+    "no videos": ["parse"],
+}
+
+
+@pytest.fixture
+def fill(corpus, model, clip, tmp_path, monkeypatch):
+    """Put real paths for the words in capitals; the working folder is empty but for a file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    Timeline(duration=1.0).save(tmp_path / "timeline.json")
+    places = {"CORPUS": corpus, "MODEL": model, "CLIP": clip, "OUT": tmp_path / "out"}
+    places |= {"FILE": tmp_path / "file", "TIMELINE": tmp_path / "timeline.json"}
+
+    def call(words):
+        filled = []
+        for word in words:
+            first, _, rest = word.partition("/")
+            place = str(places.get(first, first))
+            filled.append(f"{place}/{rest}" if rest else place)
+        return filled
+
+    return call
+
+
+def one_paragraph(told: str) -> None:
+    assert told.startswith("mmpyramid ")
+    assert "Traceback" not in told
+    assert "\n\n" not in told.strip()
+
+
+@pytest.mark.parametrize("name", WRONG_PATHS)
+def test_a_wrong_path(name, run, fill, capsys, tmp_path):
+    assert run(name, *fill(WRONG_PATHS[name])) == 2
+    one_paragraph(capsys.readouterr().err)
+    assert not (tmp_path / "out" / "config.yaml").exists()
+
+
+@pytest.mark.parametrize("name", UNWRITABLE)
+def test_an_output_that_cannot_be_written(name, run, fill, capsys):
+    assert run(name, *fill(UNWRITABLE[name])) == 2
+    told = capsys.readouterr().err
+    one_paragraph(told)
+    assert "file" in told
+
+
+@pytest.mark.parametrize("what", WRONG_VALUES)
+def test_a_wrong_value(what, run, fill, capsys, tmp_path):
+    assert run(*fill(WRONG_VALUES[what])) == 2
+    one_paragraph(capsys.readouterr().err)
+    assert not (tmp_path / "out").exists(), "the next attempt must not find a claimed folder"
+
+
+@pytest.mark.parametrize("words", [["info"], ["info", "a", "b"], ["score", "p.npz"]])
+def test_wrong_words_are_told_by_the_parser(words, run, capsys):
+    assert run(*words) == 2
+    assert "--help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["pytorch_lightning", "tensorboard"])
+def test_a_missing_extra_is_named(package, fill):
+    words = fill(["train", "llp", "--data", "CORPUS", "--out", "OUT", "--epochs", "1"])
+    code = BLOCKED.format(package=package)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    one_paragraph(done.stderr)
+    assert "pip install 'mmpyramid[train]'" in done.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_run_that_can_go_on(fill, tmp_path):
+    words = fill(["train", "llp", "--data", "CORPUS", "--out", "OUT", "--epochs", "1000"])
+    words += ["--model.width", "16", "--model.num-heads", "4", "--accelerator", "cpu"]
+    command = [sys.executable, "-m", "mmpyramid", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "out" / "last.ckpt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 130, told
+    assert "interrupted" in told
+    assert "Traceback" not in told

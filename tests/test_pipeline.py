@@ -1,0 +1,90 @@
+"""The whole corridor: files in, timelines out, with the teachers and with a trained network."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import media_files
+from mmpyramid import parse
+from mmpyramid.errors import UserError
+from mmpyramid.models import MMPyramid, MMPyramidConfig, save_pretrained
+from mmpyramid.pipeline import Pipeline
+from mmpyramid.types import Modality, Timeline
+
+OPEN = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_lite0": 1280}}
+LABELS = ("Dog", "Cat")
+
+
+def saved(folder: Path, **settings: object) -> Path:
+    torch.manual_seed(0)
+    network = MMPyramid(MMPyramidConfig(labels=LABELS, width=16, num_heads=4, **settings))
+    return save_pretrained(network, folder)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory) -> Pipeline:
+    return Pipeline(saved(tmp_path_factory.mktemp("model"), **OPEN))
+
+
+@pytest.mark.network
+def test_the_teachers_parse_a_video(tmp_path):
+    sound = media_files.tone(440, 3.0)
+    path = media_files.write_media(tmp_path / "clip.mp4", media_files.steady(30), sound)
+    timeline = parse(path)
+    assert timeline.duration == pytest.approx(3.0, abs=0.1)
+    assert len(timeline.labels) == 25
+    assert timeline.model == "teachers"
+    assert timeline.missing == ()
+    assert timeline.notes, "what the teachers can never find is said"
+    assert Timeline.from_json(timeline.to_json()) == timeline
+
+
+@pytest.mark.network
+def test_steps_are_reported_in_order(pipeline, tmp_path):
+    path = media_files.write_media(tmp_path / "clip.mp4", media_files.steady(10))
+    steps = []
+    own = Pipeline(pipeline.name, hook=steps.append)
+    own(path)
+    own(path)
+    assert steps == ["load", *(["extract", "score", "decode"] * 2)]
+
+
+@pytest.mark.network
+def test_a_trained_network_reads_a_long_video(pipeline, tmp_path):
+    sound = media_files.tone(440, 25.0)
+    path = media_files.write_media(tmp_path / "long.mp4", media_files.steady(250), sound)
+    parsed = pipeline.run(path)
+    assert parsed.features["yamnet"].shape == (25, 1024)
+    assert parsed.features["efficientnet_lite0"].shape == (25, 1280)
+    assert parsed.scores.local_video.shape == (25, len(LABELS))
+    assert parsed.scores.local_video.max(0) == pytest.approx(parsed.scores.video)
+    assert parsed.timeline.labels == LABELS
+    assert parsed.timeline.source == str(path)
+    assert all(0 <= event.start < event.end <= 25.1 for event in parsed.timeline)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("missing", [Modality.VISUAL, Modality.AUDIO])
+def test_a_missing_modality_is_a_stated_fact(missing, pipeline, tmp_path):
+    frames = [] if missing == Modality.VISUAL else media_files.steady(30)
+    sound = None if missing == Modality.AUDIO else media_files.tone(440, 3.0)
+    parsed = pipeline.run(media_files.write_media(tmp_path / "clip.mp4", frames, sound))
+    assert parsed.timeline.missing == (missing,)
+    assert not getattr(parsed.scores, missing).any()
+    heard_or_seen = {event.modality for event in parsed.timeline}
+    assert not heard_or_seen & {missing, Modality.AUDIO_VISUAL}
+    assert np.isfinite(parsed.scores.video).all()
+
+
+@pytest.mark.network
+def test_a_file_that_is_no_video_is_refused(pipeline, tmp_path):
+    (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4096))
+    with pytest.raises(UserError, match=r"noise\.mp4"):
+        pipeline(tmp_path / "noise.mp4")
+
+
+def test_a_network_on_streams_that_cannot_be_extracted_is_refused(tmp_path):
+    with pytest.raises(UserError, match="vggish, which this version cannot extract"):
+        Pipeline(saved(tmp_path))
