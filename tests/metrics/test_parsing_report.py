@@ -46,15 +46,17 @@ def test_the_table_is_aligned_and_rounded(report):
 
 
 def test_reports_stand_below_each_other(report):
-    table = comparison_table({"ours": report, "nothing predicted": report}, title="Test split")
-    title, levels, heading, *rows = table.splitlines()
-    assert title == "Test split"
-    assert levels.split() == ["segment", "|", "event"]
-    assert levels.index("|") == heading.index("|") == rows[0].index("|") == rows[1].index("|")
-    assert rows[0].startswith("ours  ")
-    assert rows[1].startswith("nothing predicted  ")
-    assert "60.33" in rows[0].split("|")[0]
-    assert "5.33" in rows[0].split("|")[1]
+    name = "a network with a name of thirty"[:30]
+    table = comparison_table({"ours": report, name: report}, title="Test split")
+    title, segment, *segment_rows, blank, event, event_row, _ = table.splitlines()
+    assert (title, blank) == ("Test split", "")
+    assert segment.split() == ["segment", "level", "Audio", "Visual", "AV", "Type@AV", "Event@AV"]
+    assert event.split()[:2] == ["event", "level"]
+    assert [row[:30].strip() for row in segment_rows] == ["ours", name]
+    assert segment_rows[0].split()[1:] == ["60.00", "60.33", "60.67", "61.00", "61.33"]
+    assert event_row.split()[1:] == ["5.00", "5.33", "5.67", "6.00", "6.33"]
+    assert len({len(line) for line in (segment, event, event_row, *segment_rows)}) == 1
+    assert len(segment) <= 80
 
 
 def test_trivial_references():

@@ -65,21 +65,20 @@ class ParsingReport:
 
 
 def comparison_table(reports: Mapping[str, ParsingReport], title: str = "") -> str:
-    """Several reports below each other, segment level on the left and event level on the right.
+    """Several reports side by side: the segment level of all, then the event level of all.
 
     Args:
         reports: the reports by the name of what was evaluated.
         title: a line above the table.
 
     Returns:
-        Aligned text, rounded to two decimals.
+        Aligned text, rounded to two decimals; names of up to 30 letters fit 80 columns.
     """
-    rows = [
-        (name, f"{_numbers(report.segment)} |{_numbers(report.event)}")
-        for name, report in reports.items()
-    ]
-    levels = f"{'segment':^{len(_HEADINGS)}} |{'event':^{len(_HEADINGS)}}"
-    return _lines(title, [("", levels), ("", f"{_HEADINGS} |{_HEADINGS}"), *rows])
+    segment = [(name, _numbers(report.segment)) for name, report in reports.items()]
+    event = [(name, _numbers(report.event)) for name, report in reports.items()]
+    blank = ("", "")
+    headed = [("segment level", _HEADINGS), *segment, blank, ("event level", _HEADINGS), *event]
+    return _lines(title, headed)
 
 
 def _cells(texts: Iterable[str]) -> str:
