@@ -37,9 +37,13 @@ class ParsingModule(pl.LightningModule):
         )
         return [optimizer], [schedule]
 
-    def on_train_epoch_start(self) -> None:
-        """Seed dropout by epoch, so that a resumed run repeats what an uninterrupted one draws."""
-        torch.manual_seed(self.config.seed + 1_000 * (self.current_epoch + 1) + self.global_rank)
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        """Seed dropout by step, so that a resumed run repeats what an uninterrupted one draws.
+
+        Once per epoch is not enough: beside the network, Lightning and data loaders draw as well,
+        and not as often in a resumed epoch.
+        """
+        torch.manual_seed(self.config.seed + 1_000 * (self.global_step + 1) + self.global_rank)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""
