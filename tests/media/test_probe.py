@@ -76,7 +76,7 @@ def test_an_unknown_codec_counts_as_missing_and_is_told(tmp_path):
 
 
 def test_tags_in_an_old_encoding_do_not_matter(tmp_path):
-    path = write_wav(tmp_path / "a.wav", np.ones((16000, 1)), 16000, title=b"caf\xe9")
+    path = write_wav(tmp_path / "a.wav", np.ones((16000, 1)), 16000, title=b"\xe9t\xe9")
     assert len(list(SegmentReader(path))) == 1
 
 
