@@ -90,6 +90,21 @@ def test_a_killed_run_resumes_to_the_same_weights(corpus, tmp_path):
     assert all(torch.equal(best[0][name], best[1][name]) for name in best[0])
 
 
+@pytest.mark.slow
+def test_two_processes_train_one_network(corpus, tmp_path):
+    words = command(corpus, tmp_path / "run", "--epochs", "3", "--devices", "2")
+    done = subprocess.run(
+        [sys.executable, "-m", "mmpyramid", *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("best epoch") == 1
+    assert [line.split(":")[0] for line in done.stderr.splitlines() if "loss" in line] == [
+        "epoch 1/3",
+        "epoch 2/3",
+        "epoch 3/3",
+    ]
+    assert load_pretrained(tmp_path / "run" / "model").labels == tiny_corpus.LABELS
+
+
 def saved_at(run: Path) -> float:
     last = run / "last.ckpt"
     return last.stat().st_mtime_ns if last.exists() else 0

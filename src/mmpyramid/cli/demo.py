@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,9 +62,9 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:
             corpus / "features",
             on_progress=lambda done: bar(done.completed, done.total),
         )
-    config = dataclasses.replace(RECIPES["compact"](), seed=seed)
+    config = dataclasses.replace(RECIPES["compact"](), seed=seed, devices=1)
     with _step(screen, "3/5 train a compact MM-Pyramid on weak labels only"):
-        trained = fit(config, corpus, out / "run", resume=True, progress=sys.stderr.isatty())
+        trained = fit(config, corpus, out / "run", resume=True)
     with _step(screen, "4/5 evaluate on the test split"):
         table = _evaluate(trained.model, corpus)
     screen.print(f"\n{table}\n")

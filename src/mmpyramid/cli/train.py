@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, simulated
 from mmpyramid.errors import UserError
+from mmpyramid.models.checkpoint import read_description
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from mmpyramid.training.run import Run
 
 
 @dataclass(kw_only=True, slots=True)
@@ -53,7 +56,8 @@ def main(words: list[str]) -> int:
 
 def train(command: Command) -> int:
     """Train, and tell where the network is and what it reached."""
-    from mmpyramid.models.checkpoint import read_description
+    from pytorch_lightning.utilities import rank_zero_only
+
     from mmpyramid.training.run import fit
 
     run = fit(
@@ -62,8 +66,13 @@ def train(command: Command) -> int:
         command.out,
         features=command.features,
         resume=command.resume,
-        progress=sys.stderr.isatty(),
     )
+    rank_zero_only(_tell)(command, run)
+    return 0
+
+
+def _tell(command: Command, run: Run) -> None:
+    """Tell where everything is."""
     metrics = read_description(run.model)["metrics"]
     features = f" --features {command.features}" if command.features else ""
     console().print(
@@ -74,7 +83,6 @@ def train(command: Command) -> int:
         f"log             {run.log}   (tensorboard --logdir {run.log})\n"
         f"score it with   mmpyramid evaluate {run.model} --data {command.data}{features}"
     )
-    return 0
 
 
 def _summary(recipe: object) -> str:

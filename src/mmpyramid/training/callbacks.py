@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,6 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 
 from mmpyramid.models import save_pretrained
 from mmpyramid.training.module import SELECTION_METRIC, ParsingModule
-
-log = logging.getLogger(__name__)
 
 
 class KeepBest(pl.Callback):
@@ -40,7 +38,6 @@ class KeepBest(pl.Callback):
             save_pretrained(
                 pl_module.network, self.folder, {"epoch": trainer.current_epoch + 1, **numbers}
             )
-            log.debug("epoch %d: new best %.2f", trainer.current_epoch + 1, value)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
@@ -61,6 +58,20 @@ class Bar(TQDMProgressBar):
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics
+
+
+class Lines(pl.Callback):
+    """One line per epoch on standard error, where a bar would fill a log file."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell the loss and the validation number."""
+        if trainer.is_global_zero:
+            metrics = trainer.callback_metrics
+            sys.stderr.write(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+                f"loss {metrics['train/loss']:.3f}, "
+                f"validation Type@AV {metrics[SELECTION_METRIC]:.2f}\n"
+            )
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

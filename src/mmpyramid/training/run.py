@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +17,14 @@ import yaml
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
 from mmpyramid.data.batch import Batch, Streams
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
 from mmpyramid.errors import UserError
-from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, KeepBest
+from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, KeepBest, Lines
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.module import ParsingModule
 from mmpyramid.training.precision import resolve_precision
@@ -34,6 +36,7 @@ HARMLESS = (
     ".*exists and is not empty",  # a resumed run is meant to go on in its folder
     ".*does not have many workers",  # batches come from memory
     ".*smaller than the logging interval",  # small corpora
+    ".*sync_dist=True",  # the metrics are reduced over devices before they are logged
     ".*LeafSpec",  # Lightning's own use of a newer torch
 )
 """Warnings of Lightning that tell a user nothing to act on."""
@@ -87,7 +90,7 @@ def fit(
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
         resume: go on after the last finished epoch of the run in `out`; with nothing there, start.
-        progress: show a progress bar.
+        progress: show a bar on a terminal, elsewhere a line per epoch.
 
     Returns:
         The run, whose `model` is the best network on validation segment-level Type@AV.
@@ -106,8 +109,7 @@ def fit(
     shuffle = EpochShuffle(train_corpus, config.seed)
     torch.manual_seed(config.seed)
     module, trainer = ParsingModule(config), _trainer(config, run, progress)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    run.config.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
+    _save_config(run, config)
     with warnings.catch_warnings(), _interruptible(trainer):
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message)
@@ -138,8 +140,12 @@ def loader(
     return DataLoader(corpus, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
 
 
+@rank_zero_only
 def _check_folder(run: Run, config: TrainConfig, resume: bool) -> None:
-    """Refuse a folder that holds another run, or any run unless it is to be resumed."""
+    """Refuse a folder that holds another run, or any run unless it is to be resumed.
+
+    Only the first process of a run looks: by the time that the others start, the run is there.
+    """
     resolved = config.to_dict()
     if run.config.exists():
         if not resume:
@@ -155,6 +161,12 @@ def _check_folder(run: Run, config: TrainConfig, resume: bool) -> None:
             )
 
 
+@rank_zero_only
+def _save_config(run: Run, config: TrainConfig) -> None:
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.config.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
+
+
 def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
     for noisy in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -164,7 +176,7 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    bars = [Bar()] if progress else []
+    bar = Bar() if sys.stderr.isatty() else Lines()
     try:
         return pl.Trainer(
             max_epochs=config.epochs,
@@ -172,12 +184,12 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
             devices=config.devices,
             num_nodes=config.num_nodes,
             precision=resolve_precision(config.precision, config.accelerator),
-            callbacks=[KeepBest(run.model), resumable, *bars],
+            callbacks=[KeepBest(run.model), resumable, *([bar] if progress else [])],
             plugins=[AtomicCheckpointIO()],
             logger=TensorBoardLogger(run.folder, name=None, version=run.log.name),
             num_sanity_val_steps=0,
             log_every_n_steps=10,
-            enable_progress_bar=progress,
+            enable_progress_bar=progress and isinstance(bar, Bar),
             enable_model_summary=False,
         )
     except (ValueError, MisconfigurationException) as error:
