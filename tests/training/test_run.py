@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from mmpyramid.cli import main
 from mmpyramid.errors import UserError
 from mmpyramid.models import MMPyramidConfig, load_pretrained
+from mmpyramid.models.checkpoint import read_description
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.precision import resolve_precision
@@ -88,6 +89,17 @@ def test_a_killed_run_resumes_to_the_same_weights(corpus, tmp_path):
         load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "killed")
     ]
     assert all(torch.equal(best[0][name], best[1][name]) for name in best[0])
+
+
+@pytest.mark.slow
+def test_bf16_trains_and_leaves_float32_weights(corpus, tmp_path):
+    words = command(corpus, tmp_path / "run", "--epochs", "4")
+    words[words.index("32-true")] = "bf16-mixed"
+    assert main(words) == 0
+    weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    reached = read_description(tmp_path / "run" / "model")["metrics"]["val/segment_type_av"]
+    assert reached > 50
 
 
 @pytest.mark.slow
