@@ -16,12 +16,12 @@ from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.rendered import render_corpus
 from mmpyramid.features.extract import extract_corpus
-from mmpyramid.metrics import comparison_table, nothing_predicted, weak_labels_everywhere
+from mmpyramid.metrics import comparison_table
 from mmpyramid.models import load_pretrained
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.recipes import RECIPES
 from mmpyramid.render import TerminalView, render
-from mmpyramid.training.evaluate import predict_corpus, report_of
+from mmpyramid.training.evaluate import beside_references, predict_corpus, report_of
 
 SIZES = {"train": 200, "val": 40, "test": 60}
 """Clips of each split: enough to learn from, few enough for five minutes on two cores."""
@@ -84,12 +84,8 @@ def _step(screen: Console, title: str) -> Iterator[None]:
 def _evaluate(model: Path, data: Path) -> str:
     network = load_pretrained(model)
     corpus = Corpus(read_llp(data, "test"), open_source(data), network.inputs)
-    weak, truth = corpus.annotations.weak, corpus.annotations.truth
-    rows = {
-        "MM-Pyramid (compact)": report_of(predict_corpus(network, corpus), corpus),
-        "weak labels on all segments": weak_labels_everywhere(weak, *truth),
-        "nothing": nothing_predicted(*truth),
-    }
+    report = report_of(predict_corpus(network, corpus), corpus)
+    rows = beside_references("MM-Pyramid (compact)", report, corpus.annotations)
     title = f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
     return comparison_table(rows, title)
 

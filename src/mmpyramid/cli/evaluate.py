@@ -17,9 +17,9 @@ from mmpyramid.cli._options import (
 )
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
-from mmpyramid.metrics import comparison_table, nothing_predicted, weak_labels_everywhere
+from mmpyramid.metrics import comparison_table
 from mmpyramid.models import load_pretrained
-from mmpyramid.training.evaluate import predict_corpus, report_of
+from mmpyramid.training.evaluate import beside_references, predict_corpus, report_of
 
 
 def main(words: list[str]) -> int:
@@ -59,11 +59,7 @@ def evaluate(
     corpus = Corpus(annotations, open_source(data, features), network.inputs)
     predicted = predict_corpus(network, corpus)
     report = report_of(predicted, corpus, gate)
-    rows = {
-        Path(model).name: report,
-        "weak labels on all segments": weak_labels_everywhere(annotations.weak, *annotations.truth),
-        "nothing": nothing_predicted(*annotations.truth),
-    }
+    rows = beside_references(Path(model).name, report, annotations)
     kind = simulated(data, features)
     title = f"{data}: {kind}{split}, {len(corpus)} videos, F-scores in per cent"
     console().print(comparison_table(rows, title))

@@ -73,7 +73,7 @@ def _file(path: Path) -> dict[str, object]:
             "source": timeline.source,
             "model": timeline.model,
             "missing": ", ".join(timeline.missing) or "nothing",
-            "notes": "; ".join(timeline.notes) or "none",
+            "notes": "; ".join(note.partition("\n")[0] for note in timeline.notes) or "none",
         }
     from mmpyramid.media import probe
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from mmpyramid.errors import UserError
+from mmpyramid.files import write_durably
 from mmpyramid.models.base import ParsingNetwork
 from mmpyramid.models.mm_pyramid import MMPyramid
 from mmpyramid.version import __version__
@@ -33,6 +33,9 @@ def save_pretrained(
 
     Returns:
         The folder.
+
+    Raises:
+        UserError: if the disk is full; an older checkpoint is then still there.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,12 +46,9 @@ def save_pretrained(
         "config": model.config.to_dict(),
         "metrics": metrics or {},
     }
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
-        weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(weights, Path(temporary) / WEIGHTS)
-        (Path(temporary) / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-        for name in (WEIGHTS, DESCRIPTION):
-            (Path(temporary) / name).replace(folder / name)
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    write_durably(folder / WEIGHTS, save(weights))
+    write_durably(folder / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
     return folder
 
 

@@ -26,11 +26,10 @@ from mmpyramid.data.llp import read_llp
 from mmpyramid.errors import UserError
 from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, KeepBest, Lines
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.evaluate import BATCH
 from mmpyramid.training.module import ParsingModule
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.sampler import EpochShuffle
-
-EVALUATION_BATCH = 64
 
 HARMLESS = (
     ".*exists and is not empty",  # a resumed run is meant to go on in its folder
@@ -116,7 +115,7 @@ def fit(
         trainer.fit(
             module,
             loader(train_corpus, config.batch_size, shuffle),
-            loader(val_corpus, EVALUATION_BATCH),
+            loader(val_corpus, BATCH),
             ckpt_path=run.last if run.last.exists() else None,
         )
     return run
