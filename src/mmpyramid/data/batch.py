@@ -1,6 +1,7 @@
 """From the features of several videos to one padded batch with its masks.
 
-Shape letters: B batch, T segments, D stream width, M modalities (audio, visual), C classes.
+Shape letters: B batch, T segments, D stream width, M modalities (audio, visual), C classes. A stream
+is (T, D), or (T, H, W, D) where its extractor keeps the places of the picture.
 """
 
 from __future__ import annotations
@@ -34,12 +35,14 @@ class Batch:
     """Videos of different lengths, padded with zeros to the longest.
 
     Attributes:
-        streams: (B, T, D) by stream name.
+        streams: (B, T, D) or (B, T, H, W, D) by stream name.
         mask_BT: True where a segment exists.
         present_BM: True where the video has the modality.
-        weak_BC: video-level labels, for training.
+        weak_BC: video-level labels, for training; in event localization (B, C + 1), the last of
+            which is background.
         audio_BTC: which classes can be heard in each segment, where that is annotated.
         visual_BTC: which classes can be seen in each segment, where that is annotated.
+        segment_BT: int64 class of each segment in event localization, C where there is background.
     """
 
     streams: dict[str, Tensor]
@@ -48,6 +51,7 @@ class Batch:
     weak_BC: Tensor | None = None
     audio_BTC: Tensor | None = None
     visual_BTC: Tensor | None = None
+    segment_BT: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -63,11 +67,12 @@ class Batch:
             weak_BC=move(self.weak_BC),
             audio_BTC=move(self.audio_BTC),
             visual_BTC=move(self.visual_BTC),
+            segment_BT=move(self.segment_BT),
         )
 
 
 def per_segment(stream: str, values: Array, num_segments: int) -> Array:
-    """Average a per-frame stream (k T, D) to one vector per segment, (T, D).
+    """Average a per-frame stream (k T, ..., D) to one row per segment, (T, ..., D).
 
     Every network's first layer is affine, so averaging before it gives the same output as averaging
     after it, at 1/k of the work.
@@ -99,7 +104,7 @@ def collate(videos: Sequence[Features], streams: Streams) -> Batch:
 
     Raises:
         UserError: if a stream has another width than the network's, lacks a companion of the same
-            modality, or the streams disagree about the length.
+            modality, has another grid in another video, or the streams disagree about the length.
     """
     if not videos:
         raise UserError("expected the features of at least one video, got none")
@@ -107,7 +112,7 @@ def collate(videos: Sequence[Features], streams: Streams) -> Batch:
     lengths = [num_segments for _, num_segments in aligned]
     longest = max(lengths)
     stacked = {
-        name: np.zeros((len(videos), longest, width), np.float32)
+        name: np.zeros((len(videos), longest, *_common_shape(name, aligned), width), np.float32)
         for name, width in streams.widths.items()
     }
     for row, (video, num_segments) in enumerate(aligned):
@@ -136,13 +141,24 @@ def _align(video: Features, streams: Streams) -> tuple[dict[str, Array], int]:
         )
     for name, values in found.items():
         width = streams.widths[name]
-        if values.ndim != 2 or values.shape[1] != width:
+        if values.ndim not in (2, 4) or values.shape[-1] != width:
             raise UserError(
-                f"stream `{name}` should be (segments, {width}), got {values.shape}: "
-                "another extractor made it"
+                f"stream `{name}` should be (segments, {width}) or (segments, height, width, "
+                f"{width}), got {values.shape}: another extractor made it"
             )
     num_segments = min(len(values) for values in found.values())
     return {n: per_segment(n, values, num_segments) for n, values in found.items()}, num_segments
+
+
+def _common_shape(stream: str, videos: Sequence[tuple[Features, int]]) -> tuple[int, ...]:
+    """What stands between T and D in every video that has the stream: nothing, or H and W."""
+    shapes = {video[stream].shape[1:-1] for video, _ in videos if stream in video}
+    if len(shapes) > 1:
+        raise UserError(
+            f"stream `{stream}` should have the same grid in all videos of a batch, got "
+            f"{' and '.join(map(str, sorted(shapes)))}; extract all videos with the same extractor"
+        )
+    return shapes.pop() if shapes else ()
 
 
 def _names(streams: Mapping[str, object] | set[str]) -> str:

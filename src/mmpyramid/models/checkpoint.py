@@ -11,18 +11,15 @@ from safetensors.torch import load_file, save
 
 from mmpyramid.errors import UserError
 from mmpyramid.files import write_durably
-from mmpyramid.models.base import ParsingNetwork
-from mmpyramid.models.mm_pyramid import MMPyramid
+from mmpyramid.models.network import Network
+from mmpyramid.models.registry import architecture
 from mmpyramid.version import __version__
-
-ARCHITECTURES: dict[str, type[MMPyramid]] = {MMPyramid.architecture: MMPyramid}
-"""Name to class of every network that a checkpoint can hold."""
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
 
 
 def save_pretrained(
-    model: MMPyramid, folder: str | Path, metrics: dict[str, Any] | None = None
+    model: Network[Any, Any], folder: str | Path, metrics: dict[str, Any] | None = None
 ) -> Path:
     """Write a network to a folder, each file whole or not at all.
 
@@ -41,7 +38,7 @@ def save_pretrained(
     folder.mkdir(parents=True, exist_ok=True)
     description = {
         "format": "mmpyramid-model-1",
-        "architecture": model.architecture,
+        "architecture": model.config.architecture,
         "version": __version__,
         "config": model.config.to_dict(),
         "metrics": metrics or {},
@@ -52,7 +49,7 @@ def save_pretrained(
     return folder
 
 
-def load_pretrained(model: str | Path) -> ParsingNetwork:
+def load_pretrained(model: str | Path) -> Network[Any, Any]:
     """Load a network from a checkpoint folder or from the Hugging Face hub.
 
     Args:
@@ -72,9 +69,9 @@ def load_pretrained(model: str | Path) -> ParsingNetwork:
     if not folder.is_dir():
         folder = _download(str(model))
     description = read_description(folder)
-    network_class = ARCHITECTURES[description["architecture"]]
+    network_class = architecture(description["architecture"])
     try:
-        network = network_class(network_class.config_class(**description["config"]))
+        network = network_class(network_class.config_class.from_dict(description["config"]))
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError, TypeError) as error:
         raise UserError(
@@ -93,17 +90,13 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        architecture = description["architecture"]
+        name = description["architecture"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"expected a checkpoint folder with {WEIGHTS} and {DESCRIPTION} at {folder}; "
             f"reading {path.name} failed ({error!r})"
         ) from error
-    if architecture not in ARCHITECTURES:
-        raise UserError(
-            f"the checkpoint {folder} holds a `{architecture}`, which this version does not know; "
-            f"known are: {', '.join(ARCHITECTURES)}"
-        )
+    architecture(name)
     return description
 
 

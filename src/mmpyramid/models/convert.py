@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from mmpyramid.errors import UserError
+from mmpyramid.models.encoder import PyramidConfig
 from mmpyramid.models.mm_pyramid import MMPyramid, MMPyramidConfig
 
 UNUSED = re.compile(
@@ -96,9 +97,8 @@ def convert_mm_pyramid(
             f"missing: {_some(names.keys() - used)}; unknown: {_some(used - names.keys())}; "
             "is it the checkpoint of another network?"
         )
-    config = MMPyramidConfig(
-        windows=tuple(2**unit for unit in range(num_units)), swap_streams=swap_streams
-    )
+    windows = tuple(2**unit for unit in range(num_units))
+    config = MMPyramidConfig(pyramid=PyramidConfig(windows=windows), swap_streams=swap_streams)
     converted = {ours: state_dict[theirs] for theirs, ours in names.items()}
     _check_shapes(config, converted, {ours: theirs for theirs, ours in names.items()})
     return config, converted
@@ -109,13 +109,13 @@ def tensor_names(num_units: int) -> dict[str, str]:
 
     Example:
         >>> tensor_names(num_units=4)["MMP.capture.msa.3.cmablock.layer.self_attn.linears.0.bias"]
-        'pyramid.units.3.cross_attention.attention.query.bias'
+        'encoder.pyramid.units.3.cross_attention.attention.query.bias'
     """
     modules = PROJECTIONS | HEADS
     for unit in range(num_units):
         modules |= _unit_names(unit)
     for letter, modality in (("v", "visual"), ("a", "audio")):
-        fusion = f"{modality}_fusion"
+        fusion = f"encoder.{modality}_fusion"
         modules |= _layer_names(
             f"MMP.fusion.{letter}adaptiveinteraction", f"{fusion}.unit_attention"
         )
@@ -157,7 +157,7 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
 
 
 def _unit_names(unit: int) -> dict[str, str]:
-    theirs, ours = f"MMP.capture.msa.{unit}", f"pyramid.units.{unit}"
+    theirs, ours = f"MMP.capture.msa.{unit}", f"encoder.pyramid.units.{unit}"
     modules = _layer_names(f"{theirs}.cmablock.layer", f"{ours}.cross_attention")
     for letter, modality in (("v", "visual"), ("a", "audio")):
         modules |= _layer_names(f"{theirs}.{letter}sablock.layer", f"{ours}.{modality}_attention")

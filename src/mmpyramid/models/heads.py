@@ -5,26 +5,11 @@ Shape letters: B batch, T segments, M modalities (audio, visual), D width, C cla
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
 from mmpyramid.models.attention import MASKED
-
-
-class Pooled(NamedTuple):
-    """What the head gives.
-
-    Attributes:
-        prob_BTMC: probability of each class in each segment and modality.
-        stream_BMC: video-level probability in each modality.
-        video_BC: video-level probability.
-    """
-
-    prob_BTMC: Tensor
-    stream_BMC: Tensor
-    video_BC: Tensor
+from mmpyramid.models.outputs import Pooled
 
 
 class AttentiveMMIL(nn.Module):

@@ -5,6 +5,8 @@ Shape letters: B batch, T segments, D width, L units.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -45,39 +47,77 @@ class DilatedResidualBlock(nn.Module):
         return torch.relu(x_BDT + y_BDT).transpose(1, 2)
 
 
+class DilatedConvolution(nn.Module):
+    """The dilated convolution alone, without 1x1 convolution and residual ("w/o residual")."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.dilated = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+        """Give (B, T, D); padded segments count as the zeros beyond the end of a video."""
+        x_BDT = (x_BTD * mask_BT[..., None]).transpose(1, 2)
+        return torch.relu(self.dilated(x_BDT)).transpose(1, 2)
+
+
+class NoConvolution(nn.Module):
+    """Nothing in place of the dilated block ("w/o conv")."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        del width, dilation
+
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+        """Give the input, with zeros in padded segments, (B, T, D)."""
+        return x_BTD * mask_BT[..., None]
+
+
+BLOCKS: dict[str, Callable[[int, int], nn.Module]] = {
+    "residual": DilatedResidualBlock,
+    "convolution": DilatedConvolution,
+    "none": NoConvolution,
+}
+"""What can follow the gates of a unit, by name: made from the width and the dilation."""
+
+
 class PyramidUnit(nn.Module):
     """One unit of the pyramid: attention within and across modalities, gates, dilated convolution.
 
     Args:
         width: D.
-        num_heads: H.
         window: size of the unit in segments: half-width of the attention window and the dilation.
-        dropout: dropout of the transformer layers.
-        attention_dropout: dropout of the attention probabilities.
+        layer: makes a transformer layer of that window.
+        block: what follows the gates, a key of `BLOCKS`.
+        share_cross_attention: one layer for both directions of cross-modal attention, or one each
+            (Table 4).
     """
 
     def __init__(
-        self, width: int, num_heads: int, window: int, dropout: float, attention_dropout: float
+        self,
+        width: int,
+        window: int,
+        layer: Callable[[int], TransformerLayer],
+        *,
+        block: str = "residual",
+        share_cross_attention: bool = True,
     ) -> None:
         super().__init__()
-
-        def layer() -> TransformerLayer:
-            return TransformerLayer(width, num_heads, window, dropout, attention_dropout)
-
-        self.audio_attention, self.visual_attention = layer(), layer()
-        self.cross_attention = layer()
+        self.audio_attention, self.visual_attention = layer(window), layer(window)
+        self.cross_attention = layer(window)
+        self.visual_cross_attention = None if share_cross_attention else layer(window)
         self.audio_gate, self.visual_gate = ChannelGate(width), ChannelGate(width)
-        self.audio_block = DilatedResidualBlock(width, window)
-        self.visual_block = DilatedResidualBlock(width, window)
+        self.audio_block = BLOCKS[block](width, window)
+        self.visual_block = BLOCKS[block](width, window)
 
     def forward(
         self, audio_BTD: Tensor, visual_BTD: Tensor, mask_BT: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Give the unit's audio and visual features, (B, T, D) each."""
+        visual_cross_attention = self.visual_cross_attention or self.cross_attention
         audio_self = self.audio_attention(audio_BTD, audio_BTD, mask_BT)
         visual_self = self.visual_attention(visual_BTD, visual_BTD, mask_BT)
         audio_cross = self.cross_attention(audio_BTD, visual_BTD, mask_BT)
-        visual_cross = self.cross_attention(visual_BTD, audio_BTD, mask_BT)
+        visual_cross = visual_cross_attention(visual_BTD, audio_BTD, mask_BT)
         audio = self.audio_block(self.audio_gate(audio_self, audio_cross), mask_BT)
         visual = self.visual_block(self.visual_gate(visual_self, visual_cross), mask_BT)
         return audio, visual

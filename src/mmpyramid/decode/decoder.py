@@ -1,0 +1,57 @@
+"""How probabilities become decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mmpyramid.errors import UserError
+
+Gate: TypeAlias = Literal["global", "per_modality", "none"]
+
+GATES: tuple[Gate, ...] = ("global", "per_modality", "none")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoder:
+    """How probabilities become decisions; the defaults are the official rule of LLP.
+
+    The official rule (HAN, MM-Pyramid): a class is on in a segment when its segment probability and
+    its probability for the whole video both reach 0.5. Tune the fields on validation data; the
+    network is not needed for that.
+
+    Attributes:
+        threshold: a segment is on when its probability is at least this.
+        visual_threshold: the same for the visual stream; None takes `threshold`.
+        video_threshold: the video-level gate opens when its probability is at least this.
+        gate: which video-level probability gates a stream. `global`: that of the whole video, for
+            both streams (HAN, MM-Pyramid); `per_modality`: that of the stream itself (MA); `none`.
+        max_gap: silences of up to this many seconds between two runs of a label are filled.
+        min_length: runs shorter than this many seconds are dropped, after the filling.
+
+    Raises:
+        UserError: if a threshold is outside 0..1, a length is negative, or the gate is unknown.
+
+    Example:
+        >>> Decoder(threshold=0.4, max_gap=1).gate
+        'global'
+    """
+
+    threshold: float = 0.5
+    visual_threshold: float | None = None
+    video_threshold: float = 0.5
+    gate: Gate = "global"
+    max_gap: float = 0.0
+    min_length: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "visual_threshold", "video_threshold"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise UserError(f"expected `{name}` within 0..1, got {value}; 0.5 is the usual one")
+        for name in ("max_gap", "min_length"):
+            value = getattr(self, name)
+            if not value >= 0:
+                raise UserError(f"expected `{name}` in seconds, 0 or more, got {value}")
+        if self.gate not in GATES:
+            raise UserError(f"expected `gate` to be one of {', '.join(GATES)}, got {self.gate!r}")

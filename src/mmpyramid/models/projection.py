@@ -1,0 +1,26 @@
+"""From the streams of one modality to features of the network's width.
+
+Shape letters: B batch, T segments, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class StreamProjection(nn.Module):
+    """Project each stream of one modality to the width; several are concatenated and fused."""
+
+    def __init__(self, streams: Mapping[str, int], width: int) -> None:
+        super().__init__()
+        self.projections = nn.ModuleDict({n: nn.Linear(dim, width) for n, dim in streams.items()})
+        self.fusion = nn.Linear(len(streams) * width, width) if len(streams) > 1 else nn.Identity()
+
+    def forward(self, streams: Mapping[str, Tensor]) -> Tensor:
+        """Give (B, T, D)."""
+        projected = [layer(streams[name]) for name, layer in self.projections.items()]
+        out: Tensor = self.fusion(torch.cat(projected, dim=-1))
+        return out
