@@ -1,7 +1,7 @@
 """From the features of several videos to one padded batch with its masks.
 
-Shape letters: B batch, T segments, D stream width, M modalities (audio, visual), C classes. A stream
-is (T, D), or (T, H, W, D) where its extractor keeps the places of the picture.
+Shape letters: B batch, T segments, D stream width, M modalities (audio, visual), C classes. A
+stream is (T, D), or (T, H, W, D) where its extractor keeps the places of the picture.
 """
 
 from __future__ import annotations
