@@ -11,12 +11,14 @@ from mmpyramid.types import Event, Features, Modality, Scores, Timeline
 from mmpyramid.version import __version__
 
 if TYPE_CHECKING:
-    from mmpyramid.models import MMPyramid, MMPyramidConfig, load_pretrained
+    from mmpyramid.models import HAN, HANConfig, MMPyramid, MMPyramidConfig, load_pretrained
     from mmpyramid.pipeline import Pipeline, parse
 
 __all__ = [
+    "HAN",
     "Event",
     "Features",
+    "HANConfig",
     "MMPyramid",
     "MMPyramidConfig",
     "Modality",
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 _LAZY = {
+    "HAN": "mmpyramid.models",
+    "HANConfig": "mmpyramid.models",
     "MMPyramid": "mmpyramid.models",
     "MMPyramidConfig": "mmpyramid.models",
     "load_pretrained": "mmpyramid.models",

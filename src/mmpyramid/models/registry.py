@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mmpyramid.errors import UserError
+from mmpyramid.models.han import HAN
 from mmpyramid.models.hybrid_transformer import HybridTransformer
 from mmpyramid.models.mm_pyramid import MMPyramid
 from mmpyramid.models.network import Network, NetworkConfig
 
 ARCHITECTURES: dict[str, type[Network[Any, Any]]] = {
-    network.config_class.architecture: network for network in (MMPyramid, HybridTransformer)
+    network.config_class.architecture: network for network in (MMPyramid, HAN, HybridTransformer)
 }
 """Name to class of every network that a checkpoint can hold."""
 
