@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from mmpyramid.cli._options import console, run
+from mmpyramid.errors import UserError
 
 
 def main(words: list[str]) -> int:
@@ -20,7 +21,7 @@ def convert(
     /,
     *,
     out: Path,
-    architecture: Literal["mm-pyramid"] = "mm-pyramid",
+    architecture: Literal["mm-pyramid", "han"] = "mm-pyramid",
     swap_streams: bool = False,
 ) -> int:
     """Turn a checkpoint of the authors' code into a folder that every other command reads.
@@ -30,15 +31,24 @@ def convert(
     Args:
         checkpoint: The .pt file.
         out: Folder to write.
-        architecture: Which network it holds.
-        swap_streams: Repeat the released code's exchange of the audio and visual streams, for exact
-            reproduction of its behavior.
+        architecture: Which network it holds; `han` reads HAN's checkpoints and MA's.
+        swap_streams: Repeat the exchange of the audio and visual streams in the released MM-Pyramid
+            code, for exact reproduction of its behavior.
     """
-    from mmpyramid.models import MMPyramid, save_pretrained
-    from mmpyramid.models.convert import convert_mm_pyramid, read_official
+    from dataclasses import replace
 
-    config, weights = convert_mm_pyramid(read_official(checkpoint), swap_streams=swap_streams)
-    network = MMPyramid(config)
+    from mmpyramid.models import MMPyramidConfig, create_model, save_pretrained
+    from mmpyramid.models.convert import CONVERTERS, read_official
+
+    if swap_streams and architecture != "mm-pyramid":
+        raise UserError(
+            f"--swap-streams repeats a mistake of the released MM-Pyramid code; {architecture} has "
+            "its streams in the right order; leave the flag out"
+        )
+    config, weights = CONVERTERS[architecture](read_official(checkpoint))
+    if isinstance(config, MMPyramidConfig):
+        config = replace(config, swap_streams=swap_streams)
+    network = create_model(config)
     network.load_state_dict(weights)
     save_pretrained(network, out)
     console().print(

@@ -20,34 +20,20 @@ label smoothing meant for the visual stream went to the audio stream. The choice
 
 from __future__ import annotations
 
-import pickle
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from mmpyramid.errors import UserError
+from mmpyramid.models.convert.official import HEADS, PROJECTIONS, rename, weights_and_biases
 from mmpyramid.models.encoder import PyramidConfig
-from mmpyramid.models.mm_pyramid import MMPyramid, MMPyramidConfig
+from mmpyramid.models.mm_pyramid import MMPyramidConfig
 
 UNUSED = re.compile(
     r"MMP\.(capture|fusion)\.(multiheadattn|feedforward)\.|\.self_attn\.layer_norm\.|network\.\d+\.net\."
 )
 """Names of a released checkpoint that no computation reads, or that name a tensor again."""
 
-PROJECTIONS = {
-    "fc_a": "audio_projection.projections.vggish",
-    "fc_v": "visual_projection.projections.resnet152",
-    "fc_st": "visual_projection.projections.r2plus1d_18",
-    "fc_fusion": "visual_projection.fusion",
-}
-HEADS = {
-    "fc_prob": "head.probability",
-    "fc_frame_att": "head.time_attention",
-    "fc_av_att": "head.modality_attention",
-}
 TRANSFORMER_LAYER = {
     "self_attn.linears.0": "attention.query",
     "self_attn.linears.1": "attention.key",
@@ -58,7 +44,6 @@ TRANSFORMER_LAYER = {
     "sublayer.0.norm": "attention_norm",
     "sublayer.1.norm": "feed_forward_norm",
 }
-NAMES_SHOWN = 5
 
 
 def convert_mm_pyramid(
@@ -89,19 +74,10 @@ def convert_mm_pyramid(
         re.fullmatch(r"MMP\.capture\.msa\.\d+\.lv1\.weight", name) is not None
         for name in state_dict
     )
-    names = tensor_names(max(1, num_units))
-    used = {name for name in state_dict if not UNUSED.search(name)}
-    if used != names.keys():
-        raise UserError(
-            "expected the tensors of a released MM-Pyramid checkpoint; "
-            f"missing: {_some(names.keys() - used)}; unknown: {_some(used - names.keys())}; "
-            "is it the checkpoint of another network?"
-        )
-    windows = tuple(2**unit for unit in range(num_units))
+    windows = tuple(2**unit for unit in range(max(1, num_units)))
     config = MMPyramidConfig(pyramid=PyramidConfig(windows=windows), swap_streams=swap_streams)
-    converted = {ours: state_dict[theirs] for theirs, ours in names.items()}
-    _check_shapes(config, converted, {ours: theirs for theirs, ours in names.items()})
-    return config, converted
+    names = {theirs: (ours,) for theirs, ours in tensor_names(len(windows)).items()}
+    return config, rename(state_dict, names, UNUSED, config, "MM-Pyramid")
 
 
 def tensor_names(num_units: int) -> dict[str, str]:
@@ -120,40 +96,7 @@ def tensor_names(num_units: int) -> dict[str, str]:
             f"MMP.fusion.{letter}adaptiveinteraction", f"{fusion}.unit_attention"
         )
         modules[f"MMP.fusion.{letter}selectfusion"] = f"{fusion}.selection"
-    return {
-        f"{theirs}.{kind}": f"{ours}.{kind}"
-        for theirs, ours in modules.items()
-        for kind in ("weight", "bias")
-    }
-
-
-def read_official(path: str | Path) -> dict[str, Tensor]:
-    """Read the state dict of a `.pt` file without running code that the file may carry.
-
-    A state dict inside another dict (under any key) is found, and the `module.` that data-parallel
-    training puts before each name is removed.
-
-    Raises:
-        UserError: if the file is absent or damaged, needs code to be read, or holds no state dict.
-    """
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise UserError(
-            f"the checkpoint {path} is damaged or holds more than tensors, and files that need "
-            "their own code are not opened; save `model.state_dict()` with `torch.save` where it "
-            "was trained, and convert that"
-        ) from error
-    held = list(loaded.values()) if isinstance(loaded, dict) else []
-    found = [candidate for candidate in (loaded, *held) if _is_state_dict(candidate)]
-    if len(found) != 1:
-        raise UserError(
-            f"expected one state dict (name to tensor) in {path}, found {len(found)}; "
-            "save `model.state_dict()` with `torch.save` and convert that"
-        )
-    return {name.removeprefix("module."): tensor for name, tensor in found[0].items()}
+    return weights_and_biases(modules)
 
 
 def _unit_names(unit: int) -> dict[str, str]:
@@ -171,35 +114,3 @@ def _unit_names(unit: int) -> dict[str, str]:
 
 def _layer_names(theirs: str, ours: str) -> dict[str, str]:
     return {f"{theirs}.{a}": f"{ours}.{b}" for a, b in TRANSFORMER_LAYER.items()}
-
-
-def _check_shapes(
-    config: MMPyramidConfig, converted: Mapping[str, Tensor], official: Mapping[str, str]
-) -> None:
-    with torch.device("meta"):
-        expected = MMPyramid(config).state_dict()
-    wrong = [
-        f"{official[name]} {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}"
-        for name, tensor in converted.items()
-        if tensor.shape != expected[name].shape
-    ]
-    if wrong:
-        raise UserError(
-            f"the checkpoint is an MM-Pyramid of other sizes than the released one "
-            f"({len(config.labels)} classes, width {config.width}): {_some(wrong)}"
-        )
-
-
-def _is_state_dict(candidate: object) -> bool:
-    return (
-        isinstance(candidate, dict)
-        and bool(candidate)
-        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in candidate.items())
-    )
-
-
-def _some(names: Iterable[str]) -> str:
-    """The first few names, and how many more there are."""
-    ordered = sorted(names)
-    more = f" and {len(ordered) - NAMES_SHOWN} more" if len(ordered) > NAMES_SHOWN else ""
-    return (", ".join(ordered[:NAMES_SHOWN]) or "none") + more
