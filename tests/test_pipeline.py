@@ -19,7 +19,7 @@ LABELS = ("Dog", "Cat")
 
 def saved(folder: Path, **settings: object) -> Path:
     torch.manual_seed(0)
-    network = MMPyramid(MMPyramidConfig(labels=LABELS, width=16, num_heads=4, **settings))
+    network = MMPyramid(MMPyramidConfig(labels=LABELS, width=16, **settings))
     return save_pretrained(network, folder)
 
 

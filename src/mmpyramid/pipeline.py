@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from mmpyramid.decode import Decoder, decode
+from mmpyramid.decode import Decoder, Gate, decode
 from mmpyramid.errors import UserError
 from mmpyramid.features.base import Extractor
 from mmpyramid.features.extract import extract_features
 from mmpyramid.features.sets import EXTRACTORS, create_extractors
-from mmpyramid.models import load_pretrained
+from mmpyramid.models import ParsingConfig, load_pretrained
 from mmpyramid.teachers import load_teacher
-from mmpyramid.types import Features, Scores, Timeline
+from mmpyramid.types import AnyScores, Features, Timeline
 
 TEACHERS: dict[str, Literal["llp", "ave"]] = {
     "teachers": "llp",
@@ -30,15 +30,19 @@ Hook = Callable[[str], None]
 class Scorer(Protocol):
     """What a pipeline scores with: a trained network or the teachers."""
 
-    labels: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names that it knows."""
+        ...
 
     @property
     def streams(self) -> Mapping[str, int]:
         """Width of every stream that it reads, by name."""
         ...
 
-    def predict(self, features: Features, /) -> Scores:
+    def predict(self, features: Features, /) -> AnyScores:
         """Score one video."""
         ...
 
@@ -54,7 +58,7 @@ class Parsed:
     """
 
     timeline: Timeline
-    scores: Scores
+    scores: AnyScores
     features: Features
 
 
@@ -89,7 +93,8 @@ class Pipeline:
         self.hook("load")
         self.name = str(model)
         self.scorer, self.extractors = _load(self.name, device)
-        self.decoder = decoder or Decoder()
+        decoder = decoder or Decoder()
+        self.decoder = replace(decoder, gate=decoder.gate or gate_of(self.scorer))
 
     def __call__(self, video: str | Path) -> Timeline:
         """Parse one video.
@@ -120,6 +125,12 @@ class Pipeline:
             notes=(*extracted.notes, *self.scorer.notes),
         )
         return Parsed(timeline=timeline, scores=scores, features=extracted.features)
+
+
+def gate_of(scorer: object) -> Gate | None:
+    """The gate that a parsing network was made for; None for every other scorer."""
+    config = getattr(scorer, "config", None)
+    return config.gate if isinstance(config, ParsingConfig) else None
 
 
 def _silent(step: str) -> None:

@@ -17,7 +17,7 @@ OPEN = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_lite
 def untrained(folder: Path, **settings: object) -> Path:
     torch.manual_seed(0)
     return save_pretrained(
-        MMPyramid(MMPyramidConfig(labels=tiny_corpus.LABELS, width=16, num_heads=4, **settings)),
+        MMPyramid(MMPyramidConfig(labels=tiny_corpus.LABELS, width=16, **settings)),
         folder,
         {"epoch": 3, "val/segment_type_av": 12.5},
     )

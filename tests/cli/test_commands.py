@@ -17,7 +17,7 @@ from mmpyramid.types import Timeline
 from reference import released
 
 SMALL = [
-    *("--model.width", "16", "--model.num-heads", "4", "--epochs", "1"),
+    *("--model.width", "16", "--model.pyramid.num-heads", "4", "--epochs", "1"),
     *("--precision", "32-true", "--accelerator", "cpu"),
 ]
 

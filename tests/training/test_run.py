@@ -1,5 +1,6 @@
 """Training for real: it learns, keeps the best, and resumes to the same weights after a kill."""
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -13,16 +14,17 @@ from safetensors.torch import load_file
 
 from mmpyramid.cli import main
 from mmpyramid.errors import UserError
-from mmpyramid.models import MMPyramidConfig, load_pretrained
+from mmpyramid.models import MMPyramidConfig, NetworkConfig, load_pretrained
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.run import fit
 from training import tiny_corpus
 
 FLAGS = [
-    *("--model.width", "16", "--model.num-heads", "4", "--batch-size", "4"),
+    *("--model.width", "16", "--model.pyramid.num-heads", "4", "--batch-size", "4"),
     *("--learning-rate", "1e-3", "--schedule", "constant"),
     *("--precision", "32-true", "--accelerator", "cpu"),
 ]
@@ -63,9 +65,9 @@ def test_a_run_leaves_network_configuration_and_log(corpus, tmp_path, capsys):
 def test_a_run_is_not_overwritten_or_mixed(corpus, tmp_path):
     (tmp_path / "config.yaml").write_text("epochs: 3\n")
     with pytest.raises(UserError, match="already holds a run"):
-        fit(TrainConfig(), corpus, tmp_path)
+        fit(RECIPES["llp"](), corpus, tmp_path)
     with pytest.raises(UserError, match="another configuration"):
-        fit(TrainConfig(), corpus, tmp_path, resume=True)
+        fit(RECIPES["llp"](), corpus, tmp_path, resume=True)
     assert (tmp_path / "config.yaml").read_text() == "epochs: 3\n"
 
 
@@ -133,17 +135,24 @@ def test_recipes_are_complete_and_independent(name):
     first, second = RECIPES[name](), RECIPES[name]()
     first.model.audio_streams["changed"] = 1
     assert "changed" not in second.model.audio_streams
-    assert isinstance(second.model, MMPyramidConfig)
+    assert isinstance(second.model, NetworkConfig)
     with pytest.raises(AttributeError):
         second.epoch = 3
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("epochs", 0), ("learning_rate", -1.0), ("visual_smoothing", 1.5)]
+    ("field", "value"), [("epochs", 0), ("learning_rate", -1.0), ("clip_norm", -1.0)]
 )
 def test_senseless_settings_name_their_flag(field, value):
     with pytest.raises(UserError, match=f"--{field.replace('_', '-')}"):
-        TrainConfig(**{field: value})
+        dataclasses.replace(RECIPES["llp"](), **{field: value})
+
+
+def test_an_objective_of_the_other_task_is_refused():
+    with pytest.raises(UserError, match="`mm-pyramid` is for parsing"):
+        TrainConfig(model=MMPyramidConfig(), objective=DecomposedObjective())
+    with pytest.raises(UserError, match="--objective.visual-smoothing"):
+        GuidedObjective(visual_smoothing=1.5)
 
 
 def test_precision():

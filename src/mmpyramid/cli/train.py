@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, simulated
-from mmpyramid.errors import UserError
+from mmpyramid.cli._recipes import parse_command
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
@@ -26,11 +26,13 @@ class Command:
     """
 
     data: Path
-    """Corpus folder: annotations in the LLP layout, with `features/` or `feats/`."""
+    """Corpus folder: annotations in the layout of LLP or AVE, with the features."""
     out: Path
     """Folder of the run: `model/` (the best network), `config.yaml`, `last.ckpt`, a log."""
     features: OptionalPath = None
     """Where the features are, if not in the corpus folder."""
+    refined: OptionalPath = None
+    """Modality-aware labels of the training videos, as `mmpyramid refine` writes them (parsing)."""
     resume: bool = False
     """Go on after the last finished epoch of the run in `--out`."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
@@ -39,19 +41,8 @@ class Command:
 
 def main(words: list[str]) -> int:
     """Run the command."""
-    known = "\n".join(f"  {name:<10} {_summary(recipe)}" for name, recipe in RECIPES.items())
-    usage = f"usage: mmpyramid train RECIPE --data DIR --out RUN [options]\n\nrecipes:\n{known}\n"
-    if not words or words[0] in {"-h", "--help"}:
-        console().print(usage + "\nexample:\n  mmpyramid train llp --data LLP --out runs/llp")
-        return 0 if words else 2
-    name, *rest = words
-    if name not in RECIPES:
-        raise UserError(f"there is no recipe `{name}`; known are {', '.join(RECIPES)}")
-    default = Command(data=tyro.MISSING, out=tyro.MISSING, config=RECIPES[name]())
-    command = tyro.cli(Command, prog=f"mmpyramid train {name}", args=rest, default=default)
-    if command.config.model.labels != default.config.model.labels:
-        raise UserError("--model.labels comes from the data: list labels in its `labels.txt`")
-    return train(command)
+    command = parse_command(Command, "train", words, RECIPES)
+    return command if isinstance(command, int) else train(command)
 
 
 def train(command: Command) -> int:
@@ -65,6 +56,7 @@ def train(command: Command) -> int:
         command.data,
         command.out,
         features=command.features,
+        refined=command.refined,
         resume=command.resume,
     )
     rank_zero_only(_tell)(command, run)
@@ -73,17 +65,17 @@ def train(command: Command) -> int:
 
 def _tell(command: Command, run: Run) -> None:
     """Tell where everything is."""
+    from mmpyramid.training.tasks import TASKS
+
     metrics = read_description(run.model)["metrics"]
+    task = TASKS[command.config.objective.task]
     features = f" --features {command.features}" if command.features else ""
     console().print(
-        f"best epoch {metrics['epoch']}: {simulated(command.data, command.features)}validation "
-        f"segment-level Type@AV {metrics['val/segment_type_av']:.2f}\n"
+        f"{command.config.keep} epoch {metrics['epoch']}: "
+        f"{simulated(command.data, command.features)}validation {task.selection_title} "
+        f"{metrics[f'val/{task.selection}']:.2f}\n"
         f"network         {run.model}\n"
         f"configuration   {run.config}\n"
         f"log             {run.log}   (tensorboard --logdir {run.log})\n"
         f"score it with   mmpyramid evaluate {run.model} --data {command.data}{features}"
     )
-
-
-def _summary(recipe: object) -> str:
-    return (recipe.__doc__ or "").strip().splitlines()[0]

@@ -42,6 +42,7 @@ class Batch:
             which is background.
         audio_BTC: which classes can be heard in each segment, where that is annotated.
         visual_BTC: which classes can be seen in each segment, where that is annotated.
+        modality_BMC: weak labels of each modality, where they are known (MA), for training.
         segment_BT: int64 class of each segment in event localization, C where there is background.
     """
 
@@ -52,6 +53,7 @@ class Batch:
     audio_BTC: Tensor | None = None
     visual_BTC: Tensor | None = None
     segment_BT: Tensor | None = None
+    modality_BMC: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -68,6 +70,7 @@ class Batch:
             audio_BTC=move(self.audio_BTC),
             visual_BTC=move(self.visual_BTC),
             segment_BT=move(self.segment_BT),
+            modality_BMC=move(self.modality_BMC),
         )
 
 

@@ -31,12 +31,19 @@ class Corpus(Dataset[Batch]):
         annotations: the split's videos and labels.
         source: where the features are.
         streams: what the network reads.
+        modality_NMC: weak labels of each modality, if they are known.
 
     Raises:
         UserError: if features are missing or damaged; all problems are told together.
     """
 
-    def __init__(self, annotations: Annotations, source: FeatureSource, streams: Streams) -> None:
+    def __init__(
+        self,
+        annotations: Annotations,
+        source: FeatureSource,
+        streams: Streams,
+        modality_NMC: Array | None = None,
+    ) -> None:
         unknown = [
             f"{name} ({width})"
             for name, width in streams.widths.items()
@@ -64,6 +71,7 @@ class Corpus(Dataset[Batch]):
         self.weak_NC = torch.from_numpy(annotations.weak)
         self.audio_NTC = _float(annotations.audio)
         self.visual_NTC = _float(annotations.visual)
+        self.modality_NMC = None if modality_NMC is None else torch.from_numpy(modality_NMC)
 
     def __len__(self) -> int:
         return len(self.annotations.ids)
@@ -81,6 +89,7 @@ class Corpus(Dataset[Batch]):
             weak_BC=self.weak_NC[index],
             audio_BTC=None if self.audio_NTC is None else self.audio_NTC[index],
             visual_BTC=None if self.visual_NTC is None else self.visual_NTC[index],
+            modality_BMC=None if self.modality_NMC is None else self.modality_NMC[index],
         )
 
 

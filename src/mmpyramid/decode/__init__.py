@@ -10,7 +10,7 @@ from mmpyramid.decode.localization import category_mask, localization_events
 from mmpyramid.decode.parsing import parsing_events, segment_masks
 from mmpyramid.decode.rasterize import rasterize
 from mmpyramid.errors import UserError
-from mmpyramid.types import AnyScores, Modality, Scores, Timeline
+from mmpyramid.types import AnyScores, Modality, Scores, Timeline, to_unit_weights
 
 __all__ = [
     "GATES",
@@ -39,7 +39,7 @@ def decode(
     `visual` events the visible ones, and `audio_visual` events the runs where both hold at once, so
     the three overlap on purpose. A localization network gives `audio_visual` events only. Every
     event is a maximal run of one-second segments. Its score is the mean probability over the run;
-    for `audio_visual` the mean of the product.
+    for `audio_visual` the mean of the product. Weights of pyramid units come along as they are.
 
     Args:
         scores: probabilities of one video, of either task.
@@ -51,8 +51,8 @@ def decode(
         notes: what a reader of the timeline should know.
 
     Raises:
-        UserError: if the duration and the number of segments disagree, a probability is outside
-            0..1, or the gate needs scores that are not there.
+        UserError: if the duration and the number of segments disagree, a probability or a weight is
+            outside 0..1, or the gate needs scores that are not there.
 
     Example:
         >>> import numpy as np
@@ -73,6 +73,7 @@ def decode(
         events = parsing_events(scores, *rules)
     else:
         events = localization_events(scores, *rules)
+    weights_T2L = scores.unit_weights
     return Timeline(
         events=tuple(events),
         duration=duration,
@@ -81,4 +82,5 @@ def decode(
         model=model,
         missing=tuple(missing),
         notes=tuple(notes),
+        unit_weights=to_unit_weights(() if weights_T2L is None else weights_T2L.transpose(1, 2, 0)),
     )

@@ -26,6 +26,7 @@ class Decoder:
         video_threshold: the video-level gate opens when its probability is at least this.
         gate: which video-level probability gates a stream. `global`: that of the whole video, for
             both streams (HAN, MM-Pyramid); `per_modality`: that of the stream itself (MA); `none`.
+            None is the one that a network was made for, `global` if it does not tell.
         max_gap: silences of up to this many seconds between two runs of a label are filled.
         min_length: runs shorter than this many seconds are dropped, after the filling.
 
@@ -33,14 +34,14 @@ class Decoder:
         UserError: if a threshold is outside 0..1, a length is negative, or the gate is unknown.
 
     Example:
-        >>> Decoder(threshold=0.4, max_gap=1).gate
-        'global'
+        >>> Decoder(threshold=0.4, gate="per_modality").gate
+        'per_modality'
     """
 
     threshold: float = 0.5
     visual_threshold: float | None = None
     video_threshold: float = 0.5
-    gate: Gate = "global"
+    gate: Gate | None = None
     max_gap: float = 0.0
     min_length: float = 0.0
 
@@ -53,5 +54,5 @@ class Decoder:
             value = getattr(self, name)
             if not value >= 0:
                 raise UserError(f"expected `{name}` in seconds, 0 or more, got {value}")
-        if self.gate not in GATES:
+        if self.gate is not None and self.gate not in GATES:
             raise UserError(f"expected `gate` to be one of {', '.join(GATES)}, got {self.gate!r}")

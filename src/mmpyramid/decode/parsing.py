@@ -49,7 +49,7 @@ def _gates(scores: Scores, decoder: Decoder) -> tuple[Mask, Mask]:
     if decoder.gate == "none":
         is_open = np.ones(len(scores.labels), dtype=np.bool_)
         return is_open, is_open
-    if decoder.gate == "global":
+    if decoder.gate in {None, "global"}:
         video = scores.video if scores.local_video is None else scores.local_video
         is_open = video >= decoder.video_threshold
         return is_open, is_open

@@ -46,12 +46,21 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         self.labels = tuple(self.labels)
+        self.audio_streams, self.visual_streams = (
+            dict(self.audio_streams),
+            dict(self.visual_streams),
+        )
         if self.width < 1 or self.context < 1:
             raise UserError(f"width {self.width} and context {self.context} should be at least 1")
         if not (self.audio_streams and self.visual_streams and self.labels):
             raise UserError("the network needs an audio stream, a visual stream and a label")
         if self.audio_streams.keys() & self.visual_streams.keys():
             raise UserError("a stream is either audio or visual; one is listed as both")
+
+    @property
+    def inputs(self) -> Streams:
+        """The feature streams that the network reads, by modality."""
+        return Streams(audio=self.audio_streams, visual=self.visual_streams)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and YAML."""
@@ -77,11 +86,13 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
         config: kept as a copy.
 
     Attributes:
+        task: `parsing` or `localization`.
         config_class: type of its configuration.
         config: the configuration.
         notes: what a reader of its timelines should know.
     """
 
+    task: ClassVar[str]
     config_class: ClassVar[type[NetworkConfig]]
     notes: tuple[str, ...] = ()
 
@@ -97,7 +108,7 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
     @property
     def inputs(self) -> Streams:
         """The feature streams that it reads, by modality."""
-        return Streams(audio=self.config.audio_streams, visual=self.config.visual_streams)
+        return self.config.inputs
 
     @property
     def streams(self) -> dict[str, int]:

@@ -50,9 +50,11 @@ class Localized(NamedTuple):
         category_BC: logits of the video's category, with or without a column for the background,
             of networks that decompose the task.
         similarity_BT: cosine of the two modalities, of networks whose objective reads it.
+        unit_weights_BTML: weight of each pyramid unit, where there are units.
     """
 
     score_BTC: Tensor
     relevance_BT: Tensor | None = None
     category_BC: Tensor | None = None
     similarity_BT: Tensor | None = None
+    unit_weights_BTML: Tensor | None = None

@@ -45,6 +45,7 @@ class ParsingNetwork(Network[Pooled, Scores]):
     A subclass writes `encode`; the head and all that follows is here.
     """
 
+    task = "parsing"
     config: ParsingConfig
 
     def __init__(self, config: ParsingConfig) -> None:

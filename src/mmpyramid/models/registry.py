@@ -8,10 +8,12 @@ from mmpyramid.errors import UserError
 from mmpyramid.models.han import HAN
 from mmpyramid.models.hybrid_transformer import HybridTransformer
 from mmpyramid.models.mm_pyramid import MMPyramid
+from mmpyramid.models.mm_pyramid_ave import MMPyramidAVE
 from mmpyramid.models.network import Network, NetworkConfig
 
 ARCHITECTURES: dict[str, type[Network[Any, Any]]] = {
-    network.config_class.architecture: network for network in (MMPyramid, HAN, HybridTransformer)
+    network.config_class.architecture: network
+    for network in (MMPyramid, HAN, HybridTransformer, MMPyramidAVE)
 }
 """Name to class of every network that a checkpoint can hold."""
 

@@ -2,12 +2,31 @@
 
 from collections.abc import Callable
 
-from mmpyramid.recipes.llp import compact, llp, llp_open
+from mmpyramid.recipes import ablations
+from mmpyramid.recipes.ave import ave, ave_open, ave_proportion, ave_weak
+from mmpyramid.recipes.llp import compact, han, han_ma, llp, llp_ma, llp_open
 from mmpyramid.training.config import TrainConfig
 
-RECIPES: dict[str, Callable[[], TrainConfig]] = {
+Recipe = Callable[[], TrainConfig]
+
+RECIPES: dict[str, Recipe] = {
     "llp": llp,
     "llp-open": llp_open,
     "compact": compact,
+    "han": han,
+    "han-ma": han_ma,
+    "llp-ma": llp_ma,
+    "llp-last": ablations.last,
+    "llp-unpyramid": ablations.unpyramid,
+    "llp-hybrid-transformer": ablations.hybrid_transformer,
+    "llp-without-conv": ablations.without_conv,
+    "llp-without-residual": ablations.without_residual,
+    "llp-without-ula": ablations.without_ula,
+    "llp-without-sf": ablations.without_sf,
+    "llp-non-sharing": ablations.non_sharing,
+    "ave": ave,
+    "ave-weak": ave_weak,
+    "ave-proportion": ave_proportion,
+    "ave-open": ave_open,
 }
 """Name to recipe, as the command line knows them."""

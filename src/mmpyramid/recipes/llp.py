@@ -1,20 +1,22 @@
 """Weakly supervised audio-visual video parsing (LLP), Section 5.2 of the paper."""
 
-from mmpyramid.models import MMPyramidConfig
+from mmpyramid.models import HANConfig, MMPyramidConfig, ParsingConfig
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.objectives import GuidedObjective
+
+OPEN_AUDIO, OPEN_VISUAL = {"yamnet": 1024}, {"efficientnet_lite0": 1280}
+"""The streams of `mmpyramid extract --set open`."""
 
 
 def llp() -> TrainConfig:
     """MM-Pyramid on the published LLP features, as its authors released the training."""
-    return TrainConfig()
+    return TrainConfig(model=MMPyramidConfig(), objective=GuidedObjective())
 
 
 def llp_open() -> TrainConfig:
     """The same network and training on the open features of `mmpyramid extract`."""
     config = llp()
-    config.model = MMPyramidConfig(
-        audio_streams={"yamnet": 1024}, visual_streams={"efficientnet_lite0": 1280}
-    )
+    config.model = MMPyramidConfig(audio_streams=OPEN_AUDIO, visual_streams=OPEN_VISUAL)
     return config
 
 
@@ -25,3 +27,29 @@ def compact() -> TrainConfig:
     config.epochs = 30
     config.learning_rate = 1e-3
     return config
+
+
+def han() -> TrainConfig:
+    """HAN on the published LLP features, as its authors released the training."""
+    config = TrainConfig(model=HANConfig(), objective=GuidedObjective())
+    config.learning_rate = 3e-4
+    return config
+
+
+def _modality_aware(config: TrainConfig) -> TrainConfig:
+    """MA's changes to a recipe: contrastive term, 12 epochs, the last one kept, its own gates."""
+    config.objective = GuidedObjective(contrast=1.0)
+    assert isinstance(config.model, ParsingConfig)
+    config.model.gate = "per_modality"
+    config.epochs, config.keep = 12, "last"
+    return config
+
+
+def han_ma() -> TrainConfig:
+    """HAN with MA's contrastive loss and gates; `mmpyramid refine han-ma` is the whole strategy."""
+    return _modality_aware(han())
+
+
+def llp_ma() -> TrainConfig:
+    """MM-Pyramid with MA's contrastive loss and gates; `mmpyramid refine llp-ma` is all of MA."""
+    return _modality_aware(llp())

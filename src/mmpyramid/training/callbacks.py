@@ -5,32 +5,33 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from mmpyramid.models import save_pretrained
-from mmpyramid.training.module import SELECTION_METRIC, ParsingModule
+from mmpyramid.training.module import NetworkModule
 
 
-class KeepBest(pl.Callback):
-    """Write the network whenever its validation Type@AV is as high as ever (ties: the later).
+class Keep(pl.Callback):
+    """Write the network whenever it validates as well as ever (ties: the later), or always.
 
     Args:
         folder: where the checkpoint folder goes.
+        keep: `best`, or `last` to write every epoch's network over the one before.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, keep: Literal["best", "last"] = "best") -> None:
+        self.folder, self.keep = folder, keep
         self.best = float("-inf")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare and write."""
-        assert isinstance(pl_module, ParsingModule)
-        value = float(trainer.callback_metrics.get(SELECTION_METRIC, float("-inf")))
-        if trainer.sanity_checking or value < self.best:
+        assert isinstance(pl_module, NetworkModule)
+        value = float(trainer.callback_metrics.get(pl_module.selection_metric, float("-inf")))
+        if trainer.sanity_checking or (self.keep == "best" and value < self.best):
             return
         self.best = value
         if trainer.is_global_zero:
@@ -65,12 +66,13 @@ class Lines(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell the loss and the validation number."""
+        assert isinstance(pl_module, NetworkModule)
         if trainer.is_global_zero:
             metrics = trainer.callback_metrics
             sys.stderr.write(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-                f"loss {metrics['train/loss']:.3f}, "
-                f"validation Type@AV {metrics[SELECTION_METRIC]:.2f}\n"
+                f"loss {metrics['train/loss']:.3f}, validation "
+                f"{pl_module.task.selection_title} {metrics[pl_module.selection_metric]:.2f}\n"
             )
 
 

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from mmpyramid.errors import UserError
-from mmpyramid.models import MMPyramidConfig
-
-Schedule = Literal["released", "paper", "constant"]
+from mmpyramid.models import NetworkConfig
+from mmpyramid.models.registry import architecture
+from mmpyramid.training.objectives import Objective
+from mmpyramid.training.schedules import Schedule
 
 
 @dataclass(kw_only=True, slots=True)
 class TrainConfig:
-    """A run; the defaults are the recipe that the authors released for LLP.
+    """A run: the network, what it minimizes, and how.
 
     Raises:
         UserError: if a value makes no sense.
     """
 
-    model: MMPyramidConfig = field(default_factory=MMPyramidConfig)
+    model: NetworkConfig
     """The network. Its labels are taken from the data."""
+    objective: Objective
+    """What is minimized."""
     epochs: int = 40
     """Passes over the training videos."""
     batch_size: int = 16
     """Videos per step (and per device)."""
     learning_rate: float = 1e-4
     """Initial learning rate of Adam."""
-    schedule: Schedule = "released"
-    """`released`: /10 after every 10 epochs (the code). `paper`: /5 after 10 epochs (the text)."""
-    audio_smoothing: float = 1.0
-    """How much of the weak label the audio stream's target keeps; 1 is no smoothing."""
-    visual_smoothing: float = 0.9
-    """How much of the weak label the visual stream's target keeps."""
+    schedule: Schedule = "tenth-every-10"
+    """How the learning rate falls, by the number of epochs passed."""
+    clip_norm: float = 0.0
+    """Largest norm of the gradient; 0 clips nothing."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's network is the result: the best on the validation split, or the last."""
     seed: int = 1
     """Fixes the initial weights, the order of the videos and the dropout."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
@@ -49,31 +52,20 @@ class TrainConfig:
             if getattr(self, name) <= 0:
                 flag = name.replace("_", "-")
                 raise UserError(f"--{flag} should be above 0, got {getattr(self, name)}")
-        for name in ("audio_smoothing", "visual_smoothing"):
-            if not 0 <= getattr(self, name) <= 1:
-                flag = name.replace("_", "-")
-                raise UserError(f"--{flag} should be within 0..1, got {getattr(self, name)}")
+        if self.clip_norm < 0:
+            raise UserError(f"--clip-norm should be 0 or more, got {self.clip_norm}")
+        task = architecture(self.model.architecture).task
+        if task != self.objective.task:
+            raise UserError(
+                f"the network `{self.model.architecture}` is for {task}, the objective "
+                f"{type(self.objective).__name__} for {self.objective.task}; choose one that fits"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML or JSON."""
-        plain = asdict(self)
-        plain["model"]["labels"] = list(self.model.labels)
-        plain["model"]["windows"] = list(self.model.windows)
-        return plain
-
-
-def learning_rate_factor(schedule: Schedule, epoch: int) -> float:
-    """What the initial learning rate is multiplied with in an epoch, counted from 0.
-
-    Source: `released` is the authors' code (a step of 0.1 after every 10 epochs); `paper` is their
-    text ("degraded by a factor of 5 after 10 epochs"), read as one step.
-
-    Example:
-        >>> [learning_rate_factor("paper", epoch) for epoch in (0, 9, 10, 30)]
-        [1.0, 1.0, 0.2, 0.2]
-    """
-    if schedule == "released":
-        return float(0.1 ** (epoch // 10))
-    if schedule == "paper":
-        return 1.0 if epoch < 10 else 0.2
-    return 1.0
+        architecture_and_model = {
+            "architecture": self.model.architecture,
+            **self.model.to_dict(),
+        }
+        objective = {"name": type(self.objective).__name__, **asdict(self.objective)}
+        return {**asdict(self), "model": architecture_and_model, "objective": objective}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -18,25 +19,21 @@ from mmpyramid.metrics import (
     weak_labels_everywhere,
 )
 from mmpyramid.metrics.gates import Gate
-from mmpyramid.models import ParsingNetwork
+from mmpyramid.models import Network, ParsingNetwork
 
 BATCH = 64
 """Videos scored at once, here and in validation."""
 
 
 @torch.inference_mode()
-def predict_corpus(network: ParsingNetwork, corpus: Corpus) -> Predictions:
+def predict_corpus(network: Network[Any, Any], corpus: Corpus) -> Predictions:
     """Score every video of a corpus, on the segment grid of its annotations.
 
     Raises:
         UserError: if the network was trained for other labels, or another order of them.
     """
-    if network.labels != corpus.annotations.labels:
-        raise UserError(
-            f"expected a network for the {len(corpus.annotations.labels)} labels of the corpus "
-            f"({_some(corpus.annotations.labels)}), in their order; this one knows "
-            f"{len(network.labels)} ({_some(network.labels)})"
-        )
+    check_labels(network, corpus.annotations.labels)
+    assert isinstance(network, ParsingNetwork)
     network.eval()
     device = next(network.parameters()).device
     segments, streams, videos = [], [], []
@@ -95,6 +92,19 @@ def beside_references(
         "weak labels on all segments": weak_labels_everywhere(annotations.weak, *truth),
         "nothing": nothing_predicted(*truth),
     }
+
+
+def check_labels(network: Network[Any, Any], labels: Sequence[str]) -> None:
+    """Refuse a network that was trained for other labels, or another order of them.
+
+    Raises:
+        UserError: if they differ.
+    """
+    if network.labels != tuple(labels):
+        raise UserError(
+            f"expected a network for the {len(labels)} labels of the corpus ({_some(labels)}), in "
+            f"their order; this one knows {len(network.labels)} ({_some(network.labels)})"
+        )
 
 
 def _some(labels: Sequence[str]) -> str:

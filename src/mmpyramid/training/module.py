@@ -1,6 +1,8 @@
-"""The one LightningModule: a network, its loss, its optimizer and its validation numbers."""
+"""The one LightningModule: a network, its objective, its optimizer and its validation numbers."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -8,34 +10,33 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from mmpyramid.data.batch import Batch
-from mmpyramid.metrics.stateful import ParsingMetrics
-from mmpyramid.models import MMPyramid
-from mmpyramid.models.heads import Pooled
-from mmpyramid.training.config import TrainConfig, learning_rate_factor
-from mmpyramid.training.losses import guided_loss
-
-SELECTION_METRIC = "val/segment_type_av"
-"""The best checkpoint is the one with the highest value of this, as in the released code."""
+from mmpyramid.models import create_model
+from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.schedules import SCHEDULES
+from mmpyramid.training.tasks import TASKS
 
 
-class ParsingModule(pl.LightningModule):
-    """Trains a parsing network on weak labels and validates it on dense ones."""
+class NetworkModule(pl.LightningModule):
+    """Trains a network of either task, and validates it with the task's official numbers."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self.config = config
-        self.network = MMPyramid(config.model)
-        self.metrics = ParsingMetrics()
+        self.task = TASKS[config.objective.task]
+        self.network = create_model(config.model)
+        self.metrics = self.task.metrics(config.model)
+
+    @property
+    def selection_metric(self) -> str:
+        """The logged number that the best epoch is chosen by."""
+        return f"val/{self.task.selection}"
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Adam], list[LambdaLR]]:
         """Adam with the schedule of the configuration, stepped once per epoch."""
         optimizer = torch.optim.Adam(
             self.network.parameters(), lr=self.config.learning_rate, fused=True
         )
-        schedule = LambdaLR(
-            optimizer, lambda epoch: learning_rate_factor(self.config.schedule, epoch)
-        )
-        return [optimizer], [schedule]
+        return [optimizer], [LambdaLR(optimizer, SCHEDULES[self.config.schedule])]
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Seed dropout by step, so that a resumed run repeats what an uninterrupted one draws.
@@ -47,40 +48,23 @@ class ParsingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""
-        assert batch.weak_BC is not None
-        loss = guided_loss(
-            self._score(batch),
-            batch.weak_BC,
-            self.config.audio_smoothing,
-            self.config.visual_smoothing,
-        )
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.weak_BC))
+        loss = self.config.objective(self._score(batch), batch)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.mask_BT))
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Count what one batch gets right."""
-        assert batch.audio_BTC is not None
-        assert batch.visual_BTC is not None
-        pooled = self._score(batch)
-        self.metrics.update(
-            pooled.prob_BTMC[:, :, 0],
-            pooled.prob_BTMC[:, :, 1],
-            pooled.video_BC,
-            batch.audio_BTC,
-            batch.visual_BTC,
-            batch.mask_BT,
-        )
+        self.task.update(self.metrics, self._score(batch), batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the ten official numbers."""
+        """Log the official numbers."""
         numbers = {f"val/{name}": value for name, value in self.metrics.compute().items()}
         self.metrics.reset()
-        self.log(SELECTION_METRIC, numbers.pop(SELECTION_METRIC), prog_bar=True)
+        self.log(self.selection_metric, numbers.pop(self.selection_metric), prog_bar=True)
         self.log_dict(numbers)
 
-    def _score(self, batch: Batch) -> Pooled:
-        pooled: Pooled = self.network(batch.streams, batch.mask_BT, batch.present_BM)
-        return pooled
+    def _score(self, batch: Batch) -> Any:
+        return self.network(batch.streams, batch.mask_BT, batch.present_BM)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int

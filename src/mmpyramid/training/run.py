@@ -18,18 +18,17 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from mmpyramid.data.batch import Batch, Streams
-from mmpyramid.data.corpus import Corpus, open_source
-from mmpyramid.data.llp import read_llp
+from mmpyramid.data.batch import Batch
 from mmpyramid.errors import UserError
-from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, KeepBest, Lines
+from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, Keep, Lines
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.evaluate import BATCH
-from mmpyramid.training.module import ParsingModule
+from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.sampler import EpochShuffle
+from mmpyramid.training.tasks import TASKS
 
 HARMLESS = (
     ".*exists and is not empty",  # a resumed run is meant to go on in its folder
@@ -78,44 +77,46 @@ def fit(
     out: Path,
     *,
     features: Path | None = None,
+    refined: Path | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> Run:
-    """Train on the split `train`, select on `val`.
+    """Train on the split `train`, validate on `val`.
 
     Args:
         config: the run; the labels of its network are replaced by those of the data.
-        data: corpus folder in the LLP layout.
+        data: corpus folder in the layout of the task.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
+        refined: modality-aware labels of the training videos, see `mmpyramid.data.refined`.
         resume: go on after the last finished epoch of the run in `out`; with nothing there, start.
         progress: show a bar on a terminal, elsewhere a line per epoch.
 
     Returns:
-        The run, whose `model` is the best network on validation segment-level Type@AV.
+        The run, whose `model` is the network of the epoch that `config.keep` names.
 
     Raises:
         UserError: if the data cannot be used, or `out` holds another run.
     """
-    run = Run(folder=out)
-    train, val = read_llp(data, "train"), read_llp(data, "val")
-    model = dataclasses.replace(config.model, labels=train.labels)
+    run, task = Run(folder=out), TASKS[config.objective.task]
+    model = dataclasses.replace(config.model, labels=task.labels(data))
     config = dataclasses.replace(config, model=model)
     _check_folder(run, config, resume)
-    streams = Streams(audio=model.audio_streams, visual=model.visual_streams)
-    source = open_source(data, features)
-    train_corpus, val_corpus = Corpus(train, source, streams), Corpus(val, source, streams)
-    shuffle = EpochShuffle(train_corpus, config.seed)
+    train = task.open(
+        data, "train", model, features=features, objective=config.objective, refined=refined
+    )
+    val = task.open(data, "val", model, features=features)
+    shuffle = EpochShuffle(train, config.seed)
     torch.manual_seed(config.seed)
-    module, trainer = ParsingModule(config), _trainer(config, run, progress)
+    module, trainer = NetworkModule(config), _trainer(config, run, progress)
     _save_config(run, config)
     with warnings.catch_warnings(), _interruptible(trainer):
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message)
         trainer.fit(
             module,
-            loader(train_corpus, config.batch_size, shuffle),
-            loader(val_corpus, BATCH),
+            loader(train, config.batch_size, shuffle),
+            loader(val, BATCH),
             ckpt_path=run.last if run.last.exists() else None,
         )
     return run
@@ -133,9 +134,9 @@ def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
 
 
 def loader(
-    corpus: Corpus, batch_size: int, sampler: EpochShuffle | None = None
+    corpus: Dataset[Batch], batch_size: int, sampler: EpochShuffle | None = None
 ) -> DataLoader[Batch]:
-    """Batches of a corpus, taken whole from memory: no worker processes are needed."""
+    """Batches of a corpus, taken whole from memory or a map: no worker processes are needed."""
     return DataLoader(corpus, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
 
 
@@ -182,8 +183,9 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
+            gradient_clip_val=config.clip_norm or None,
             precision=resolve_precision(config.precision, config.accelerator),
-            callbacks=[KeepBest(run.model), resumable, *([bar] if progress else [])],
+            callbacks=[Keep(run.model, config.keep), resumable, *([bar] if progress else [])],
             plugins=[AtomicCheckpointIO()],
             logger=TensorBoardLogger(run.folder, name=None, version=run.log.name),
             num_sanity_val_steps=0,

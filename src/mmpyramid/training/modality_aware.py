@@ -1,0 +1,171 @@
+"""Modality-aware labels: which class of a training video is heard, which is seen (MA).
+
+Source: Wu & Yang, "Exploring Heterogeneous Clues for Weakly-Supervised Audio-Visual Video Parsing",
+CVPR 2021, and its released code. The weak label says that a class occurs, not in which track. Each
+video's tracks are combined with those of an unrelated video; a class that a trained network finds
+in neither stream of such a mixture is not in the track that was kept.
+
+Shape letters: N videos, B batch, M modalities (audio, visual), C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmpyramid.data.batch import Batch
+from mmpyramid.data.corpus import Corpus
+from mmpyramid.models import ParsingNetwork
+from mmpyramid.training.evaluate import BATCH
+from mmpyramid.types import Array, Progress
+
+CONFIDENT = 0.5
+"""A class is found when its probability, divided by its relative error, reaches this."""
+
+
+class StreamProbabilities(NamedTuple):
+    """Video-level probabilities of both streams, (N, M, C) each.
+
+    Attributes:
+        own: of the video as it is.
+        kept_audio: of its audio track under an unrelated visual track.
+        kept_visual: of its visual track with an unrelated audio track.
+    """
+
+    own: Array
+    kept_audio: Array
+    kept_visual: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Refinement:
+    """What became of the weak labels.
+
+    Attributes:
+        modality_NMC: (N, M, C) 1 where a class is believed to occur in a modality.
+        removed_MC: (M, C) how many videos lost a class in a modality.
+        relative_error_MC: (M, C) error of each stream in each class, the largest being 1.
+        without_partner: number of videos that share a label with every other; theirs are kept.
+    """
+
+    modality_NMC: Array
+    removed_MC: NDArray[np.int64]
+    relative_error_MC: Array
+    without_partner: int
+
+
+def refine_labels(
+    network: ParsingNetwork, corpus: Corpus, seed: int, progress: Progress | None = None
+) -> Refinement:
+    """Refine the weak labels of a training split.
+
+    Args:
+        network: trained on these labels (step 1 of MA).
+        corpus: the training split.
+        seed: fixes which videos are combined; same seed, same labels.
+        progress: called after each batch with (videos completed, videos in total).
+    """
+    weak_NC = corpus.annotations.weak
+    partner_N = draw_partners(weak_NC, seed)
+    found = _probabilities(network, corpus, partner_N, progress)
+    error_MC = relative_error(found.own, weak_NC)
+    remove_NMC = removals(found, weak_NC, error_MC) & (partner_N >= 0)[:, None, None]
+    return Refinement(
+        modality_NMC=np.where(remove_NMC, 0, weak_NC[:, None]).astype(np.float32),
+        removed_MC=np.count_nonzero(remove_NMC, axis=0),
+        relative_error_MC=error_MC,
+        without_partner=int(np.count_nonzero(partner_N < 0)),
+    )
+
+
+def draw_partners(weak_NC: Array, seed: int) -> NDArray[np.int64]:
+    """For each video a random one without a common label, (N,); -1 where there is none.
+
+    The choice depends on the seed and the video's row alone.
+    """
+    partner_N = np.full(len(weak_NC), -1, np.int64)
+    for row, weak_C in enumerate(weak_NC):
+        disjoint = np.flatnonzero(weak_NC @ weak_C == 0)
+        disjoint = disjoint[disjoint != row]
+        if len(disjoint):
+            partner_N[row] = np.random.default_rng([seed, row]).choice(disjoint)
+    return partner_N
+
+
+def relative_error(own_NMC: Array, weak_NC: Array) -> Array:
+    """Share of videos in which a stream is wrong about a class, by its largest value, (M, C).
+
+    Absent classes that are found absent count as right, as released.
+    """
+    wrong_NMC = (own_NMC > CONFIDENT) != (weak_NC[:, None] > 0)
+    error_MC = wrong_NMC.mean(axis=0)
+    largest_M1 = error_MC.max(axis=1, keepdims=True)
+    relative_MC: Array = (error_MC / np.where(largest_M1 > 0, largest_M1, 1)).astype(np.float32)
+    return relative_MC
+
+
+def removals(found: StreamProbabilities, weak_NC: Array, error_MC: Array) -> NDArray[np.bool_]:
+    """Which labels go, (N, M, C): neither stream finds the class when the track alone is kept.
+
+    A class may go from both modalities, as released.
+    """
+    kept_NKMC = np.stack((found.kept_audio, found.kept_visual), axis=1)
+    threshold_KMC = CONFIDENT * error_MC[:, None]
+    unfound_NKC = (kept_NKMC < threshold_KMC).all(axis=2)
+    removed_NMC: NDArray[np.bool_] = unfound_NKC & (weak_NC[:, None] > 0)
+    return removed_NMC
+
+
+@torch.inference_mode()
+def _probabilities(
+    network: ParsingNetwork,
+    corpus: Corpus,
+    partner_N: NDArray[np.int64],
+    progress: Progress | None,
+) -> StreamProbabilities:
+    """Score every video as it is, with its audio track alone, and with its visual track alone."""
+    network.eval()
+    audio = tuple(network.config.audio_streams)
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    for start in range(0, len(corpus), BATCH):
+        rows = range(start, min(start + BATCH, len(corpus)))
+        # A video without a partner gets any; its labels are kept whatever comes out.
+        partners = [max(int(partner_N[row]), 0) for row in rows]
+        own, other = corpus.__getitems__(rows), corpus.__getitems__(partners)
+        mixtures = (own, exchange(other, own, audio), exchange(own, other, audio))
+        scored = [_streams_of(network, mixture) for mixture in mixtures]
+        parts.append((scored[0], scored[1], scored[2]))
+        if progress:
+            progress(rows.stop, len(corpus))
+    own_NMC, kept_audio_NMC, kept_visual_NMC = (
+        torch.cat(column).numpy() for column in zip(*parts, strict=True)
+    )
+    return StreamProbabilities(own_NMC, kept_audio_NMC, kept_visual_NMC)
+
+
+def exchange(seen: Batch, heard: Batch, audio_streams: Sequence[str]) -> Batch:
+    """The audio track of one batch under the visual track of another, where both last.
+
+    Args:
+        seen: gives the visual streams.
+        heard: gives the audio streams.
+        audio_streams: which streams are audio.
+    """
+    return replace(
+        seen,
+        streams={**seen.streams, **{name: heard.streams[name] for name in audio_streams}},
+        mask_BT=seen.mask_BT & heard.mask_BT,
+        present_BM=torch.stack((heard.present_BM[:, 0], seen.present_BM[:, 1]), dim=1),
+    )
+
+
+def _streams_of(network: ParsingNetwork, batch: Batch) -> Tensor:
+    batch = batch.to(next(network.parameters()).device)
+    streams_BMC: Tensor = network(batch.streams, batch.mask_BT, batch.present_BM).stream_BMC
+    return streams_BMC.float().cpu()

@@ -1,0 +1,91 @@
+"""What a task is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from torch.utils.data import Dataset
+from torchmetrics import Metric
+
+from mmpyramid.data.batch import Batch
+from mmpyramid.models import Network, NetworkConfig
+from mmpyramid.training.objectives import Objective
+
+Split: TypeAlias = Literal["train", "val", "test"]
+Corpus = TypeVar("Corpus", bound=Dataset[Batch])
+Report = TypeVar("Report", bound="Numbers")
+
+
+class Numbers(Protocol):
+    """The official numbers of a task."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers by name, in per cent and unrounded."""
+        ...
+
+
+class Task(ABC, Generic[Corpus, Report]):
+    """How data of a task is read, and how networks of it are validated and evaluated.
+
+    Attributes:
+        selection: the validation number that the best epoch is chosen by.
+        selection_title: how it is called in what people read.
+    """
+
+    selection: ClassVar[str]
+    selection_title: ClassVar[str]
+
+    @abstractmethod
+    def labels(self, data: Path) -> tuple[str, ...]:
+        """The class names of a corpus folder.
+
+        Raises:
+            UserError: if the annotations cannot be read.
+        """
+
+    @abstractmethod
+    def open(
+        self,
+        data: Path,
+        split: Split,
+        model: NetworkConfig,
+        *,
+        features: Path | None = None,
+        objective: Objective | None = None,
+        refined: Path | None = None,
+    ) -> Corpus:
+        """Open a split for a network.
+
+        Args:
+            data: corpus folder.
+            split: which split.
+            model: its streams are read.
+            features: where the features are, if not in the corpus folder.
+            objective: for training, which labels the network may see.
+            refined: for training, a file of modality-aware labels (parsing only).
+
+        Raises:
+            UserError: if annotations or features cannot be used.
+        """
+
+    @abstractmethod
+    def metrics(self, model: NetworkConfig) -> Metric:
+        """An empty metric for `update`; its `compute` gives a flat dict with `selection` in it."""
+
+    @abstractmethod
+    def update(self, metric: Metric, output: Any, batch: Batch) -> None:
+        """Add what a network gave for a batch."""
+
+    @abstractmethod
+    def evaluate(self, network: Network[Any, Any], corpus: Corpus) -> Report:
+        """The official numbers of a network on a densely annotated split.
+
+        Raises:
+            UserError: if the network was trained for other labels.
+        """
+
+    @abstractmethod
+    def table(self, name: str, report: Report, corpus: Corpus, title: str) -> str:
+        """A report beside what it has to beat, as text."""

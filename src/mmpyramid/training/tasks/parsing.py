@@ -1,0 +1,74 @@
+"""Weakly supervised audio-visual video parsing (LLP)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torchmetrics import Metric
+
+from mmpyramid.data.batch import Batch
+from mmpyramid.data.corpus import Corpus, open_source
+from mmpyramid.data.llp import read_llp
+from mmpyramid.data.refined import read_refined
+from mmpyramid.metrics import ParsingReport, comparison_table
+from mmpyramid.metrics.stateful import ParsingMetrics
+from mmpyramid.models import Network, NetworkConfig, ParsingConfig
+from mmpyramid.models.outputs import Pooled
+from mmpyramid.training.evaluate import beside_references, predict_corpus, report_of
+from mmpyramid.training.objectives import Objective
+from mmpyramid.training.tasks.base import Split, Task
+
+
+class ParsingTask(Task[Corpus, ParsingReport]):
+    """Trains on weak labels; selects by segment-level Type@AV, as the released code does."""
+
+    selection: ClassVar[str] = "segment_type_av"
+    selection_title: ClassVar[str] = "segment-level Type@AV"
+
+    def labels(self, data: Path) -> tuple[str, ...]:
+        """The class names of a corpus folder."""
+        return read_llp(data, "train").labels
+
+    def open(
+        self,
+        data: Path,
+        split: Split,
+        model: NetworkConfig,
+        *,
+        features: Path | None = None,
+        objective: Objective | None = None,
+        refined: Path | None = None,
+    ) -> Corpus:
+        """Read a split into memory; refined labels are those of the training split."""
+        del objective
+        annotations = read_llp(data, split)
+        modality = read_refined(refined, annotations) if refined and split == "train" else None
+        return Corpus(annotations, open_source(data, features), model.inputs, modality)
+
+    def metrics(self, model: NetworkConfig) -> Metric:
+        """The ten official numbers, with the gate of the network."""
+        assert isinstance(model, ParsingConfig)
+        return ParsingMetrics(gate=model.gate)
+
+    def update(self, metric: Metric, output: Pooled, batch: Batch) -> None:
+        """Add a batch."""
+        metric.update(
+            output.prob_BTMC[:, :, 0],
+            output.prob_BTMC[:, :, 1],
+            output.video_BC,
+            batch.audio_BTC,
+            batch.visual_BTC,
+            batch.mask_BT,
+            video_audio_BC=output.stream_BMC[:, 0],
+            video_visual_BC=output.stream_BMC[:, 1],
+        )
+
+    def evaluate(self, network: Network[Any, Any], corpus: Corpus) -> ParsingReport:
+        """The ten official numbers, with the gate of the network."""
+        assert isinstance(network.config, ParsingConfig)
+        return report_of(predict_corpus(network, corpus), corpus, network.config.gate)
+
+    def table(self, name: str, report: ParsingReport, corpus: Corpus, title: str) -> str:
+        """A report beside the trivial references, as text."""
+        return comparison_table(beside_references(name, report, corpus.annotations), title)
