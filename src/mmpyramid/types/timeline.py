@@ -1,197 +1,18 @@
-"""What is carried between the rooms: `Features`, `Scores`, `Event`, `Timeline`. No torch here."""
+"""Sorted events of one video, and what is needed to read them."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from mmpyramid.errors import UserError
+from mmpyramid.types.events import Event, Modality
+from mmpyramid.types.weights import UnitWeights, to_unit_weights, weights_json
 
 TIMELINE_FORMAT = "mmpyramid-timeline-1"
-
-Array: TypeAlias = NDArray[np.float32]
-Features: TypeAlias = Mapping[str, Array]
-"""One video's features by stream name, each (T, D) or (T, H, W, D).
-
-A stream whose modality the file lacks has no entry.
-"""
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (videos completed, videos in total) after each video."""
-
-
-class Modality(StrEnum):
-    """Where an event is perceived: it can be heard, seen, or both in the same second."""
-
-    AUDIO = "audio"
-    VISUAL = "visual"
-    AUDIO_VISUAL = "audio_visual"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scores:
-    """Probabilities of one video for T segments (1 s each) and C classes, float32.
-
-    Attributes:
-        audio: (T, C) probability that the class can be heard in the segment.
-        visual: (T, C) probability that the class can be seen in the segment.
-        video: (C,) probability that the class occurs in the video at all.
-        labels: the C class names.
-        video_audio: (C,) video-level probability of the audio stream alone, if the scorer has one.
-        video_visual: (C,) the same of the visual stream alone.
-        local_video: (T, C) video-level probability of the surroundings of each segment, for videos
-            longer than those the network was trained on; `decode` gates with it instead of `video`.
-        unit_weights: (T, 2, L) weight of each of L pyramid units in the audio and the visual
-            features of each segment, within 0..1, if the network has such units.
-
-    Raises:
-        UserError: if the shapes do not agree.
-    """
-
-    audio: Array
-    visual: Array
-    video: Array
-    labels: tuple[str, ...]
-    video_audio: Array | None = None
-    video_visual: Array | None = None
-    local_video: Array | None = None
-    unit_weights: Array | None = None
-
-    def __post_init__(self) -> None:
-        num_classes, num_segments = len(self.labels), len(self.audio)
-        per_segment: tuple[int, ...] = (num_segments, num_classes)
-        per_video: tuple[int, ...] = (num_classes,)
-        expected = dict.fromkeys(("audio", "visual", "local_video"), per_segment)
-        expected |= dict.fromkeys(("video", "video_audio", "video_visual"), per_video)
-        for name, shape in expected.items():
-            value = getattr(self, name)
-            if value is not None and value.shape != shape:
-                raise UserError(
-                    f"scores of {num_segments} segments and {num_classes} labels need `{name}` "
-                    f"of shape {shape}, got {value.shape}"
-                )
-        check_unit_weights(self.unit_weights, num_segments)
-
-    @property
-    def num_segments(self) -> int:
-        """T, the number of one-second segments."""
-        return len(self.audio)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LocalizationScores:
-    """What a localization network says of one video: T segments, C categories, float32.
-
-    An event of this task is heard and seen at once, and a video has one category.
-
-    Attributes:
-        relevance: (T,) probability that an event happens in the segment.
-        category: (C,) probability of each category in the video; what they lack to 1 is background.
-        labels: the C category names.
-        local_category: (T, C) category probabilities of the surroundings of each segment, for
-            videos longer than those the network was trained on; `decode` reads it instead of
-            `category`.
-        unit_weights: as in `Scores`.
-
-    Raises:
-        UserError: if the shapes do not agree.
-    """
-
-    relevance: Array
-    category: Array
-    labels: tuple[str, ...]
-    local_category: Array | None = None
-    unit_weights: Array | None = None
-
-    def __post_init__(self) -> None:
-        num_segments, num_classes = len(self.relevance), len(self.labels)
-        shapes: dict[str, tuple[int, ...]] = {
-            "relevance": (num_segments,),
-            "category": (num_classes,),
-            "local_category": (num_segments, num_classes),
-        }
-        for name, shape in shapes.items():
-            value = getattr(self, name)
-            if value is not None and value.shape != shape:
-                raise UserError(
-                    f"scores of {num_segments} segments and {num_classes} labels need `{name}` "
-                    f"of shape {shape}, got {value.shape}"
-                )
-        check_unit_weights(self.unit_weights, num_segments)
-
-    @property
-    def num_segments(self) -> int:
-        """T, the number of one-second segments."""
-        return len(self.relevance)
-
-    @property
-    def categories(self) -> Array:
-        """The category probabilities that hold in each segment, (T, C)."""
-        if self.local_category is not None:
-            return self.local_category
-        return np.broadcast_to(self.category, (self.num_segments, len(self.labels)))
-
-
-AnyScores: TypeAlias = Scores | LocalizationScores
-"""What a scorer of either task gives."""
-
-
-def check_unit_weights(weights: Array | None, num_segments: int) -> None:
-    """Refuse weights of pyramid units that are not (T, 2, L).
-
-    Raises:
-        UserError: if the shape is wrong.
-    """
-    if weights is not None and (weights.ndim != 3 or weights.shape[:2] != (num_segments, 2)):
-        raise UserError(
-            f"scores of {num_segments} segments need `unit_weights` of shape "
-            f"({num_segments}, 2, units), got {weights.shape}"
-        )
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Event:
-    """One event: `label` is perceived through `modality` from `start` to `end`, with a score.
-
-    Times are seconds from the start of the video; the score lies within 0..1.
-
-    Events order by start, end, label, modality.
-
-    Raises:
-        UserError: if the times are not finite and ordered, or the score is outside 0..1.
-
-    Example:
-        >>> Event(start=3.0, end=5.0, label="Dog", modality=Modality.AUDIO, score=0.9).duration
-        2.0
-    """
-
-    start: float
-    end: float
-    label: str
-    modality: Modality
-    score: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.start) and math.isfinite(self.end) and self.start < self.end):
-            raise UserError(
-                f"an event needs start < end in seconds, got {self.start}..{self.end} "
-                f"({self.label})"
-            )
-        if not 0 <= self.score <= 1:
-            raise UserError(f"an event's score lies within 0..1, got {self.score} ({self.label})")
-
-    @property
-    def duration(self) -> float:
-        """Seconds from start to end."""
-        return self.end - self.start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +28,13 @@ class Timeline:
         missing: the modalities that the file does not have, so that "nothing heard" and "no sound"
             differ.
         notes: what a reader should know, for instance that the file is damaged after some second.
+        unit_weights: (2, L, T) what selective fusion chose: the weight of each pyramid unit in the
+            audio, then in the visual features of each second, within 0..1, rounded to four
+            decimals; empty where the scorer has no such units.
+
+    Raises:
+        UserError: if events carry labels that are not listed, or the unit weights have unequal
+            lengths or lie outside 0..1.
 
     Example:
         >>> event = Event(1.0, 4.0, "Dog", Modality.AUDIO, 0.8)
@@ -221,10 +49,12 @@ class Timeline:
     source: str = ""
     model: str = ""
     missing: tuple[Modality, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    unit_weights: UnitWeights = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", tuple(sorted(self.events)))
+        object.__setattr__(self, "unit_weights", to_unit_weights(self.unit_weights))
         unknown = sorted({event.label for event in self.events} - set(self.labels))
         if unknown:
             raise UserError(
@@ -245,7 +75,13 @@ class Timeline:
 
     def to_json(self) -> str:
         """Write as ASCII JSON, lossless: `from_json` gives an equal timeline."""
-        return json.dumps({"format": TIMELINE_FORMAT, **asdict(self)}, indent=2)
+        plain = asdict(replace(self, unit_weights=()))
+        del plain["unit_weights"]
+        text = json.dumps({"format": TIMELINE_FORMAT, **plain}, indent=2)
+        if not self.unit_weights:
+            return text
+        opened = text.removesuffix("\n}")
+        return f'{opened},\n  "unit_weights": {weights_json(self.unit_weights)}\n}}'
 
     @classmethod
     def from_json(cls, text: str) -> Timeline:
