@@ -1,9 +1,14 @@
-"""HDF5 files that hold one dataset each, whatever its key: the way AVE is distributed."""
+"""HDF5 files that hold one dataset each, whatever its key: the way AVE is distributed.
+
+Shape letters: N rows of the file, B rows of a batch.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.errors import UserError
+from mmpyramid.types import Array
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -33,7 +41,7 @@ def only_dataset(path: Path) -> Iterator[h5py.Dataset]:
         (4143, 10, 128)
     """
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(str(path), "r")
     except FileNotFoundError as error:
         raise UserError(f"expected the file {path}, but it does not exist") from error
     except OSError as error:
@@ -62,3 +70,76 @@ def read_dataset(path: Path) -> NDArray[Any]:
             return np.asarray(dataset[()])
         except OSError as error:
             raise UserError(f"the values in {path} cannot be read ({error})") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFile:
+    """The dataset of one HDF5 file, of which a few rows are read at a time.
+
+    A contiguous dataset is mapped into memory for each batch, so nothing stays in memory. Datasets
+    that are chunked or compressed are read through HDF5: slower, and a warning says so.
+
+    Attributes:
+        path: the file.
+        shape: (N, ...).
+        dtype: of the stored values.
+        offset: where the values start in the file; None if they are not contiguous.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int | None
+
+    @classmethod
+    def open(cls, path: Path) -> RowFile:
+        """Read the description of a file, not its values.
+
+        Raises:
+            UserError: if the file is missing or damaged, or does not hold one dataset of floats.
+        """
+        with only_dataset(path) as dataset:
+            if dataset.dtype.kind != "f":
+                raise UserError(f"expected features as floats, but {path} holds {dataset.dtype}")
+            file = cls(
+                path=path,
+                shape=dataset.shape,
+                dtype=dataset.dtype,
+                offset=dataset.id.get_offset(),  # type: ignore[attr-defined]
+            )
+        if file.offset is None:
+            logger.warning(
+                "%s is chunked or compressed and will be read row by row, which is slow; "
+                "`h5repack -l CONTI -f NONE OLD NEW` makes a file that can be mapped",
+                path,
+            )
+        return file
+
+    def fill(self, values: Array, places: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        """Copy rows of the file to places of an array, in the order of the file.
+
+        Args:
+            values: (B, ...) float32.
+            places: indices into `values`.
+            rows: as many rows of the file.
+
+        Raises:
+            UserError: if a row holds NaN or values that are infinite in float32.
+        """
+        with self._opened() as stored:
+            for turn in np.argsort(rows):
+                values[places[turn]] = stored[rows[turn]]
+                # The sum is finite if all are, and costs less than asking each.
+                if not np.isfinite(values[places[turn]].sum()):
+                    raise UserError(
+                        f"expected finite features, but row {rows[turn]} of {self.path} has NaN or "
+                        "infinite values; fetch the file again"
+                    )
+
+    @contextmanager
+    def _opened(self) -> Iterator[NDArray[Any] | h5py.Dataset]:
+        if self.offset is None:
+            with only_dataset(self.path) as dataset:
+                yield dataset
+        else:
+            yield np.memmap(self.path, self.dtype, mode="r", offset=self.offset, shape=self.shape)
