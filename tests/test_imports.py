@@ -21,10 +21,11 @@ RANKS = {
     "render": 6,
     "training": 7,
     "recipes": 8,
-    "pipeline": 9,
-    "cli": 10,
-    "__main__": 11,
-    "__init__": 12,
+    "tables": 9,
+    "pipeline": 10,
+    "cli": 11,
+    "__main__": 12,
+    "__init__": 13,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

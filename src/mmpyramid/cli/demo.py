@@ -12,16 +12,13 @@ import numpy as np
 from rich.console import Console
 
 from mmpyramid.cli._options import console, progress_bar, run
-from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.rendered import render_corpus
 from mmpyramid.features.extract import extract_corpus
-from mmpyramid.metrics import comparison_table
 from mmpyramid.models import load_pretrained
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.recipes import RECIPES
 from mmpyramid.render import TerminalView, render
-from mmpyramid.training.evaluate import beside_references, predict_corpus, report_of
 
 SIZES = {"train": 200, "val": 40, "test": 60}
 """Clips of each split: enough to learn from, few enough for five minutes on two cores."""
@@ -82,12 +79,13 @@ def _step(screen: Console, title: str) -> Iterator[None]:
 
 
 def _evaluate(model: Path, data: Path) -> str:
-    network = load_pretrained(model)
-    corpus = Corpus(read_llp(data, "test"), open_source(data), network.inputs)
-    report = report_of(predict_corpus(network, corpus), corpus)
-    rows = beside_references("MM-Pyramid (compact)", report, corpus.annotations)
-    title = f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
-    return comparison_table(rows, title)
+    from mmpyramid.training.tasks import TASKS
+
+    network, task = load_pretrained(model), TASKS["parsing"]
+    corpus = task.open(data, "test", network.config)
+    report = task.evaluate(network, corpus)
+    reports = {"MM-Pyramid (compact)": report, **task.references(data, "test")}
+    return task.table(reports, f"rendered corpus, {len(corpus)} test clips, F-scores in per cent")
 
 
 def _parse(model: Path, data: Path, out: Path, screen: Console) -> Path:

@@ -69,7 +69,8 @@ def evaluate(
     corpus = task.open(data, split, network.config, features=features)
     report = task.evaluate(network, corpus)
     title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
-    console().print(task.table(Path(model).name, report, corpus, title))
+    reports = {Path(model).name: report, **task.references(data, split)}
+    console().print(task.table(reports, title))
     if json:
         write_json(json, report.to_dict())
     if predictions:

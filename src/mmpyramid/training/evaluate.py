@@ -7,16 +7,13 @@ from typing import Any
 
 import torch
 
-from mmpyramid.data.annotations import Annotations
 from mmpyramid.data.corpus import Corpus
 from mmpyramid.errors import UserError
 from mmpyramid.metrics import (
     ParsingReport,
     Predictions,
     llp_masks,
-    nothing_predicted,
     parsing_report,
-    weak_labels_everywhere,
 )
 from mmpyramid.metrics.gates import Gate
 from mmpyramid.models import Network, ParsingNetwork
@@ -76,22 +73,6 @@ def report_of(predictions: Predictions, corpus: Corpus, gate: Gate = "global") -
         video_visual=predictions.video_visual,
     )
     return parsing_report(*masks, *truth)
-
-
-def beside_references(
-    name: str, report: ParsingReport, annotations: Annotations
-) -> dict[str, ParsingReport]:
-    """A report by name, with what it has to beat: the true weak labels everywhere, and nothing.
-
-    Raises:
-        UserError: if the split has weak labels only.
-    """
-    truth = annotations.truth
-    return {
-        name: report,
-        "weak labels on all segments": weak_labels_everywhere(annotations.weak, *truth),
-        "nothing": nothing_predicted(*truth),
-    }
 
 
 def check_labels(network: Network[Any, Any], labels: Sequence[str]) -> None:

@@ -78,6 +78,8 @@ class LocalizationObjective(Objective):
     supervision: Supervision = "full"
     """`full`: the class of every segment. `weak`: the category of the video. `proportion`: also
     which share of the video it fills, which PSP calls weak."""
+    background_clips: bool = True
+    """Without full supervision, also learn from the clips of pure background."""
 
 
 @dataclass(kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 
@@ -87,5 +88,13 @@ class Task(ABC, Generic[Corpus, Report]):
         """
 
     @abstractmethod
-    def table(self, name: str, report: Report, corpus: Corpus, title: str) -> str:
-        """A report beside what it has to beat, as text."""
+    def references(self, data: Path, split: Split) -> dict[str, Report]:
+        """What a network has to beat on a split, by name: answers that need no network.
+
+        Raises:
+            UserError: if the annotations cannot be read, or the split has weak labels only.
+        """
+
+    @abstractmethod
+    def table(self, reports: Mapping[str, Report], title: str) -> str:
+        """Reports side by side, as text."""

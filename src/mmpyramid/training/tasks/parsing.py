@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,11 +12,16 @@ from mmpyramid.data.batch import Batch
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.refined import read_refined
-from mmpyramid.metrics import ParsingReport, comparison_table
+from mmpyramid.metrics import (
+    ParsingReport,
+    comparison_table,
+    nothing_predicted,
+    weak_labels_everywhere,
+)
 from mmpyramid.metrics.stateful import ParsingMetrics
 from mmpyramid.models import Network, NetworkConfig, ParsingConfig
 from mmpyramid.models.outputs import Pooled
-from mmpyramid.training.evaluate import beside_references, predict_corpus, report_of
+from mmpyramid.training.evaluate import predict_corpus, report_of
 from mmpyramid.training.objectives import Objective
 from mmpyramid.training.tasks.base import Split, Task
 
@@ -69,6 +75,15 @@ class ParsingTask(Task[Corpus, ParsingReport]):
         assert isinstance(network.config, ParsingConfig)
         return report_of(predict_corpus(network, corpus), corpus, network.config.gate)
 
-    def table(self, name: str, report: ParsingReport, corpus: Corpus, title: str) -> str:
-        """A report beside the trivial references, as text."""
-        return comparison_table(beside_references(name, report, corpus.annotations), title)
+    def references(self, data: Path, split: Split) -> dict[str, ParsingReport]:
+        """What needs no network: the true weak labels everywhere, and nothing."""
+        annotations = read_llp(data, split)
+        truth = annotations.truth
+        return {
+            "weak labels on all segments": weak_labels_everywhere(annotations.weak, *truth),
+            "nothing": nothing_predicted(*truth),
+        }
+
+    def table(self, reports: Mapping[str, ParsingReport], title: str) -> str:
+        """Reports side by side, as text."""
+        return comparison_table(reports, title)
