@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from mmpyramid.errors import UserError
 from mmpyramid.version import __version__
@@ -41,7 +43,13 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 done in part, 2 a mistake in the input, 130 interrupted.
     """
-    words = sys.argv[1:] if argv is None else argv
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        while words and words[0] == "--code":
+            words = load_code(words)
+    except UserError as error:
+        sys.stderr.write(f"mmpyramid: {error}\n")
+        return 2
     if not words or words[0] in {"-h", "--help"}:
         sys.stdout.write(overview())
         return 0 if words else 2
@@ -76,7 +84,32 @@ def overview() -> str:
         f"commands:\n{commands}\n\n"
         "example:\n  mmpyramid parse clip.mp4\n\n"
         "`mmpyramid COMMAND --help` tells what a command takes, with an example.\n"
+        "`mmpyramid --code FILE.py COMMAND ...` first imports a file with a network of your own.\n"
     )
+
+
+def load_code(words: list[str]) -> list[str]:
+    """Import the file after a leading `--code`, for instance one with a network of your own.
+
+    Returns:
+        The words after it.
+
+    Raises:
+        UserError: if the file is missing or cannot be imported.
+    """
+    path = Path(words[1]) if len(words) > 1 else None
+    if path is None or not path.is_file():
+        raise UserError(
+            f"--code should be followed by a Python file, got {path or 'nothing'}; for instance "
+            "`mmpyramid --code network.py train my-recipe --data LLP --out runs/mine`"
+        )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--code {path} is not a Python file; its name should end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return words[2:]
 
 
 def _run(name: str, rest: list[str]) -> int:

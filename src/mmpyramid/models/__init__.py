@@ -3,22 +3,34 @@
 from mmpyramid.models.checkpoint import load_pretrained, save_pretrained
 from mmpyramid.models.encoder import PyramidConfig
 from mmpyramid.models.han import HAN, HANConfig
+from mmpyramid.models.localization import LocalizationConfig, LocalizationNetwork
 from mmpyramid.models.mm_pyramid import MMPyramid, MMPyramidConfig
+from mmpyramid.models.mm_pyramid_ave import MMPyramidAVE, MMPyramidAVEConfig
 from mmpyramid.models.network import Network, NetworkConfig
+from mmpyramid.models.outputs import Encoded, Localized, Pooled
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork
+from mmpyramid.models.projection import StreamProjection
 from mmpyramid.models.registry import ARCHITECTURES, create_model, register
 
 __all__ = [
     "ARCHITECTURES",
     "HAN",
+    "Encoded",
     "HANConfig",
+    "LocalizationConfig",
+    "LocalizationNetwork",
+    "Localized",
     "MMPyramid",
+    "MMPyramidAVE",
+    "MMPyramidAVEConfig",
     "MMPyramidConfig",
     "Network",
     "NetworkConfig",
     "ParsingConfig",
     "ParsingNetwork",
+    "Pooled",
     "PyramidConfig",
+    "StreamProjection",
     "create_model",
     "load_pretrained",
     "register",

@@ -50,6 +50,6 @@ def architecture(name: str) -> type[Network[Any, Any]]:
     if name not in ARCHITECTURES:
         raise UserError(
             f"there is no network `{name}`; known are {', '.join(ARCHITECTURES)}. One of your own "
-            "is known once its file has been imported"
+            "is known once its file has been imported (`mmpyramid --code FILE.py COMMAND ...`)"
         )
     return ARCHITECTURES[name]

@@ -1,0 +1,125 @@
+"""MA's label refinement against its rule written out, and its three steps run for real."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmpyramid.cli import main
+from mmpyramid.data.batch import Batch
+from mmpyramid.data.llp import read_llp
+from mmpyramid.data.refined import read_refined
+from mmpyramid.models.checkpoint import read_description
+from mmpyramid.training.modality_aware import (
+    StreamProbabilities,
+    draw_partners,
+    exchange,
+    relative_error,
+    removals,
+)
+from training import tiny_corpus
+
+RNG = np.random.default_rng(3)
+FLAGS = ("--model.width", "16", "--epochs", "2", "--batch-size", "8", "--precision", "32-true")
+
+
+def test_partners_share_no_label_and_depend_on_the_seed_alone():
+    weak_NC = (RNG.random((60, 8)) < 0.2).astype(np.float32)
+    partner_N = draw_partners(weak_NC, seed=1)
+    assert all(weak_NC[row] @ weak_NC[other] == 0 for row, other in enumerate(partner_N))
+    assert all(row != other for row, other in enumerate(partner_N))
+    np.testing.assert_array_equal(partner_N, draw_partners(weak_NC, seed=1))
+    assert (partner_N != draw_partners(weak_NC, seed=2)).any()
+    assert len(set(partner_N.tolist())) > 10
+
+
+def test_a_video_that_shares_a_label_with_all_others_has_no_partner():
+    weak_NC = np.array([[1, 1], [1, 0], [0, 1]], np.float32)
+    assert draw_partners(weak_NC, seed=0).tolist() == [-1, 2, 1]
+
+
+def test_labels_go_by_the_published_rule():
+    num_videos, num_classes = 50, 6
+    weak_NC = (RNG.random((num_videos, num_classes)) < 0.5).astype(np.float32)
+    found = StreamProbabilities(*RNG.random((3, num_videos, 2, num_classes)).astype(np.float32))
+    error_MC = relative_error(found.own, weak_NC)
+    removed_NMC = removals(found, weak_NC, error_MC)
+    for modality in range(2):
+        error_C = 1 - ((found.own[:, modality] > 0.5) == (weak_NC > 0)).mean(axis=0)
+        kept = (found.kept_audio, found.kept_visual)[modality]
+        for video in range(num_videos):
+            for c in range(num_classes):
+                relative = error_C[c] / error_C.max()
+                low = [kept[video, stream, c] / relative < 0.5 for stream in range(2)]
+                expected = weak_NC[video, c] == 1 and all(low)
+                assert removed_NMC[video, modality, c] == expected
+    assert 0 < removed_NMC.mean() < 0.5
+
+
+def test_nothing_is_removed_where_no_stream_errs():
+    weak_NC = np.eye(4, dtype=np.float32)
+    perfect = np.repeat(weak_NC[:, None], 2, axis=1)
+    found = StreamProbabilities(perfect, 0 * perfect, 0 * perfect)
+    assert not removals(found, weak_NC, relative_error(perfect, weak_NC)).any()
+
+
+def test_an_exchange_takes_sound_from_one_and_picture_from_the_other():
+    def batch(value: float, length: int, has_sound: bool) -> Batch:
+        return Batch(
+            streams={"ear": torch.full((1, 5, 2), value), "eye": torch.full((1, 5, 3), value)},
+            mask_BT=torch.arange(5)[None] < length,
+            present_BM=torch.tensor([[has_sound, True]]),
+        )
+
+    mixed = exchange(batch(1.0, 5, True), batch(2.0, 3, False), ["ear"])
+    assert (mixed.streams["eye"] == 1).all()
+    assert (mixed.streams["ear"] == 2).all()
+    assert mixed.mask_BT.sum() == 3
+    assert mixed.present_BM.tolist() == [[False, True]]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return tiny_corpus.make(tmp_path_factory.mktemp("corpus"))
+
+
+def refine(corpus: Path, out: Path, *more: str) -> int:
+    return main(["refine", "han-ma", "--data", str(corpus), "--out", str(out), *FLAGS, *more])
+
+
+def test_three_steps_run_once_and_resume_to_the_same_labels(corpus, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert refine(corpus, out) == 0
+    printed = capsys.readouterr().out
+    assert "labels removed" in printed
+    annotations = read_llp(corpus, "train")
+    labels_NMC = read_refined(out / "refined_labels.tsv", annotations)
+    summary = json.loads((out / "refinement.json").read_text())
+    for modality, name in enumerate(("removed_audio", "removed_visual")):
+        gone_C = (annotations.weak - labels_NMC[:, modality]).sum(0)
+        told = [summary["classes"][label][name] for label in annotations.labels]
+        assert told == gone_C.tolist()
+    retrained = read_description(out / "retrained" / "model")
+    assert retrained["config"]["gate"] == "per_modality"
+    assert retrained["metrics"]["epoch"] == 2, "the last epoch is kept, whatever it reaches"
+    before = (out / "refined_labels.tsv").read_bytes()
+    (out / "refinement.json").unlink()
+    assert refine(corpus, out, "--resume") == 0
+    assert (out / "refined_labels.tsv").read_bytes() == before
+    assert refine(corpus, out) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert refine(corpus, out, "--resume", "--epochs", "3") == 2
+    assert "were refined after 2 epochs, not 3" in capsys.readouterr().err
+
+
+def test_refined_labels_can_train_any_recipe(corpus, tmp_path, capsys):
+    path = tmp_path / "refined.tsv"
+    rows = [f"{name}\t\t" for name in read_llp(corpus, "train").names]
+    path.write_text("\n".join(["filename\taudio_labels\tvisual_labels", *rows]) + "\n")
+    words = ("train", "han", "--data", str(corpus), "--refined", str(path), *FLAGS)
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    path.unlink()
+    assert main([*words, "--out", str(tmp_path / "other")]) == 2
+    assert "cannot read the modality-aware labels" in capsys.readouterr().err
