@@ -3,7 +3,8 @@ import io
 
 import pytest
 
-from mmpyramid.render import to_csv, to_vtt
+from mmpyramid.errors import UserError
+from mmpyramid.render import to_csv, to_vtt, unit_weights_to_csv
 from mmpyramid.types import Event, Modality, Timeline
 
 VTT = """\
@@ -67,3 +68,19 @@ def test_a_csv_reader_gets_the_events_back(odd):
     assert row["label"] == odd.labels[0]
     assert float(row["end"]) == 360_000.0001
     assert row["score"] == "0.333333"
+
+
+def test_unit_weights_come_one_by_one():
+    weights = [[[0.1, 0.2], [0.3, 0.4]], [[0.5, 0.6], [0.7, 0.8]]]
+    table = unit_weights_to_csv(Timeline(duration=2.0, unit_weights=weights))
+    rows = list(csv.DictReader(io.StringIO(table, newline="")))
+    assert len(rows) == 8
+    for row in rows:
+        modality = ["audio", "visual"].index(row["modality"])
+        weight = weights[modality][int(row["unit"]) - 1][int(row["second"])]
+        assert float(row["weight"]) == weight
+
+
+def test_no_unit_weights_is_said(short):
+    with pytest.raises(UserError, match="no weights of pyramid units"):
+        unit_weights_to_csv(short)

@@ -9,7 +9,7 @@ import pytest
 from mmpyramid.errors import UserError
 from mmpyramid.render import html as html_module
 from mmpyramid.render.html import to_html
-from mmpyramid.types import Event, Modality, Scores, Timeline
+from mmpyramid.types import Event, LocalizationScores, Modality, Scores, Timeline
 
 EVIL = "</script><script>alert(1)</script>\"'&$data"
 
@@ -135,3 +135,14 @@ def test_what_cannot_be_embedded_is_said(tmp_path, short, monkeypatch):
     monkeypatch.setattr(html_module, "LARGEST_EMBEDDED", 10)
     with pytest.raises(UserError, match="link to it instead"):
         to_html(short, video=tmp_path / "large.mp4")
+
+
+def test_the_page_takes_localization_scores():
+    scores = LocalizationScores(
+        relevance=np.float32([0.2, 0.8]), category=np.float32([0.5]), labels=("Dog",)
+    )
+    timeline = Timeline(duration=2.0, labels=("Dog",))
+    (lane,) = data_of(to_html(timeline, scores=scores))["lanes"]
+    assert (lane["label"], lane["word"]) == ("Dog", "both")
+    cells = np.frombuffer(base64.b64decode(lane["strip"]), np.uint8) / 255
+    np.testing.assert_allclose(cells, [0.1, 0.4], atol=0.5 / 255)

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mmpyramid.decode import decode
 from mmpyramid.errors import UserError
 from mmpyramid.render.lanes import (
     Remark,
@@ -14,7 +15,7 @@ from mmpyramid.render.lanes import (
     title_of,
     to_lanes,
 )
-from mmpyramid.types import Event, Modality, Timeline
+from mmpyramid.types import Event, LocalizationScores, Modality, Timeline
 
 
 def names(lanes):
@@ -108,3 +109,27 @@ def test_a_ten_second_clip_and_an_hour_have_round_ticks():
 def test_words_for_people():
     assert title_of("Baby_cry_infant_cry") == "Baby cry, infant cry"
     assert printable("a\x1b[2J\nb\udcff é🐕") == "a\ufffd[2J\ufffdb\ufffd é🐕"
+
+
+def test_localization_scores_tell_of_both_only():
+    relevance = np.float32([0.2, 0.9, 0.9])
+    category = np.float32([0.75, 0.02])
+    scores = LocalizationScores(relevance=relevance, category=category, labels=("Dog", "Cat"))
+    timeline = decode(scores)
+    (lane,) = to_lanes(timeline, scores)
+    assert (lane.label, lane.modality) == ("Dog", Modality.AUDIO_VISUAL)
+    assert lane.events == timeline.events
+    np.testing.assert_array_equal(lane.strip, relevance * np.float32(0.75))
+
+
+def test_localization_scores_of_a_long_video_differ_by_segment():
+    local = np.float32([[0.9, 0.1], [0.1, 0.9]])
+    scores = LocalizationScores(
+        relevance=np.float32([0.9, 0.5]),
+        category=local.mean(0),
+        labels=("Dog", "Cat"),
+        local_category=local,
+    )
+    strips = {lane.label: lane.strip for lane in to_lanes(decode(scores), scores)}
+    np.testing.assert_allclose(strips["Dog"], [0.81, 0.05], rtol=1e-6)
+    np.testing.assert_allclose(strips["Cat"], [0.09, 0.45], rtol=1e-6)

@@ -1,8 +1,10 @@
 import pytest
 
 from mmpyramid.errors import UserError
-from mmpyramid.render import RENDERERS, render
+from mmpyramid.render import FORMATS, PICTURES, RENDERERS, encode, render
 from mmpyramid.types import Timeline
+
+MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml"}
 
 
 @pytest.mark.parametrize("name", RENDERERS)
@@ -20,6 +22,16 @@ def test_every_format_writes_what_utf8_can_hold(name, short):
     render(short, name).encode("utf-8")
 
 
+@pytest.mark.parametrize("name", RENDERERS)
+def test_a_text_is_encoded_as_utf8(name, short):
+    assert encode(short, name).decode("utf-8") == render(short, name)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_bytes(name, short):
+    assert encode(short, name).startswith(MAGIC[name])
+
+
 def test_json_is_the_timeline(timeline):
     assert Timeline.from_json(render(timeline, "json")) == timeline
 
@@ -31,3 +43,6 @@ def test_options_reach_the_renderer(short):
 def test_an_unknown_format_lists_the_known_ones(short):
     with pytest.raises(UserError, match="csv, html, json, txt, vtt; got 'gif'"):
         render(short, "gif")
+    with pytest.raises(UserError, match="csv, html, json, png, svg, txt, vtt; got 'gif'"):
+        encode(short, "gif")
+    assert set(FORMATS) == {*RENDERERS, *PICTURES}

@@ -1,7 +1,9 @@
-"""`mmpyramid render`: a timeline in another format."""
+"""`mmpyramid render`: timelines in another format, and pictures of them."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +11,13 @@ import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, run
 from mmpyramid.errors import UserError
-from mmpyramid.render import render as render_timeline
+from mmpyramid.render import (
+    PICTURES,
+    comparison_figure,
+    encode,
+    unit_weights_figure,
+    unit_weights_to_csv,
+)
 from mmpyramid.types import Timeline
 
 
@@ -19,40 +27,123 @@ def main(words: list[str]) -> int:
 
 
 def render(
-    timeline: Annotated[Path, tyro.conf.Positional],
+    timelines: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="TIMELINE [TIMELINE ...]", help_behavior_hint="(required)"),
+    ],
     /,
     *,
-    to: Literal["csv", "html", "json", "txt", "vtt"],
+    to: Literal["csv", "html", "json", "png", "svg", "txt", "vtt"],
     out: OptionalPath = None,
+    names: Annotated[
+        str | None, tyro.conf.arg(metavar="NAMES", help_behavior_hint="(default: by the files)")
+    ] = None,
+    unit_weights: bool = False,
     video: OptionalPath = None,
     embed: bool = False,
 ) -> int:
-    """Write a timeline as csv, html, json, txt or vtt.
+    """Write a timeline as csv, html, json, png, svg, txt or vtt.
 
-    Example: mmpyramid render timelines/clip.json --to vtt
+    Several timelines of one video make one picture (png, svg) that compares them, such as the
+    truth, a baseline and a network of yours.
+
+    Example: mmpyramid render truth.json han.json ours.json --to png --names truth,HAN,ours
 
     Args:
-        timeline: The JSON that `mmpyramid parse` wrote.
+        timelines: The JSON files that `mmpyramid parse` and `mmpyramid predict` wrote.
         to: The format.
-        out: The file to write; left out, beside the timeline.
+        out: The file to write; left out, beside the first timeline.
+        names: What the legend of a comparison calls the timelines, comma-separated.
+        unit_weights: Show which pyramid units selective fusion chose: as a picture above the events
+            (png, svg), or as a table with the columns modality, unit, second and weight (csv).
         video: The video that the page plays; left out, the timeline's own source.
         embed: Put the video into the page instead of linking to it.
     """
-    loaded = Timeline.load(timeline)
-    text = _page(loaded, video, embed) if to == "html" else render_timeline(loaded, to)
-    path = out or timeline.with_suffix(f".{to}")
+    if not timelines:
+        raise UserError("expected the JSON of a timeline, as `mmpyramid parse` writes it, got none")
+    named = dict(zip(_names(timelines, names), map(Timeline.load, timelines), strict=True))
+    first, *others = named.values()
+    if others:
+        content, kind = _comparison(named, to, unit_weights), ".comparison"
+    elif unit_weights:
+        content, kind = _unit_weights(first, to), ".unit-weights"
+    else:
+        content, kind = _page(first, video, embed) if to == "html" else encode(first, to), ""
+    path = out or timelines[0].with_suffix(f"{kind}.{to}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(content)
     console().print(str(path))
     return 0
 
 
-def _page(timeline: Timeline, video: Path | None, embed: bool) -> str:
+def _names(paths: Sequence[Path], given: str | None) -> list[str]:
+    """What a legend calls the timelines, no two the same.
+
+    Raises:
+        UserError: if the given names are not as many, or two timelines would share one.
+    """
+    names = short_names(paths) if given is None else [name.strip() for name in given.split(",")]
+    if len(names) != len(paths):
+        raise UserError(
+            f"expected --names to give a name to each of {len(paths)} timelines, separated by "
+            f"commas; got {len(names)}: {', '.join(names)}"
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"expected timelines with different names, got several called {', '.join(twice)}; "
+            f"name each by --names"
+        )
+    return names
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Name files by what they do not share: their stems, or the folders of those with one stem.
+
+    Example:
+        >>> short_names([Path("a/clip.truth.json"), Path("han/clip.json"), Path("ours/clip.json")])
+        ['truth', 'han', 'ours']
+    """
+    stems = [path.stem for path in paths]
+    shared = min(stems, key=len)
+    return [
+        path.resolve().parent.name if stems.count(stem) > 1 else stem.removeprefix(f"{shared}.")
+        for path, stem in zip(paths, stems, strict=True)
+    ]
+
+
+def _comparison(timelines: Mapping[str, Timeline], to: str, unit_weights: bool) -> bytes:
+    if unit_weights:
+        raise UserError(
+            f"--unit-weights shows those of one timeline, got {len(timelines)} timelines; render "
+            "them one by one"
+        )
+    if to not in PICTURES:
+        raise UserError(
+            f"several timelines make one picture, --to {' or '.join(PICTURES)}; --to {to} takes "
+            f"one timeline, got {len(timelines)}"
+        )
+    return PICTURES[to](comparison_figure(timelines))
+
+
+def _unit_weights(timeline: Timeline, to: str) -> bytes:
+    if to == "csv":
+        return unit_weights_to_csv(timeline).encode("utf-8")
+    if to not in PICTURES:
+        raise UserError(
+            f"--unit-weights goes with --to {', '.join(PICTURES)} or csv, got --to {to}; the JSON "
+            "of a timeline has them anyway, as `unit_weights`"
+        )
+    return PICTURES[to](unit_weights_figure(timeline))
+
+
+def _page(timeline: Timeline, video: Path | None, embed: bool) -> bytes:
     """The page with its player, or without one if the timeline's own source has gone."""
     source = video or Path(timeline.source)
     if source.is_file():
-        return render_timeline(timeline, "html", video=source.resolve(), embed=embed)
+        return encode(timeline, "html", video=source.resolve(), embed=embed)
     if video or embed:
         raise UserError(f"there is no video {source}; give its path by --video")
     console().print(f"the page has no player: there is no video {source}; give it by --video")
-    return render_timeline(timeline, "html")
+    return encode(timeline, "html")

@@ -1,22 +1,50 @@
 """Room 6: from a timeline to what people look at.
 
-A renderer is a function of the timeline that returns text; writing the file is the caller's job.
-The name of a format is also the suffix of its files.
+A renderer is a function of the timeline that returns text, a picture a function of it that returns
+a figure; writing the file is the caller's job. The name of a format is also the suffix of its
+files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmpyramid.errors import UserError
+from mmpyramid.render.figures import (
+    comparison_figure,
+    timeline_figure,
+    to_png,
+    to_svg,
+    unit_weights_figure,
+)
 from mmpyramid.render.html import to_html
-from mmpyramid.render.tables import to_csv
+from mmpyramid.render.tables import to_csv, unit_weights_to_csv
 from mmpyramid.render.terminal import TerminalView, to_text
 from mmpyramid.render.webvtt import to_vtt
 from mmpyramid.types import Timeline
 
-__all__ = ["RENDERERS", "TerminalView", "render", "to_csv", "to_html", "to_text", "to_vtt"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "FORMATS",
+    "PICTURES",
+    "RENDERERS",
+    "TerminalView",
+    "comparison_figure",
+    "encode",
+    "render",
+    "timeline_figure",
+    "to_csv",
+    "to_html",
+    "to_png",
+    "to_svg",
+    "to_text",
+    "to_vtt",
+    "unit_weights_figure",
+    "unit_weights_to_csv",
+]
 
 RENDERERS: dict[str, Callable[..., str]] = {
     "csv": to_csv,
@@ -25,10 +53,22 @@ RENDERERS: dict[str, Callable[..., str]] = {
     "txt": to_text,
     "vtt": to_vtt,
 }
+"""Formats that are text."""
+
+
+def _svg(figure: Figure) -> bytes:
+    return to_svg(figure).encode("utf-8")
+
+
+PICTURES: dict[str, Callable[[Figure], bytes]] = {"png": to_png, "svg": _svg}
+"""Formats that any figure can be written in."""
+
+FORMATS = tuple(sorted([*RENDERERS, *PICTURES]))
+"""Every format that a timeline can be written in."""
 
 
 def render(timeline: Timeline, format: str, **options: Any) -> str:  # noqa: A002
-    r"""Write a timeline in one of the formats of `RENDERERS`.
+    r"""Write a timeline in one of the formats of `RENDERERS`, as text.
 
     Args:
         timeline: what to write.
@@ -45,3 +85,25 @@ def render(timeline: Timeline, format: str, **options: Any) -> str:  # noqa: A00
     if format not in RENDERERS:
         raise UserError(f"expected a format out of {', '.join(RENDERERS)}; got {format!r}")
     return RENDERERS[format](timeline, **options)
+
+
+def encode(timeline: Timeline, format: str, **options: Any) -> bytes:  # noqa: A002
+    r"""Write a timeline in one of `FORMATS`, as the bytes of its file.
+
+    Args:
+        timeline: what to write.
+        format: one of `FORMATS`.
+        **options: keyword arguments of that renderer.
+
+    Raises:
+        UserError: if the format is unknown.
+
+    Example:
+        >>> encode(Timeline(), "csv")
+        b'label,modality,start,end,score\n'
+    """
+    if format in PICTURES:
+        return PICTURES[format](timeline_figure(timeline))
+    if format not in RENDERERS:
+        raise UserError(f"expected a format out of {', '.join(FORMATS)}; got {format!r}")
+    return render(timeline, format, **options).encode("utf-8")

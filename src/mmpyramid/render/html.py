@@ -27,7 +27,7 @@ from mmpyramid.render.lanes import (
     title_of,
     to_lanes,
 )
-from mmpyramid.types import Array, Modality, Scores, Timeline
+from mmpyramid.types import AnyScores, Array, Modality, Timeline
 from mmpyramid.version import __version__
 
 LARGEST_EMBEDDED = 200 * 2**20
@@ -59,7 +59,7 @@ def to_html(
     *,
     video: Path | str | None = None,
     embed: bool = True,
-    scores: Scores | None = None,
+    scores: AnyScores | None = None,
 ) -> str:
     """Write the page: one file that needs no network and runs no foreign code.
 
@@ -167,7 +167,7 @@ def _embedded(path: Path) -> str:
     return f"data:{TYPES.get(path.suffix.lower(), DEFAULT_TYPE)};base64,{content}"
 
 
-def _data(timeline: Timeline, scores: Scores | None) -> dict[str, Any]:
+def _data(timeline: Timeline, scores: AnyScores | None) -> dict[str, Any]:
     """What the page's script reads, in the order in which it is drawn."""
     seconds_per_cell = 1 if scores is None else max(1, -(-scores.num_segments // MOST_CELLS))
     return {

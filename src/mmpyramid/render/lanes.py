@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmpyramid.errors import UserError
-from mmpyramid.types import Array, Event, Modality, Scores, Timeline
+from mmpyramid.types import AnyScores, Array, Event, Modality, Scores, Timeline, UnitWeights
 
 MODALITY_WORDS = {
     Modality.AUDIO: "audible",
@@ -74,12 +74,13 @@ class Remark:
     details: tuple[str, ...] = ()
 
 
-def to_lanes(timeline: Timeline, scores: Scores | None = None) -> list[Lane]:
+def to_lanes(timeline: Timeline, scores: AnyScores | None = None) -> list[Lane]:
     """Group events into lanes: labels by first appearance, and within a label by modality.
 
     A lane is there if it has an event, or, when scores are given, if one of its segments is more
     probable than `WEAKEST_STRIP`. The probability of "both" is the smaller of the two: it passes a
-    threshold exactly when both pass.
+    threshold exactly when both pass. Localization scores tell of "both" only: it is the relevance
+    of the segment times the probability of the category.
 
     Raises:
         UserError: if the scores are for other labels than the timeline.
@@ -102,10 +103,13 @@ def to_lanes(timeline: Timeline, scores: Scores | None = None) -> list[Lane]:
     return [lane for lane in lanes if lane.events or _is_visible(lane.strip)]
 
 
-def _strips(label: str, scores: Scores | None) -> dict[Modality, Array | None]:
+def _strips(label: str, scores: AnyScores | None) -> dict[Modality, Array | None]:
+    unknown: dict[Modality, Array | None] = dict.fromkeys(MODALITY_WORDS)
     if scores is None:
-        return dict.fromkeys(MODALITY_WORDS)
+        return unknown
     column = scores.labels.index(label)
+    if not isinstance(scores, Scores):
+        return {**unknown, Modality.AUDIO_VISUAL: scores.relevance * scores.categories[:, column]}
     audio_T, visual_T = scores.audio[:, column], scores.visual[:, column]
     return {
         Modality.AUDIO: audio_T,
@@ -128,6 +132,22 @@ def remarks(timeline: Timeline) -> list[Remark]:
     missing = [MISSING_TRACKS[name] for name in timeline.missing if name in MISSING_TRACKS]
     notes = (note.split("\n") for note in timeline.notes)
     return [*map(Remark, missing), *(Remark(gist, tuple(details)) for gist, *details in notes)]
+
+
+def unit_weights_of(timeline: Timeline) -> UnitWeights:
+    """The weights of pyramid units of a timeline that has some.
+
+    Raises:
+        UserError: if it has none.
+    """
+    if not timeline.unit_weights or not timeline.unit_weights[0][0]:
+        raise UserError(
+            f"the timeline of {timeline.source or 'an unnamed video'} has no weights of pyramid "
+            "units: only networks with selective fusion (mm-pyramid) give them, and timelines "
+            "written by earlier versions lack them; parse the video, or predict its features, "
+            "with such a network"
+        )
+    return timeline.unit_weights
 
 
 def clock(seconds: float) -> str:
