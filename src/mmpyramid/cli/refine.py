@@ -11,6 +11,9 @@ import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, progress_bar, simulated
 from mmpyramid.cli._recipes import parse_command
+from mmpyramid.data.llp import read_llp
+from mmpyramid.data.planted import judge_removals, planted_modalities
+from mmpyramid.data.refined import read_refined
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
@@ -62,8 +65,9 @@ def refine(command: Command) -> int:
     metrics = read_description(run.retrained.model)["metrics"]
     features = f" --features {command.features}" if command.features else ""
     kind = simulated(command.data, command.features)
+    judged = _judged(command.data, run.labels) if kind else ""
     console().print(
-        f"{_removed(summary)}\n"
+        f"{_removed(summary)}\n{judged}"
         f"last epoch {metrics['epoch']}: {kind}validation segment-level Type@AV "
         f"{metrics['val/segment_type_av']:.2f}\n"
         f"refined labels  {run.labels}\n"
@@ -71,6 +75,15 @@ def refine(command: Command) -> int:
         f"score it with   mmpyramid evaluate {run.retrained.model} --data {command.data}{features}"
     )
     return 0
+
+
+def _judged(data: Path, labels: Path) -> str:
+    """How right the removals are; simulated corpora know."""
+    annotations = read_llp(data, "train")
+    refined = read_refined(labels, annotations)
+    planted = planted_modalities(data, annotations)
+    audio, visual = judge_removals(annotations.weak, refined, planted)
+    return f"against what was planted (simulated)\n  audio   {audio}\n  visual  {visual}\n"
 
 
 def _removed(summary: dict[str, Any]) -> str:
