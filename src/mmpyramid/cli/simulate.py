@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sized
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, progress_bar, run
+from mmpyramid.data.ave import read_ave
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.simulated import SPLITS, simulate_features
+from mmpyramid.data.simulated_ave import simulate_ave
+from mmpyramid.errors import UserError
 
 Size = Annotated[
     int | None,
-    tyro.conf.arg(metavar="INT", help_behavior_hint="(default: all, or 1000, 100 and 200 random)"),
+    tyro.conf.arg(
+        metavar="INT",
+        help_behavior_hint="(default: all; random: 1000, 100, 200 for llp, 300, 60, 60 for ave)",
+    ),
 ]
 
 
@@ -22,9 +30,10 @@ def main(words: list[str]) -> int:
     return run(simulate, "simulate", words)
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - one for each flag
     *,
     out: Path,
+    layout: Literal["llp", "ave"] = "llp",
     annotations: OptionalPath = None,
     train: Size = None,
     val: Size = None,
@@ -33,36 +42,43 @@ def simulate(
     seed: int = 0,
     per_frame: bool = False,
 ) -> int:
-    """Make a corpus of simulated features in the LLP layout: no video is behind them.
+    """Make a corpus of simulated features in the layout of LLP or AVE: no video is behind them.
 
     For trying out training and for benchmarks; numbers reached on it say nothing about videos.
 
     Example: mmpyramid simulate --out simulated --train 200 --val 50 --test 50
 
     Args:
-        out: Folder to write: annotations, and `feats/` with .npy files.
-        annotations: Folder of the annotation files of LLP; left out, annotations are random.
+        out: Folder to write: annotations and features.
+        layout: `llp` writes `feats/` with .npy files, `ave` .h5 files with 1 MB for each video.
+        annotations: Folder of the annotation files of LLP or AVE; left out, they are random.
         train: Number of training videos.
         val: Number of validation videos.
         test: Number of test videos.
         difficulty: From 0 (classes stand out) to 1 (faint, noisy, and confusable in pairs).
         seed: Same seed, same features.
-        per_frame: Store `res152` for each of 8 frames per second, as published, not their mean.
+        per_frame: Store `res152` of LLP for each of 8 frames per second, as published, not their
+            mean.
     """
+    if per_frame and layout != "llp":
+        raise UserError("--per-frame is about `res152`, which layout llp alone has; leave it out")
     given = zip(SPLITS, (train, val, test), strict=True)
+    make: Callable[..., Path] = simulate_ave
+    read: Callable[..., Sized] = read_ave
+    if layout == "llp":
+        make, read = partial(simulate_features, per_frame=per_frame), read_llp
     with progress_bar("simulate") as update:
-        simulate_features(
+        make(
             annotations,
             out,
             sizes={split: size for split, size in given if size is not None},
             seed=seed,
             difficulty=difficulty,
-            per_frame=per_frame,
             progress=update,
         )
-    sizes = ", ".join(f"{len(read_llp(out, split))} {split}" for split in SPLITS)
+    written = ", ".join(f"{len(read(out, split))} {split}" for split in SPLITS)
     console().print(
-        f"{out}: simulated features of {sizes} videos (no video is behind them)\n"
-        f"train on them: mmpyramid train llp --data {out} --out RUN"
+        f"{out}: simulated features of {written} videos (no video is behind them)\n"
+        f"train on them: mmpyramid train {layout} --data {out} --out RUN"
     )
     return 0

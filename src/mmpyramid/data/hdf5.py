@@ -6,17 +6,19 @@ Shape letters: N rows of the file, B rows of a batch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mmpyramid.errors import UserError
+from mmpyramid.files import full_disk_told
 from mmpyramid.types import Array
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,50 @@ def read_dataset(path: Path) -> NDArray[Any]:
             return np.asarray(dataset[()])
         except OSError as error:
             raise UserError(f"the values in {path} cannot be read ({error})") from error
+
+
+def write_rows(
+    path: Path, key: str, shape: tuple[int, ...], dtype: DTypeLike, rows: Iterable[NDArray[Any]]
+) -> None:
+    """Write a contiguous dataset row by row, whatever its size, into a file that appears whole.
+
+    A run that is killed leaves `<name>.part` behind, which the next one overwrites.
+
+    Args:
+        path: the file; one that exists is replaced.
+        key: name of the dataset.
+        shape: (N, ...).
+        dtype: of the stored values.
+        rows: N arrays of one row each.
+
+    Raises:
+        UserError: if the disk is full; nothing is left behind.
+    """
+    aside = path.with_name(f"{path.name}.part")
+    try:
+        with full_disk_told(path):
+            with _new_file(aside) as file:
+                dataset = file.create_dataset(key, shape, dtype)
+                for place, row in zip(range(shape[0]), rows, strict=True):
+                    dataset[place] = row
+            with aside.open("rb") as written:
+                os.fsync(written.fileno())
+            aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    file = h5py.File(str(path), "w")
+    try:
+        yield file
+    except BaseException:
+        # HDF5 cannot close a file that the disk has no room for; the first error tells more.
+        with suppress(RuntimeError):
+            file.close()
+        raise
+    file.close()
 
 
 @dataclass(frozen=True, kw_only=True)

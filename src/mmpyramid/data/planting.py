@@ -1,6 +1,6 @@
 """Random plans of which label is heard and seen when, and their annotations in the LLP layout.
 
-Both corpora that we make, the rendered and the simulated one, plant such plans. Every draw is
+The rendered corpus and the simulated one in this layout plant such plans. Every draw is
 seeded by the corpus seed and the video's name: a smaller corpus is a subset of a larger one.
 """
 
@@ -106,6 +106,14 @@ class ClipPlan:
 def video_rng(seed: int, name: str) -> np.random.Generator:
     """A generator that depends on the corpus seed and the video's name only."""
     return np.random.default_rng([seed, *name.encode()])
+
+
+def draw_video_id(rng: np.random.Generator) -> str:
+    """Draw an id as YouTube's, of 11 characters.
+
+    There are 62^11: two equal ones in a corpus of a million have probability 1e-8.
+    """
+    return "".join(rng.choice(_ID_ALPHABET, size=ID_LENGTH))
 
 
 def draw_labels(
@@ -215,8 +223,7 @@ def _plan_clip(
     num_segments: int,
     rng: np.random.Generator,
 ) -> ClipPlan:
-    # 62^11 ids: two equal ones in a corpus of a million have probability 1e-8.
-    video_id = "".join(rng.choice(_ID_ALPHABET, size=ID_LENGTH))
+    video_id = draw_video_id(rng)
     chosen = draw_labels(labels, statistics, rng)
     events = draw_events(chosen, statistics, num_segments, rng)
     return ClipPlan(f"{video_id}_0_{num_segments}", events)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +25,17 @@ from mmpyramid.data.planting import (
     video_rng,
     write_annotations,
 )
-from mmpyramid.errors import UserError
+from mmpyramid.data.simulation import (
+    MARKER_FILE,
+    check_parameters,
+    draw_latent,
+    draw_patterns,
+    draw_strengths,
+    rectify,
+)
 from mmpyramid.features.npy import DIMS, FOLDERS, FRAMES_PER_SEGMENT, PER_FRAME
 from mmpyramid.labels import LLP_LABELS
 from mmpyramid.types import Array, Modality, Progress
-
-MARKER_FILE = "SIMULATED.json"
-"""Marks a folder of simulated features and holds their parameters."""
 
 SIMULATION_VERSION = 1
 """Raised whenever the same parameters would give other features."""
@@ -40,15 +43,6 @@ SIMULATION_VERSION = 1
 DEFAULT_SIZES = {"train": 1000, "val": 100, "test": 200}
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 AUDIO_STREAM = "vggish"
-NUM_NUISANCES = 16
-ACTIVE_SHARE = 0.15
-"""Share of a pattern's dimensions that are not zero."""
-
-NOISE_STD = 0.1
-THRESHOLD = 0.55
-SCALE = 0.6
-
-Activations: TypeAlias = NDArray[np.float64]
 
 
 def simulate_features(
@@ -91,7 +85,7 @@ def simulate_features(
         >>> folder = simulate_features(None, "simulated", sizes={"train": 100})  # doctest: +SKIP
     """
     chosen = dict(sizes or {})
-    _check(chosen, difficulty)
+    check_parameters(chosen, SPLITS, difficulty)
     surplus = set() if annotations is None else _surplus(Path(annotations), chosen)
     folder = Path(out)
     parameters = {
@@ -147,32 +141,15 @@ def planted_truth(
     return truth[0], truth[1]
 
 
-def _check(sizes: Mapping[str, int], difficulty: float) -> None:
-    if not 0 <= difficulty <= 1:
-        raise UserError(f"expected a difficulty within 0..1, got {difficulty}")
-    wrong = [f"{name}={size}" for name, size in sizes.items() if name not in SPLITS or size < 0]
-    if wrong:
-        raise UserError(
-            f"expected numbers of videos of at least 0 for {', '.join(SPLITS)}, got "
-            f"{', '.join(wrong)}"
-        )
-
-
 class _Simulator:
-    """Turns truth masks into features: activations of classes and nuisances times sparse patterns.
-
-    With difficulty h, a present class is active at 1 - 0.6 h to 1, and every class by chance at
-    (0.02 + 0.2 h) N(0, 1); 0.6 h of each activation leaks into the class it is paired with. What
-    does not exceed a threshold is 0, which leaves features as sparse as real VGGish.
-    """
+    """Turns truth masks into the streams of one video, see `mmpyramid.data.simulation`."""
 
     def __init__(self, num_classes: int, seed: int, difficulty: float, per_frame: bool) -> None:
         self.seed = seed
         self.difficulty = difficulty
         self.per_frame = per_frame
-        num_patterns = num_classes + NUM_NUISANCES
         self._patterns = {
-            stream: _draw_patterns(num_patterns, dim, video_rng(seed, f"patterns/{stream}"))
+            stream: draw_patterns(num_classes, dim, video_rng(seed, f"patterns/{stream}"))
             for stream, dim in DIMS.items()
         }
 
@@ -185,34 +162,10 @@ class _Simulator:
             if stream == PER_FRAME and self.per_frame:
                 truth_TC = truth_TC.repeat(FRAMES_PER_SEGMENT, axis=0)
             rng = video_rng(self.seed, f"{annotations.names[row]}/{stream}")
-            latent_TK = np.concatenate(
-                [self._activate(truth_TC, rng), _nuisances(truth_TC, rng)], 1
-            )
-            noise_TD = rng.standard_normal((len(latent_TK), patterns_KD.shape[1]))
-            values_TD = latent_TK @ patterns_KD + NOISE_STD * noise_TD - THRESHOLD
-            streams[stream] = (SCALE * np.maximum(0, values_TD)).astype(np.float32)
+            planted_TC = draw_strengths(truth_TC, self.difficulty, rng)
+            latent_TK = draw_latent(planted_TC, self.difficulty, rng)
+            streams[stream] = rectify(latent_TK, patterns_KD, rng)
         return streams
-
-    def _activate(self, truth_TC: NDArray[np.bool_], rng: np.random.Generator) -> Activations:
-        hardness, num_classes = self.difficulty, truth_TC.shape[1]
-        planted = truth_TC * rng.uniform(1 - 0.6 * hardness, 1, truth_TC.shape)
-        chance = (0.02 + 0.2 * hardness) * rng.standard_normal(truth_TC.shape)
-        active_TC = planted + chance
-        partner = np.minimum(np.arange(num_classes) ^ 1, num_classes - 1)
-        return active_TC + 0.6 * hardness * active_TC[:, partner]
-
-
-def _nuisances(truth_TC: NDArray[np.bool_], rng: np.random.Generator) -> Activations:
-    """What else is in the video: (T, NUM_NUISANCES), mostly constant, with some change."""
-    scene_1K = abs(rng.standard_normal((1, NUM_NUISANCES)))
-    change_TK = rng.standard_normal((len(truth_TC), NUM_NUISANCES))
-    return 0.15 * scene_1K + 0.05 * abs(change_TK)
-
-
-def _draw_patterns(num_patterns: int, dim: int, rng: np.random.Generator) -> Activations:
-    """(num_patterns, D) non-negative, mostly 0."""
-    active = rng.random((num_patterns, dim)) < ACTIVE_SHARE
-    return active * rng.exponential(size=active.shape)
 
 
 def _surplus(source: Path, sizes: Mapping[str, int]) -> set[str]:

@@ -1,0 +1,23 @@
+"""`mmpyramid simulate --layout ave`."""
+
+from mmpyramid.data.ave import read_ave
+from mmpyramid.data.ave_features import AveFolder
+from mmpyramid.data.simulated import is_simulated
+
+
+def test_the_layout_of_ave(run, tmp_path, capsys):
+    out = tmp_path / "new" / "ave"
+    sizes = ("--train", 4, "--val", 2, "--test", 3)
+    assert run("simulate", "--layout", "ave", "--out", out, *sizes) == 0
+    shown = capsys.readouterr().out
+    assert "simulated features of 4 train, 2 val, 3 test videos" in shown
+    assert "mmpyramid train ave --data" in shown
+    assert is_simulated(out)
+    assert AveFolder.is_published(out)
+    assert len(read_ave(out, "train", "weak")) == 4 + 1
+
+
+def test_frames_are_for_llp_alone(run, tmp_path, capsys):
+    assert run("simulate", "--layout", "ave", "--out", tmp_path / "new", "--per-frame") == 2
+    assert "which layout llp alone has" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
