@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "score a trained network with the official numbers",
     "score": "score anybody's predictions with the official numbers",
     "tables": "run a table of the paper again",
+    "predict": "turn precomputed features of a corpus into timelines, beside the truth",
     "simulate": "make a corpus of simulated features in the layout of LLP or AVE",
     "convert": "turn an official checkpoint into ours",
     "render": "write a timeline in another format",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from mmpyramid.decode.annotated import annotated
 from mmpyramid.decode.decoder import GATES, Decoder, Gate
 from mmpyramid.decode.localization import category_mask, localization_events
 from mmpyramid.decode.parsing import parsing_events, segment_masks
@@ -16,6 +17,7 @@ __all__ = [
     "GATES",
     "Decoder",
     "Gate",
+    "annotated",
     "category_mask",
     "decode",
     "rasterize",

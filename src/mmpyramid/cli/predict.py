@@ -1,0 +1,158 @@
+"""`mmpyramid predict`: timelines of a corpus from precomputed features, beside the truth."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from mmpyramid.cli._options import (
+    OptionalPath,
+    console,
+    progress_bar,
+    resolve_device,
+    run,
+    simulated,
+)
+from mmpyramid.data.batch import Streams
+from mmpyramid.data.items import Items, open_items
+from mmpyramid.decode import Decoder, annotated, decode
+from mmpyramid.errors import UserError
+from mmpyramid.models import Network, ParsingConfig, load_pretrained
+from mmpyramid.render import FORMATS, encode
+from mmpyramid.types import AnyScores, Features, Modality, Timeline
+
+NUM_CLOSE = 3
+SIMULATED = "simulated features: no video is behind them"
+
+
+def main(words: list[str]) -> int:
+    """Run the command."""
+    return run(predict, "predict", words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusOptions:
+    """Which corpus the videos are of."""
+
+    data: Path
+    """Corpus folder: annotations in the LLP or AVE layout, with the features."""
+    split: Literal["train", "val", "test"] = "test"
+    """Which split the videos are in."""
+    features: OptionalPath = None
+    """Where the features are, if not in the corpus folder."""
+
+
+def predict(
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")],
+    /,
+    *,
+    corpus: Annotated[CorpusOptions, tyro.conf.arg(name="")],
+    ids: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ID [ID ...]")],
+    out: Path,
+    formats: str = "json",
+    truth: bool = False,
+    device: str = "auto",
+) -> int:
+    """Turn precomputed features of a corpus into timelines; no video is needed.
+
+    Segments are decided by the official rule, with the gate of the network. To compare networks as
+    in Figure 6 of the paper, predict with each and render all timelines of a video together.
+
+    Example: mmpyramid predict runs/llp/model --data LLP --ids BjCEufrlXm4 --out predicted/ours
+
+    Args:
+        model: Checkpoint folder or hub id.
+        corpus: Where the videos are known from.
+        ids: Which videos, separated by spaces or commas. If the first one begins with a dash, write
+            --ids=-4NLarMj4xU.
+        out: Folder for the files, which are called by the ids.
+        formats: Comma-separated: csv, html, json, png, svg, txt, vtt.
+        truth: Write what is annotated as well, as `ID.truth.json`.
+        device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
+    """
+    chosen = _formats(formats)
+    network = load_pretrained(model).to(resolve_device(device))
+    items = open_items(network.task, corpus.data, corpus.split, network.inputs, corpus.features)
+    wanted = _known([word for words in ids for word in words.split(",") if word], items)
+    notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
+    files: dict[str, bytes] = {}
+    with progress_bar("predict") as update:
+        for completed, item_id in enumerate(wanted, start=1):
+            timeline, scores = _predict(network, items.features(item_id), model, item_id, notes)
+            files |= {f"{item_id}.{name}": _content(timeline, scores, name) for name in chosen}
+            if truth:
+                masks_TC = items.truth(item_id)
+                true = annotated(masks_TC, items.labels, source=item_id, notes=notes)
+                files[f"{item_id}.truth.json"] = encode(true, "json")
+            update(completed, len(wanted))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (out / name).write_bytes(content)
+    console().print("\n".join([*notes, *(str(out / name) for name in files)]))
+    return 0
+
+
+def _predict(
+    network: Network[Any, AnyScores],
+    features: Features,
+    model: str,
+    item_id: str,
+    notes: Sequence[str],
+) -> tuple[Timeline, AnyScores]:
+    """Score and decide one item."""
+    scores = network.predict(features)
+    config = network.config
+    timeline = decode(
+        scores,
+        Decoder(gate=config.gate) if isinstance(config, ParsingConfig) else None,
+        source=item_id,
+        model=model,
+        missing=_missing(network.inputs, features),
+        notes=(*notes, *network.notes),
+    )
+    return timeline, scores
+
+
+def _missing(inputs: Streams, features: Features) -> list[Modality]:
+    """The modalities of which there is no stream."""
+    sides = {Modality.AUDIO: inputs.audio, Modality.VISUAL: inputs.visual}
+    return [modality for modality, side in sides.items() if not side.keys() & features.keys()]
+
+
+def _content(timeline: Timeline, scores: AnyScores, name: str) -> bytes:
+    return encode(timeline, name, scores=scores) if name == "html" else encode(timeline, name)
+
+
+def _known(ids: Sequence[str], items: Items) -> list[str]:
+    """The ids, each once.
+
+    Raises:
+        UserError: if one is not in the split; those close to it are named.
+    """
+    known = items.ids
+    unknown = [item_id for item_id in dict.fromkeys(ids) if item_id not in known]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], known, n=NUM_CLOSE)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"the first is {known[0]}"
+        raise UserError(
+            f"expected ids out of the {len(known)} of the split (--split), which has no "
+            f"{', '.join(unknown)}; {hint}"
+        )
+    if not ids:
+        raise UserError("expected one or more ids (--ids), got none")
+    return list(dict.fromkeys(ids))
+
+
+def _formats(formats: str) -> list[str]:
+    chosen = [name.strip() for name in formats.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in FORMATS]
+    if unknown or not chosen:
+        raise UserError(
+            f"expected --formats out of {', '.join(FORMATS)}, got {', '.join(unknown) or 'none'}"
+        )
+    return chosen

@@ -1,0 +1,234 @@
+"""Timelines from precomputed features, beside the truth, and the figures made of them."""
+
+import csv
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from mmpyramid.data.llp import read_llp
+from mmpyramid.decode import Decoder, decode, rasterize
+from mmpyramid.features.npy import NpyFolder
+from mmpyramid.models import (
+    HAN,
+    HANConfig,
+    MMPyramid,
+    MMPyramidAVE,
+    MMPyramidAVEConfig,
+    MMPyramidConfig,
+    load_pretrained,
+    save_pretrained,
+)
+from mmpyramid.types import Modality, Timeline
+from render.picture_parts import Drawing
+from training import tiny_corpus
+
+IDS = ("clip0000014", "clip0000016")
+AVE_LINES = ("Dog&aaaaaaaaaaa&good&2&5", "Cat&-bbbbbbbbbb&good&0&3", "Dog&-bbbbbbbbbb&good&2&10")
+
+
+@pytest.fixture(scope="session")
+def han(tmp_path_factory):
+    torch.manual_seed(1)
+    config = HANConfig(labels=tiny_corpus.LABELS, width=16, gate="per_modality")
+    return save_pretrained(HAN(config), tmp_path_factory.mktemp("han"))
+
+
+@pytest.fixture(scope="session")
+def predicted(corpus, model, han, tmp_path_factory):
+    """Both networks on two clips of the test split, with the truth beside the first."""
+    from mmpyramid.cli import main
+
+    out = tmp_path_factory.mktemp("predicted")
+    words = ["--data", corpus, "--ids", *IDS]
+    for folder, network in {"han": han, "ours": model}.items():
+        more = ["--truth", "--formats", "json,html,svg"] if folder == "ours" else []
+        command = ["predict", network, *words, "--out", out / folder, *more]
+        assert main([str(word) for word in command]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def events(tmp_path_factory):
+    """An AVE folder of three lines, two of which are of one video, and a network for it."""
+    folder = tmp_path_factory.mktemp("events")
+    rng = np.random.default_rng(0)
+    (folder / "labels.txt").write_text("Dog\nCat\n")
+    (folder / "Annotations.txt").write_text("".join(f"{line}\n" for line in AVE_LINES))
+    stored = {
+        "audio_feature": ("avadataset", rng.random((3, 10, 128))),
+        "visual_feature": ("avadataset", rng.random((3, 10, 7, 7, 512))),
+        "test_order": ("order", np.array([1, 0, 2])),
+    }
+    for name, (dataset, values) in stored.items():
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.create_dataset(dataset, data=values)
+    torch.manual_seed(0)
+    network = MMPyramidAVE(MMPyramidAVEConfig(labels=("Dog", "Cat"), width=16))
+    with torch.no_grad():
+        network.relevance.bias.fill_(2.0)
+    return folder, save_pretrained(network, folder / "model")
+
+
+@pytest.mark.parametrize("name", ["han", "ours"])
+def test_a_timeline_is_what_the_network_says(name, predicted, corpus, model, han):
+    path = {"han": han, "ours": model}[name]
+    network = load_pretrained(path)
+    for item_id in IDS:
+        features = NpyFolder(corpus).load(item_id)
+        scores = network.predict(features)
+        expected = decode(scores, Decoder(gate=network.config.gate))
+        timeline = Timeline.load(predicted / name / f"{item_id}.json")
+        assert timeline.events == expected.events
+        assert timeline.unit_weights == expected.unit_weights
+        assert (timeline.source, timeline.model) == (item_id, str(path))
+        assert (timeline.labels, timeline.notes) == (tiny_corpus.LABELS, ())
+        assert bool(timeline.unit_weights) == (name == "ours")
+
+
+def test_the_gate_of_the_network_decides(corpus, run, tmp_path):
+    network = MMPyramid(MMPyramidConfig(labels=tiny_corpus.LABELS, width=16))
+    found = {}
+    for gate in ("global", "per_modality"):
+        network.config.gate = gate
+        save_pretrained(network, tmp_path / gate)
+        out = tmp_path / f"out-{gate}"
+        words = ("--data", corpus, "--ids", ",".join(read_llp(corpus, "test").ids), "--out", out)
+        assert run("predict", tmp_path / gate, *words) == 0
+        found[gate] = [Timeline.load(path).events for path in sorted(out.iterdir())]
+    scores = [network.predict(NpyFolder(corpus).load(i)) for i in read_llp(corpus, "test").ids]
+    assert found["global"] != found["per_modality"]
+    for gate, events_of_all in found.items():
+        assert events_of_all == [decode(s, Decoder(gate=gate)).events for s in scores]
+
+
+def test_the_truth_is_what_is_annotated(predicted, corpus):
+    annotations = read_llp(corpus, "test")
+    for item_id in IDS:
+        truth = Timeline.load(predicted / "ours" / f"{item_id}.truth.json")
+        row = annotations.ids.index(item_id)
+        heard, seen = rasterize(truth, 10)
+        np.testing.assert_array_equal(heard, annotations.audio[row])
+        np.testing.assert_array_equal(seen, annotations.visual[row])
+        both = rasterize(truth.of(Modality.AUDIO_VISUAL), 10)[0]
+        np.testing.assert_array_equal(both, (annotations.audio & annotations.visual)[row])
+        assert {event.score for event in truth} == {1.0}
+        assert (truth.model, truth.duration) == ("annotations", 10.0)
+    assert not list((predicted / "han").glob("*.truth.json"))
+
+
+def test_other_formats_come_along(predicted):
+    page = (predicted / "ours" / f"{IDS[0]}.html").read_text()
+    assert '"strip":"' in page, "probabilities under the lanes"
+    drawing = Drawing((predicted / "ours" / f"{IDS[0]}.svg").read_text())
+    assert drawing.texts[0] == IDS[0]
+
+
+def test_figure_6_compares_truth_and_networks(predicted, run, tmp_path, capsys):
+    paths = [predicted / folder / f"{IDS[0]}.json" for folder in ("han", "ours")]
+    truth = predicted / "ours" / f"{IDS[0]}.truth.json"
+    out = tmp_path / "new" / "figure.svg"
+    assert run("render", truth, *paths, "--to", "svg", "--out", out) == 0
+    drawing = Drawing(out.read_text())
+    assert {"truth", "han", "ours"} < set(drawing.texts)
+    events = [event for path in (truth, *paths) for event in Timeline.load(path)]
+    assert len(drawing.bars) == len(events)
+    assert sorted((bar.start, bar.end) for bar in drawing.bars) == sorted(
+        (event.start, event.end) for event in events
+    )
+    names = ("--names", "the truth, HAN ,MM-Pyramid", "--out", out)
+    assert run("render", truth, *paths, "--to", "svg", *names) == 0
+    assert {"the truth", "HAN", "MM-Pyramid"} < set(Drawing(out.read_text()).texts)
+    capsys.readouterr()
+    assert run("render", truth, *paths, "--to", "png") == 0
+    beside = truth.with_suffix(".comparison.png")
+    assert capsys.readouterr().out.strip() == str(beside)
+    assert beside.read_bytes().startswith(b"\x89PNG")
+
+
+def test_figure_5_shows_what_selective_fusion_chose(predicted, run):
+    path = predicted / "ours" / f"{IDS[0]}.json"
+    weights = np.array(Timeline.load(path).unit_weights)
+    assert run("render", path, "--to", "svg", "--unit-weights") == 0
+    shown = Drawing(path.with_suffix(".unit-weights.svg").read_text()).texts
+    for weight in weights.ravel():
+        assert f"{weight:.2f}" in shown
+    assert run("render", path, "--to", "csv", "--unit-weights") == 0
+    with path.with_suffix(".unit-weights.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["weight"]) for row in rows] == weights.ravel().tolist()
+    assert run("render", path, "--to", "png") == 0
+    assert path.with_suffix(".png").read_bytes() != path.with_suffix(".unit-weights.svg")
+
+
+def test_event_localization_gives_audio_visual_events(events, run, tmp_path):
+    folder, model = events
+    words = ("--data", folder, "--ids=-bbbbbbbbbb,aaaaaaaaaaa", "--truth", "--out", tmp_path)
+    assert run("predict", model, *words, "--formats", "json,html") == 0
+    truth = Timeline.load(tmp_path / "-bbbbbbbbbb.truth.json")
+    assert [(e.label, e.start, e.end) for e in truth] == [("Cat", 0, 3), ("Dog", 2, 10)]
+    assert {event.modality for event in truth} == {Modality.AUDIO_VISUAL}
+    predicted = Timeline.load(tmp_path / "-bbbbbbbbbb.json")
+    network = load_pretrained(model)
+    with h5py.File(folder / "audio_feature.h5") as a, h5py.File(folder / "visual_feature.h5") as v:
+        rows = {"vggish": a["avadataset"][1], "vgg19": v["avadataset"][1]}
+    scores = network.predict({name: rows[name].astype(np.float32) for name in rows})
+    assert predicted.events == decode(scores).events
+    assert len(predicted) > 0
+    assert {event.modality for event in predicted} == {Modality.AUDIO_VISUAL}
+    assert np.shape(predicted.unit_weights)[::2] == (2, 10)
+
+
+def test_what_is_simulated_is_called_so(run, model, tmp_path, capsys):
+    data = tmp_path / "data"
+    sizes = ("--train", 1, "--val", 1, "--test", 1)
+    assert run("simulate", "--out", data, *sizes) == 0
+    (item_id,) = read_llp(data, "test").ids
+    network = MMPyramid(MMPyramidConfig(width=16))
+    save_pretrained(network, tmp_path / "model")
+    words = ("--data", data, "--ids", item_id, "--truth", "--out", tmp_path / "out")
+    capsys.readouterr()
+    assert run("predict", tmp_path / "model", *words, "--formats", "json,svg") == 0
+    told = "simulated features: no video is behind them"
+    assert capsys.readouterr().out.startswith(f"{told}\n")
+    for name in (f"{item_id}.json", f"{item_id}.truth.json"):
+        assert Timeline.load(tmp_path / "out" / name).notes == (told,)
+    assert told in Drawing((tmp_path / "out" / f"{item_id}.svg").read_text()).texts
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--ids", "clip0000041"], "did you mean clip0000019 or clip"),
+        (["--ids", "zzz"], "the first is clip0000014"),
+        (["--ids", IDS[0], "--formats", "zip"], "out of csv, html, json, png, svg, txt, vtt"),
+        (["--ids", IDS[0], "--formats", ","], "got none"),
+        (["--ids", ","], "one or more ids"),
+        (["--ids", "clip0000000", "--split", "train", "--truth"], "weak labels only"),
+        (["--ids", IDS[0], "--features", "gone"], "expected features in gone"),
+    ],
+)
+def test_mistakes_are_told_in_one_paragraph(words, told, corpus, model, run, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("predict", model, "--data", corpus, "--out", out, *words) == 2
+    line = capsys.readouterr().err
+    assert line.startswith("mmpyramid predict: ")
+    assert told in line
+    assert len(line.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_features_of_another_set_are_told(corpus, open_model, run, tmp_path, capsys):
+    words = ("--data", corpus, "--ids", IDS[0], "--out", tmp_path / "out")
+    assert run("predict", open_model, *words) == 2
+    told = capsys.readouterr().err
+    assert "reads the streams yamnet (1024), efficientnet_lite0 (1280)" in told
+    assert "hold vggish (128)" in told
+
+
+def test_an_output_that_cannot_be_written(corpus, model, run, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    words = ("--data", corpus, "--ids", IDS[0], "--out", tmp_path / "file")
+    assert run("predict", model, *words) == 2
+    assert "file" in capsys.readouterr().err
