@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from mmpyramid.errors import UserError
+from mmpyramid.models.baselines import BASELINES
 from mmpyramid.models.han import HAN
 from mmpyramid.models.hybrid_transformer import HybridTransformer
 from mmpyramid.models.mm_pyramid import MMPyramid
 from mmpyramid.models.mm_pyramid_ave import MMPyramidAVE
 from mmpyramid.models.network import Network, NetworkConfig
 
+_OWN: tuple[type[Network[Any, Any]], ...] = (MMPyramid, HAN, HybridTransformer, MMPyramidAVE)
 ARCHITECTURES: dict[str, type[Network[Any, Any]]] = {
-    network.config_class.architecture: network
-    for network in (MMPyramid, HAN, HybridTransformer, MMPyramidAVE)
+    network.config_class.architecture: network for network in _OWN + BASELINES
 }
 """Name to class of every network that a checkpoint can hold."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mmpyramid.recipes import ablations
+from mmpyramid.recipes import ablations, compared
 from mmpyramid.recipes.ave import ave, ave_open, ave_proportion, ave_weak
 from mmpyramid.recipes.llp import compact, han, han_ma, llp, llp_ma, llp_open
 from mmpyramid.training.config import TrainConfig
@@ -28,5 +28,14 @@ RECIPES: dict[str, Recipe] = {
     "ave-weak": ave_weak,
     "ave-proportion": ave_proportion,
     "ave-open": ave_open,
+    "cmran": compared.cmran,
+    "cmran-weak": compared.cmran_weak,
+    "psp": compared.psp,
+    "psp-proportion": compared.psp_proportion,
+    "avel": compared.avel,
+    "avel-weak": compared.avel_weak,
+    "dmrn": compared.dmrn,
+    "avsdn": compared.avsdn,
+    "avsdn-weak": compared.avsdn_weak,
 }
 """Name to recipe, as the command line knows them."""

@@ -7,14 +7,32 @@ from typing import TypeAlias
 
 from torch import Tensor
 
+from mmpyramid.models.convert.avel import convert_avel
+from mmpyramid.models.convert.cmran import convert_cmran
 from mmpyramid.models.convert.han import convert_han
 from mmpyramid.models.convert.mm_pyramid import convert_mm_pyramid, tensor_names
 from mmpyramid.models.convert.official import read_official
-from mmpyramid.models.parsing import ParsingConfig
+from mmpyramid.models.convert.psp import convert_psp
+from mmpyramid.models.network import NetworkConfig
 
-__all__ = ["CONVERTERS", "convert_han", "convert_mm_pyramid", "read_official", "tensor_names"]
+__all__ = [
+    "CONVERTERS",
+    "convert_avel",
+    "convert_cmran",
+    "convert_han",
+    "convert_mm_pyramid",
+    "convert_psp",
+    "read_official",
+    "tensor_names",
+]
 
-Converter: TypeAlias = Callable[[Mapping[str, Tensor]], tuple[ParsingConfig, dict[str, Tensor]]]
+Converter: TypeAlias = Callable[[Mapping[str, Tensor]], tuple[NetworkConfig, dict[str, Tensor]]]
 
-CONVERTERS: dict[str, Converter] = {"mm-pyramid": convert_mm_pyramid, "han": convert_han}
+CONVERTERS: dict[str, Converter] = {
+    "mm-pyramid": convert_mm_pyramid,
+    "han": convert_han,
+    "cmran": convert_cmran,
+    "psp": convert_psp,
+    "avel": convert_avel,
+}
 """Architecture to converter: from an official state dict to a config and the weights for it."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmpyramid.errors import UserError
-from mmpyramid.models.parsing import ParsingConfig
+from mmpyramid.models.network import NetworkConfig
 from mmpyramid.models.registry import create_model
 
 PROJECTIONS = {
@@ -77,7 +77,7 @@ def rename(
     state_dict: Mapping[str, Tensor],
     names: Mapping[str, tuple[str, ...]],
     unused: re.Pattern[str],
-    config: ParsingConfig,
+    config: NetworkConfig,
     network: str,
 ) -> dict[str, Tensor]:
     """Give the tensors of an official checkpoint our names.
@@ -113,7 +113,7 @@ def rename(
 def _check_shapes(
     state_dict: Mapping[str, Tensor],
     names: Mapping[str, tuple[str, ...]],
-    config: ParsingConfig,
+    config: NetworkConfig,
     network: str,
 ) -> None:
     with torch.device("meta"):

@@ -1,0 +1,106 @@
+"""The compared systems of Tables 1 and 2, trained as their authors released it where they did.
+
+Common departures: all select on the validation split (CMRAN and PSP released a selection on the
+test split), the videos are shuffled in every epoch and the last batch is kept (AVEL shuffles never,
+AVEL and PSP drop it), and CMRAN computes in float32 instead of float64.
+"""
+
+from mmpyramid.models.baselines import AVELConfig, AVSDNConfig, CMRANConfig, PSPConfig
+from mmpyramid.training.compared_objectives import SegmentObjective
+from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.objectives import DecomposedObjective, PooledObjective
+
+
+def cmran() -> TrainConfig:
+    """CMRAN on AVE, fully supervised."""
+    return TrainConfig(
+        model=CMRANConfig(),
+        objective=DecomposedObjective(),
+        epochs=200,
+        batch_size=32,
+        learning_rate=5e-4,
+        schedule="half-at-10-20-30",
+        clip_norm=0.1,
+        seed=456,
+    )
+
+
+def cmran_weak() -> TrainConfig:
+    """CMRAN on AVE, weakly supervised: the category of each video and background clips."""
+    config = cmran()
+    config.model = CMRANConfig(head="fused", interaction_heads=2)
+    config.objective = PooledObjective()
+    config.schedule, config.clip_norm, config.seed = "half-at-5-20-40", 0.5, 666
+    return config
+
+
+def psp() -> TrainConfig:
+    """PSP on AVE, fully supervised."""
+    return TrainConfig(
+        model=PSPConfig(),
+        objective=SegmentObjective(loss="cross-entropy", similarity_weight=100.0),
+        epochs=300,
+        batch_size=128,
+        learning_rate=1e-3,
+        schedule="fifth-off-at-60-120",
+        seed=123,
+    )
+
+
+def psp_proportion() -> TrainConfig:
+    """PSP on AVE, supervised by the share of each video that its event fills (its "weak")."""
+    config = psp()
+    config.model = PSPConfig(design="weak", threshold=0.095)
+    config.objective = PooledObjective(supervision="proportion", pool="mean", loss="cross-entropy")
+    config.schedule = "fifth-off-at-80-160"
+    return config
+
+
+def avel() -> TrainConfig:
+    """AVEL (A+V-att) on AVE, fully supervised."""
+    return TrainConfig(
+        model=AVELConfig(),
+        objective=SegmentObjective(),
+        epochs=300,
+        batch_size=64,
+        learning_rate=1e-3,
+        schedule="tenth-after-288",
+    )
+
+
+def avel_weak() -> TrainConfig:
+    """AVEL on AVE, weakly supervised: the category of each video and background clips."""
+    config = avel()
+    config.objective = PooledObjective()
+    config.epochs, config.schedule = 250, "constant"
+    return config
+
+
+def dmrn() -> TrainConfig:
+    """AVEL with the dual multimodal residual network (DMRN), fully supervised, from scratch."""
+    config = avel()
+    config.model = AVELConfig(fusion="residual")
+    return config
+
+
+def avsdn() -> TrainConfig:
+    """AVSDN on AVE, fully supervised (reconstruction, trained as CPSP's authors did)."""
+    return TrainConfig(
+        model=AVSDNConfig(),
+        objective=DecomposedObjective(),
+        epochs=45,
+        batch_size=64,
+        learning_rate=1e-3,
+        schedule="half-at-10-20-30",
+        clip_norm=0.1,
+        seed=123,
+    )
+
+
+def avsdn_weak() -> TrainConfig:
+    """AVSDN on AVE, weakly supervised (reconstruction, trained as CPSP's authors did)."""
+    config = avsdn()
+    config.model = AVSDNConfig(head="fused")
+    config.objective = PooledObjective()
+    config.schedule = "half-at-5-20-40"
+    return config

@@ -1,0 +1,96 @@
+"""The objectives of compared systems, against their formulas."""
+
+import pytest
+import torch
+
+from mmpyramid.data.batch import Batch
+from mmpyramid.errors import UserError
+from mmpyramid.models.outputs import Localized
+from mmpyramid.training.compared_losses import segment_loss, similarity_loss
+from mmpyramid.training.compared_objectives import SegmentObjective
+from mmpyramid.training.schedules import SCHEDULES
+
+EVERY = torch.ones(1, 2, dtype=torch.bool)
+SCORE_BTC = torch.tensor([[[1.0, -2.0, 0.5], [0.3, 0.4, -1.0]]])
+SEGMENT_BT = torch.tensor([[2, 0]])
+
+
+def localized(similarity_BT=None):
+    return Localized(SCORE_BTC, similarity_BT=similarity_BT)
+
+
+def batch(mask_BT=EVERY):
+    present_BM = torch.ones(1, 2, dtype=torch.bool)
+    return Batch(streams={}, mask_BT=mask_BT, present_BM=present_BM, segment_BT=SEGMENT_BT)
+
+
+def test_soft_margin_is_the_cross_entropy_of_the_sigmoid_of_a_probability():
+    probability = torch.sigmoid(SCORE_BTC.softmax(-1))
+    label = torch.tensor([[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]])
+    expected = -(label * probability.log() + (1 - label) * (1 - probability).log()).mean()
+    torch.testing.assert_close(SegmentObjective()(localized(), batch()), expected)
+
+
+def test_cross_entropy_is_the_mean_surprise():
+    log_prob = SCORE_BTC.log_softmax(-1)
+    expected = -(log_prob[0, 0, 2] + log_prob[0, 1, 0]) / 2
+    actual = segment_loss(SCORE_BTC, SEGMENT_BT, EVERY, "cross-entropy")
+    torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("loss", ["soft-margin", "cross-entropy"])
+def test_padding_costs_nothing(loss):
+    alone = segment_loss(SCORE_BTC[:, :1], SEGMENT_BT[:, :1], EVERY[:, :1], loss)
+    padded = segment_loss(SCORE_BTC, SEGMENT_BT, torch.tensor([[True, False]]), loss)
+    torch.testing.assert_close(padded, alone)
+
+
+def test_similarity_is_asked_for_in_the_event_only():
+    """Shares 0.5, 0.25, 0, 0.25 of the similarity; the event shares 1 between two segments."""
+    similarity_BT = torch.tensor([[0.4, 0.2, -0.7, 0.2, 0.9]])
+    happens_BT = torch.tensor([[True, False, False, True, True]])
+    mask_BT = torch.tensor([[True, True, True, True, False]])
+    expected = (0.0**2 + 0.25**2 + 0.0**2 + 0.25**2) / 4
+    actual = similarity_loss(similarity_BT, happens_BT, mask_BT)
+    torch.testing.assert_close(actual, torch.tensor(expected))
+
+
+def test_a_clip_of_background_asks_for_no_similarity():
+    nothing = torch.zeros(1, 2, dtype=torch.bool)
+    loss = similarity_loss(torch.tensor([[0.3, 0.1]]), nothing, EVERY)
+    assert loss.item() == pytest.approx((0.75**2 + 0.25**2) / 2)
+
+
+def test_psp_adds_both_losses():
+    objective = SegmentObjective(loss="cross-entropy", similarity_weight=100.0)
+    similarity_BT = torch.tensor([[0.3, 0.1]])
+    expected = segment_loss(SCORE_BTC, SEGMENT_BT, EVERY, "cross-entropy")
+    expected = expected + 100 * similarity_loss(similarity_BT, SEGMENT_BT != 2, EVERY)
+    torch.testing.assert_close(objective(localized(similarity_BT), batch()), expected)
+    with pytest.raises(UserError, match="needs a network that compares both modalities"):
+        objective(localized(), batch())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"supervision": "weak"}, "learned from full supervision"),
+        ({"similarity_weight": -1.0}, "similarity-weight should be 0 or more, got -1"),
+    ],
+)
+def test_impossible_objectives_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        SegmentObjective(**changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "factors"),
+    [
+        ("fifth-off-at-60-120", {59: 1, 60: 0.8, 120: 0.64, 299: 0.64}),
+        ("fifth-off-at-80-160", {79: 1, 80: 0.8, 160: 0.64, 299: 0.64}),
+        ("tenth-after-288", {287: 1, 288: 0.1, 299: 0.1}),
+    ],
+)
+def test_schedules_of_compared_systems(name, factors):
+    schedule = SCHEDULES[name]
+    assert {epoch: schedule(epoch) for epoch in factors} == pytest.approx(factors)
