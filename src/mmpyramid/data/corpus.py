@@ -5,8 +5,9 @@ Shape letters: N videos, B batch, T segments, D stream width, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -44,18 +45,7 @@ class Corpus(Dataset[Batch]):
         streams: Streams,
         modality_NMC: Array | None = None,
     ) -> None:
-        unknown = [
-            f"{name} ({width})"
-            for name, width in streams.widths.items()
-            if source.streams.get(name) != width
-        ]
-        if unknown:
-            held = ", ".join(f"{name} ({dim})" for name, dim in source.streams.items())
-            raise UserError(
-                f"the network reads the streams {', '.join(unknown)}, the features "
-                f"({source.describe()}) hold {held}; choose a recipe for these features, or "
-                "extract the streams that it reads"
-            )
+        check_streams(source, streams)
         loaded = load_many(source, annotations.ids, tuple(streams.widths))
         num_segments = annotations.num_segments
         self.annotations, self.num_segments = annotations, num_segments
@@ -93,12 +83,44 @@ class Corpus(Dataset[Batch]):
         )
 
 
+class Described(Protocol):
+    """What tells its streams and where it is."""
+
+    @property
+    def streams(self) -> Mapping[str, int]:
+        """Width of every stream by name."""
+        ...
+
+    def describe(self) -> str:
+        """What it is, on one line."""
+        ...
+
+
+def check_streams(source: Described, streams: Streams) -> None:
+    """Refuse features that are not those that a network reads.
+
+    Raises:
+        UserError: if a stream is missing or has another width.
+    """
+    held = source.streams
+    unknown = [
+        f"{name} ({width})" for name, width in streams.widths.items() if held.get(name) != width
+    ]
+    if unknown:
+        raise UserError(
+            f"the network reads the streams {', '.join(unknown)}, the features "
+            f"({source.describe()}) hold "
+            f"{', '.join(f'{name} ({width})' for name, width in held.items())}; choose a recipe "
+            "for these features, or extract the streams that it reads"
+        )
+
+
 def fit_segments(values: Array, num_segments: int) -> Array:
-    """Cut or zero-pad (N, T, D) to the annotations' number of segments."""
+    """Cut or zero-pad (N, T, ..., D) to the annotations' number of segments."""
     surplus = num_segments - values.shape[1]
     if surplus <= 0:
         return np.ascontiguousarray(values[:, :num_segments])
-    return np.pad(values, ((0, 0), (0, surplus), (0, 0)))
+    return np.pad(values, ((0, 0), (0, surplus), *[(0, 0)] * (values.ndim - 2)))
 
 
 def open_source(data: Path, features: Path | None = None) -> FeatureSource:

@@ -17,7 +17,7 @@ from mmpyramid.data.annotations import Annotations
 from mmpyramid.data.ave import EventAnnotations
 from mmpyramid.data.ave_features import AveFolder, ClipReader
 from mmpyramid.data.batch import Batch, Streams
-from mmpyramid.data.corpus import Corpus, open_source
+from mmpyramid.data.corpus import Corpus, check_streams, open_source
 from mmpyramid.errors import UserError
 from mmpyramid.features.source import FeatureSource
 
@@ -39,7 +39,7 @@ class EventCorpus(Dataset[Batch]):
         >>> annotations = read_ave("AVE-ECCV18", "test")  # doctest: +SKIP
         >>> streams = Streams(audio={"vggish": 128}, visual={"vgg19": 512})
         >>> corpus = EventCorpus(annotations, AveFolder("AVE-ECCV18"), streams)  # doctest: +SKIP
-        >>> corpus[[0, 7]].streams["vgg19"].shape  # doctest: +SKIP
+        >>> corpus.__getitems__([0, 7]).streams["vgg19"].shape  # doctest: +SKIP
         torch.Size([2, 10, 7, 7, 512])
     """
 
@@ -75,14 +75,7 @@ class _Files:
     """The published files, of which each batch reads its own rows."""
 
     def __init__(self, annotations: EventAnnotations, source: AveFolder, streams: Streams) -> None:
-        wrong = [n for n, width in streams.widths.items() if source.streams.get(n) != width]
-        if wrong:
-            held = ", ".join(f"{name} ({width})" for name, width in source.streams.items())
-            raise UserError(
-                f"the network reads the streams {', '.join(wrong)}, the features "
-                f"({source.describe()}) hold {held}; choose a recipe for these features, or "
-                "extract the streams that it reads"
-            )
+        check_streams(source, streams)
         self._present_M = torch.tensor([bool(streams.audio), bool(streams.visual)])
         self._num_segments = annotations.num_segments
         self._reader = ClipReader(

@@ -1,0 +1,101 @@
+"""Event localization is trained and evaluated for real, under every supervision."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmpyramid.cli import main
+from mmpyramid.errors import UserError
+from mmpyramid.models import create_model, load_pretrained
+from mmpyramid.models.outputs import Localized
+from mmpyramid.recipes import RECIPES
+from mmpyramid.training.localization_losses import decomposed_loss, pooled_loss
+from mmpyramid.training.objectives import DecomposedObjective
+from mmpyramid.training.tasks import TASKS
+from training import tiny_events
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return tiny_events.make(tmp_path_factory.mktemp("corpus"))
+
+
+def train(recipe: str, corpus: Path, out: Path, epochs: int) -> int:
+    words = ["train", recipe, "--data", str(corpus), "--out", str(out), *tiny_events.FLAGS]
+    return main([*words, "--epochs", str(epochs)])
+
+
+@pytest.mark.parametrize("recipe", ["ave", "ave-weak", "ave-proportion"])
+def test_every_supervision_trains_and_evaluates(recipe, corpus, tmp_path, capsys):
+    assert train(recipe, corpus, tmp_path / "run", epochs=1) == 0
+    assert "simulated features, validation accuracy (two-head rule)" in capsys.readouterr().out
+    model, numbers = tmp_path / "run" / "model", tmp_path / "numbers.json"
+    assert main(["evaluate", str(model), "--data", str(corpus), "--json", str(numbers)]) == 0
+    table = capsys.readouterr().out
+    assert "simulated" in table
+    for row in ("model", "category everywhere", "background everywhere"):
+        assert any(line.startswith(row) for line in table.splitlines())
+    assert '"two_head"' in numbers.read_text()
+
+
+@pytest.mark.slow
+def test_full_supervision_beats_both_references(corpus, tmp_path):
+    assert train("ave", corpus, tmp_path / "run", epochs=60) == 0
+    network = load_pretrained(tmp_path / "run" / "model")
+    task = TASKS["localization"]
+    known = task.evaluate(network, task.open(corpus, "train", network.config))
+    best = max(report.all.two_head for report in task.references(corpus, "train").values())
+    assert known.all.two_head > best + 5
+
+
+def test_weak_training_reads_background_clips_and_no_segment(corpus):
+    config = RECIPES["ave-weak"]()
+    task = TASKS["localization"]
+    train_split = task.open(corpus, "train", config.model, objective=config.objective)
+    assert train_split.annotations.noisy.any()
+    batch = train_split.__getitems__([0, len(train_split) - 1])
+    network = create_model(config.model)
+    output = network(batch.streams)
+    loss = config.objective(output, batch)
+    batch.segment_BT.fill_(0)
+    torch.testing.assert_close(config.objective(output, batch), loss)
+    config.objective.background_clips = False
+    without = task.open(corpus, "train", config.model, objective=config.objective)
+    assert not without.annotations.noisy.any()
+
+
+def test_the_decomposed_loss_is_the_sum_of_two_cross_entropies():
+    relevance_BT, category_BC = torch.tensor([[2.0, -1.0, 9.0]]), torch.tensor([[0.5, 1.5]])
+    segment_BT, weak_BC = torch.tensor([[1, 2, 1]]), torch.tensor([[0.0, 1.0, 0.0]])
+    mask_BT = torch.tensor([[True, True, False]])
+    output = Localized(torch.zeros(1, 3, 3), relevance_BT, category_BC)
+    happens = -torch.sigmoid(relevance_BT[0, 0]).log() - torch.sigmoid(-relevance_BT[0, 1]).log()
+    category = -category_BC.log_softmax(-1)[0, 1]
+    loss = decomposed_loss(output, segment_BT, weak_BC, mask_BT, category_weight=0.5)
+    torch.testing.assert_close(loss, happens / 2 + 0.5 * category)
+
+
+@pytest.mark.parametrize("pool", ["max", "mean"])
+@pytest.mark.parametrize("loss", ["soft-margin", "cross-entropy"])
+def test_the_pooled_loss_compares_distributions_and_skips_padding(pool, loss):
+    score_BTC = torch.tensor([[[1.0, 0.0], [3.0, 2.0], [99.0, -99.0]]])
+    mask_BT, weak_BC = torch.tensor([[True, True, False]]), torch.tensor([[0.3, 0.7]])
+    real_TC = score_BTC[0, :2]
+    prob_C = (real_TC.amax(0) if pool == "max" else real_TC.mean(0)).softmax(-1)
+    if loss == "soft-margin":
+        prob_C = torch.sigmoid(prob_C)
+    expected = -(weak_BC[0] * prob_C.log() + (1 - weak_BC[0]) * (1 - prob_C).log()).mean()
+    actual = pooled_loss(Localized(score_BTC), weak_BC, mask_BT, pool=pool, loss=loss)
+    torch.testing.assert_close(actual, expected)
+
+
+def test_the_relevance_is_not_learned_from_weak_labels():
+    with pytest.raises(UserError, match="take the recipe `ave-weak`"):
+        DecomposedObjective(supervision="weak")
+
+
+def test_options_of_the_other_task_are_refused(corpus, tmp_path, capsys):
+    words = ["train", "ave", "--data", str(corpus), "--out", str(tmp_path / "run")]
+    assert main([*words, "--refined", "labels.tsv"]) == 2
+    assert "modality-aware labels are for parsing" in capsys.readouterr().err
