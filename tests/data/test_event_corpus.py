@@ -184,7 +184,7 @@ def test_damaged_files_are_told(tmp_path):
 
 def test_streams_that_are_not_there_are_told(published):
     other = Streams(audio={"yamnet": 1024}, visual={"vgg19": 512})
-    with pytest.raises(UserError, match=r"reads the streams yamnet \\(1024\\), .* hold vggish \(128\)"):
+    with pytest.raises(UserError, match=r"reads the streams yamnet \(1024\), .* vggish \(128\)"):
         EventCorpus(annotations([0]), AveFolder(published[0]), other)
 
 
