@@ -8,16 +8,23 @@ import torch
 
 from mmpyramid import load_pretrained
 from mmpyramid.errors import UserError
-from mmpyramid.models import MMPyramid, MMPyramidConfig, save_pretrained
+from mmpyramid.models import MMPyramid, MMPyramidConfig, PyramidConfig, save_pretrained
 
 CONFIG = MMPyramidConfig(
     labels=("Dog", "Cat"),
     audio_streams={"ear": 3},
     visual_streams={"eye": 4},
     width=8,
-    windows=(1, 3),
+    pyramid=PyramidConfig(windows=(1, 3)),
 )
 FEATURES = {"ear": np.ones((10, 3), np.float32), "eye": np.ones((10, 4), np.float32)}
+
+
+def set_config(folder, **values):
+    path = folder / "config.json"
+    description = json.loads(path.read_text())
+    description["config"] |= values
+    path.write_text(json.dumps(description))
 
 
 @pytest.fixture
@@ -54,7 +61,14 @@ def test_saving_again_replaces(folder):
         (lambda f: (f / "model.safetensors").unlink(), "cannot be loaded"),
         (lambda f: (f / "config.json").unlink(), "expected a checkpoint folder"),
         (lambda f: (f / "config.json").write_text("{"), "expected a checkpoint folder"),
-        (lambda f: (f / "config.json").write_text('{"architecture": "resnet"}'), "does not know"),
+        (
+            lambda f: (f / "config.json").write_text('{"architecture": "resnet"}'),
+            "no network `resnet`",
+        ),
+        (lambda f: set_config(f, window=3), "cannot be loaded"),
+        (lambda f: set_config(f, pyramid={"units": 3}), "cannot be loaded"),
+        (lambda f: set_config(f, width=16), "cannot be loaded"),
+        (lambda f: set_config(f, width=12), "no multiple of num_heads"),
     ],
 )
 def test_damage_is_told(folder, damage, message):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 
 from mmpyramid.cli._options import console, run
 from mmpyramid.errors import UserError
+
+Architecture: TypeAlias = Literal["mm-pyramid", "han", "cmran", "psp", "avel"]
+"""The keys of `CONVERTERS`, known before torch is loaded."""
 
 
 def main(words: list[str]) -> int:
@@ -21,7 +24,7 @@ def convert(
     /,
     *,
     out: Path,
-    architecture: Literal["mm-pyramid", "han"] = "mm-pyramid",
+    architecture: Architecture = "mm-pyramid",
     swap_streams: bool = False,
 ) -> int:
     """Turn a checkpoint of the authors' code into a folder that every other command reads.
