@@ -99,18 +99,22 @@ def _names(paths: Sequence[Path], given: str | None) -> list[str]:
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Name files by what they do not share: their stems, or the folders of those with one stem.
+    """Name files by what they do not share: the rest of their stems, or else their folders.
 
     Example:
         >>> short_names([Path("a/clip.truth.json"), Path("han/clip.json"), Path("ours/clip.json")])
         ['truth', 'han', 'ours']
     """
     stems = [path.stem for path in paths]
-    shared = min(stems, key=len)
-    return [
-        path.resolve().parent.name if stems.count(stem) > 1 else stem.removeprefix(f"{shared}.")
-        for path, stem in zip(paths, stems, strict=True)
-    ]
+    shared = [stem for stem in stems if any(other.startswith(f"{stem}.") for other in stems)]
+    names = []
+    for path, stem in zip(paths, stems, strict=True):
+        if stem in shared or stems.count(stem) > 1:
+            names.append(path.resolve().parent.name)
+        else:
+            prefix = next((f"{other}." for other in shared if stem.startswith(f"{other}.")), "")
+            names.append(stem.removeprefix(prefix))
+    return names
 
 
 def _comparison(timelines: Mapping[str, Timeline], to: str, unit_weights: bool) -> bytes:

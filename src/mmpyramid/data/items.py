@@ -16,10 +16,9 @@ from mmpyramid.data.annotations import Annotations, Mask
 from mmpyramid.data.ave import EventAnnotations, read_ave
 from mmpyramid.data.ave_features import AveFolder, ClipReader
 from mmpyramid.data.batch import Streams
-from mmpyramid.data.corpus import open_source
+from mmpyramid.data.corpus import check_streams, open_source
 from mmpyramid.data.event_corpus import open_events
 from mmpyramid.data.llp import Split, read_llp
-from mmpyramid.errors import UserError
 from mmpyramid.features.source import FeatureSource
 from mmpyramid.types import Features, Modality
 
@@ -152,21 +151,8 @@ def open_items(
     names = tuple(streams.widths)
     if task == "parsing":
         annotations, source = read_llp(data, split), open_source(data, features)
-        _check_streams(source, streams)
+        check_streams(source, streams)
         return ParsingItems(annotations, source, names)
     events, clips = read_ave(data, split), open_events(data, features)
-    _check_streams(clips, streams)
+    check_streams(clips, streams)
     return LocalizationItems(events, clips, names)
-
-
-def _check_streams(source: AveFolder | FeatureSource, streams: Streams) -> None:
-    held = source.streams
-    if any(held.get(name) != width for name, width in streams.widths.items()):
-        wanted, found = (
-            ", ".join(f"{name} ({width})" for name, width in some.items())
-            for some in (streams.widths, held)
-        )
-        raise UserError(
-            f"the network reads the streams {wanted}, and the features ({source.describe()}) hold "
-            f"{found}; give features of the set that the network was trained on (--features)"
-        )

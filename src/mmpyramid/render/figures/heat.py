@@ -70,6 +70,7 @@ def _panel(sheet: Sheet, weight_LT: Array) -> QuadMesh:
         y = heights[number] + CELL_HEIGHT / 2
         sheet.write_around(sheet.left - PAD, y, [_unit(number)], LABEL, ha="right")
     if sheet.plot_width / sheet.seconds * (edges[1] - edges[0]) >= NARROWEST_NUMBER:
+        mesh.set(edgecolor="white", linewidth=0.8)
         centers = (edges[:-1] + np.diff(edges) / 2).tolist()
         _numbers(axes, cell_LK, centers, (heights[:-1] + CELL_HEIGHT / 2).tolist())
     sheet.top = bottom

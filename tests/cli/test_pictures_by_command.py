@@ -33,7 +33,7 @@ def plain(tmp_path) -> Path:
         (["clip.json"], ["clip"]),
         (["truth.json", "ours.json"], ["truth", "ours"]),
         (["out/x.truth.json", "han/x.json", "ours/x.json"], ["truth", "han", "ours"]),
-        (["x.truth.json", "x.json"], ["truth", "x"]),
+        (["ours/x.truth.json", "ours/x.json"], ["truth", "ours"]),
         (["a/x.json", "b/x.json"], ["a", "b"]),
         (["x.json", "x_2.json"], ["x", "x_2"]),
     ],
