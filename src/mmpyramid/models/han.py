@@ -115,9 +115,11 @@ class HAN(ParsingNetwork):
         """Project, then let each modality attend to itself and to the other."""
         audio_BTD = self.audio_projection(streams) * present_BM[:, 0, None, None]
         visual_BTD = self.visual_projection(streams) * present_BM[:, 1, None, None]
-        audio_out_BTD = self.layer(audio_BTD, visual_BTD, mask_BT)
-        visual_out_BTD = self.layer(visual_BTD, audio_BTD, mask_BT)
+        projected_MBTD = torch.stack((audio_BTD, visual_BTD))
+        # Both directions share the layer, so they go through it as one batch.
+        query_BTD, other_BTD = projected_MBTD.flatten(0, 1), projected_MBTD.flip(0).flatten(0, 1)
+        fused_BTD = self.layer(query_BTD, other_BTD, mask_BT.repeat(2, 1))
         return Encoded(
-            fused_BTMD=torch.stack((audio_out_BTD, visual_out_BTD), dim=2),
-            projected_BTMD=torch.stack((audio_BTD, visual_BTD), dim=2),
+            fused_BTMD=fused_BTD.unflatten(0, (2, -1)).permute(1, 2, 0, 3),
+            projected_BTMD=projected_MBTD.permute(1, 2, 0, 3),
         )
