@@ -9,7 +9,13 @@ import torch
 import media_files
 from mmpyramid import parse
 from mmpyramid.errors import UserError
-from mmpyramid.models import MMPyramid, MMPyramidConfig, save_pretrained
+from mmpyramid.models import (
+    MMPyramid,
+    MMPyramidAVE,
+    MMPyramidAVEConfig,
+    MMPyramidConfig,
+    save_pretrained,
+)
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.types import Modality, Timeline
 
@@ -88,3 +94,21 @@ def test_a_file_that_is_no_video_is_refused(pipeline, tmp_path):
 def test_a_network_on_streams_that_cannot_be_extracted_is_refused(tmp_path):
     with pytest.raises(UserError, match="vggish, which this version cannot extract"):
         Pipeline(saved(tmp_path))
+
+
+@pytest.mark.network
+def test_a_localization_network_gives_events_that_are_heard_and_seen(tmp_path):
+    torch.manual_seed(1)
+    network = MMPyramidAVE(MMPyramidAVEConfig(labels=LABELS, width=16, map_size=None, **OPEN))
+    with torch.no_grad():
+        network.relevance.bias.fill_(9)  # Untrained, it would find nothing worth a timeline.
+    pipeline = Pipeline(save_pretrained(network, tmp_path / "model"))
+    sound = media_files.tone(440, 12.0)
+    both = media_files.write_media(tmp_path / "both.mp4", media_files.steady(120), sound)
+    timeline = pipeline(both)
+    assert timeline.labels == LABELS
+    assert {event.modality for event in timeline} == {Modality.AUDIO_VISUAL}
+    assert sum(event.duration for event in timeline) == pytest.approx(12.0, abs=0.1)
+    assert len(timeline.unit_weights[0]) == 4
+    silent = media_files.write_media(tmp_path / "silent.mp4", media_files.steady(30))
+    assert len(pipeline(silent)) == 0

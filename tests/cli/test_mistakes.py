@@ -117,7 +117,7 @@ def test_a_missing_extra_is_named(package, fill):
 @pytest.mark.slow
 def test_ctrl_c_ends_a_run_that_can_go_on(fill, tmp_path):
     words = fill(["train", "llp", "--data", "CORPUS", "--out", "OUT", "--epochs", "1000"])
-    words += ["--model.width", "16", "--model.num-heads", "4", "--accelerator", "cpu"]
+    words += ["--model.width", "16", "--model.pyramid.num-heads", "4", "--accelerator", "cpu"]
     command = [sys.executable, "-m", "mmpyramid", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
