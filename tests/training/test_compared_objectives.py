@@ -5,9 +5,14 @@ import torch
 
 from mmpyramid.data.batch import Batch
 from mmpyramid.errors import UserError
-from mmpyramid.models.outputs import Localized
+from mmpyramid.models.outputs import Encoded, Localized, Pooled
 from mmpyramid.training.compared_losses import segment_loss, similarity_loss
-from mmpyramid.training.compared_objectives import SegmentObjective
+from mmpyramid.training.compared_objectives import (
+    CompletenessObjective,
+    SegmentObjective,
+    SparseObjective,
+    VideoObjective,
+)
 from mmpyramid.training.schedules import SCHEDULES
 
 EVERY = torch.ones(1, 2, dtype=torch.bool)
@@ -94,3 +99,59 @@ def test_impossible_objectives_are_refused(changes, message):
 def test_schedules_of_compared_systems(name, factors):
     schedule = SCHEDULES[name]
     assert {epoch: schedule(epoch) for epoch in factors} == pytest.approx(factors)
+
+
+def pooled(side_BTD, video_BC):
+    """What a network that sees only gives to its objective."""
+    features_BTMD = torch.stack((torch.zeros_like(side_BTD), side_BTD), dim=2)
+    return Pooled(torch.empty(0), torch.empty(0), video_BC, Encoded(features_BTMD, features_BTMD))
+
+
+def weak_batch(mask_BT):
+    present_BM = torch.ones(len(mask_BT), 2, dtype=torch.bool)
+    weak_BC = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    return Batch(streams={}, mask_BT=mask_BT, present_BM=present_BM, weak_BC=weak_BC)
+
+
+MASK_BT = torch.tensor([[True, True, True], [True, True, False]])
+VIDEO_BC = torch.tensor([[0.3, 0.6], [0.9, 0.2]])
+SURPRISE = -(torch.tensor([0.7, 0.6, 0.9, 0.8]).log().mean())
+
+
+def test_the_video_objective_is_the_cross_entropy_of_its_classes():
+    loss = VideoObjective()(pooled(torch.empty(2, 3, 0), VIDEO_BC), weak_batch(MASK_BT))
+    torch.testing.assert_close(loss, SURPRISE)
+
+
+def test_sparsity_is_the_sum_of_the_attention_of_existing_segments():
+    logit_BT = torch.tensor([[0.0, 1.0, -1.0], [2.0, 0.0, 9.0]])
+    side_BTD = torch.cat((torch.randn(2, 3, 2), logit_BT[..., None]), dim=-1)
+    loss = SparseObjective(sparsity_weight=0.5)(pooled(side_BTD, VIDEO_BC), weak_batch(MASK_BT))
+    first, second = logit_BT[0].sigmoid().sum(), logit_BT[1, :2].sigmoid().sum()
+    torch.testing.assert_close(loss, SURPRISE + 0.5 * (first + second) / 2)
+
+
+def test_completeness_wants_branches_of_one_size_at_different_times():
+    """Written out over videos, classes and branches."""
+    num_branches, num_classes = 3, 2
+    generator = torch.Generator().manual_seed(0)
+    side_BTD = torch.randn(2, 3, num_branches * num_classes + 1, generator=generator)
+    output, batch = pooled(side_BTD, VIDEO_BC), weak_batch(MASK_BT)
+    loss = CompletenessObjective(diversity_weight=0.2)(output, batch)
+    diversity, norm = [], []
+    for row, length in enumerate((3, 2)):
+        score_TKC = side_BTD[row, :length, :-1].view(length, num_branches, num_classes)
+        prob_TKC = score_TKC.softmax(-1)
+        for c in range(num_classes):
+            size_K = score_TKC[..., c].abs().mean(0)
+            norm += [(size - size_K.mean()).abs() for size in size_K]
+            tracks = prob_TKC[..., c].T
+            pairs = [
+                torch.cosine_similarity(tracks[a], tracks[b], dim=0)
+                for a in range(num_branches)
+                for b in range(num_branches)
+                if a != b
+            ]
+            diversity.append(torch.stack(pairs).mean())
+    expected = SURPRISE + 0.2 * (torch.stack(diversity).mean() + torch.stack(norm).mean())
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)

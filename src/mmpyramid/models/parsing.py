@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmpyramid.data.batch import Batch
 from mmpyramid.labels import LLP_LABELS
@@ -42,7 +42,8 @@ class ParsingConfig(NetworkConfig):
 class ParsingNetwork(Network[Pooled, Scores]):
     """A network that says what can be heard and seen in each segment.
 
-    A subclass writes `encode`; the head and all that follows is here.
+    A subclass writes `encode`; the head and all that follows is here. One that pools in another way
+    than by attentive MMIL writes `make_head` as well.
     """
 
     task = "parsing"
@@ -50,7 +51,14 @@ class ParsingNetwork(Network[Pooled, Scores]):
 
     def __init__(self, config: ParsingConfig) -> None:
         super().__init__(config)
-        self.head = AttentiveMMIL(config.width, len(config.labels))
+        self.head = self.make_head()
+
+    def make_head(self) -> nn.Module:
+        """What turns encoded features (B, T, M, D), `mask_BT` and `present_BM` into a `Pooled`.
+
+        It is called before a subclass has made its own layers.
+        """
+        return AttentiveMMIL(self.config.width, len(self.config.labels))
 
     @abstractmethod
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:

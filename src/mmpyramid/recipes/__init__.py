@@ -37,5 +37,11 @@ RECIPES: dict[str, Recipe] = {
     "dmrn": compared.dmrn,
     "avsdn": compared.avsdn,
     "avsdn-weak": compared.avsdn_weak,
+    "kong": compared.kong,
+    "talnet": compared.talnet,
+    "stpn": compared.stpn,
+    "cmcs": compared.cmcs,
+    "avel-llp": compared.avel_llp,
+    "avsdn-llp": compared.avsdn_llp,
 }
 """Name to recipe, as the command line knows them."""

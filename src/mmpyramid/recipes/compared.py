@@ -5,10 +5,32 @@ test split), the videos are shuffled in every epoch and the last batch is kept (
 AVEL and PSP drop it), and CMRAN computes in float32 instead of float64.
 """
 
-from mmpyramid.models.baselines import AVELConfig, AVSDNConfig, CMRANConfig, PSPConfig
-from mmpyramid.training.compared_objectives import SegmentObjective
+from mmpyramid.models import ParsingConfig
+from mmpyramid.models.baselines import (
+    AVELConfig,
+    AVELParserConfig,
+    AVSDNConfig,
+    AVSDNParserConfig,
+    CMCSConfig,
+    CMRANConfig,
+    KongConfig,
+    PSPConfig,
+    STPNConfig,
+    TALNetConfig,
+)
+from mmpyramid.training.compared_objectives import (
+    CompletenessObjective,
+    SegmentObjective,
+    SparseObjective,
+    VideoObjective,
+)
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.objectives import DecomposedObjective, PooledObjective
+from mmpyramid.training.objectives import (
+    DecomposedObjective,
+    GuidedObjective,
+    Objective,
+    PooledObjective,
+)
 
 
 def cmran() -> TrainConfig:
@@ -104,3 +126,38 @@ def avsdn_weak() -> TrainConfig:
     config.objective = PooledObjective()
     config.schedule = "half-at-5-20-40"
     return config
+
+
+def _parsing(model: ParsingConfig, objective: Objective) -> TrainConfig:
+    """What HAN's authors trained HAN with; how they trained these is not known."""
+    return TrainConfig(model=model, objective=objective, learning_rate=3e-4)
+
+
+def kong() -> TrainConfig:
+    """Kong et al. on LLP, audio only (reconstruction)."""
+    return _parsing(KongConfig(), VideoObjective())
+
+
+def talnet() -> TrainConfig:
+    """TALNet on LLP, audio only (reconstruction)."""
+    return _parsing(TALNetConfig(), VideoObjective())
+
+
+def stpn() -> TrainConfig:
+    """STPN on LLP, visual only (reconstruction)."""
+    return _parsing(STPNConfig(), SparseObjective())
+
+
+def cmcs() -> TrainConfig:
+    """CMCS on LLP, visual only (reconstruction)."""
+    return _parsing(CMCSConfig(), CompletenessObjective())
+
+
+def avel_llp() -> TrainConfig:
+    """AVEL on LLP, with audio and visual branches (reconstruction)."""
+    return _parsing(AVELParserConfig(), GuidedObjective(visual_smoothing=1.0))
+
+
+def avsdn_llp() -> TrainConfig:
+    """AVSDN on LLP, with audio and visual branches (reconstruction)."""
+    return _parsing(AVSDNParserConfig(), GuidedObjective(visual_smoothing=1.0))

@@ -148,7 +148,7 @@ class BaselineTester:
         for values in features.values():
             values[40:] = 0
         after = network.predict(features)
-        for name in self.scores_TX:
+        for name in self.per_segment:
             assert getattr(before, name).shape[0] == 47
             start, end = slice(0, 20), slice(40, 47)
             expected = getattr(before, name)
@@ -157,7 +157,7 @@ class BaselineTester:
 
     scores: ClassVar[tuple[str, ...]]
     """What a prediction of this task holds."""
-    scores_TX: ClassVar[tuple[str, ...]]
+    per_segment: tuple[str, ...]
     """What it holds for every segment of a long video."""
 
 
@@ -166,7 +166,7 @@ class LocalizationTester(BaselineTester):
 
     grids: ClassVar = {"eye": (2, 3)}
     scores = ("relevance", "category")
-    scores_TX = ("relevance", "local_category")
+    per_segment = ("relevance", "local_category")
 
     @torch.no_grad()
     def test_scores_have_a_column_for_the_background(self):
@@ -177,6 +177,51 @@ class LocalizationTester(BaselineTester):
     def test_prediction_holds_probabilities(self):
         scores = self.network().predict(self.video(10))
         assert scores.labels == LABELS
+        assert scores.local_category is None
         assert 0 <= scores.relevance.min() <= scores.relevance.max() <= 1
         assert scores.category.min() > 0
         assert scores.category.sum() <= 1 + 1e-6
+
+
+class ParsingTester(BaselineTester):
+    """Parsing: what is heard and what is seen."""
+
+    scores = ("audio", "visual", "video", "video_audio", "video_visual")
+    perceived: ClassVar[tuple[str, ...]] = ("audio", "visual")
+    """The modalities that the network perceives."""
+
+    @property
+    def per_segment(self) -> tuple[str, ...]:
+        return self.perceived
+
+    @torch.no_grad()
+    def test_probabilities_lie_between_0_and_1(self):
+        for length in (1, 10, 23):
+            pooled = self.network()(self.streams(2, length))
+            assert pooled.prob_BTMC.shape == (2, length, 2, len(LABELS))
+            assert pooled.stream_BMC.shape == (2, 2, len(LABELS))
+            assert pooled.video_BC.shape == (2, len(LABELS))
+            for value in tensors(pooled).values():
+                assert 0 <= value.min() <= value.max() <= 1
+
+    def test_what_is_not_perceived_has_probability_0(self):
+        scores = self.network().predict(self.video(10))
+        for modality in ("audio", "visual"):
+            segments, video = getattr(scores, modality), getattr(scores, f"video_{modality}")
+            if modality in self.perceived:
+                assert segments.min() > 0
+                assert video.min() > 0
+            else:
+                assert segments.max() == video.max() == 0
+
+    def test_a_missing_modality_is_never_perceived(self):
+        network, features = self.network(), self.video(10)
+        silent = {n: x for n, x in features.items() if n not in self.inputs.audio}
+        blind = {n: x for n, x in features.items() if n not in self.inputs.visual}
+        assert network.predict(silent).audio.max() == 0
+        assert network.predict(blind).visual.max() == 0
+
+    def test_long_videos_get_local_video_probabilities(self):
+        scores = self.network().predict(self.video(47))
+        assert scores.local_video.shape == (47, len(LABELS))
+        np.testing.assert_allclose(scores.local_video.max(0), scores.video)

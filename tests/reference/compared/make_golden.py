@@ -8,11 +8,12 @@ tells what is stored.
 
 import ast
 import importlib
+import math
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,11 @@ FULL_LABELS, WEAK_LABELS = made_up.segment_labels, made_up.video_labels
 
 @dataclass(frozen=True)
 class Release:
-    """Where a network is in its authors' repository, how it is called and trained."""
+    """Where a network is in its authors' repository, how it is called and trained.
+
+    Attributes:
+        module: to import, or a script (`.py`) whose definitions alone are run.
+    """
 
     module: str
     network: str
@@ -109,10 +114,34 @@ def segment_soft_margin_loss(outputs: Outputs, checkout: Path) -> Tensor:
 def psp_full_loss(outputs: Outputs, checkout: Path) -> Tensor:
     """PSP's own similarity loss beside the cross-entropy; the target is 0 in the background."""
     happens = (FULL_LABELS() < made_up.NUM_EVENTS).to(torch.get_default_dtype())
-    similarity_loss = function_of(checkout / "measure.py", "AVPSLoss")
+    similarity_loss = definitions(checkout / "measure.py")["AVPSLoss"]
     similarity = similarity_loss(outputs["similarity"], happens / happens.sum(1, keepdim=True))
     category = nn.CrossEntropyLoss()(outputs["score"].permute(0, 2, 1), FULL_LABELS())
     return category + 100 * similarity
+
+
+def kong(net: nn.Module) -> Outputs:
+    return {"video": net(made_up.stream("vggish", 128).to(torch.get_default_dtype()))}
+
+
+def cmcs(net: nn.Module) -> Outputs:
+    """Scores of the branches; the probabilities that labels of which several are true call for."""
+    streams = made_up.stream("resnet152", 2048), made_up.stream("r2plus1d_18", 512)
+    visual = torch.cat(streams, dim=-1).to(torch.get_default_dtype())
+    score, _, video, branches, _ = net(visual.transpose(1, 2))
+    return {"segment": score.sigmoid(), "video": video.sigmoid(), "branches": torch.stack(branches)}
+
+
+def video_loss(outputs: Outputs, checkout: Path) -> Tensor:
+    return nn.BCELoss()(outputs["video"], made_up.llp_labels().to(torch.get_default_dtype()))
+
+
+def cmcs_loss(outputs: Outputs, checkout: Path) -> Tensor:
+    """The video's classes and CMCS's own losses of its branches."""
+    script = definitions(checkout / "train.py")
+    diversity = script["get_diversity_loss"](list(outputs["branches"]))
+    norm = script["get_norm_regularization"](list(outputs["branches"]))
+    return video_loss(outputs, checkout) + 0.2 * diversity + 0.2 * norm
 
 
 def psp_weak_loss(outputs: Outputs, checkout: Path) -> Tensor:
@@ -120,14 +149,14 @@ def psp_weak_loss(outputs: Outputs, checkout: Path) -> Tensor:
     return nn.BCELoss()(outputs["distribution"], labels)
 
 
-def function_of(path: Path, name: str) -> Callable[..., Tensor]:
-    """One function of a script whose imports are not at hand."""
+def definitions(path: Path) -> dict[str, Any]:
+    """Functions and classes of a script, parts of whose imports are not at hand."""
     script = ast.parse(path.read_text())
-    script.body = [node for node in script.body if getattr(node, "name", "") == name]
-    namespace: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
-    exec(compile(script, path.name, "exec"), namespace)
-    function: Callable[..., Tensor] = namespace[name]
-    return function
+    script.body = [node for node in script.body if hasattr(node, "name")]
+    found: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "math": math, "device": "cpu"}
+    found["OrderedDict"] = OrderedDict
+    exec(compile(script, path.name, "exec"), found)
+    return found
 
 
 CMRAN, CPSP = "model.main_model", "cpsp_avel.model.avsdn"
@@ -144,23 +173,36 @@ RELEASES = {
     "avsdn-weak": Release(
         CPSP, "avsdn_net", ("vgg", "weakly", 128, 512, 1, 29), avsdn_weak, soft_margin_loss
     ),
+    "kong": Release(
+        "pytorch/main.py", "DecisionLevelSingleAttention", (128, 25, 1024, 0.5), kong, video_loss
+    ),
+    "cmcs": Release(
+        "model.py",
+        "BackboneNet",
+        (2560, 25, 0.5, 4, [[32, 1]], [[16, 3]], [[16, 1]]),
+        cmcs,
+        cmcs_loss,
+    ),
 }
 """By the name of the recipe that trains ours."""
 
 
 def without_gpu(checkout: Path) -> None:
-    """Let code that asks for a GPU by name, or imports what it does not use, run as it is."""
+    """Let code that asks for a GPU by name run as it is."""
     torch.Tensor.cuda = lambda tensor, *_: tensor
     nn.Module.cuda = lambda module, *_: module
     torch.FloatTensor = lambda values: torch.tensor(values)
-    sys.modules |= {name: ModuleType(name) for name in ("matlab", "matlab.engine", "pdb")}
     sys.path.insert(0, str(checkout.resolve()))
 
 
 def golden(release: Release, checkout: Path, dtype: torch.dtype) -> dict[str, Any]:
     """What one call returns; in float64 also the loss, and the norm of every gradient."""
     torch.set_default_dtype(dtype)
-    network = getattr(importlib.import_module(release.module), release.network)(*release.arguments)
+    if release.module.endswith(".py"):
+        known = definitions(checkout / release.module)
+    else:
+        known = vars(importlib.import_module(release.module))
+    network = known[release.network](*release.arguments)
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     network.load_state_dict(made_up.state_dict(shapes))
     network.to(dtype).eval()

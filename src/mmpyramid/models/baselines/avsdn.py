@@ -56,17 +56,22 @@ class SequenceToSequence(nn.Module):
         self.fusion = ResidualFusion(width // 2)
         self.decoder = bidirectional_lstm(audio_width + visual_width, width)
 
-    def forward(self, audio_BTD: Tensor, visual_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-        """Give (B, T, D); hidden and cell states are fused by the same block."""
-        _, audio_states = run(self.audio_encoder, audio_BTD, mask_BT)
-        _, visual_states = run(self.visual_encoder, visual_BTD, mask_BT)
+    def forward(
+        self, audio_BTD: Tensor, visual_BTD: Tensor, mask_BT: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Give both decoded, and audio and visual features as encoded, (B, T, D) each.
+
+        Hidden and cell states are fused by the same block.
+        """
+        audio_out_BTD, audio_states = run(self.audio_encoder, audio_BTD, mask_BT)
+        visual_out_BTD, visual_states = run(self.visual_encoder, visual_BTD, mask_BT)
         hidden_SBE, cell_SBE = (
             self.fusion(audio_SBE.relu(), visual_SBE.relu()).to(audio_SBE.dtype)
             for audio_SBE, visual_SBE in zip(audio_states, visual_states, strict=True)
         )
         both_BTD = torch.cat((audio_BTD, visual_BTD), dim=-1)
         out_BTD, _ = run(self.decoder, both_BTD, mask_BT, (hidden_SBE, cell_SBE))
-        return out_BTD
+        return out_BTD, audio_out_BTD, visual_out_BTD
 
 
 class AVSDN(GuidedNetwork):
@@ -100,6 +105,6 @@ class AVSDN(GuidedNetwork):
         """Attend to the map, encode and decode, decompose the task."""
         audio_BTD, visual = self.read(streams, present_BM)
         visual_BTD = self.attend(audio_BTD, visual, present_BM)
-        decoded_BTD = self.sequence(audio_BTD, visual_BTD, mask_BT)
+        decoded_BTD, _, _ = self.sequence(audio_BTD, visual_BTD, mask_BT)
         output: Localized = self.head(decoded_BTD.relu(), mask_BT)
         return output
