@@ -43,7 +43,7 @@ def test_options_of_shown_commands_exist(name, words, capsys):
     from mmpyramid.cli import main
 
     assert name in COMMANDS
-    recipe = words.split()[:1] if name == "train" else []
+    recipe = words.split()[:1] if name in ("train", "refine") else []
     with pytest.raises(SystemExit) as stopped:
         main([name, *recipe, "--help"])
     assert stopped.value.code == 0

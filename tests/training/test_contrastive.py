@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from mmpyramid.data.batch import Batch
+from mmpyramid.models import HAN, HANConfig
 from mmpyramid.training.contrastive import contrastive_loss
+from mmpyramid.training.objectives import GuidedObjective
 
 
 def pair(num_videos=3, length=7, dtype=torch.float64):
@@ -64,3 +67,17 @@ def test_bf16_features_are_compared_in_float32():
     assert loss.dtype == torch.float32
     exact = contrastive_loss(audio.double(), visual.double(), everything(audio))
     assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
+
+
+def test_a_video_that_lacks_a_modality_has_nothing_to_tell_apart():
+    network = HAN(HANConfig(audio_streams={"a": 3}, visual_streams={"v": 4}, width=8, num_heads=2))
+    streams = {"a": torch.randn(2, 5, 3), "v": torch.randn(2, 5, 4)}
+    mask_BT, present_BM = torch.ones(2, 5).bool(), torch.tensor([[True, True], [True, False]])
+    batch = Batch(
+        streams=streams, mask_BT=mask_BT, present_BM=present_BM, weak_BC=torch.ones(2, 25)
+    )
+    output = network.eval()(streams, mask_BT, present_BM)
+    whole, guided = (GuidedObjective(contrast=weight)(output, batch) for weight in (1.0, 0.0))
+    heard, seen = output.encoded.fused_BTMD[:, :, 0], output.encoded.projected_BTMD[:, :, 1]
+    expected = contrastive_loss(heard[:1], seen[:1], mask_BT[:1])
+    torch.testing.assert_close(whole - guided, expected)

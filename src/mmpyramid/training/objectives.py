@@ -65,7 +65,8 @@ class GuidedObjective(Objective):
         assert output.encoded is not None
         heard_BTD = output.encoded.fused_BTMD[:, :, 0]
         seen_BTD = output.encoded.projected_BTMD[:, :, 1]
-        contrast = contrastive_loss(heard_BTD, seen_BTD, batch.mask_BT, self.temperature)
+        both_BT = batch.mask_BT & batch.present_BM.all(1, keepdim=True)
+        contrast = contrastive_loss(heard_BTD, seen_BTD, both_BT, self.temperature)
         return loss + self.contrast * contrast
 
 

@@ -5,6 +5,7 @@ Axes: T segments of one second, C classes, L pyramid units.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -47,16 +48,9 @@ class Scores:
         num_classes, num_segments = len(self.labels), len(self.audio)
         per_segment: tuple[int, ...] = (num_segments, num_classes)
         per_video: tuple[int, ...] = (num_classes,)
-        expected = dict.fromkeys(("audio", "visual", "local_video"), per_segment)
-        expected |= dict.fromkeys(("video", "video_audio", "video_visual"), per_video)
-        for name, shape in expected.items():
-            value = getattr(self, name)
-            if value is not None and value.shape != shape:
-                raise UserError(
-                    f"scores of {num_segments} segments and {num_classes} labels need `{name}` "
-                    f"of shape {shape}, got {value.shape}"
-                )
-        check_unit_weights(self.unit_weights, num_segments)
+        shapes = dict.fromkeys(("audio", "visual", "local_video"), per_segment)
+        shapes |= dict.fromkeys(("video", "video_audio", "video_visual"), per_video)
+        _check_shapes(self, shapes)
 
     @property
     def num_segments(self) -> int:
@@ -96,14 +90,7 @@ class LocalizationScores:
             "category": (num_classes,),
             "local_category": (num_segments, num_classes),
         }
-        for name, shape in shapes.items():
-            value = getattr(self, name)
-            if value is not None and value.shape != shape:
-                raise UserError(
-                    f"scores of {num_segments} segments and {num_classes} labels need `{name}` "
-                    f"of shape {shape}, got {value.shape}"
-                )
-        check_unit_weights(self.unit_weights, num_segments)
+        _check_shapes(self, shapes)
 
     @property
     def num_segments(self) -> int:
@@ -120,6 +107,17 @@ class LocalizationScores:
 
 AnyScores: TypeAlias = Scores | LocalizationScores
 """What a scorer of either task gives."""
+
+
+def _check_shapes(scores: AnyScores, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    for name, shape in shapes.items():
+        value = getattr(scores, name)
+        if value is not None and value.shape != shape:
+            raise UserError(
+                f"scores of {scores.num_segments} segments and {len(scores.labels)} labels need "
+                f"`{name}` of shape {shape}, got {value.shape}"
+            )
+    check_unit_weights(scores.unit_weights, scores.num_segments)
 
 
 def check_unit_weights(weights: Array | None, num_segments: int) -> None:
