@@ -8,6 +8,7 @@ import torch
 
 import media_files
 from mmpyramid import parse
+from mmpyramid.decode import Decoder
 from mmpyramid.errors import UserError
 from mmpyramid.models import (
     MMPyramid,
@@ -55,6 +56,36 @@ def test_steps_are_reported_in_order(pipeline, tmp_path):
     own(path)
     own(path)
     assert steps == ["load", *(["extract", "score", "decode"] * 2)]
+
+
+@pytest.mark.network
+def test_one_run_has_a_decoder_hook_and_progress_of_its_own(pipeline, tmp_path):
+    sound = media_files.tone(440, 3.0)
+    path = media_files.write_media(tmp_path / "clip.mp4", media_files.steady(30), sound)
+    steps, seen = [], []
+    parsed = pipeline.run(
+        path,
+        decoder=Decoder(threshold=0.0, video_threshold=0.0),
+        hook=steps.append,
+        on_progress=lambda *told: seen.append(told),
+    )
+    assert (steps, seen) == (["extract", "score", "decode"], [(3, 3)])
+    assert sum(event.duration for event in parsed.timeline) == pytest.approx(18.0, abs=0.3)
+    assert pipeline.decoder.threshold == 0.5
+
+
+@pytest.mark.network
+def test_deciding_again_equals_deciding_so_at_first(tmp_path):
+    own = Pipeline(saved(tmp_path / "model", gate="per_modality", **OPEN))
+    path = media_files.write_media(
+        tmp_path / "clip.mp4", media_files.steady(30), media_files.tone(440, 3.0)
+    )
+    parsed = own.run(path)
+    for decoder in (Decoder(threshold=0.4, video_threshold=0.4), Decoder(gate="none")):
+        again = parsed.decode_again(decoder)
+        assert again.timeline == own.run(path, decoder=decoder).timeline
+        assert again.scores is parsed.scores
+    assert len({parsed.decode_again(Decoder(threshold=x)).timeline for x in (0.0, 1.0)}) == 2
 
 
 @pytest.mark.network

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from mmpyramid.decode import Decoder, Gate, decode
 from mmpyramid.errors import UserError
 from mmpyramid.features.base import Extractor
-from mmpyramid.features.extract import extract_features
+from mmpyramid.features.extract import SegmentProgress, extract_features
 from mmpyramid.features.sets import EXTRACTORS, create_extractors
 from mmpyramid.models import ParsingConfig, load_pretrained
 from mmpyramid.teachers import load_teacher
@@ -55,11 +55,31 @@ class Parsed:
         timeline: what happens when.
         scores: the probabilities behind it.
         features: what the backbones saw and heard.
+        gate: the gate that the scorer was made for, if it tells.
     """
 
     timeline: Timeline
     scores: AnyScores
     features: Features
+    gate: Gate | None = None
+
+    def decode_again(self, decoder: Decoder) -> Parsed:
+        """Decide anew on the same scores; nothing is extracted or scored again.
+
+        Raises:
+            UserError: if the decoder's gate needs scores that are not there.
+        """
+        old = self.timeline
+        timeline = decode(
+            self.scores,
+            _completed(decoder, self.gate),
+            duration=old.duration,
+            source=old.source,
+            model=old.model,
+            missing=old.missing,
+            notes=old.notes,
+        )
+        return replace(self, timeline=timeline)
 
 
 class Pipeline:
@@ -93,8 +113,8 @@ class Pipeline:
         self.hook("load")
         self.name = str(model)
         self.scorer, self.extractors = _load(self.name, device)
-        decoder = decoder or Decoder()
-        self.decoder = replace(decoder, gate=decoder.gate or gate_of(self.scorer))
+        self.gate = gate_of(self.scorer)
+        self.decoder = _completed(decoder or Decoder(), self.gate)
 
     def __call__(self, video: str | Path) -> Timeline:
         """Parse one video.
@@ -104,33 +124,54 @@ class Pipeline:
         """
         return self.run(video).timeline
 
-    def run(self, video: str | Path) -> Parsed:
-        """Parse one video and keep what led to the timeline.
+    def run(
+        self,
+        video: str | Path,
+        *,
+        decoder: Decoder | None = None,
+        hook: Hook | None = None,
+        on_progress: SegmentProgress | None = None,
+    ) -> Parsed:
+        """Parse one video and keep what led to the timeline; safe in several threads at once.
+
+        Args:
+            video: the file.
+            decoder: thresholds and lengths for this video only.
+            hook: called as each step begins, instead of the pipeline's own.
+            on_progress: called as the extraction proceeds; what it raises ends the run.
 
         Raises:
             UserError: if the file cannot be decoded at all.
         """
-        self.hook("extract")
-        extracted = extract_features(video, self.extractors)
-        self.hook("score")
+        hook = hook or self.hook
+        hook("extract")
+        extracted = extract_features(video, self.extractors, on_progress=on_progress)
+        hook("score")
         scores = self.scorer.predict(extracted.features)
-        self.hook("decode")
+        hook("decode")
         timeline = decode(
             scores,
-            self.decoder,
+            self.decoder if decoder is None else _completed(decoder, self.gate),
             duration=extracted.duration,
             source=str(video),
             model=self.name,
             missing=extracted.missing,
             notes=(*extracted.notes, *self.scorer.notes),
         )
-        return Parsed(timeline=timeline, scores=scores, features=extracted.features)
+        return Parsed(
+            timeline=timeline, scores=scores, features=extracted.features, gate=self.gate
+        )
 
 
 def gate_of(scorer: object) -> Gate | None:
     """The gate that a parsing network was made for; None for every other scorer."""
     config = getattr(scorer, "config", None)
     return config.gate if isinstance(config, ParsingConfig) else None
+
+
+def _completed(decoder: Decoder, gate: Gate | None) -> Decoder:
+    """Let the scorer choose the gate where the decoder leaves it open."""
+    return replace(decoder, gate=decoder.gate or gate)
 
 
 def _silent(step: str) -> None:

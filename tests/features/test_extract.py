@@ -107,6 +107,35 @@ def test_extractors_share_a_pass_where_they_want_the_same_pictures(clips, monkey
     np.testing.assert_array_equal(extracted.features["twin"], extracted.features["mean_color"])
 
 
+def test_progress_counts_the_segments_of_all_passes(clips):
+    seen = []
+    extractors = [Bands(), MeanColor(), Corner()]
+    extract_features(
+        clips / "both.mp4", extractors, batch=2, on_progress=lambda *told: seen.append(told)
+    )
+    assert seen == [(2, 6), (3, 6), (5, 6), (6, 6)]
+
+
+def test_progress_does_not_promise_what_the_header_does_not(clips, tmp_path):
+    seen = []
+    unending = tmp_path / "live.mkv"
+    write_media(unending, steady(30), options={"live": "1"})
+    extract_features(unending, [MeanColor()], batch=2, on_progress=lambda *told: seen.append(told))
+    assert seen == [(2, None), (3, None)]
+
+
+def test_what_progress_raises_ends_the_extraction(clips):
+    seen = []
+
+    def stop(done, total):
+        seen.append(done)
+        raise UserError("too long")
+
+    with pytest.raises(UserError, match="too long"):
+        extract_features(clips / "both.mp4", [MeanColor()], batch=1, on_progress=stop)
+    assert seen == [1]
+
+
 def test_errors_of_one_file(clips):
     with pytest.raises(UserError, match="at least one extractor"):
         extract_features(clips / "both.mp4", [])

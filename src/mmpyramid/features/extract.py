@@ -31,6 +31,10 @@ NO_PICTURES = (1, (1, 1))
 
 Factory: TypeAlias = Callable[[str | Sequence[str]], Sequence[Extractor]]
 
+SegmentProgress: TypeAlias = Callable[[int, int | None], None]
+"""Called with the segments of one file that are done, over all passes, and how many there will be:
+None where the header does not tell, and an estimate where it is wrong."""
+
 
 @dataclass(frozen=True)
 class ExtractionProgress:
@@ -58,7 +62,11 @@ class ExtractionSummary:
 
 
 def extract_features(
-    path: Path | str, extractors: Sequence[Extractor], *, batch: int = BATCH
+    path: Path | str,
+    extractors: Sequence[Extractor],
+    *,
+    batch: int = BATCH,
+    on_progress: SegmentProgress | None = None,
 ) -> Extracted:
     """Extract the features of one file; only features grow with its length, frames do not.
 
@@ -68,6 +76,7 @@ def extract_features(
         path: a video or sound file.
         extractors: the backbones.
         batch: how many segments are embedded together.
+        on_progress: called after each batch; what it raises ends the extraction.
 
     Raises:
         UserError: if the file cannot be decoded, or has nothing for these extractors.
@@ -81,7 +90,8 @@ def extract_features(
         raise UserError("expected at least one extractor to extract features with, got none")
     modalities = {extractor.modality for extractor in extractors}
     pieces: dict[str, list[Array]] = defaultdict(list)
-    for (frames_per_segment, frame_size), group in _passes(extractors).items():
+    passes = _passes(extractors)
+    for number, ((frames_per_segment, frame_size), group) in enumerate(passes.items()):
         # Every pass reads the sound as well: the segment grid depends on both modalities.
         reader = SegmentReader(
             path,
@@ -95,6 +105,9 @@ def extract_features(
                 piece = _embed(extractor, segments)
                 if piece is not None:
                     pieces[extractor.name].append(piece)
+            if on_progress:
+                num_read = segments[-1].index + 1
+                on_progress(*_position(number, len(passes), num_read, reader.info.duration))
     return Extracted(
         features={name: np.concatenate(arrays) for name, arrays in pieces.items()},
         duration=reader.duration,
@@ -179,6 +192,16 @@ def _chunks(reader: Iterable[Segment], batch: int) -> Iterator[list[Segment]]:
     segments = iter(reader)
     while chunk := list(islice(segments, batch)):
         yield chunk
+
+
+def _position(
+    number: int, num_passes: int, num_read: int, promised: float | None
+) -> tuple[int, int | None]:
+    """Segments done and in total, within pass `number` of a file with `promised` seconds."""
+    if promised is None:
+        return num_read, None
+    num_segments = max(num_read, round(promised))
+    return number * num_segments + num_read, num_passes * num_segments
 
 
 def _embed(extractor: Extractor, segments: Sequence[Segment]) -> Array | None:
