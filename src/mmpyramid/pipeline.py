@@ -158,9 +158,7 @@ class Pipeline:
             missing=extracted.missing,
             notes=(*extracted.notes, *self.scorer.notes),
         )
-        return Parsed(
-            timeline=timeline, scores=scores, features=extracted.features, gate=self.gate
-        )
+        return Parsed(timeline=timeline, scores=scores, features=extracted.features, gate=self.gate)
 
 
 def gate_of(scorer: object) -> Gate | None:

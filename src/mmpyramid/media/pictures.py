@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import TypeAlias
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.reformatter import VideoReformatter
-from numpy.typing import NDArray
 
-from mmpyramid.errors import UserError
 from mmpyramid.media.container import best_video
 from mmpyramid.media.decoder import Decoder
-from mmpyramid.media.info import quarter_turns
+from mmpyramid.media.resizing import Converter, Image
 
-Image: TypeAlias = NDArray[np.uint8]
+
+def picture_decoder(container: InputContainer) -> Decoder[av.VideoFrame]:
+    """The frames of a file whose `probe` saw a picture."""
+    stream = best_video(container)
+    assert stream is not None, "pictures are read only where `probe` saw some"
+    stream.thread_type = "AUTO"
+    return Decoder(container, stream, "picture")
 
 
 class PictureTrack:
@@ -25,7 +28,7 @@ class PictureTrack:
     Args:
         container: opened for this track alone, and owned by the caller.
         frames_per_segment: F, frames per second.
-        size: (width, height) to which every picture is squashed; None keeps the first frame's size.
+        convert: makes pictures out of frames.
 
     Attributes:
         start: when the first frame shows, seconds on the file's clock; None if no frame decodes.
@@ -33,21 +36,13 @@ class PictureTrack:
     """
 
     def __init__(
-        self,
-        container: InputContainer,
-        frames_per_segment: int,
-        size: tuple[int, int] | None = None,
+        self, container: InputContainer, frames_per_segment: int, convert: Converter
     ) -> None:
-        stream = best_video(container)
-        assert stream is not None, "the reader opens a picture track only where `probe` saw one"
-        stream.thread_type = "AUTO"
-        self._path = container.name
         self._frames_per_segment = frames_per_segment
-        self._size = size
+        self._convert = convert
         self._zero = self._second = Fraction(0)
-        self._decoder: Decoder[av.VideoFrame] = Decoder(container, stream, "picture")
+        self._decoder = picture_decoder(container)
         self._frames = iter(self._decoder)
-        self._reformatter = VideoReformatter()
         self._image: Image | None = None
         self._current = self._next = next(self._frames, None)
         self.start = self._current.start if self._current else None
@@ -70,6 +65,12 @@ class PictureTrack:
         self._second += 1
         return np.stack([self._at(time) for time in times])
 
+    def starts(self) -> Iterator[Fraction]:
+        """Read to the end, and tell when each frame shows, seconds on the file's clock."""
+        while self._next is not None:
+            yield self._next.start
+            self._step()
+
     def notes(self) -> tuple[str, ...]:
         """What is wrong with the track."""
         return self._decoder.notes(self._zero)
@@ -79,25 +80,12 @@ class PictureTrack:
         while self._next is not None and self._next.start <= time:
             if self._next is not self._current:
                 self._current, self._image = self._next, None
-            self._next = next(self._frames, None)
-            self.end = max(self.end, self._next.end) if self._next else self.end
+            self._step()
         if self._image is None:
             assert self._current is not None, "`next_segment` asks only where frames decode"
-            self._image = self._to_rgb(self._current.frame)
+            self._image = self._convert(self._current.frame)
         return self._image
 
-    def _to_rgb(self, frame: av.VideoFrame) -> Image:
-        turns = quarter_turns(frame)
-        if self._size is None:
-            self._size = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
-        width, height = self._size[::-1] if turns % 2 else self._size
-        try:
-            rgb = self._reformatter.reformat(
-                frame, width, height, format="rgb24", src_color_range=frame.color_range
-            )
-        except av.FFmpegError as error:
-            raise UserError(
-                f"cannot convert the pictures of {self._path} to RGB: their pixel format is "
-                f"{frame.format.name} ({error.strerror}); re-encode the file as ordinary H.264"
-            ) from error
-        return np.rot90(rgb.to_ndarray(), turns)
+    def _step(self) -> None:
+        self._next = next(self._frames, None)
+        self.end = max(self.end, self._next.end) if self._next else self.end

@@ -16,6 +16,7 @@ from mmpyramid.errors import UserError
 from mmpyramid.media.container import HEADERLESS, open_media
 from mmpyramid.media.info import MediaInfo, probe
 from mmpyramid.media.pictures import PictureTrack
+from mmpyramid.media.resizing import Converter, Resizing
 from mmpyramid.media.sound import SoundTrack
 from mmpyramid.types import Array, Modality
 
@@ -50,7 +51,8 @@ class SegmentReader:
     Args:
         path: the file.
         frames_per_segment: F, pictures per second.
-        frame_size: (width, height) to which pictures are squashed; None keeps their size.
+        frame_size: (width, height) of the pictures; None keeps their size.
+        resizing: how they get that size.
         audio: whether to read the sound.
         video: whether to read the picture.
 
@@ -77,6 +79,7 @@ class SegmentReader:
         *,
         frames_per_segment: int = 2,
         frame_size: tuple[int, int] | None = None,
+        resizing: Resizing = Resizing.SCALER,
         audio: bool = True,
         video: bool = True,
     ) -> None:
@@ -94,7 +97,7 @@ class SegmentReader:
                 f"{path}, which has {' and '.join(m for m in present if present[m])} only"
             )
         self._frames_per_segment = frames_per_segment
-        self._frame_size = frame_size
+        self._convert = Converter(str(path), frame_size, resizing)
         self.duration = 0.0
         self.missing = tuple(m for m in present if not present[m])
         self.notes = self.info.notes
@@ -103,10 +106,7 @@ class SegmentReader:
         with ExitStack() as stack:
             sound, pictures = self._open_sound(stack), self._open_pictures(stack)
             tracks = [track for track in (sound, pictures) if track is not None]
-            zero = min((t.start for t in tracks if t.start is not None), default=Fraction(0))
-            for track in tracks:
-                track.begin(zero)
-            self._check_alive(sound, pictures)
+            zero = self._begin(sound, pictures)
             for index in count():
                 frames = pictures.next_segment() if pictures else None
                 waveform = sound.next_segment() if sound else None
@@ -128,7 +128,16 @@ class SegmentReader:
         if Modality.VISUAL not in self._modalities:
             return None
         container = stack.enter_context(open_media(self.info.path))
-        return PictureTrack(container, self._frames_per_segment, self._frame_size)
+        return PictureTrack(container, self._frames_per_segment, self._convert)
+
+    def _begin(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> Fraction:
+        """Let all tracks begin at t0, the earliest start of one that is alive."""
+        self._check_alive(sound, pictures)
+        tracks = [track for track in (sound, pictures) if track is not None]
+        zero = min(track.start for track in tracks if track.start is not None)
+        for track in tracks:
+            track.begin(zero)
+        return zero
 
     def _check_alive(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> None:
         """A track of which nothing decodes is missing, whatever the header says."""

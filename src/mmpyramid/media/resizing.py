@@ -1,0 +1,128 @@
+"""From a decoded frame to an upright RGB picture of the size that a network wants."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from mmpyramid.errors import UserError
+from mmpyramid.media.info import quarter_turns
+from mmpyramid.types import Array
+
+Image: TypeAlias = NDArray[np.uint8]
+Size: TypeAlias = tuple[int, int]
+"""Width and height."""
+
+
+class Resizing(StrEnum):
+    """How a picture of any size becomes one of (width, height); networks notice the difference.
+
+    Source: the released scripts. LLP resizes with PIL, which averages all pixels that fall into a
+    new one; AVE with OpenCV, which interpolates between four pixels and skips the others.
+    """
+
+    SCALER = "scaler"
+    """Squash by FFmpeg's scaler while converting to RGB: the fastest."""
+    AVERAGE = "average"
+    """Squash by PIL's bilinear filter, as `torchvision.transforms.Resize((height, width))`."""
+    CROP = "crop"
+    """PIL's filter to 8/7 of `width` on the short side, then the center, as ImageNet's presets."""
+    INTERPOLATE = "interpolate"
+    """Squash by bilinear interpolation, as OpenCV's `resize`."""
+
+
+def resize(image: Image, size: Size, how: Resizing) -> Image:
+    """Resize an RGB picture.
+
+    Args:
+        image: (height, width, 3) of any size.
+        size: the new width and height.
+        how: any way but `Resizing.SCALER`, which works on frames.
+
+    Returns:
+        (size[1], size[0], 3).
+
+    Example:
+        >>> resize(np.zeros((90, 160, 3), np.uint8), (56, 56), Resizing.CROP).shape
+        (56, 56, 3)
+    """
+    if how == Resizing.INTERPOLATE:
+        return _interpolate(image, size)
+    picture, bilinear = Pillow.fromarray(image), Pillow.Resampling.BILINEAR
+    if how == Resizing.AVERAGE:
+        return np.asarray(picture.resize(size, bilinear))
+    assert how == Resizing.CROP, how
+    short, side = min(picture.size), size[0] * 8 // 7
+    picture = picture.resize(
+        (side * picture.width // short, side * picture.height // short), bilinear
+    )
+    left, top = (round((full - part) / 2) for full, part in zip(picture.size, size, strict=True))
+    return np.asarray(picture.crop((left, top, left + size[0], top + size[1])))
+
+
+def _interpolate(image: Image, size: Size) -> Image:
+    """Each new pixel from the four around its center (OpenCV rounds weights to 1/2048)."""
+    left, right, x_weight = _neighbors(image.shape[1], size[0])
+    upper, lower, y_weight = _neighbors(image.shape[0], size[1])
+    y_weight, x_weight = y_weight[:, None, None], x_weight[:, None]
+    rows = image[upper] * (1 - y_weight) + image[lower] * y_weight
+    pixels = rows[:, left] * (1 - x_weight) + rows[:, right] * x_weight
+    return np.rint(pixels).astype(np.uint8)
+
+
+def _neighbors(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+    """For each of `new` pixels in a row of `old`: two neighbors, and the second one's weight."""
+    center = (np.arange(new) + 0.5) * old / new - 0.5
+    before = np.floor(center).astype(np.intp)
+    weight = (center - before).astype(np.float32)
+    return before.clip(0, old - 1), (before + 1).clip(0, old - 1), weight
+
+
+class Converter:
+    """Makes upright RGB pictures of one size out of the frames of one file.
+
+    Args:
+        path: named in errors.
+        size: width and height; None keeps those of the first frame.
+        resizing: how.
+    """
+
+    def __init__(
+        self, path: str, size: Size | None = None, resizing: Resizing = Resizing.SCALER
+    ) -> None:
+        self._path = path
+        self._size = size
+        self._resizing = resizing if size else Resizing.SCALER
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> Image:
+        """The picture of one frame, (height, width, 3) uint8.
+
+        Raises:
+            UserError: if FFmpeg cannot convert its pixel format.
+        """
+        turns = quarter_turns(frame)
+        upright = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+        self._size = self._size or upright
+        if self._resizing == Resizing.SCALER:
+            return self._to_rgb(frame, self._size, turns)
+        return resize(self._to_rgb(frame, upright, turns), self._size, self._resizing)
+
+    def _to_rgb(self, frame: av.VideoFrame, size: Size, turns: int) -> Image:
+        width, height = size[::-1] if turns % 2 else size
+        try:
+            rgb = self._reformatter.reformat(
+                frame, width, height, format="rgb24", src_color_range=frame.color_range
+            )
+        except av.FFmpegError as error:
+            raise UserError(
+                f"cannot convert the pictures of {self._path} to RGB: their pixel format is "
+                f"{frame.format.name} ({error.strerror}); re-encode the file as ordinary H.264"
+            ) from error
+        return np.rot90(rgb.to_ndarray(), turns)
