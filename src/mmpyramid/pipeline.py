@@ -130,6 +130,7 @@ class Pipeline:
         *,
         decoder: Decoder | None = None,
         hook: Hook | None = None,
+        max_seconds: float | None = None,
         on_progress: SegmentProgress | None = None,
     ) -> Parsed:
         """Parse one video and keep what led to the timeline; safe in several threads at once.
@@ -138,14 +139,17 @@ class Pipeline:
             video: the file.
             decoder: thresholds and lengths for this video only.
             hook: called as each step begins, instead of the pipeline's own.
+            max_seconds: refuse longer files.
             on_progress: called as the extraction proceeds; what it raises ends the run.
 
         Raises:
-            UserError: if the file cannot be decoded at all.
+            UserError: if the file cannot be decoded at all, or is too long.
         """
         hook = hook or self.hook
         hook("extract")
-        extracted = extract_features(video, self.extractors, on_progress=on_progress)
+        extracted = extract_features(
+            video, self.extractors, max_seconds=max_seconds, on_progress=on_progress
+        )
         hook("score")
         scores = self.scorer.predict(extracted.features)
         hook("decode")

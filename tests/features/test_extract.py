@@ -124,6 +124,26 @@ def test_progress_does_not_promise_what_the_header_does_not(clips, tmp_path):
     assert seen == [(2, None), (3, None)]
 
 
+@pytest.mark.parametrize(("name", "options"), [("told.mp4", {}), ("live.mkv", {"live": "1"})])
+def test_longer_files_than_asked_for_are_refused(name, options, tmp_path):
+    seen = []
+    path = write_media(tmp_path / name, steady(50), options=options)
+
+    def extract_at_most(seconds):
+        extract_features(
+            path,
+            [MeanColor()],
+            batch=1,
+            max_seconds=seconds,
+            on_progress=lambda *told: seen.append(told),
+        )
+
+    with pytest.raises(UserError, match=r"at most 3\.5 s .* has [345]\.\d s or more"):
+        extract_at_most(3.5)
+    assert len(seen) == (0 if name == "told.mp4" else 3), "the header tells, or else the reading"
+    extract_at_most(5)
+
+
 def test_what_progress_raises_ends_the_extraction(clips):
     seen = []
 

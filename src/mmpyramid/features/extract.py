@@ -66,6 +66,7 @@ def extract_features(
     extractors: Sequence[Extractor],
     *,
     batch: int = BATCH,
+    max_seconds: float | None = None,
     on_progress: SegmentProgress | None = None,
 ) -> Extracted:
     """Extract the features of one file; only features grow with its length, frames do not.
@@ -76,10 +77,11 @@ def extract_features(
         path: a video or sound file.
         extractors: the backbones.
         batch: how many segments are embedded together.
+        max_seconds: refuse longer files, by the header at once, or else when that much is read.
         on_progress: called after each batch; what it raises ends the extraction.
 
     Raises:
-        UserError: if the file cannot be decoded, or has nothing for these extractors.
+        UserError: if the file cannot be decoded, is too long, or has nothing for these extractors.
 
     Example:
         >>> extracted = extract_features("clip.mp4", create_extractors("open"))  # doctest: +SKIP
@@ -100,7 +102,9 @@ def extract_features(
             frames_per_segment=frames_per_segment,
             frame_size=frame_size,
         )
+        _check_length(path, reader.info.duration, max_seconds)
         for segments in _chunks(reader, batch):
+            _check_length(path, reader.duration, max_seconds)
             for extractor in group:
                 piece = _embed(extractor, segments)
                 if piece is not None:
@@ -192,6 +196,14 @@ def _chunks(reader: Iterable[Segment], batch: int) -> Iterator[list[Segment]]:
     segments = iter(reader)
     while chunk := list(islice(segments, batch)):
         yield chunk
+
+
+def _check_length(path: Path | str, seconds: float | None, most: float | None) -> None:
+    if most is not None and seconds is not None and seconds > most:
+        raise UserError(
+            f"expected at most {most:g} s of video or sound, but {path} has {seconds:.1f} s or more"
+            "; cut a piece out of it"
+        )
 
 
 def _position(
