@@ -1,21 +1,19 @@
 import base64
-import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from page_parts import data_of, random_scores
 
+from mmpyramid.decode import Decoder, decode
 from mmpyramid.errors import UserError
-from mmpyramid.render import html as html_module
-from mmpyramid.render.html import to_html
-from mmpyramid.types import Event, LocalizationScores, Modality, Scores, Timeline
+from mmpyramid.render import to_html
+from mmpyramid.render.page import player as player_module
+from mmpyramid.types import Event, Modality, Timeline, to_unit_weights
 
 EVIL = "</script><script>alert(1)</script>\"'&$data"
-
-
-def data_of(page: str) -> dict:
-    return json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', page)[1])
 
 
 def media_url(page: str) -> str:
@@ -38,7 +36,7 @@ def test_everything_foreign_is_escaped(evil, short):
     page = to_html(evil, video=EVIL, embed=False)
     assert page.count("<script") == page.count("</script>") == to_html(short).count("<script")
     assert "alert(1)</script>" not in page
-    assert data_of(page)["lanes"][0]["label"] == EVIL
+    assert data_of(page)["labels"] == [EVIL]
 
 
 def test_of_a_note_only_the_details_are_folded():
@@ -55,47 +53,48 @@ def test_the_page_needs_nothing_from_outside(hour, scores_of):
     assert "default-src 'none'" in page
 
 
-def test_an_hour_with_all_labels_weighs_less_than_100_kilobytes(hour, scores_of):
-    scores = scores_of(hour)
-    assert all(lane["strip"] for lane in data_of(to_html(hour, scores=scores))["lanes"])
-    assert len(to_html(hour, scores=scores).encode()) < 100_000
+def test_an_hour_with_all_labels_weighs_less_than_300_kilobytes(hour, scores_of):
+    quiet = to_html(hour, scores=scores_of(hour), truth=hour)
+    assert len(quiet.encode()) < 100_000
+    noise = random_scores(3600, 0)
+    noise = replace(noise, audio=noise.audio**3, visual=noise.visual**3)
+    busy = decode(noise, Decoder(threshold=0.75))
+    assert len(busy) > 3_000
+    assert len(to_html(busy, scores=noise, decoder=Decoder(threshold=0.75)).encode()) < 300_000
 
 
-def test_the_lanes_carry_their_events(short):
+def test_the_data_carries_every_event(short):
     data = data_of(to_html(short))
+    (system,) = data["systems"]
     assert data["duration"] == 10
-    assert [(lane["label"], lane["word"], lane["events"]) for lane in data["lanes"]] == [
-        ("Frying (food)", "visible", [[0.0, 2.0, 0.44]]),
-        ("Dog", "audible", [[2.0, 9.0, 0.81]]),
-        ("Dog", "visible", [[4.0, 10.0, 0.97]]),
-        ("Dog", "both", [[4.0, 9.0, 0.81]]),
+    assert [
+        (data["labels"][label], data["modalities"][modality]["word"], *times)
+        for label, modality, *times in system["events"]
+    ] == [
+        ("Frying (food)", "visible", 0, 2, 0.44),
+        ("Dog", "audible", 2, 9, 0.81),
+        ("Dog", "both", 4, 9, 0.81),
+        ("Dog", "visible", 4, 10, 0.97),
     ]
+
+
+def test_labels_of_the_truth_alone_have_lanes_too(short):
+    event = Event(1.0, 2.5, "Cow", Modality.VISUAL)
+    data = data_of(to_html(short, truth=Timeline(events=(event,), duration=10.0, labels=("Cow",))))
+    truth = data["systems"][1]
+    assert (truth["name"], truth["events"]) == (
+        "truth",
+        [[data["labels"].index("Cow"), 1, 1, 2.5, 1]],
+    )
 
 
 def test_the_header_names_file_model_and_what_is_missing(short, empty):
     page = to_html(short)
     assert "<h1>dog.mp4</h1>" in page
-    assert "<dd>teachers</dd>" in page
-    assert "<dd>clips/dog.mp4</dd>" in page
-    assert "<dd>2 of 25</dd>" in page
+    assert ">teachers</dd>" in page
+    assert ">clips/dog.mp4</dd>" in page
+    assert ">2 of 25</dd>" in page
     assert "<li>This file has no audio track, so nothing could be heard.</li>" in to_html(empty)
-
-
-def test_strips_hold_every_probability(short, scores_of):
-    strip = data_of(to_html(short, scores=scores_of(short)))["lanes"][1]["strip"]
-    cells = np.frombuffer(base64.b64decode(strip), np.uint8) / 255
-    np.testing.assert_allclose(cells, [0.05] * 2 + [0.81] * 7 + [0.05], atol=0.5 / 255)
-
-
-def test_long_strips_keep_the_strongest_second():
-    audio = np.zeros((1201, 1), np.float32)
-    audio[[4, 1200]] = 1.0
-    scores = Scores(audio=audio, visual=audio * 0, video=audio.max(axis=0), labels=("Dog",))
-    data = data_of(to_html(Timeline(duration=1201.0, labels=("Dog",)), scores=scores))
-    cells = np.frombuffer(base64.b64decode(data["lanes"][0]["strip"]), np.uint8)
-    assert data["secondsPerCell"] == 3
-    assert np.flatnonzero(cells == 255).tolist() == [1, 400]
-    assert cells.sum() == 2 * 255
 
 
 @pytest.mark.parametrize(
@@ -132,17 +131,29 @@ def test_what_cannot_be_embedded_is_said(tmp_path, short, monkeypatch):
     with pytest.raises(UserError, match="embed=False"):
         to_html(short, video="https://example.org/a.mp4")
     (tmp_path / "large.mp4").write_bytes(bytes(11))
-    monkeypatch.setattr(html_module, "LARGEST_EMBEDDED", 10)
+    monkeypatch.setattr(player_module, "LARGEST_EMBEDDED", 10)
     with pytest.raises(UserError, match="link to it instead"):
         to_html(short, video=tmp_path / "large.mp4")
 
 
-def test_the_page_takes_localization_scores():
-    scores = LocalizationScores(
-        relevance=np.float32([0.2, 0.8]), category=np.float32([0.5]), labels=("Dog",)
-    )
-    timeline = Timeline(duration=2.0, labels=("Dog",))
-    (lane,) = data_of(to_html(timeline, scores=scores))["lanes"]
-    assert (lane["label"], lane["word"]) == ("Dog", "both")
-    cells = np.frombuffer(base64.b64decode(lane["strip"]), np.uint8) / 255
-    np.testing.assert_allclose(cells, [0.1, 0.4], atol=0.5 / 255)
+def test_scores_of_other_labels_are_refused(short, scores_of):
+    others = replace(scores_of(short), labels=short.labels[::-1])
+    with pytest.raises(UserError, match="same order"):
+        to_html(short, scores=others)
+
+
+def test_events_decided_in_another_way_are_said_to_be(short, scores_of):
+    scores = scores_of(short)
+    said = 'id="undecided" class="quiet" >'
+    assert said in to_html(short, scores=scores)
+    assert said not in to_html(decode(scores), scores=scores)
+    strict = Decoder(threshold=0.9)
+    assert said in to_html(decode(scores, strict), scores=scores)
+    assert said not in to_html(decode(scores, strict), scores=scores, decoder=strict)
+
+
+def test_unit_weights_come_along(short):
+    weights = np.linspace(0, 1, 2 * 4 * 10).reshape(2, 4, 10)
+    data = data_of(to_html(replace(short, unit_weights=to_unit_weights(weights))))
+    assert data["units"]["count"] == 4
+    assert data_of(to_html(short))["units"] is None

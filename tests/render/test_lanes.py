@@ -1,10 +1,5 @@
-import dataclasses
-
-import numpy as np
 import pytest
 
-from mmpyramid.decode import decode
-from mmpyramid.errors import UserError
 from mmpyramid.render.lanes import (
     Remark,
     clock,
@@ -15,7 +10,7 @@ from mmpyramid.render.lanes import (
     title_of,
     to_lanes,
 )
-from mmpyramid.types import Event, LocalizationScores, Modality, Timeline
+from mmpyramid.types import Event, Modality, Timeline
 
 
 def names(lanes):
@@ -33,27 +28,6 @@ def test_labels_come_by_first_appearance_and_modalities_in_order(short):
 
 def test_every_event_lies_in_exactly_one_lane(hour):
     assert sorted(event for lane in to_lanes(hour) for event in lane.events) == list(hour)
-
-
-def test_scores_add_lanes_for_what_nearly_passed(short, scores_of):
-    scores = scores_of(short)
-    scores.audio[3, short.labels.index("Cat")] = 0.2
-    lanes = to_lanes(short, scores)
-    assert names(lanes)[-1] == ("Cat", "audio")
-    assert len(lanes) == len(to_lanes(short)) + 1
-
-
-def test_the_strip_of_both_is_the_smaller_probability(short, scores_of):
-    lane = to_lanes(short, scores_of(short))[-1]
-    assert lane.modality == Modality.AUDIO_VISUAL
-    expected = np.float32([0.05] * 4 + [0.81] * 5 + [0.05])
-    np.testing.assert_array_equal(lane.strip, expected)
-
-
-def test_scores_of_other_labels_are_refused(short, scores_of):
-    others = dataclasses.replace(scores_of(short), labels=short.labels[::-1])
-    with pytest.raises(UserError, match="same order"):
-        to_lanes(short, others)
 
 
 def test_the_axis_covers_every_event():
@@ -109,27 +83,3 @@ def test_a_ten_second_clip_and_an_hour_have_round_ticks():
 def test_words_for_people():
     assert title_of("Baby_cry_infant_cry") == "Baby cry, infant cry"
     assert printable("a\x1b[2J\nb\udcff é🐕") == "a\ufffd[2J\ufffdb\ufffd é🐕"
-
-
-def test_localization_scores_tell_of_both_only():
-    relevance = np.float32([0.2, 0.9, 0.9])
-    category = np.float32([0.75, 0.02])
-    scores = LocalizationScores(relevance=relevance, category=category, labels=("Dog", "Cat"))
-    timeline = decode(scores)
-    (lane,) = to_lanes(timeline, scores)
-    assert (lane.label, lane.modality) == ("Dog", Modality.AUDIO_VISUAL)
-    assert lane.events == timeline.events
-    np.testing.assert_array_equal(lane.strip, relevance * np.float32(0.75))
-
-
-def test_localization_scores_of_a_long_video_differ_by_segment():
-    local = np.float32([[0.9, 0.1], [0.1, 0.9]])
-    scores = LocalizationScores(
-        relevance=np.float32([0.9, 0.5]),
-        category=local.mean(0),
-        labels=("Dog", "Cat"),
-        local_category=local,
-    )
-    strips = {lane.label: lane.strip for lane in to_lanes(decode(scores), scores)}
-    np.testing.assert_allclose(strips["Dog"], [0.81, 0.05], rtol=1e-6)
-    np.testing.assert_allclose(strips["Cat"], [0.09, 0.45], rtol=1e-6)

@@ -18,7 +18,7 @@ from mmpyramid.features.extract import extract_corpus
 from mmpyramid.models import load_pretrained
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.recipes import RECIPES
-from mmpyramid.render import TerminalView, render
+from mmpyramid.render import TerminalView, to_html
 
 SIZES = {"train": 200, "val": 40, "test": 60}
 """Clips of each split: enough to learn from, few enough for five minutes on two cores."""
@@ -95,12 +95,13 @@ def _parse(model: Path, data: Path, out: Path, screen: Console) -> Path:
     kinds = (audio & ~visual, visual & ~audio, audio & visual)
     rich = np.logical_and.reduce([kind.any((1, 2)) for kind in kinds])
     video = data / "videos" / f"{annotations.ids[int(rich.argmax())]}.mp4"
-    parsed = Pipeline(model).run(video)
+    pipeline = Pipeline(model)
+    parsed = pipeline.run(video)
     screen.print(TerminalView(parsed.timeline))
     parsed.timeline.save(out / "timeline.json")
     page = out / "timeline.html"
     page.write_text(
-        render(parsed.timeline, "html", video=video, embed=True, scores=parsed.scores),
+        to_html(parsed.timeline, video=video, scores=parsed.scores, decoder=pipeline.decoder),
         encoding="utf-8",
     )
     return page

@@ -15,7 +15,7 @@ from rich.markup import escape
 from mmpyramid.cli._options import console, resolve_device, run
 from mmpyramid.decode import Decoder
 from mmpyramid.errors import UserError
-from mmpyramid.pipeline import Parsed, Pipeline
+from mmpyramid.pipeline import Pipeline
 from mmpyramid.render import RENDERERS, TerminalView, render
 
 
@@ -108,18 +108,17 @@ def _parse_one(
         return False
     screen.print(TerminalView(parsed.timeline))
     for path in paths:
-        text = _text(parsed, path.suffix.removeprefix("."), video, embed)
+        name = path.suffix.removeprefix(".")
+        page = {
+            "video": video.resolve(),
+            "embed": embed,
+            "scores": parsed.scores,
+            "decoder": pipeline.decoder,
+        }
+        text = render(parsed.timeline, name, **(page if name == "html" else {}))
         path.write_text(text, encoding="utf-8")
         screen.print(f"  {path}", style="dim")
     return True
-
-
-def _text(parsed: Parsed, name: str, video: Path, embed: bool) -> str:
-    if name == "html":
-        return render(
-            parsed.timeline, name, video=video.resolve(), embed=embed, scores=parsed.scores
-        )
-    return render(parsed.timeline, name)
 
 
 def _formats(formats: str) -> tuple[str, ...]:

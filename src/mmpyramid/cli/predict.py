@@ -77,14 +77,19 @@ def predict(
     """
     chosen = _formats(formats)
     network = load_pretrained(model).to(resolve_device(device))
+    decoder = decoder_of(network)
     items = open_items(network.task, corpus.data, corpus.split, network.inputs, corpus.features)
     wanted = _known([word for words in ids for word in words.split(",") if word], items)
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
     with progress_bar("predict") as update:
         for completed, item_id in enumerate(wanted, start=1):
-            timeline, scores = _predict(network, items.features(item_id), model, item_id, notes)
-            files |= {f"{item_id}.{name}": _content(timeline, scores, name) for name in chosen}
+            timeline, scores = predict_item(network, items, item_id, decoder, model, notes)
+            page = {"scores": scores, "decoder": decoder}
+            files |= {
+                f"{item_id}.{name}": encode(timeline, name, **(page if name == "html" else {}))
+                for name in chosen
+            }
             if truth:
                 masks_TC = items.truth(item_id)
                 true = annotated(masks_TC, items.labels, source=item_id, notes=notes)
@@ -97,19 +102,30 @@ def predict(
     return 0
 
 
-def _predict(
+def decoder_of(network: Network[Any, AnyScores]) -> Decoder:
+    """The official rule, with the gate that the network was made for."""
+    config = network.config
+    return Decoder(gate=config.gate) if isinstance(config, ParsingConfig) else Decoder()
+
+
+def predict_item(
     network: Network[Any, AnyScores],
-    features: Features,
-    model: str,
+    items: Items,
     item_id: str,
+    decoder: Decoder,
+    model: str,
     notes: Sequence[str],
 ) -> tuple[Timeline, AnyScores]:
-    """Score and decide one item."""
+    """Score and decide one item.
+
+    Raises:
+        UserError: if its features are missing or damaged.
+    """
+    features = items.features(item_id)
     scores = network.predict(features)
-    config = network.config
     timeline = decode(
         scores,
-        Decoder(gate=config.gate) if isinstance(config, ParsingConfig) else None,
+        decoder,
         source=item_id,
         model=model,
         missing=_missing(network.inputs, features),
@@ -122,10 +138,6 @@ def _missing(inputs: Streams, features: Features) -> list[Modality]:
     """The modalities of which there is no stream."""
     sides = {Modality.AUDIO: inputs.audio, Modality.VISUAL: inputs.visual}
     return [modality for modality, side in sides.items() if not side.keys() & features.keys()]
-
-
-def _content(timeline: Timeline, scores: AnyScores, name: str) -> bytes:
-    return encode(timeline, name, scores=scores) if name == "html" else encode(timeline, name)
 
 
 def _known(ids: Sequence[str], items: Items) -> list[str]:

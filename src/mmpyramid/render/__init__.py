@@ -18,7 +18,7 @@ from mmpyramid.render.figures import (
     to_svg,
     unit_weights_figure,
 )
-from mmpyramid.render.html import to_html
+from mmpyramid.render.page import comparison_html, to_html
 from mmpyramid.render.tables import to_csv, unit_weights_to_csv
 from mmpyramid.render.terminal import TerminalView, to_text
 from mmpyramid.render.webvtt import to_vtt
@@ -33,6 +33,7 @@ __all__ = [
     "RENDERERS",
     "TerminalView",
     "comparison_figure",
+    "comparison_html",
     "encode",
     "render",
     "timeline_figure",

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from mmpyramid.errors import UserError
-from mmpyramid.types import AnyScores, Array, Event, Modality, Scores, Timeline, UnitWeights
+from mmpyramid.types import Event, Modality, Timeline, UnitWeights
 
 MODALITY_WORDS = {
     Modality.AUDIO: "audible",
@@ -40,11 +38,8 @@ TICK_STEPS = (
 )
 """Seconds between two ticks of a time axis, from which the smallest that fits is taken."""
 
-WEAKEST_STRIP = 0.1
-"""A label without events is shown only if one of its segments is more probable than this."""
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Lane:
     """One row of the picture: a label through one modality.
 
@@ -52,13 +47,11 @@ class Lane:
         label: the class name, as the timeline has it.
         modality: how it is perceived.
         events: the events of this label and modality, sorted.
-        strip: (T,) probability of each segment, if the scores are known.
     """
 
     label: str
     modality: Modality
     events: tuple[Event, ...]
-    strip: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -74,52 +67,23 @@ class Remark:
     details: tuple[str, ...] = ()
 
 
-def to_lanes(timeline: Timeline, scores: AnyScores | None = None) -> list[Lane]:
+def to_lanes(timeline: Timeline) -> list[Lane]:
     """Group events into lanes: labels by first appearance, and within a label by modality.
 
-    A lane is there if it has an event, or, when scores are given, if one of its segments is more
-    probable than `WEAKEST_STRIP`. The probability of "both" is the smaller of the two: it passes a
-    threshold exactly when both pass. Localization scores tell of "both" only: it is the relevance
-    of the segment times the probability of the category.
-
-    Raises:
-        UserError: if the scores are for other labels than the timeline.
+    Example:
+        >>> dog = Event(0.0, 2.0, "Dog", Modality.AUDIO)
+        >>> [lane.label for lane in to_lanes(Timeline(events=(dog,), labels=("Cat", "Dog")))]
+        ['Dog']
     """
-    if scores is not None and scores.labels != timeline.labels:
-        raise UserError(
-            f"expected the scores that this timeline was made from, for its {len(timeline.labels)} "
-            f"labels in the same order; got scores for {len(scores.labels)} labels"
-        )
     events_of: dict[tuple[str, Modality], list[Event]] = {}
     for event in timeline:
         events_of.setdefault((event.label, event.modality), []).append(event)
-    labels = list(dict.fromkeys(event.label for event in timeline))
-    labels += [label for label in timeline.labels if label not in labels]
-    lanes = (
-        Lane(label, modality, tuple(events_of.get((label, modality), ())), strip)
-        for label in labels
-        for modality, strip in _strips(label, scores).items()
-    )
-    return [lane for lane in lanes if lane.events or _is_visible(lane.strip)]
-
-
-def _strips(label: str, scores: AnyScores | None) -> dict[Modality, Array | None]:
-    unknown: dict[Modality, Array | None] = dict.fromkeys(MODALITY_WORDS)
-    if scores is None:
-        return unknown
-    column = scores.labels.index(label)
-    if not isinstance(scores, Scores):
-        return {**unknown, Modality.AUDIO_VISUAL: scores.relevance * scores.categories[:, column]}
-    audio_T, visual_T = scores.audio[:, column], scores.visual[:, column]
-    return {
-        Modality.AUDIO: audio_T,
-        Modality.VISUAL: visual_T,
-        Modality.AUDIO_VISUAL: np.minimum(audio_T, visual_T),
-    }
-
-
-def _is_visible(strip: Array | None) -> bool:
-    return strip is not None and strip.size > 0 and bool(strip.max() > WEAKEST_STRIP)
+    return [
+        Lane(label, modality, tuple(events_of[label, modality]))
+        for label in dict.fromkeys(event.label for event in timeline)
+        for modality in MODALITY_WORDS
+        if (label, modality) in events_of
+    ]
 
 
 def span(timeline: Timeline) -> float:

@@ -1,0 +1,11 @@
+"""Web pages: of one timeline, of several timelines of one video, of a corpus.
+
+Every page is one file that needs no network. Templates, style sheets and the modules of the scripts
+lie beside this file; `document.py` puts them together as they are, without a build step.
+"""
+
+from mmpyramid.render.page.comparison import comparison_html
+from mmpyramid.render.page.document import Site
+from mmpyramid.render.page.timeline import to_html
+
+__all__ = ["Site", "comparison_html", "to_html"]

@@ -1,0 +1,146 @@
+"""Several timelines of one video as one page: a row for each in the same lanes, and differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmpyramid.errors import UserError
+from mmpyramid.render.lanes import TICK_STEPS, Remark, clock, remarks, span
+from mmpyramid.render.page.document import build, escape
+from mmpyramid.render.page.header import (
+    facts_list,
+    modality_buttons,
+    remarks_list,
+    title_of_video,
+)
+from mmpyramid.render.page.player import player
+from mmpyramid.render.page.systems import (
+    Disagreement,
+    disagreement,
+    labels_of,
+    modalities_data,
+    system_data,
+)
+from mmpyramid.types import Timeline
+
+STYLES = ("base", "lanes", "list", "comparison")
+NOTHING = "None of the timelines has an event."
+FEWEST = 2
+
+
+def comparison_html(
+    timelines: Mapping[str, Timeline], *, video: Path | str | None = None, embed: bool = True
+) -> str:
+    """Write the page: the lanes of all timelines, where they differ from the first, and how much.
+
+    Times are compared in segments of one second, each label and modality apart. Put the truth
+    first, and the page shows what the others miss and what they add.
+
+    Args:
+        timelines: of one video, by the name that each is called by; two or more.
+        video: the file, or its URL, to play above the lanes.
+        embed: put the file into the page instead of linking to it.
+
+    Raises:
+        UserError: if there are fewer than two timelines, or the video cannot be read or embedded.
+
+    Example:
+        >>> dog = Timeline(source="dog.mp4", duration=10.0)
+        >>> page = comparison_html({"truth": dog, "ours": dog})
+        >>> "<h1>dog.mp4</h1>" in page
+        True
+    """
+    if len(timelines) < FEWEST:
+        raise UserError(
+            f"expected two or more timelines to compare, got {len(timelines)}; the page of one "
+            "alone is made by `to_html`"
+        )
+    first = next(iter(timelines.values()))
+    differences = {name: disagreement(first, each) for name, each in timelines.items()}
+    return build(
+        "lanes",
+        styles=STYLES,
+        script="comparison",
+        site=None,
+        data=_data(timelines, differences),
+        title=escape(_title(list(timelines.values()))),
+        facts=facts_list(_facts(timelines)),
+        remarks=remarks_list(_remarks(timelines)),
+        player=player(first, video, embed),
+        modalities=modality_buttons(),
+        legend=_legend(timelines, differences),
+        thresholds="",
+        nothing=NOTHING,
+        list="Disagreements",
+    )
+
+
+def _title(timelines: Sequence[Timeline]) -> str:
+    return ", ".join(dict.fromkeys(map(title_of_video, timelines)))
+
+
+def _facts(timelines: Mapping[str, Timeline]) -> dict[str, str]:
+    return {
+        "Duration": clock(max(timeline.duration for timeline in timelines.values())),
+        **{name: timeline.model for name, timeline in timelines.items()},
+    }
+
+
+def _remarks(timelines: Mapping[str, Timeline]) -> list[Remark]:
+    """Each once, with the names of those that it is about, unless it is about all."""
+    about: dict[Remark, list[str]] = {}
+    for name, timeline in timelines.items():
+        for remark in remarks(timeline):
+            about.setdefault(remark, []).append(name)
+    return [
+        remark
+        if len(names) == len(timelines)
+        else Remark(f"{', '.join(names)}: {remark.gist}", remark.details)
+        for remark, names in about.items()
+    ]
+
+
+def _legend(timelines: Mapping[str, Timeline], differences: Mapping[str, Disagreement]) -> str:
+    """A table with the counts of each timeline, which also says what the marks mean."""
+    first, *_ = timelines
+    rows = "".join(
+        _row(name, len(timelines[name]), None if name == first else differences[name])
+        for name in timelines
+    )
+    return (
+        '<div class="counts"><table><caption>Seconds in which the others differ from '
+        f"<b>{escape(first)}</b>, over all labels and modalities</caption><thead><tr>"
+        '<th scope="col">Timeline</th><th scope="col">events</th><th scope="col">shared</th>'
+        '<th scope="col"><i class="sample missed"></i>missed</th>'
+        '<th scope="col"><i class="sample extra"></i>extra</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _row(name: str, num_events: int, difference: Disagreement | None) -> str:
+    counts = (
+        ("", "", "")
+        if difference is None
+        else (difference.shared, difference.missed, difference.extra)
+    )
+    cells = "".join(f"<td>{count}</td>" for count in (num_events, *counts))
+    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+
+
+def _data(
+    timelines: Mapping[str, Timeline], differences: Mapping[str, Disagreement]
+) -> dict[str, Any]:
+    """What the page's script reads, see `scripts/model.js`."""
+    labels = labels_of(timelines.values())
+    return {
+        "duration": max(map(span, timelines.values())),
+        "tickSteps": TICK_STEPS,
+        **modalities_data(labels),
+        "missing": [],
+        "systems": [
+            system_data(name, timeline, labels, marks=differences[name].marks)
+            for name, timeline in timelines.items()
+        ],
+    }

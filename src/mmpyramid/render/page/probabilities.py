@@ -1,0 +1,121 @@
+"""Probabilities in a page, from which it decides as Python does.
+
+Where they fit they are exact. An hour of 25 labels would weigh a megabyte, so the probabilities of
+long videos are rounded in a way that no decision notices (`pack_codes`), and if that does not
+suffice, the smallest are left out: those below a floor that no threshold of the page goes under.
+
+Axes: T segments of one second, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from mmpyramid.decode import Decoder, category_mask, decode
+from mmpyramid.errors import UserError
+from mmpyramid.render.page.packing import pack_codes, pack_floats
+from mmpyramid.types import AnyScores, Array, LocalizationScores, Scores, Timeline
+
+FLOORS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+LARGEST_PACKED = 130_000
+"""Characters of packed probabilities, for up to an hour; a longer video has as many per hour."""
+
+_HOUR = 3600
+_Arrays = dict[str, Array]
+
+
+def scores_data(
+    scores: AnyScores, timeline: Timeline, decoder: Decoder
+) -> tuple[dict[str, Any], bool]:
+    """What the page decides from.
+
+    Returns:
+        The data, and whether the decoder gives the events of the timeline.
+
+    Raises:
+        UserError: if the scores are of another video or other labels, or cannot be decided.
+    """
+    if scores.labels != timeline.labels:
+        raise UserError(
+            f"expected the scores that this timeline was made from, for its {len(timeline.labels)} "
+            f"labels in the same order; got scores for {len(scores.labels)} labels"
+        )
+    decided = decode(scores, decoder, duration=timeline.duration, missing=timeline.missing)
+    largest = LARGEST_PACKED * max(1, scores.num_segments / _HOUR)
+    for packed in _packed(scores, decoder):
+        if len(packed["exact"]["bytes"]) + len(packed["rounded"]["bytes"]) <= largest:
+            break
+    return {
+        "kind": "parsing" if isinstance(scores, Scores) else "localization",
+        "segments": scores.num_segments,
+        "duration": timeline.duration,
+        **packed,
+    }, decided.events == timeline.events
+
+
+def decoder_data(decoder: Decoder) -> dict[str, Any]:
+    """The fields of a decoder, with the gate that it means."""
+    return asdict(replace(decoder, gate=decoder.gate or "global"))
+
+
+def _packed(scores: AnyScores, decoder: Decoder) -> Iterator[dict[str, Any]]:
+    """First all of it exactly, then with less and less; the thresholds allow the last as well."""
+    visual = decoder.threshold if decoder.visual_threshold is None else decoder.visual_threshold
+    thresholds = (decoder.threshold, visual, decoder.video_threshold)
+    for is_rounded, floor in [(False, 0.0), *((True, floor) for floor in FLOORS)]:
+        if floor > min(thresholds):
+            return
+        columns, segments, others = _arrays(scores, np.float32(floor))
+        exact, rounded = (others, segments) if is_rounded else ({**segments, **others}, {})
+        yield {
+            "columns": columns,
+            "floor": floor,
+            "exact": pack_floats(exact),
+            "rounded": pack_codes(rounded, thresholds),
+        }
+
+
+def _arrays(scores: AnyScores, floor: np.float32) -> tuple[list[int], _Arrays, _Arrays]:
+    """The columns that reach the floor; of them, what is (T, C), 0 under it, and the rest."""
+    if isinstance(scores, Scores):
+        return _parsing(scores, floor)
+    return _localization(scores, floor)
+
+
+def _parsing(scores: Scores, floor: np.float32) -> tuple[list[int], _Arrays, _Arrays]:
+    streams = {"audio": scores.audio, "visual": scores.visual, "local_video": scores.local_video}
+    videos = {
+        "video": scores.video,
+        "video_audio": scores.video_audio,
+        "video_visual": scores.video_visual,
+    }
+    peak_C = np.maximum(scores.audio, scores.visual).max(axis=0, initial=0)
+    columns = np.flatnonzero(peak_C >= floor)
+    segments = {
+        n: _above(x_TC[:, columns], floor) for n, x_TC in streams.items() if x_TC is not None
+    }
+    others = {name: x_C[columns] for name, x_C in videos.items() if x_C is not None}
+    return columns.tolist(), segments, others
+
+
+def _localization(
+    scores: LocalizationScores, floor: np.float32
+) -> tuple[list[int], _Arrays, _Arrays]:
+    """With `chosen`, the column of each segment whatever its relevance, or -1: the background."""
+    certain = replace(scores, relevance=np.ones_like(scores.relevance))
+    chosen_TC = category_mask(certain, Decoder())
+    value_TC = scores.relevance[:, None] * scores.categories
+    is_kept_C = chosen_TC.any(axis=0) | (value_TC.max(axis=0, initial=0) >= floor)
+    columns = np.flatnonzero(is_kept_C)
+    chosen_T = chosen_TC[:, columns].argmax(axis=1) if columns.size else 0
+    chosen_T = np.where(chosen_TC.any(axis=1), chosen_T, -1)
+    others = {"relevance": scores.relevance, "chosen": chosen_T.astype(np.float32)}
+    return columns.tolist(), {"category": scores.categories[:, columns]}, others
+
+
+def _above(value: Array, floor: np.float32) -> Array:
+    return np.where(value >= floor, value, np.float32(0))

@@ -1,0 +1,135 @@
+/** Draws a group of lanes on its canvas: only what is in view, and only when asked. */
+
+import { maxima, paintStrip } from "./strips.js";
+
+const BAR = 17;
+const THIN = 6;
+const STRIP = 6;
+const BARE = 12; // a strip by itself
+const INNER_GAP = 2;
+const LANE_GAP = 7;
+const NARROW = 8; // pixels under which a pattern would be noise
+const NARROWEST = 2;
+
+/**
+ * @typedef {object} Part something of a lane with its place, in CSS pixels
+ * @property {"bars" | "thin" | "strip"} kind
+ * @property {import("./model.js").Lane} lane
+ * @property {import("./model.js").System} [system] whose bars they are
+ * @property {string} word how the lane is perceived, at its first row
+ * @property {string} name whose row it is, if there are several
+ * @property {number} top
+ * @property {number} height
+ */
+
+/**
+ * Stack lanes: the rows of all systems, and below them the strip; a bare lane has a strip only.
+ * @param {import("./model.js").Lane[]} lanes
+ * @param {import("./model.js").System[]} systems
+ * @param {(lane: import("./model.js").Lane) => string} [wordOf] what the first row is called
+ * @returns {{parts: Part[], height: number}}
+ */
+export function stack(lanes, systems, wordOf = () => "") {
+  const parts = [];
+  let top = 0;
+  for (const lane of lanes) {
+    const rows = lane.isBare ? [] : systems.map((system) => system.isThin
+      ? { kind: "thin", system, height: THIN }
+      : { kind: "bars", system, height: BAR, name: system.name });
+    if (lane.strip) rows.push({ kind: "strip", height: lane.isBare ? BARE : STRIP });
+    for (const [index, row] of rows.entries()) {
+      parts.push({ lane, name: "", word: index ? "" : wordOf(lane), top, ...row });
+      top += row.height + INNER_GAP;
+    }
+    top += lane.isBare ? 0 : LANE_GAP - INNER_GAP;
+  }
+  const last = parts.at(-1);
+  return { parts, height: last ? last.top + last.height : 0 };
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {{parts: Part[], height: number}} stacked
+ * @param {object} scene what all canvases share: `model`, `view`, `palette`, `time`
+ */
+export function paint(canvas, { parts, height }, scene) {
+  const ratio = devicePixelRatio;
+  const width = canvas.clientWidth;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  if (!canvas.width) return;
+  for (const part of parts) {
+    if (part.kind === "strip") {
+      paintHeat(context, part, scene, ratio);
+      continue;
+    }
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.fillStyle = scene.palette.lane;
+    context.fillRect(0, part.top, width, part.height);
+    const pen = { context, width, scene, ...part };
+    if (part.kind === "thin") paintThin(pen);
+    else paintBars(pen);
+  }
+}
+
+function paintHeat(context, { lane, top, height }, { view, palette }, ratio) {
+  const colors = { hue: palette.modalities[lane.modality].rgb, ground: palette.laneRgb };
+  const strengths = maxima(lane.strip, view, context.canvas.width);
+  paintStrip(context, strengths, colors, Math.round(top * ratio), Math.round(height * ratio));
+}
+
+function paintThin(pen) {
+  pen.context.fillStyle = pen.scene.palette.truth;
+  for (const [, left, wide] of inView(pen, pen.system.eventsByLane)) {
+    pen.context.fillRect(left, pen.top, wide, pen.height);
+  }
+}
+
+function paintBars(pen) {
+  const { context, top, height, scene } = pen;
+  const style = scene.palette.modalities[pen.lane.modality];
+  const pattern = context.createPattern(style.pattern, "repeat");
+  pattern.setTransform(new DOMMatrix().scale(1 / devicePixelRatio));
+  for (const [event, left, wide] of inView(pen, pen.system.eventsByLane)) {
+    context.fillStyle = style.hue;
+    context.fillRect(left, top, wide, height);
+    if (wide < NARROW) continue;
+    context.fillStyle = pattern;
+    context.fillRect(left, top, wide, height);
+    const isNow = event.start <= scene.time && scene.time < event.end;
+    outline(context, left, top, wide, height, isNow ? scene.palette.ink : style.edge, isNow ? 2 : 1);
+  }
+  for (const [mark, left, wide] of inView(pen, pen.system.marksByLane)) {
+    paintMark(pen, mark, left, wide);
+  }
+}
+
+/** What is missed is a dashed frame where nothing is; what is extra has a bold line under it. */
+function paintMark({ context, top, height, scene }, { kind }, left, wide) {
+  if (kind === "extra") {
+    context.fillStyle = scene.palette.mark;
+    context.fillRect(left, top + height - 4, wide, 4);
+    return;
+  }
+  context.setLineDash([4, 3]);
+  outline(context, left, top, wide, height, scene.palette.mark, 1.5);
+  context.setLineDash([]);
+}
+
+function outline(context, left, top, wide, height, color, weight) {
+  context.strokeStyle = color;
+  context.lineWidth = weight;
+  context.strokeRect(left + weight / 2, top + weight / 2, wide - weight, height - weight);
+}
+
+/** Events, or marks, of a lane with their left edges and widths; none is too thin to see. */
+function inView({ lane, width, scene: { model, view } }, items) {
+  return model.inLane(items, lane)
+    .filter(({ start, end }) => end > view.start && start < view.end)
+    .map((item) => {
+      const left = Math.max(view.fractionOf(item.start) * width, -10);
+      const right = Math.min(view.fractionOf(item.end) * width, width + 10);
+      return [item, left, Math.max(right - left, NARROWEST)];
+    });
+}

@@ -1,0 +1,166 @@
+"""A timeline as one self-contained web page: player, lanes, thresholds, list of events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from mmpyramid.decode import GATES, Decoder
+from mmpyramid.render.lanes import TICK_STEPS, clock, remarks, span
+from mmpyramid.render.page.document import Site, build, escape, template
+from mmpyramid.render.page.header import (
+    facts_list,
+    modality_buttons,
+    remarks_list,
+    title_of_video,
+)
+from mmpyramid.render.page.packing import pack_bytes
+from mmpyramid.render.page.player import player
+from mmpyramid.render.page.probabilities import decoder_data, scores_data
+from mmpyramid.render.page.systems import MODALITIES, labels_of, modalities_data, system_data
+from mmpyramid.types import AnyScores, Timeline, UnitWeights
+
+STYLES = ("base", "lanes", "list")
+NOTHING = "Nothing found: no event passed the model’s thresholds."
+NO_FACTS: Mapping[str, str] = MappingProxyType({})
+GATE_WORDS = {
+    "global": "probability in the whole video",
+    "per_modality": "probability in the sound, or in the pictures, of the whole video",
+    "none": "none",
+}
+
+
+def to_html(
+    timeline: Timeline,
+    *,
+    video: Path | str | None = None,
+    embed: bool = True,
+    scores: AnyScores | None = None,
+    truth: Timeline | None = None,
+    decoder: Decoder | None = None,
+    facts: Mapping[str, str] = NO_FACTS,
+    site: Site | None = None,
+) -> str:
+    """Write the page: one file that needs no network and runs no foreign code.
+
+    Args:
+        timeline: what to show.
+        video: the file, or its URL, to play above the lanes. Without it the lanes have a silent
+            clock, and so they do in a browser that cannot play the file.
+        embed: put the file into the page; otherwise the page links to `video`, a relative path
+            being relative to the page.
+        scores: what the timeline was decoded from: adds a strip of probabilities under each lane,
+            and thresholds that decide anew in the page, exactly as `decode` does.
+        truth: what is annotated: adds a thin row to each lane.
+        decoder: what the timeline was decoded by, where the thresholds of the page begin; None is
+            the official rule.
+        facts: more to say about the video, by name.
+        site: of a page among others, the files that they share; the page alone is incomplete then.
+
+    Raises:
+        UserError: if the video cannot be read or embedded, or the scores are not those of the
+            timeline.
+
+    Example:
+        >>> to_html(Timeline(source="a.mp4", duration=10.0)).startswith("<!doctype html>")
+        True
+    """
+    decoder = decoder or Decoder()
+    packed, is_decided = (None, True) if scores is None else scores_data(scores, timeline, decoder)
+    return build(
+        "lanes",
+        styles=STYLES,
+        script="timeline",
+        site=site,
+        data=_data(timeline, truth, packed, decoder),
+        title=escape(title_of_video(timeline)),
+        facts=facts_list({**_facts(timeline), **facts}),
+        remarks=remarks_list(remarks(timeline)),
+        player=player(timeline, video, embed),
+        modalities=modality_buttons(),
+        legend="" if truth is None else _truth_legend(),
+        thresholds="" if packed is None else _thresholds(packed, is_decided),
+        nothing=NOTHING,
+        list="Events",
+    )
+
+
+def _facts(timeline: Timeline) -> dict[str, str]:
+    found = {event.label for event in timeline}
+    return {
+        "Duration": clock(timeline.duration),
+        "Events": str(len(timeline)),
+        "Labels found": f"{len(found)} of {len(timeline.labels)}",
+        "Model": timeline.model,
+        "Source": timeline.source,
+    }
+
+
+def _truth_legend() -> str:
+    return '<ul class="legend" aria-label="Legend"><li><i class="swatch truth"></i>truth</li></ul>'
+
+
+def _thresholds(packed: Mapping[str, Any], is_decided: bool) -> str:
+    floor = f"{packed['floor']:g}"
+    gates = [
+        gate
+        for gate in GATES
+        if gate != "per_modality" or "video_audio" in packed["exact"]["sizes"]
+    ]
+    options = "".join(f'<option value="{gate}">{GATE_WORDS[gate]}</option>' for gate in gates)
+    is_parsing = packed["kind"] == "parsing"
+    return template(
+        "thresholds",
+        floor=floor,
+        video=template("thresholds-video", floor=floor) if is_parsing else "",
+        streams=template("thresholds-streams", floor=floor, gates=options) if is_parsing else "",
+        decided="hidden" if is_decided else "",
+        precision=_precision(packed),
+    )
+
+
+def _precision(packed: Mapping[str, Any]) -> str:
+    """What was done to keep the page of a long video small."""
+    if not packed["rounded"]["sizes"]:
+        return ""
+    left_out = f" Those under {packed['floor']:g} count as 0." if packed["floor"] else ""
+    return (
+        '<p class="quiet">To keep this page small, probabilities are rounded by up to 0.005. '
+        f"Events begin and end as they do without; their scores may differ a little.{left_out}</p>"
+    )
+
+
+def _data(
+    timeline: Timeline, truth: Timeline | None, packed: dict[str, Any] | None, decoder: Decoder
+) -> dict[str, Any]:
+    """What the page's script reads, see `scripts/model.js`."""
+    timelines = [timeline] if truth is None else [timeline, truth]
+    labels = labels_of(timelines)
+    systems = [system_data("", timeline, labels)]
+    if truth is not None:
+        systems.append(system_data("truth", truth, labels, is_thin=True))
+    if packed is not None:
+        columns = [labels.index(timeline.labels[column]) for column in packed["columns"]]
+        packed = {**packed, "columns": columns}
+    return {
+        "duration": max(map(span, timelines)),
+        "tickSteps": TICK_STEPS,
+        **modalities_data(labels),
+        "missing": [MODALITIES.index(modality) for modality in timeline.missing],
+        "systems": systems,
+        "scores": packed,
+        "decoder": decoder_data(decoder),
+        "units": _units(timeline.unit_weights),
+    }
+
+
+def _units(weights: UnitWeights) -> dict[str, Any] | None:
+    """Weights in hundredths, as the page shows them."""
+    if not weights or not weights[0]:
+        return None
+    hundredths_MLT = np.round(100 * np.array(weights)).astype(np.uint8)
+    return {"count": len(weights[0]), "bytes": pack_bytes(hundredths_MLT.tobytes())}

@@ -1,0 +1,186 @@
+"""The page decides exactly as `decode` does: its own modules, in the browser, on random scores."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from page_parts import data_of, in_browser, listed, random_scores
+from playwright.sync_api import Page, Route
+
+import mmpyramid.render.page
+from mmpyramid.decode import GATES, Decoder, decode
+from mmpyramid.render import to_html
+from mmpyramid.render.lanes import MODALITY_PHRASES, clock, title_of
+from mmpyramid.render.page.probabilities import decoder_data
+from mmpyramid.types import AnyScores, Event, LocalizationScores, Modality, Timeline
+
+SCRIPTS = Path(mmpyramid.render.page.__file__).parent / "scripts"
+LABELS = ("Dog", "Cat", "Car")
+DECIDE = """async (pages) => {
+  const { Model } = await import("/model.js");
+  const decided = [];
+  for (const { data, decoder } of pages) {
+    const model = new Model({ ...data, systems: [{ name: "", events: [], marks: [] }] });
+    await model.addScores(data.scores);
+    model.decide(decoder);
+    decided.push(model.systems[0].events);
+  }
+  return decided;
+}"""
+
+Case: TypeAlias = tuple[AnyScores, Timeline, Decoder, Decoder]
+
+pytestmark = in_browser
+
+
+@pytest.fixture
+def modules(context) -> Iterator[Page]:
+    """A page that can import the scripts."""
+
+    def serve(route: Route) -> None:
+        name = route.request.url.rpartition("/")[2]
+        kind = "text/javascript" if name else "text/html"
+        body = (SCRIPTS / name).read_text() if name else "<!doctype html>"
+        route.fulfill(body=body, content_type=kind)
+
+    context.route("http://page.test/**", serve)
+    page = context.new_page()
+    page.goto("http://page.test/")
+    return page
+
+
+def javascript(data: dict[str, Any], events: list[dict[str, Any]]) -> list[tuple]:
+    names = [modality["name"] for modality in data["modalities"]]
+    return [
+        (e["start"], e["end"], data["labels"][e["label"]], names[e["modality"]], e["score"])
+        for e in events
+    ]
+
+
+def python(timeline: Timeline) -> list[tuple]:
+    return [(e.start, e.end, title_of(e.label), str(e.modality), e.score) for e in timeline]
+
+
+def random_decoder(generator: np.random.Generator, *, has_streams: bool) -> Decoder:
+    def stop() -> float:
+        return int(generator.integers(0, 101)) / 100
+
+    gates = [gate for gate in GATES if has_streams or gate != "per_modality"]
+    return Decoder(
+        threshold=stop(),
+        visual_threshold=stop() if generator.random() < 0.5 else None,
+        video_threshold=stop(),
+        gate=gates[generator.integers(len(gates))],
+        max_gap=int(generator.integers(0, 4)),
+        min_length=int(generator.integers(0, 4)),
+    )
+
+
+def check(modules: Page, cases: list[Case], atol: float) -> None:
+    """Decide all cases in the browser; each page is made with one decoder and moved to another."""
+    pages = [data_of(to_html(t, scores=s, decoder=made)) for s, t, made, _ in cases]
+    argument = [
+        {"data": data, "decoder": decoder_data(moved)}
+        for data, (*_, moved) in zip(pages, cases, strict=True)
+    ]
+    num_events = 0
+    decided = modules.evaluate(DECIDE, argument)
+    for data, events, (scores, timeline, _, moved) in zip(pages, decided, cases, strict=True):
+        expected = python(
+            decode(scores, moved, duration=timeline.duration, missing=timeline.missing)
+        )
+        got = sorted(javascript(data, events))
+        assert [row[:4] for row in got] == [row[:4] for row in sorted(expected)], moved
+        difference = [a[4] - b[4] for a, b in zip(got, sorted(expected), strict=True)]
+        np.testing.assert_allclose(difference, 0, atol=atol)
+        num_events += len(events)
+    assert num_events > len(cases)
+
+
+def test_parsing_scores_of_short_videos(modules):
+    generator = np.random.default_rng(0)
+    cases = []
+    for seed in range(300):
+        T = int(generator.integers(1, 30))
+        has_streams, has_local = generator.random(2) < 0.5
+        scores = random_scores(
+            T,
+            seed,
+            labels=LABELS,
+            video_audio=has_streams,
+            video_visual=has_streams,
+            local_video=has_local,
+        )
+        made, moved = (random_decoder(generator, has_streams=has_streams) for _ in range(2))
+        missing = [(), (Modality.AUDIO,), (Modality.VISUAL,)][generator.integers(3)]
+        duration = T - float(generator.random()) if generator.random() < 0.5 else None
+        timeline = decode(scores, made, duration=duration, missing=missing)
+        cases.append((scores, timeline, made, moved))
+    check(modules, cases, atol=1e-12)
+
+
+def test_localization_scores(modules):
+    generator = np.random.default_rng(1)
+    cases = []
+    for _ in range(100):
+        T = int(generator.integers(1, 30))
+        local = generator.dirichlet([0.3] * 4, T)[:, :3].astype(np.float32)
+        scores = LocalizationScores(
+            relevance=(generator.integers(0, 201, T) / 200).astype(np.float32),
+            category=local.mean(0),
+            labels=LABELS,
+            local_category=local if generator.random() < 0.7 else None,
+        )
+        made, moved = (random_decoder(generator, has_streams=False) for _ in range(2))
+        cases.append((scores, decode(scores, made), made, moved))
+    check(modules, cases, atol=1e-12)
+
+
+def test_a_long_video_is_decided_alike_from_rounded_scores(modules):
+    scores = random_scores(3600, 0)
+    scores = replace(scores, audio=scores.audio**3, visual=scores.visual**3)
+    made = Decoder(threshold=0.8321, video_threshold=0.7)
+    data = data_of(to_html(decode(scores, made), scores=scores, decoder=made))
+    assert data["scores"]["floor"] > 0
+    stricter = replace(made, threshold=0.94, visual_threshold=0.9)
+    cases = [(scores, decode(scores, made), made, moved) for moved in (made, stricter)]
+    check(modules, cases, atol=0.005)
+
+
+def test_the_sliders_decide_what_is_listed(show):
+    scores = random_scores(20, 3, labels=LABELS)
+    page = show(to_html(decode(scores), scores=scores))
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("slider", name="Segment").fill("0.3")
+    page.get_by_role("slider", name="Video").fill("0.1")
+    page.get_by_label("another one for what is seen").check()
+    page.get_by_role("slider", name="Visual").fill("0.6")
+    page.get_by_label("Fill gaps up to").fill("1")
+    page.get_by_label("Drop events under").fill("2")
+    moved = Decoder(
+        threshold=0.3, visual_threshold=0.6, video_threshold=0.1, max_gap=1, min_length=2
+    )
+    expected = decode(scores, moved)
+    page.wait_for_function(
+        "(count) => document.getElementById('count').textContent == count", arg=len(expected)
+    )
+    assert rows(page) == sorted(map(in_words, expected))
+    assert page.locator("[data-fact=Events]").inner_text() == str(len(expected))
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_function(
+        "(count) => document.getElementById('count').textContent == count", arg=len(decode(scores))
+    )
+    assert rows(page) == sorted(map(in_words, decode(scores)))
+
+
+def in_words(event: Event) -> str:
+    times = f"{clock(event.start)} to {clock(event.end)}"
+    return f"{event.label}, {MODALITY_PHRASES[event.modality]}, {times}"
+
+
+def rows(page: Page) -> list[str]:
+    """The rows without their scores."""
+    return sorted(row.rpartition(", ")[0] for row in listed(page))
