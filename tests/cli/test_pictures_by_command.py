@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def test_one_timeline_is_a_picture(plain, run, to, capsys):
     assert plain.with_suffix(f".{to}").stat().st_size > 1000
 
 
+def test_several_timelines_make_a_page_that_plays_the_first_video_found(plain, clip, run, capsys):
+    other = plain.with_name("other.json")
+    replace(Timeline.load(plain), source=str(clip)).save(other)
+    assert run("render", plain, other, "--to", "html") == 0
+    page = plain.with_suffix(".comparison.html")
+    assert capsys.readouterr().out.strip() == str(page)
+    assert f'src="{clip.as_uri()}"' in page.read_text()
+    assert '<th scope="row">other</th>' in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -58,7 +69,8 @@ def test_one_timeline_is_a_picture(plain, run, to, capsys):
         (["A", "A", "--to", "png"], "name each by --names"),
         (["A", "A", "--to", "png", "--names", "a,b,c"], "each of 2 timelines"),
         (["A", "A", "--to", "png", "--names", "a,a"], "several called a"),
-        (["A", "A", "--to", "html", "--names", "a,b"], "--to html takes one timeline, got 2"),
+        (["A", "A", "--to", "vtt", "--names", "a,b"], "--to vtt takes one timeline, got 2"),
+        (["A", "A", "--to", "html", "--names", "a,b", "--embed"], "there is no video clip.mp4"),
         (["A", "A", "--to", "svg", "--names", "a,b", "--unit-weights"], "render them one by one"),
         (["--to", "png"], "got none"),
         (["gone.json", "A", "--to", "png"], "gone.json"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -14,6 +14,7 @@ from mmpyramid.errors import UserError
 from mmpyramid.render import (
     PICTURES,
     comparison_figure,
+    comparison_html,
     encode,
     unit_weights_figure,
     unit_weights_to_csv,
@@ -45,8 +46,9 @@ def render(
 ) -> int:
     """Write a timeline as csv, html, json, png, svg, txt or vtt.
 
-    Several timelines of one video make one picture (png, svg) that compares them, such as the
-    truth, a baseline and a network of yours.
+    Several timelines of one video make one page (html) or picture (png, svg) that compares them,
+    such as the truth, a baseline and a network of yours; the page marks where the others differ
+    from the first.
 
     Example: mmpyramid render truth.json han.json ours.json --to png --names truth,HAN,ours
 
@@ -65,11 +67,12 @@ def render(
     named = dict(zip(_names(timelines, names), map(Timeline.load, timelines), strict=True))
     first, *others = named.values()
     if others:
-        content, kind = _comparison(named, to, unit_weights), ".comparison"
+        content, kind = _comparison(named, to, unit_weights, video, embed), ".comparison"
     elif unit_weights:
         content, kind = _unit_weights(first, to), ".unit-weights"
     else:
-        content, kind = _page(first, video, embed) if to == "html" else encode(first, to), ""
+        options = _player([first], video, embed) if to == "html" else {}
+        content, kind = encode(first, to, **options), ""
     path = out or timelines[0].with_suffix(f"{kind}.{to}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -117,16 +120,25 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _comparison(timelines: Mapping[str, Timeline], to: str, unit_weights: bool) -> bytes:
+def _comparison(
+    timelines: Mapping[str, Timeline],
+    to: str,
+    unit_weights: bool,
+    video: Path | None,
+    embed: bool,
+) -> bytes:
     if unit_weights:
         raise UserError(
             f"--unit-weights shows those of one timeline, got {len(timelines)} timelines; render "
             "them one by one"
         )
+    if to == "html":
+        options = _player(timelines.values(), video, embed)
+        return comparison_html(timelines, **options).encode("utf-8")
     if to not in PICTURES:
         raise UserError(
-            f"several timelines make one picture, --to {' or '.join(PICTURES)}; --to {to} takes "
-            f"one timeline, got {len(timelines)}"
+            f"several timelines make one page or picture, --to html, {' or '.join(PICTURES)}; "
+            f"--to {to} takes one timeline, got {len(timelines)}"
         )
     return PICTURES[to](comparison_figure(timelines))
 
@@ -142,12 +154,14 @@ def _unit_weights(timeline: Timeline, to: str) -> bytes:
     return PICTURES[to](unit_weights_figure(timeline))
 
 
-def _page(timeline: Timeline, video: Path | None, embed: bool) -> bytes:
-    """The page with its player, or without one if the timeline's own source has gone."""
-    source = video or Path(timeline.source)
-    if source.is_file():
-        return encode(timeline, "html", video=source.resolve(), embed=embed)
+def _player(timelines: Iterable[Timeline], video: Path | None, embed: bool) -> dict[str, Any]:
+    """What the page plays, or nothing if the timelines' own sources have gone."""
+    sources = [video] if video else [Path(timeline.source) for timeline in timelines]
+    for source in sources:
+        if source.is_file():
+            return {"video": source.resolve(), "embed": embed}
+    tried = ", ".join(dict.fromkeys(map(str, sources)))
     if video or embed:
-        raise UserError(f"there is no video {source}; give its path by --video")
-    console().print(f"the page has no player: there is no video {source}; give it by --video")
-    return encode(timeline, "html")
+        raise UserError(f"there is no video {tried}; give its path by --video")
+    console().print(f"the page has no player: there is no video {tried}; give it by --video")
+    return {}

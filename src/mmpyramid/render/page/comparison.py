@@ -78,7 +78,8 @@ def comparison_html(
 
 
 def _title(timelines: Sequence[Timeline]) -> str:
-    return ", ".join(dict.fromkeys(map(title_of_video, timelines)))
+    named = [timeline for timeline in timelines if timeline.source]
+    return ", ".join(dict.fromkeys(map(title_of_video, named or timelines[:1])))
 
 
 def _facts(timelines: Mapping[str, Timeline]) -> dict[str, str]:
