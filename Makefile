@@ -37,6 +37,7 @@ browser: setup  ## Debian's Chromium, for the tests of the page
 
 bench: setup  ## print what the benchmarks measure
 	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/train_step.py
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

@@ -5,9 +5,14 @@ Shape letters: B batch, T query segments, S key segments, D width, H heads, K = 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from mmpyramid.models.dropout import Dropout, dropout_mask
+from mmpyramid.models.linear import Linear
 
 MASKED = -1e9
 """Added to scores that must not count: softmax gives them exactly 0 beside any unmasked score."""
@@ -24,14 +29,50 @@ def band_bias(num_queries: int, num_keys: int, window: int, offset: int, like: T
 
 
 def attend(q_TK: Tensor, k_SK: Tensor, v_SK: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
-    """Scaled dot-product attention over the last two axes; leading axes broadcast.
+    """Scaled dot-product attention over the last two axes; the leading axes are equal.
 
     Plain products: for tens of segments they are faster on a CPU than fused kernels.
     """
-    scores = (q_TK * q_TK.shape[-1] ** -0.5) @ k_SK.transpose(-2, -1)
+    if torch.is_grad_enabled():
+        mixed: Tensor = _Attention.apply(q_TK, k_SK, v_SK, bias, dropout)
+        return mixed
+    return _weights(q_TK, k_SK, bias) @ v_SK
+
+
+def _weights(q_TK: Tensor, k_SK: Tensor, bias: Tensor | None) -> Tensor:
+    """Softmax of the scaled scores, written out: PyTorch's is slow on rows of ten."""
+    scores = (q_TK @ k_SK.transpose(-2, -1)) * q_TK.shape[-1] ** -0.5
     if bias is not None:
         scores = scores + bias
-    return F.dropout(scores.softmax(-1), dropout, training=dropout > 0) @ v_SK
+    powers = (scores - scores.amax(-1, keepdim=True)).exp()
+    weights: Tensor = powers / powers.sum(-1, keepdim=True)
+    return weights
+
+
+class _Attention(torch.autograd.Function):
+    """`attend` with its gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, q_TK: Tensor, k_SK: Tensor, v_SK: Tensor, bias: Tensor | None, dropout: float
+    ) -> Tensor:
+        q_TK, k_SK, v_SK = (x.contiguous() for x in (q_TK, k_SK, v_SK))
+        weights_TS = _weights(q_TK, k_SK, bias)
+        mask_TS = dropout_mask(weights_TS, dropout) if dropout else None
+        ctx.save_for_backward(q_TK, k_SK, v_SK, weights_TS, mask_TS)
+        return (weights_TS if mask_TS is None else weights_TS * mask_TS) @ v_SK
+
+    @staticmethod
+    def backward(ctx: Any, grad_TK: Tensor) -> tuple[Tensor | None, ...]:
+        q_TK, k_SK, v_SK, weights_TS, mask_TS = ctx.saved_tensors
+        kept_TS = weights_TS if mask_TS is None else weights_TS * mask_TS
+        grad_TK = grad_TK.contiguous()
+        grad_TS = grad_TK @ v_SK.transpose(-2, -1)
+        grad_TS = weights_TS * (grad_TS if mask_TS is None else grad_TS * mask_TS)
+        grad_TS = grad_TS - weights_TS * grad_TS.sum(-1, keepdim=True)
+        grad_TS = grad_TS * q_TK.shape[-1] ** -0.5
+        grad_q, grad_k = grad_TS @ k_SK, grad_TS.transpose(-2, -1) @ q_TK
+        return grad_q, grad_k, kept_TS.transpose(-2, -1) @ grad_TK, None, None
 
 
 def banded_attend(
@@ -72,10 +113,10 @@ class WindowedAttention(nn.Module):
     def __init__(self, width: int, num_heads: int, window: int | None, dropout: float) -> None:
         super().__init__()
         self.num_heads, self.window, self.dropout = num_heads, window, dropout
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.output = nn.Linear(width, width)
+        self.query = Linear(width, width)
+        self.key = Linear(width, width)
+        self.value = Linear(width, width)
+        self.output = Linear(width, width)
 
     def forward(self, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
         """Mix the memory into each query.
@@ -136,9 +177,9 @@ class TransformerLayer(nn.Module):
         self.attention = WindowedAttention(width, num_heads, window, attention_dropout)
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width)
+            Linear(width, width), nn.ReLU(), Dropout(dropout), Linear(width, width)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
         """Give the query with what the memory adds to it, (B, T, D)."""

@@ -10,14 +10,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mmpyramid.models.linear import Linear
+
 
 class StreamProjection(nn.Module):
     """Project each stream of one modality to the width; several are concatenated and fused."""
 
     def __init__(self, streams: Mapping[str, int], width: int) -> None:
         super().__init__()
-        self.projections = nn.ModuleDict({n: nn.Linear(dim, width) for n, dim in streams.items()})
-        self.fusion = nn.Linear(len(streams) * width, width) if len(streams) > 1 else nn.Identity()
+        self.projections = nn.ModuleDict({n: Linear(dim, width) for n, dim in streams.items()})
+        self.fusion = Linear(len(streams) * width, width) if len(streams) > 1 else nn.Identity()
 
     def forward(self, streams: Mapping[str, Tensor]) -> Tensor:
         """Give (B, T, D)."""

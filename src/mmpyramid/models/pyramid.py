@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmpyramid.models.attention import TransformerLayer
+from mmpyramid.models.linear import Linear, linear
 
 
 class ChannelGate(nn.Module):
@@ -18,14 +20,34 @@ class ChannelGate(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.self_gate = nn.Linear(2 * width, width)
-        self.cross_gate = nn.Linear(2 * width, width)
+        self.self_gate = Linear(2 * width, width)
+        self.cross_gate = Linear(2 * width, width)
 
     def forward(self, self_BTD: Tensor, cross_BTD: Tensor) -> Tensor:
         """Give `gate_1 * self + gate_2 * cross`, (B, T, D)."""
         both = torch.cat((self_BTD, cross_BTD), dim=-1)
         from_self = torch.sigmoid(self.self_gate(both)) * self_BTD
         return from_self + torch.sigmoid(self.cross_gate(both)) * cross_BTD
+
+
+def convolve(convolution: nn.Conv1d, x_BTD: Tensor) -> Tensor:
+    """A convolution of three taps over time as linear layers of shifted segments, (B, T, D).
+
+    Where the dilation reaches beyond the video there is nothing to multiply.
+    """
+    (dilation,) = convolution.dilation
+    weight_ODK = convolution.weight
+    before_OD, here_OD, after_OD = (
+        weight_ODK.flatten(0, 1).t().contiguous().view(-1, *weight_ODK.shape[:2])
+    )
+    y_BTD = linear(x_BTD, here_OD, convolution.bias)
+    if dilation < x_BTD.shape[1]:
+        past_BTD = linear(x_BTD[:, :-dilation], before_OD)
+        future_BTD = linear(x_BTD[:, dilation:], after_OD)
+        y_BTD = (
+            y_BTD + F.pad(past_BTD, (0, 0, dilation, 0)) + F.pad(future_BTD, (0, 0, 0, dilation))
+        )
+    return y_BTD
 
 
 class DilatedResidualBlock(nn.Module):
@@ -42,9 +64,10 @@ class DilatedResidualBlock(nn.Module):
 
     def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         """Give (B, T, D); padded segments count as the zeros beyond the end of a video."""
-        x_BDT = (x_BTD * mask_BT[..., None]).transpose(1, 2)
-        y_BDT = self.pointwise(torch.relu(self.dilated(x_BDT)))
-        return torch.relu(x_BDT + y_BDT).transpose(1, 2)
+        x_BTD = x_BTD * mask_BT[..., None]
+        hidden_BTD = torch.relu(convolve(self.dilated, x_BTD))
+        y_BTD = linear(hidden_BTD, self.pointwise.weight.squeeze(-1), self.pointwise.bias)
+        return torch.relu(x_BTD + y_BTD)
 
 
 class DilatedConvolution(nn.Module):
@@ -56,8 +79,7 @@ class DilatedConvolution(nn.Module):
 
     def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         """Give (B, T, D); padded segments count as the zeros beyond the end of a video."""
-        x_BDT = (x_BTD * mask_BT[..., None]).transpose(1, 2)
-        return torch.relu(self.dilated(x_BDT)).transpose(1, 2)
+        return torch.relu(convolve(self.dilated, x_BTD * mask_BT[..., None]))
 
 
 class NoConvolution(nn.Module):
@@ -113,14 +135,26 @@ class PyramidUnit(nn.Module):
         self, audio_BTD: Tensor, visual_BTD: Tensor, mask_BT: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Give the unit's audio and visual features, (B, T, D) each."""
-        visual_cross_attention = self.visual_cross_attention or self.cross_attention
         audio_self = self.audio_attention(audio_BTD, audio_BTD, mask_BT)
         visual_self = self.visual_attention(visual_BTD, visual_BTD, mask_BT)
-        audio_cross = self.cross_attention(audio_BTD, visual_BTD, mask_BT)
-        visual_cross = visual_cross_attention(visual_BTD, audio_BTD, mask_BT)
+        audio_cross, visual_cross = self._cross(audio_BTD, visual_BTD, mask_BT)
         audio = self.audio_block(self.audio_gate(audio_self, audio_cross), mask_BT)
         visual = self.visual_block(self.visual_gate(visual_self, visual_cross), mask_BT)
         return audio, visual
+
+    def _cross(
+        self, audio_BTD: Tensor, visual_BTD: Tensor, mask_BT: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Cross-modal attention; directions that share the layer go through it as one batch."""
+        if self.visual_cross_attention is not None:
+            audio_cross = self.cross_attention(audio_BTD, visual_BTD, mask_BT)
+            return audio_cross, self.visual_cross_attention(visual_BTD, audio_BTD, mask_BT)
+        query_BTD = torch.cat((audio_BTD, visual_BTD))
+        other_BTD = torch.cat((visual_BTD, audio_BTD))
+        audio_cross, visual_cross = self.cross_attention(
+            query_BTD, other_BTD, mask_BT.repeat(2, 1)
+        ).chunk(2)
+        return audio_cross, visual_cross
 
 
 class AttentiveFeaturePyramid(nn.Module):

@@ -1,0 +1,156 @@
+"""Times one training step of MM-Pyramid: forward, loss, backward, Adam on 16 videos.
+
+    python benchmarks/train_step.py
+    python benchmarks/train_step.py --official MM_Pyramid     beside the authors' code, in turns
+
+The authors' step is their own `train` on the 80 frames per video that their files hold; ours starts
+from what our data loader gives, frames averaged to segments. On a busy machine,
+`OMP_NUM_THREADS=1` with `--clock cpu` gives the steadiest ratios.
+"""
+
+import contextlib
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
+
+import torch
+import tyro
+from official import load_official
+from timing import copy_rate, header, interleave, matmul_rate, peak_memory, table
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmpyramid.models import MMPyramid
+from mmpyramid.training.losses import guided_loss
+
+ADAM_PASSES = 7
+"""Float32 arrays of the size of the network that Adam reads (4) and writes (3)."""
+
+
+def videos(batch: int) -> dict[str, torch.Tensor]:
+    """Random features in the published layout, and weak labels."""
+    torch.manual_seed(0)
+    return {
+        "audio": torch.randn(batch, 10, 128),
+        "video_s": torch.randn(batch, 80, 2048),
+        "video_st": torch.randn(batch, 10, 512),
+        "label": (torch.rand(batch, 25) < 0.1).float(),
+    }
+
+
+def streams_of(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same videos as our data loader gives them."""
+    pooled = sample["video_s"].unflatten(1, (10, 8)).mean(2)
+    return {"vggish": sample["audio"], "resnet152": pooled, "r2plus1d_18": sample["video_st"]}
+
+
+class Loader(list):
+    """A loader of one batch, as the released `train` wants it."""
+
+    dataset = (0,) * 16
+
+
+def their_step(checkout: Path, batch: int) -> Callable[[], None]:
+    """The released training loop over one batch."""
+    official = load_official(checkout)
+    torch.manual_seed(0)
+    network = official.make()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    loader, arguments = Loader([videos(batch)]), SimpleNamespace(log_interval=10**9)
+
+    def step() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            official.main.train(arguments, network, loader, optimizer, torch.nn.BCELoss(), 1)
+
+    return step
+
+
+def our_step(batch: int, precision: Literal["float32", "bf16"]) -> Callable[[], None]:
+    """The step that Lightning takes for us, without Lightning."""
+    torch.manual_seed(0)
+    network, sample = MMPyramid(), videos(batch)
+    streams, weak_BC = streams_of(sample), sample["label"]
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            loss = guided_loss(network(streams), weak_BC)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def flops_of_a_step(batch: int) -> int:
+    """Multiplications and additions of the matrix products in forward and backward."""
+    network, one = MMPyramid().double(), streams_of(videos(1))
+    with FlopCounterMode(display=False) as counter:
+        network({n: x.double() for n, x in one.items()}).video_BC.sum().backward()
+    return batch * counter.get_total_flops()
+
+
+def floor(batch: int, dtype: torch.dtype, clock: str) -> float:
+    """Seconds of the products at the measured rate, and of Adam's memory traffic."""
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in MMPyramid().parameters())
+    products = flops_of_a_step(batch) / matmul_rate(dtype, clock)
+    return products + 4 * ADAM_PASSES * parameters / copy_rate(clock)
+
+
+def steps(official: Path | None, batch: int) -> dict[str, Callable[[], Callable[[], None]]]:
+    """What makes each step that is compared, by name."""
+    ours = {
+        "float32": lambda: our_step(batch, "float32"),
+        "bf16": lambda: our_step(batch, "bf16"),
+    }
+    return ours if official is None else {"released": lambda: their_step(official, batch), **ours}
+
+
+def peak(words: list[str], name: str) -> str:
+    """Peak memory of a process that takes three steps of one kind."""
+    command = [sys.executable, *words, "--only", name, "--rounds", "1"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def main(
+    official: Path | None = None,
+    rounds: int = 20,
+    batch: int = 16,
+    clock: Literal["wall", "cpu"] = "wall",
+    only: str | None = None,
+) -> None:
+    """Time a training step.
+
+    Args:
+        official: a checkout of the authors' code, to compare with.
+        rounds: how many steps of each kind, in turns.
+        batch: videos of a step.
+        clock: `wall`, or `cpu`: the time that this process computes.
+        only: take three steps of this kind and print the peak memory in MiB.
+    """
+    makers = steps(official, batch)
+    if only is not None:
+        interleave({only: makers[only]()}, rounds)
+        print(f"{peak_memory():.0f}")
+        return
+    print(header())
+    times = interleave({name: make() for name, make in makers.items()}, rounds, clock)
+    print(table(times, next(iter(times))))
+    flops = flops_of_a_step(batch)
+    for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16)):
+        rate, lowest = matmul_rate(dtype, clock), floor(batch, dtype, clock)
+        print(
+            f"{name}: {flops / 1e9:.1f} GFLOP at {flops / times[name].median / 1e9:.0f} GFLOP/s, "
+            f"{flops / times[name].median / rate:.2f} of torch.matmul's {rate / 1e9:.0f}; "
+            f"floor {1e3 * lowest:.0f} ms, step / floor {times[name].median / lowest:.2f}"
+        )
+    memory = ", ".join(f"{name} {peak(sys.argv, name)} MiB" for name in makers)
+    print(f"peak memory of a process: {memory}")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
