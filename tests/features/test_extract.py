@@ -10,8 +10,10 @@ from tiny_extraction import Bands, Corner, MeanColor, make, make_in_parent_only
 
 from media_files import gray, steady, tone, write_media
 from mmpyramid.errors import UserError
-from mmpyramid.features import extract
-from mmpyramid.features.extract import ExtractionProgress, extract_corpus, extract_features
+from mmpyramid.features import pieces
+from mmpyramid.features.corpus import ExtractionProgress, extract_corpus
+from mmpyramid.features.engines import LocalEngine
+from mmpyramid.features.extract import extract_features
 from mmpyramid.features.store import FeatureStore
 from mmpyramid.features.videos import find_videos
 from mmpyramid.media import SegmentReader
@@ -42,8 +44,8 @@ def clips(tmp_path_factory):
 def run(clips, tmp_path):
     """Extract all clips with options and give the summary and the store."""
 
-    def run_it(videos=clips, **options):
-        options = {"factory": make, "workers": 1, **options}
+    def run_it(videos=clips, workers=1, **options):
+        options = {"factory": make, "engine": LocalEngine(workers=workers), **options}
         summary = extract_corpus(videos, tmp_path / "store", NAMES, **options)
         return summary, FeatureStore(tmp_path / "store")
 
@@ -100,7 +102,7 @@ def test_extractors_share_a_pass_where_they_want_the_same_pictures(clips, monkey
     class Twin(MeanColor):
         name = "twin"
 
-    monkeypatch.setattr(extract, "SegmentReader", reader)
+    monkeypatch.setattr(pieces, "SegmentReader", reader)
     extracted = extract_features(clips / "both.mp4", [Bands(), MeanColor(), Corner(), Twin()])
     assert passes == [(2, (16, 12)), (4, (20, 20))]
     assert {len(array) for array in extracted.features.values()} == {3}

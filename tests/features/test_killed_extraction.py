@@ -14,7 +14,8 @@ import tiny_extraction
 from tiny_extraction import make
 
 from media_files import gray, tone, write_media
-from mmpyramid.features.extract import extract_corpus
+from mmpyramid.features.corpus import extract_corpus
+from mmpyramid.features.engines import LocalEngine
 from mmpyramid.features.store import FeatureStore
 
 NAMES = ("mean_color", "bands")
@@ -85,7 +86,7 @@ def kill_repeatedly(tmp_path, num_videos, num_kills, workers):
 
 
 def assert_quiet_run_gives_the_same(videos, killed, out):
-    extract_corpus(videos, out, NAMES, factory=make, workers=1)
+    extract_corpus(videos, out, NAMES, factory=make, engine=LocalEngine(workers=1))
     quiet = FeatureStore(out)
     assert len(killed) == len(quiet)
     assert sorted(killed.ids) == sorted(quiet.ids)

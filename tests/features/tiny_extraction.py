@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpyramid.features import extract
+from mmpyramid.features import corpus
+from mmpyramid.features.engines import LocalEngine
 from mmpyramid.features.writer import StoreWriter
 from mmpyramid.types import Modality
 
@@ -36,9 +37,8 @@ class MeanColor:
                 file.write(f"{os.getpid()}\n")
         time.sleep(self.pause)
         means = segments.mean((1, 2, 3), dtype=np.float64).astype(np.float32) / 255
-        if self.on_black and means.mean() < BLACK:
-            return misbehave(self.on_black, means)
-        return means
+        dark = means.mean(1) < BLACK
+        return misbehave(self.on_black, means, dark) if self.on_black and dark.any() else means
 
 
 class Corner(MeanColor):
@@ -67,9 +67,9 @@ class Bands:
         return np.sqrt(power.reshape(len(segments), 8, -1).mean(2)).astype(np.float32)
 
 
-def misbehave(how, means):
+def misbehave(how, means, dark):
     if how == "nan":
-        return means * np.nan
+        return np.where(dark[:, None], np.float32(np.nan), means)
     if how == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     raise IndexError(how)
@@ -91,8 +91,13 @@ if __name__ == "__main__":
     # Python keeps ignoring interrupts where a shell started the tests in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     videos, out, log, workers = sys.argv[1:]
-    extract.StoreWriter = partial(StoreWriter, videos_per_shard=5)
+    corpus.StoreWriter = partial(StoreWriter, videos_per_shard=5)
     factory = partial(make, log=log, pause=0.02)
-    extract.extract_corpus(
-        videos, out, ("mean_color", "bands"), factory=factory, workers=int(workers)
+    corpus.extract_corpus(
+        videos,
+        out,
+        ("mean_color", "bands"),
+        factory=factory,
+        engine=LocalEngine(workers=int(workers)),
+        batch=1,  # One call per second, and the videos have one second each.
     )

@@ -14,7 +14,7 @@ from rich.console import Console
 from mmpyramid.cli._options import console, progress_bar, run
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.rendered import render_corpus
-from mmpyramid.features.extract import extract_corpus
+from mmpyramid.features.corpus import extract_corpus
 from mmpyramid.models import load_pretrained
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.recipes import RECIPES

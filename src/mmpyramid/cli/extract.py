@@ -10,7 +10,8 @@ import tyro
 
 from mmpyramid.cli._options import console, progress_bar, run
 from mmpyramid.errors import UserError
-from mmpyramid.features.extract import ExtractionProgress, extract_corpus
+from mmpyramid.features.corpus import ExtractionProgress, extract_corpus
+from mmpyramid.features.engines import LocalEngine
 
 
 def main(words: list[str]) -> int:
@@ -59,7 +60,12 @@ def extract(
                 sys.stderr.write(f"mmpyramid extract: {done.video_id} skipped: {done.error}\n")
 
         summary = extract_corpus(
-            videos, out, set, workers=workers, retry_failed=retry_failed, on_progress=on_progress
+            videos,
+            out,
+            set,
+            engine=LocalEngine(workers=workers),
+            retry_failed=retry_failed,
+            on_progress=on_progress,
         )
     console().print(
         f"{out}: {summary.done} extracted, {summary.skipped} were there already, "

@@ -33,12 +33,19 @@ def freeze(network: Backbone, device: str) -> Backbone:
 
 @torch.inference_mode()
 def embed_in_chunks(network: Backbone, segments: NDArray[Any], *, dim: int, chunk: int) -> Array:
-    """Embed N segments, `chunk` at a time so that memory stays bounded; (N, dim) float32."""
+    """Embed N segments, `chunk` at a time so that memory stays bounded; (N, dim) float32.
+
+    The last chunk is filled up with zeros: kernels sum in an order that depends on the shape, so
+    only with one shape are the bits of a segment the same in whatever company it is embedded.
+    """
     device = next(network.parameters()).device
     embedding_ND = np.empty((len(segments), dim), np.float32)
     for start in range(0, len(segments), chunk):
-        piece = torch.tensor(segments[start : start + chunk], device=device)
-        embedding_ND[start : start + chunk] = network.embed(piece).cpu().numpy()
+        part = segments[start : start + chunk]
+        piece = torch.zeros((chunk, *part.shape[1:]), dtype=torch.from_numpy(part[:0]).dtype)
+        piece[: len(part)] = torch.tensor(part)
+        embedding = network.embed(piece.to(device)).cpu().numpy()
+        embedding_ND[start : start + chunk] = embedding[: len(part)]
     return embedding_ND
 
 
