@@ -11,6 +11,7 @@ import tyro
 from mmpyramid.cli._options import console, progress_bar, run
 from mmpyramid.errors import UserError
 from mmpyramid.features.corpus import ExtractionProgress, extract_corpus
+from mmpyramid.features.decoding import Limits
 from mmpyramid.features.engines import LocalEngine
 
 
@@ -32,6 +33,7 @@ def extract(
     workers: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
     ] = None,
+    timeout: float = Limits.timeout,
     retry_failed: bool = False,
 ) -> int:
     """Extract the features of many videos into a store.
@@ -46,12 +48,15 @@ def extract(
         out: The store's folder.
         set: A set of backbones: `open` (YAMNet and EfficientNet-Lite0).
         workers: How many processes.
+        timeout: Seconds that decoding one file may take, and one more for every MiB of it.
         retry_failed: Try again what failed in an earlier run.
     """
     if not videos:
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
     if workers is not None and workers < 1:
         raise UserError(f"expected --workers of at least 1, got {workers}")
+    if timeout <= 0:
+        raise UserError(f"expected --timeout of more than 0 seconds, got {timeout}")
     with progress_bar("extract") as update:
 
         def on_progress(done: ExtractionProgress) -> None:
@@ -63,7 +68,7 @@ def extract(
             videos,
             out,
             set,
-            engine=LocalEngine(workers=workers),
+            engine=LocalEngine(workers=workers, limits=Limits(timeout=timeout)),
             retry_failed=retry_failed,
             on_progress=on_progress,
         )

@@ -42,9 +42,9 @@ def embed_in_chunks(network: Backbone, segments: NDArray[Any], *, dim: int, chun
     embedding_ND = np.empty((len(segments), dim), np.float32)
     for start in range(0, len(segments), chunk):
         part = segments[start : start + chunk]
-        piece = torch.zeros((chunk, *part.shape[1:]), dtype=torch.from_numpy(part[:0]).dtype)
-        piece[: len(part)] = torch.tensor(part)
-        embedding = network.embed(piece.to(device)).cpu().numpy()
+        filled = np.zeros((chunk, *part.shape[1:]), part.dtype)
+        filled[: len(part)] = part
+        embedding = network.embed(torch.from_numpy(filled).to(device)).cpu().numpy()
         embedding_ND[start : start + chunk] = embedding[: len(part)]
     return embedding_ND
 

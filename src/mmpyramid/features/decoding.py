@@ -22,12 +22,14 @@ from threading import Thread
 from time import monotonic
 from typing import TypeAlias
 
+from mmpyramid.errors import UserError
 from mmpyramid.features.pieces import Pass, Piece, read_pieces
 from mmpyramid.features.shard import VideoInfo
 from mmpyramid.features.workers import Failure, explain
 
 GIB = 2**30
 BYTES_PER_SECOND = 2**20
+BYTES_PER_SEGMENT = 10
 PIECES_AHEAD = 2
 
 Message: TypeAlias = Piece | VideoInfo | Failure
@@ -41,10 +43,25 @@ class Limits:
         timeout: seconds of decoding, and one more for every MiB of the file; time in which the
             decoder waits for the networks does not count.
         memory: bytes of address space of the process that decodes.
+        length: seconds of video or sound, and one more for every 10 bytes of the file.
     """
 
     timeout: float = 300.0
     memory: int = 4 * GIB
+    length: int = 3600
+
+    def check(self, path: Path, piece: Piece | VideoInfo) -> None:
+        """See that a file does not go on and on.
+
+        Raises:
+            UserError: if it has more segments than so few bytes can honestly hold.
+        """
+        size = path.stat().st_size
+        if isinstance(piece, Piece) and piece.stop > self.length + size / BYTES_PER_SEGMENT:
+            raise UserError(
+                f"expected a file whose length fits its size, but {path} of {size} bytes goes on "
+                f"after {piece.stop} s; its timestamps are damaged, fetch or record it again"
+            )
 
     def seconds(self, path: Path) -> float:
         """How long decoding one file may take."""
@@ -96,7 +113,7 @@ class Decoding:
 
     def _receive(self, path: Path) -> Message:
         if self._process is None:
-            self._process = _Process((self._passes, self._size, self._limits.memory))
+            self._process = _Process((self._passes, self._size, self._limits))
             for expected in self.expected:
                 self._process.send(expected)
         allowed, since = self._limits.seconds(path), monotonic()
@@ -118,7 +135,7 @@ class Decoding:
 class _Process:
     """The other process, and this side's end of the line to it."""
 
-    def __init__(self, settings: tuple[Sequence[Pass], int, int]) -> None:
+    def __init__(self, settings: tuple[Sequence[Pass], int, Limits]) -> None:
         self.connection, theirs = Pipe()
         paths = os.pathsep.join(filter(None, sys.path))
         self._popen = subprocess.Popen(
@@ -147,8 +164,8 @@ class _Process:
 def main(descriptor: int) -> None:
     """Decode in this process what the other end of a connection names, until that end is gone."""
     connection = Connection(descriptor)
-    passes, size, memory = connection.recv()
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    passes, size, limits = connection.recv()
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
     paths: Queue[Path] = Queue()
     messages: Queue[bytes] = Queue(PIECES_AHEAD)
     Thread(target=_listen, args=(connection, paths), daemon=True).start()
@@ -157,9 +174,12 @@ def main(descriptor: int) -> None:
         path = paths.get()
         try:
             for piece in read_pieces(path, passes, size):
+                limits.check(path, piece)
                 messages.put(pickle.dumps(piece, pickle.HIGHEST_PROTOCOL))
         except MemoryError:
-            reason = f"decoding it needs more than the {memory / GIB:.1f} GiB that it may take"
+            reason = (
+                f"decoding it needs more than the {limits.memory / GIB:.1f} GiB that it may take"
+            )
             messages.put(pickle.dumps(Failure(reason)))
         except Exception as error:  # noqa: BLE001 - told to the other end, which goes on
             messages.put(pickle.dumps(Failure(explain(error))))

@@ -17,6 +17,11 @@ SAMPLE_RATE = 16_000
 HEADERLESS = ("aac", "mp3")
 """Formats whose length FFmpeg may have to guess from the bit rate."""
 
+MAX_PIXELS = 2**26
+"""Of a picture, twice those of 8K: some kilobytes can claim, and even fill, any number."""
+
+_PICTURE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
+
 # Tags in an old encoding must not make a file unreadable; from PyAV 19 on they never do.
 _OPEN_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -40,7 +45,9 @@ def open_media(path: Path) -> InputContainer:
         raise UserError(f"{expected}, but {path} is empty (0 bytes); fetch or record it again")
     try:
         # An absolute path never looks like a protocol to FFmpeg, as `concat:a.mp4` would.
-        container: InputContainer = av.open(str(path.absolute()), mode="r", **_OPEN_OPTIONS)
+        container: InputContainer = av.open(
+            str(path.absolute()), mode="r", options=_PICTURE_OPTIONS, **_OPEN_OPTIONS
+        )
     except av.FFmpegError as error:
         raise UserError(
             f"{expected}, but FFmpeg cannot open {path}: {error.strerror}; "
@@ -49,6 +56,9 @@ def open_media(path: Path) -> InputContainer:
     if container.format.name == "tty":  # FFmpeg renders any .txt file as a film of a terminal
         container.close()
         raise UserError(f"{expected}, but {path} is a text file")
+    for stream in container.streams.video:
+        if stream.codec_context is not None:
+            stream.codec_context.options = _PICTURE_OPTIONS
     return container
 
 
