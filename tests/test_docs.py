@@ -1,5 +1,6 @@
 """What the pages in docs/ show is run: files, commands, what they print, links."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from mmpyramid.render import FORMATS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -54,6 +57,21 @@ def test_experiments(tmp_path):
     page = (tmp_path / "sim" / "tables" / "table-4.md").read_text()
     assert page.startswith("# Table 4, simulated features")
     assert (tmp_path / "sim" / "han" / "figure6.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.slow
+def test_files_come_back(tmp_path):
+    page = DOCS / "files.md"
+    run(tmp_path, sys.executable, "-c", *blocks(page, "python"))
+    run_commands(page, tmp_path)
+    (event,) = json.loads((tmp_path / "corrected.json").read_text())["events"]
+    assert (event["label"], event["end"]) == ("Cat", 10.0)
+    assert (tmp_path / "clip.comparison.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_every_format_is_in_the_table_of_files():
+    shown = re.findall(r"^\| (`.*?) \|", (DOCS / "files.md").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r"`(.*?)`", " ".join(shown))) == sorted(FORMATS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

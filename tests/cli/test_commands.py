@@ -13,6 +13,7 @@ from mmpyramid.data.llp import read_llp
 from mmpyramid.errors import UserError
 from mmpyramid.models import load_pretrained
 from mmpyramid.recipes import RECIPES
+from mmpyramid.render import FORMATS
 from mmpyramid.types import Timeline
 from reference import released
 
@@ -89,13 +90,13 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
 ):
     out, sound = tmp_path / "new" / "timelines", tmp_path / "clip.wav"
     media_files.write_media(sound, sound=media_files.tone(440, 2.0), audio_codec="pcm_s16le")
-    words = ("--model", open_model, "--out", out, "--formats", "json,html,vtt", "--device", "cpu")
+    words = ("--model", open_model, "--out", out, "--formats", ",".join(FORMATS), "--device", "cpu")
     assert run("parse", clip, corpus / "labels.txt", sound, *words) == 1
     shown, told = capsys.readouterr()
     assert "labels.txt" in told
     assert "1 of 3 files" in told
-    written = {f"clip.{kind}.{suffix}" for kind in ("mp4", "wav") for suffix in ("json", "vtt")}
-    assert written < {path.name for path in out.iterdir()}
+    written = {f"clip.{kind}.{suffix}" for kind in ("mp4", "wav") for suffix in FORMATS}
+    assert written == {path.name for path in out.iterdir()}
     assert Timeline.load(out / "clip.wav.json").missing == ("visual",)
     assert f"\n\n{sound}" in shown, "a blank line between views"
 

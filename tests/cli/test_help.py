@@ -6,6 +6,7 @@ import pytest
 
 from mmpyramid.cli.main import COMMANDS
 from mmpyramid.recipes import RECIPES
+from mmpyramid.render import FORMATS
 from mmpyramid.version import __version__
 
 
@@ -54,3 +55,9 @@ def test_train_lists_its_recipes(run, capsys):
 def test_a_misspelt_command_is_guessed(run, capsys):
     assert run("prase", "clip.mp4") == 2
     assert "did you mean `parse`?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["parse", "predict", "render"])
+def test_every_format_is_told(name, run, capsys):
+    described = helped(name, run, capsys)
+    assert all(re.search(rf"\b{re.escape(known)}\b", described) for known in FORMATS)

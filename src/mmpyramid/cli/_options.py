@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmpyramid.errors import UserError
+from mmpyramid.render import FORMATS, PACKAGES
 
 Result = TypeVar("Result")
 
@@ -42,6 +44,24 @@ def write_json(path: Path, data: object) -> None:
     """Write a JSON file, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def to_formats(formats: str) -> list[str]:
+    """The formats of a comma-separated list, each once.
+
+    Raises:
+        UserError: if one is unknown, or there is none.
+        ModuleNotFoundError: if one needs a package that is missing: before the work, not after it.
+    """
+    chosen = list(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
+    unknown = [name for name in chosen if name not in FORMATS]
+    if unknown or not chosen:
+        raise UserError(
+            f"expected --formats out of {', '.join(FORMATS)}, got {', '.join(unknown) or 'none'}"
+        )
+    for name in PACKAGES.keys() & chosen:
+        import_module(PACKAGES[name])
+    return chosen
 
 
 def resolve_device(name: str) -> str:

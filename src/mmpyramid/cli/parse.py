@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +12,11 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
-from mmpyramid.cli._options import console, resolve_device, run
+from mmpyramid.cli._options import console, resolve_device, run, to_formats
 from mmpyramid.decode import Decoder
 from mmpyramid.errors import UserError
 from mmpyramid.pipeline import Pipeline
-from mmpyramid.render import RENDERERS, TerminalView, render
+from mmpyramid.render import TerminalView, encode
 
 
 def main(words: list[str]) -> int:
@@ -52,12 +52,13 @@ def parse(
         model: `teachers` (LLP labels), `teachers-ave` (AVE labels), a checkpoint folder, or a hub
             id.
         out: Folder for the files.
-        formats: Comma-separated: csv, html, json, txt, vtt.
+        formats: Comma-separated: csv, eaf, html, json, labels.txt, md, png, srt, svg, tsv, txt,
+            vtt.
         embed: Put the video into the page instead of linking to it.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.
     """
-    chosen = _formats(formats)
+    chosen = to_formats(formats)
     if not videos:
         raise UserError(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
@@ -71,7 +72,7 @@ def parse(
     for number, (video, name) in enumerate(names.items()):
         if number:
             screen.print()
-        paths = [out / f"{name}.{suffix}" for suffix in chosen]
+        paths = {suffix: out / f"{name}.{suffix}" for suffix in chosen}
         failed += not _parse_one(video, pipeline, paths, embed, screen)
     if failed and len(names) > 1:
         sys.stderr.write(f"mmpyramid parse: {failed} of {len(names)} files could not be parsed\n")
@@ -96,7 +97,7 @@ def output_names(videos: Sequence[Path]) -> dict[Path, str]:
 
 
 def _parse_one(
-    video: Path, pipeline: Pipeline, paths: Sequence[Path], embed: bool, screen: Console
+    video: Path, pipeline: Pipeline, paths: Mapping[str, Path], embed: bool, screen: Console
 ) -> bool:
     """Parse and write one file; a bad one is reported and does not stop the others."""
     try:
@@ -107,25 +108,13 @@ def _parse_one(
         sys.stderr.write(f"mmpyramid parse: {error}\n")
         return False
     screen.print(TerminalView(parsed.timeline))
-    for path in paths:
-        name = path.suffix.removeprefix(".")
-        page = {
-            "video": video.resolve(),
-            "embed": embed,
-            "scores": parsed.scores,
-            "decoder": pipeline.decoder,
-        }
-        text = render(parsed.timeline, name, **(page if name == "html" else {}))
-        path.write_text(text, encoding="utf-8")
+    page = {
+        "video": video.resolve(),
+        "embed": embed,
+        "scores": parsed.scores,
+        "decoder": pipeline.decoder,
+    }
+    for name, path in paths.items():
+        path.write_bytes(encode(parsed.timeline, name, **(page if name == "html" else {})))
         screen.print(f"  {path}", style="dim")
     return True
-
-
-def _formats(formats: str) -> tuple[str, ...]:
-    chosen = tuple(name.strip() for name in formats.split(",") if name.strip())
-    unknown = [name for name in chosen if name not in RENDERERS]
-    if unknown:
-        raise UserError(
-            f"--formats has {', '.join(unknown)}, expected some of {', '.join(RENDERERS)}"
-        )
-    return chosen

@@ -17,13 +17,14 @@ from mmpyramid.cli._options import (
     resolve_device,
     run,
     simulated,
+    to_formats,
 )
 from mmpyramid.data.batch import Streams
 from mmpyramid.data.items import Items, open_items
 from mmpyramid.decode import Decoder, annotated, decode
 from mmpyramid.errors import UserError
 from mmpyramid.models import Network, ParsingConfig, load_pretrained
-from mmpyramid.render import FORMATS, encode
+from mmpyramid.render import encode
 from mmpyramid.types import AnyScores, Features, Modality, Timeline
 
 NUM_CLOSE = 3
@@ -71,11 +72,12 @@ def predict(
         ids: Which videos, separated by spaces or commas. If the first one begins with a dash, write
             --ids=-4NLarMj4xU.
         out: Folder for the files, which are called by the ids.
-        formats: Comma-separated: csv, html, json, png, svg, txt, vtt.
+        formats: Comma-separated: csv, eaf, html, json, labels.txt, md, png, srt, svg, tsv, txt,
+            vtt.
         truth: Write what is annotated as well, as `ID.truth.json`.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
-    chosen = _formats(formats)
+    chosen = to_formats(formats)
     network = load_pretrained(model).to(resolve_device(device))
     decoder = decoder_of(network)
     items = open_items(network.task, corpus.data, corpus.split, network.inputs, corpus.features)
@@ -158,13 +160,3 @@ def _known(ids: Sequence[str], items: Items) -> list[str]:
     if not ids:
         raise UserError("expected one or more ids (--ids), got none")
     return list(dict.fromkeys(ids))
-
-
-def _formats(formats: str) -> list[str]:
-    chosen = [name.strip() for name in formats.split(",") if name.strip()]
-    unknown = [name for name in chosen if name not in FORMATS]
-    if unknown or not chosen:
-        raise UserError(
-            f"expected --formats out of {', '.join(FORMATS)}, got {', '.join(unknown) or 'none'}"
-        )
-    return chosen

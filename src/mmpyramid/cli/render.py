@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
@@ -13,9 +13,13 @@ from mmpyramid.cli._options import OptionalPath, console, run
 from mmpyramid.errors import UserError
 from mmpyramid.render import (
     PICTURES,
+    READERS,
+    Format,
     comparison_figure,
     comparison_html,
     encode,
+    read_timeline,
+    reader_of,
     unit_weights_figure,
     unit_weights_to_csv,
 )
@@ -35,16 +39,20 @@ def render(
     ],
     /,
     *,
-    to: Literal["csv", "html", "json", "png", "svg", "txt", "vtt"],
+    to: Format,
     out: OptionalPath = None,
     names: Annotated[
         str | None, tyro.conf.arg(metavar="NAMES", help_behavior_hint="(default: by the files)")
     ] = None,
+    original: OptionalPath = None,
     unit_weights: bool = False,
     video: OptionalPath = None,
     embed: bool = False,
 ) -> int:
-    """Write a timeline as csv, html, json, png, svg, txt or vtt.
+    """Write a timeline in another format: json or annotations in, any of --to out.
+
+    Events that a person corrected in a spreadsheet (csv, tsv), in ELAN (eaf) or in Audacity
+    (labels.txt, or any other txt) are a timeline again.
 
     Several timelines of one video make one page (html) or picture (png, svg) that compares them,
     such as the truth, a baseline and a network of yours; the page marks where the others differ
@@ -53,18 +61,24 @@ def render(
     Example: mmpyramid render truth.json han.json ours.json --to png --names truth,HAN,ours
 
     Args:
-        timelines: The JSON files that `mmpyramid parse` and `mmpyramid predict` wrote.
+        timelines: Files in json, as `mmpyramid parse` and `mmpyramid predict` write them, csv, tsv,
+            eaf or labels.txt.
         to: The format.
-        out: The file to write; left out, beside the first timeline.
+        out: The file to write; left out, beside the first timeline, where annotations are not
+            overwritten.
         names: What the legend of a comparison calls the timelines, comma-separated.
+        original: The timeline that was corrected. What a table or a label track has no place for
+            (duration, labels, model) is taken from it; a label that it does not list is a mistake.
         unit_weights: Show which pyramid units selective fusion chose: as a picture above the events
             (png, svg), or as a table with the columns modality, unit, second and weight (csv).
         video: The video that the page plays; left out, the timeline's own source.
         embed: Put the video into the page instead of linking to it.
     """
     if not timelines:
-        raise UserError("expected the JSON of a timeline, as `mmpyramid parse` writes it, got none")
-    named = dict(zip(_names(timelines, names), map(Timeline.load, timelines), strict=True))
+        raise UserError("expected a timeline, as `mmpyramid parse` writes it, got none")
+    source = None if original is None else read_timeline(original)
+    loaded = [read_timeline(path, original=source) for path in timelines]
+    named = dict(zip(_names(timelines, names), loaded, strict=True))
     first, *others = named.values()
     if others:
         content, kind = _comparison(named, to, unit_weights, video, embed), ".comparison"
@@ -73,11 +87,31 @@ def render(
     else:
         options = _player([first], video, embed) if to == "html" else {}
         content, kind = encode(first, to, **options), ""
-    path = out or timelines[0].with_suffix(f"{kind}.{to}")
+    path = out or _beside(timelines[0], kind, to)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     console().print(str(path))
     return 0
+
+
+def _beside(path: Path, kind: str, to: str) -> Path:
+    """The file beside a timeline that differs in its suffix.
+
+    Raises:
+        UserError: if annotations are there, which a person may have corrected.
+    """
+    beside = path.with_name(f"{_stem(path)}{kind}.{to}")
+    annotations = READERS.keys() - {"txt"}  # A terminal view is written, labels are read.
+    if not kind and to in annotations and beside.exists():
+        raise UserError(
+            f"{beside} is there already, and may have been corrected by hand; name the file to "
+            "write by --out"
+        )
+    return beside
+
+
+def _stem(path: Path) -> str:
+    return path.name[: -len(reader_of(path)) - 1]
 
 
 def _names(paths: Sequence[Path], given: str | None) -> list[str]:
@@ -108,7 +142,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
         >>> short_names([Path("a/clip.truth.json"), Path("han/clip.json"), Path("ours/clip.json")])
         ['truth', 'han', 'ours']
     """
-    stems = [path.stem for path in paths]
+    stems = [_stem(path) for path in paths]
     shared = [stem for stem in stems if any(other.startswith(f"{stem}.") for other in stems)]
     names = []
     for path, stem in zip(paths, stems, strict=True):

@@ -8,9 +8,23 @@ files.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from mmpyramid.errors import UserError
+from mmpyramid.render.annotations import (
+    READERS,
+    from_audacity,
+    from_csv,
+    from_elan,
+    from_tsv,
+    read_timeline,
+    reader_of,
+    to_audacity,
+    to_csv,
+    to_elan,
+    to_tsv,
+)
+from mmpyramid.render.captions import to_srt, to_vtt
 from mmpyramid.render.figures import (
     comparison_figure,
     timeline_figure,
@@ -18,10 +32,10 @@ from mmpyramid.render.figures import (
     to_svg,
     unit_weights_figure,
 )
+from mmpyramid.render.markdown import to_markdown
 from mmpyramid.render.page import comparison_html, to_html
-from mmpyramid.render.tables import to_csv, unit_weights_to_csv
 from mmpyramid.render.terminal import TerminalView, to_text
-from mmpyramid.render.webvtt import to_vtt
+from mmpyramid.render.unit_weights import unit_weights_to_csv
 from mmpyramid.types import Timeline
 
 if TYPE_CHECKING:
@@ -30,27 +44,51 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "PICTURES",
+    "READERS",
     "RENDERERS",
+    "Format",
     "TerminalView",
     "comparison_figure",
     "comparison_html",
     "encode",
+    "from_audacity",
+    "from_csv",
+    "from_elan",
+    "from_tsv",
+    "read_timeline",
+    "reader_of",
     "render",
     "timeline_figure",
+    "to_audacity",
     "to_csv",
+    "to_elan",
     "to_html",
+    "to_markdown",
     "to_png",
+    "to_srt",
     "to_svg",
     "to_text",
+    "to_tsv",
     "to_vtt",
     "unit_weights_figure",
     "unit_weights_to_csv",
 ]
 
+Format: TypeAlias = Literal[
+    "csv", "eaf", "html", "json", "labels.txt", "md", "png", "srt", "svg", "tsv", "txt", "vtt"
+]
+FORMATS: tuple[Format, ...] = get_args(Format)
+"""Every format that a timeline can be written in."""
+
 RENDERERS: dict[str, Callable[..., str]] = {
     "csv": to_csv,
+    "eaf": to_elan,
     "html": to_html,
     "json": Timeline.to_json,
+    "labels.txt": to_audacity,
+    "md": to_markdown,
+    "srt": to_srt,
+    "tsv": to_tsv,
     "txt": to_text,
     "vtt": to_vtt,
 }
@@ -64,8 +102,8 @@ def _svg(figure: Figure) -> bytes:
 PICTURES: dict[str, Callable[[Figure], bytes]] = {"png": to_png, "svg": _svg}
 """Formats that any figure can be written in."""
 
-FORMATS = tuple(sorted([*RENDERERS, *PICTURES]))
-"""Every format that a timeline can be written in."""
+PACKAGES = {"eaf": "pympi", "png": "matplotlib", "svg": "matplotlib"}
+"""What a format needs that not everybody installs."""
 
 
 def render(timeline: Timeline, format: str, **options: Any) -> str:  # noqa: A002

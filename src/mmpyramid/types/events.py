@@ -26,7 +26,7 @@ class Event:
     Events order by start, end, label, modality.
 
     Raises:
-        UserError: if the times are not finite and ordered, or the score is outside 0..1.
+        UserError: if the times are not finite, ordered and positive, or the score is outside 0..1.
 
     Example:
         >>> Event(start=3.0, end=5.0, label="Dog", modality=Modality.AUDIO, score=0.9).duration
@@ -40,9 +40,9 @@ class Event:
     score: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.start) and math.isfinite(self.end) and self.start < self.end):
+        if not (0 <= self.start < self.end < math.inf):
             raise UserError(
-                f"an event needs start < end in seconds, got {self.start}..{self.end} "
+                f"an event needs 0 <= start < end in seconds, got {self.start}..{self.end} "
                 f"({self.label})"
             )
         if not 0 <= self.score <= 1:

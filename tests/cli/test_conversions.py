@@ -1,0 +1,97 @@
+"""`render` turns what it reads into all that it writes, and overwrites no corrections."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmpyramid.render import FORMATS, READERS, encode, read_timeline
+from mmpyramid.types import Event, Modality, Timeline
+
+ANNOTATIONS = sorted(READERS.keys() & set(FORMATS) - {"txt"})
+TIMELINE = Timeline(
+    events=(
+        Event(1.0, 4.0, "Dog", Modality.AUDIO, 0.81),
+        Event(2.0, 3.0, "Speech", Modality.AUDIO, 0.5),
+        Event(2.5, 9.0, "Dog", Modality.AUDIO_VISUAL, 0.75),
+    ),
+    duration=10.0,
+    labels=("Speech", "Dog", "Cat"),
+    source="clip.mp4",
+    model="teachers",
+)
+BLOCKED = """
+import sys
+sys.modules["pympi"] = None
+from mmpyramid.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def original(tmp_path) -> Path:
+    TIMELINE.save(tmp_path / "clip.json")
+    return tmp_path / "clip.json"
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("given", ANNOTATIONS)
+def test_any_format_becomes_any_other(given, to, run, tmp_path):
+    path, out = tmp_path / f"clip.{given}", tmp_path / "out" / f"clip.{to}"
+    path.write_bytes(encode(TIMELINE, given))
+    assert run("render", path, "--to", to, "--out", out) == 0
+    if to in ANNOTATIONS:
+        assert read_timeline(out).events == TIMELINE.events
+    assert out.stat().st_size > 0
+
+
+@pytest.mark.parametrize("given", ANNOTATIONS)
+def test_corrections_come_back_with_all_that_the_original_knew(given, original, run, tmp_path):
+    first, *others = TIMELINE.events
+    corrected = replace(TIMELINE, events=(replace(first, label="Cat", end=5.0), *others))
+    path = tmp_path / "by hand" / f"clip.{given}"
+    path.parent.mkdir()
+    path.write_bytes(encode(corrected, given))
+    out = tmp_path / "corrected.json"
+    assert run("render", path, "--to", "json", "--original", original, "--out", out) == 0
+    assert Timeline.load(out) == corrected
+
+
+def test_the_file_lies_beside_with_another_suffix(original, run, capsys):
+    assert run("render", original, "--to", "labels.txt") == 0
+    labels = original.with_name("clip.labels.txt")
+    assert capsys.readouterr().out.strip() == str(labels)
+    assert run("render", labels, "--to", "srt") == 0
+    assert original.with_name("clip.srt").is_file()
+
+
+@pytest.mark.parametrize("to", ANNOTATIONS)
+def test_annotations_are_not_overwritten_unless_named(to, original, run, capsys):
+    beside = original.with_name(f"clip.{to}")
+    beside.write_text("corrected by hand")
+    assert run("render", original, "--to", to) == 2
+    assert "is there already" in capsys.readouterr().err or to == "json"
+    assert beside.read_text() == "corrected by hand"
+
+
+def test_what_is_no_annotation_is_written_again(original, run):
+    assert run("render", original, "--to", "txt") == run("render", original, "--to", "txt") == 0
+
+
+def test_a_mistake_names_file_line_and_remedy(original, run, capsys):
+    table = original.with_name("mine.csv")
+    table.write_text("label,modality,start,end\nDgo,audio,1,2\n")
+    assert run("render", table, "--to", "json", "--original", original) == 2
+    told = capsys.readouterr().err
+    assert "mine.csv: expected a label that the original timeline lists" in told
+    assert "did you mean 'Dog'?" in told
+    assert len(told.splitlines()) == 1
+
+
+def test_without_pympi_the_extra_is_named_before_a_video_is_parsed(original):
+    command = [sys.executable, "-c", BLOCKED, "parse", "gone.mp4", "--formats", "json,eaf"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pip install 'mmpyramid[elan]'" in done.stderr
