@@ -123,8 +123,16 @@ def test_a_file_that_is_no_video_is_refused(pipeline, tmp_path):
 
 
 def test_a_network_on_streams_that_cannot_be_extracted_is_refused(tmp_path):
-    with pytest.raises(UserError, match="vggish, which this version cannot extract"):
-        Pipeline(saved(tmp_path))
+    folder = saved(tmp_path, audio_streams={"clap": 512})
+    with pytest.raises(UserError, match="clap, which this version cannot extract"):
+        Pipeline(folder)
+
+
+def test_weights_that_cannot_be_had_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMPYRAMID_CACHE", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"fetch https://.*/vggish-10086976\.pth"):
+        Pipeline(saved(tmp_path / "model"))
 
 
 @pytest.mark.network

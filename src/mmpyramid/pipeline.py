@@ -11,7 +11,7 @@ from mmpyramid.decode import Decoder, Gate, decode
 from mmpyramid.errors import UserError
 from mmpyramid.features.base import Extractor
 from mmpyramid.features.extract import SegmentProgress, extract_features
-from mmpyramid.features.sets import EXTRACTORS, create_extractors
+from mmpyramid.features.sets import EXTRACTORS, BackboneOptions, create_extractors
 from mmpyramid.models import ParsingConfig, load_pretrained
 from mmpyramid.teachers import load_teacher
 from mmpyramid.types import AnyScores, Features, Timeline
@@ -207,4 +207,4 @@ def _load(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
             f"from video; it extracts {', '.join(EXTRACTORS)}. Score precomputed features by "
             "`mmpyramid evaluate`, or train on the open features (recipe `llp-open`)"
         )
-    return network, create_extractors(tuple(network.streams), device=device)
+    return network, create_extractors(tuple(network.streams), BackboneOptions(device=device))

@@ -3,12 +3,16 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from mmpyramid.errors import UserError
+from mmpyramid.features.precision import Precision
+from mmpyramid.features.provenance import Provenance
 from mmpyramid.features.sets import (
     EXTRACTORS,
     FEATURE_SETS,
+    BackboneOptions,
     create_extractor,
     create_extractors,
 )
@@ -36,10 +40,50 @@ def test_every_set_names_known_extractors():
 
 
 def test_unknown_names_list_the_known_ones():
-    with pytest.raises(UserError, match="'vgg'; there are efficientnet_lite0, yamnet"):
+    with pytest.raises(UserError, match=r"'vgg'; there are efficientnet_lite0, .*, yamnet"):
         create_extractor("vgg")
-    with pytest.raises(UserError, match="'closed'; there are open"):
+    with pytest.raises(UserError, match="'closed'; there are ave, llp, open"):
         create_extractors("closed")
+
+
+def test_random_weights_are_said_loudly_and_are_always_the_same():
+    options = BackboneOptions(random_weights=True, precision=Precision.FLOAT32)
+    sound = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000)).astype(np.float32)
+    (first,), (second,) = (create_extractors(["vggish"], options) for _ in range(2))
+    assert first.weights_sha256 == "RANDOM WEIGHTS"
+    assert "vggish (128-d, RANDOM WEIGHTS)" in Provenance.of([first]).describe()
+    np.testing.assert_array_equal(first.embed(sound), second.embed(sound))
+
+
+def test_mistaken_weights_are_told(tmp_path):
+    weights = {"vggish": tmp_path / "absent.pth"}
+    for names, message in (
+        (["resnet152"], "expected weights for resnet152, got some for vggish"),
+        (["yamnet"], "expected weights for none of the streams, got some for vggish"),
+        (["vggish"], "absent.pth, but reading it failed.*check the path"),
+    ):
+        with pytest.raises(UserError, match=message):
+            create_extractors(names, BackboneOptions(weights=weights))
+    with pytest.raises(UserError, match="got both: vggish"):
+        BackboneOptions(weights=weights, random_weights=True)
+
+
+def test_a_machine_without_a_hub_is_told_what_to_fetch(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMPYRAMID_CACHE", str(tmp_path))
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for name, url, checksum in (
+        ("vggish", "torchvggish/releases/download/v0.1/vggish-10086976.pth", "SHA-256 10086976"),
+        ("resnet152", "download.pytorch.org/models/resnet152-394f9c45.pth", "SHA-256 394f9c45"),
+        ("r2plus1d_18", "pytorch.org/models/r2plus1d_18-91a641e6.pth", "SHA-256 91a641e6"),
+        ("vgg19", "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", "MD5 253f8cb515780f3b"),
+        ("vgg19_torchvision", "pytorch.org/models/vgg19-dcbb9e9d.pth", "SHA-256 dcbb9e9d"),
+    ):
+        with pytest.raises(UserError, match="On a machine that can, fetch") as caught:
+            create_extractor(name)
+        assert url in str(caught.value)
+        assert f"{checksum}" in str(caught.value)
+        assert str(tmp_path / url.rsplit("/", maxsplit=1)[-1]) in str(caught.value)
 
 
 def test_importing_the_sets_imports_no_backbone():

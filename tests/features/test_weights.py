@@ -159,7 +159,7 @@ def test_a_file_at_an_address_is_fetched_by_leading_digits_of_its_hash(cache, ur
 
 
 def test_a_hash_of_too_few_digits_is_refused():
-    with pytest.raises(UserError, match="8 to 64 digits"):
+    with pytest.raises(UserError, match="at least 8 digits"):
         Url(url="http://127.0.0.1/x.bin", sha256="abc")
 
 

