@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from media_files import gray, spoil, steady, tone, truncate, write_media
+from media_files import gray, spoil, steady, tone, truncate, write_media, write_wav
 from mmpyramid.errors import UserError
 from mmpyramid.media import SegmentReader, probe
 from mmpyramid.media.decoder import Decoder
@@ -89,3 +89,9 @@ def test_a_timestamp_far_beyond_the_end_is_left_out():
     decoder = fake_decoder([0, 0.1, 1e6, 0.2])
     assert [float(timed.start) for timed in decoder] == [0, 0.1, 0.2]
     assert "beyond the end" in decoder.notes(Fraction(0))[0]
+
+
+def test_a_sample_rate_that_cannot_be_is_a_clear_error(tmp_path):
+    path = write_wav(tmp_path / "a.wav", np.zeros((16000, 1)), 2_130_722_432 // 2)
+    with pytest.raises(UserError, match="claims 1065361216; its header is damaged"):
+        list(SegmentReader(path))

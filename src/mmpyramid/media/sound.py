@@ -13,12 +13,16 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from mmpyramid.errors import UserError
 from mmpyramid.media.container import SAMPLE_RATE, best_audio
 from mmpyramid.media.decoder import Decoder, Timed
 from mmpyramid.types import Array
 
 MAX_GAP = Fraction(1, 10)
 """Seconds. Where timestamps leave a longer hole, silence fills it; FFmpeg's `aresample` does so."""
+
+MAX_RATE = 2**20
+"""Samples per second. A header that claims more is damaged; filters for it take gigabytes."""
 
 
 class SoundTrack:
@@ -35,6 +39,7 @@ class SoundTrack:
     def __init__(self, container: InputContainer) -> None:
         stream = best_audio(container)
         assert stream is not None, "the reader opens a sound track only where `probe` saw one"
+        self._path = container.name
         self._decoder: Decoder[av.AudioFrame] = Decoder(container, stream, "sound")
         frames = iter(self._decoder)
         first = next(frames, None)
@@ -75,6 +80,11 @@ class SoundTrack:
         """Blocks of (sample rate, mono samples) that follow one another without a hole."""
         for timed in frames:
             rate = timed.frame.sample_rate
+            if rate > MAX_RATE:
+                raise UserError(
+                    f"expected at most {MAX_RATE} samples of sound per second, but {self._path} "
+                    f"claims {rate}; its header is damaged, fetch or record it again"
+                )
             gap = timed.start - self.end
             if gap > MAX_GAP:
                 for block in _silence(round(gap * rate)):
