@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from parsing_network_tests import ParsingNetworkTests, video
+from parsing_network_tests import ParsingNetworkTests, batch_of, video
 
 from mmpyramid.errors import UserError
 from mmpyramid.models import MMPyramid, MMPyramidConfig, PyramidConfig
@@ -103,3 +103,26 @@ def test_impossible_windows_are_refused(windows):
 def test_a_width_that_the_heads_cannot_share_is_refused():
     with pytest.raises(UserError, match="width 15 is no multiple of num_heads 8"):
         MMPyramidConfig(width=15)
+
+
+def test_a_long_video_in_pieces_is_the_video_as_a_whole(monkeypatch):
+    network, features = tiny(), video(230)
+    whole = network.predict(features)
+    monkeypatch.setattr("mmpyramid.models.pieces.PIECE", 50)
+    in_pieces = network.predict(features)
+    for name in ("audio", "visual", "video", "local_video", "video_audio", "unit_weights"):
+        np.testing.assert_allclose(
+            getattr(in_pieces, name), getattr(whole, name), atol=1e-6, err_msg=name
+        )
+
+
+def test_the_encoder_reaches_no_further_than_it_says():
+    network, near = tiny(), video(200)
+    far = {name: values.copy() for name, values in near.items()}
+    reach = network.encoder_reach
+    assert reach == 30
+    for values in far.values():
+        values[100 + reach + 1 :] += 1
+    before, after = (network(batch_of(features)).encoded.fused_BTMD for features in (near, far))
+    torch.testing.assert_close(after[:, :101], before[:, :101], atol=1e-6, rtol=0)
+    assert not torch.equal(after[:, 101 : 101 + reach], before[:, 101 : 101 + reach])

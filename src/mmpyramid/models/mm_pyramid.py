@@ -61,6 +61,11 @@ class MMPyramid(ParsingNetwork):
         self.visual_projection = StreamProjection(config.visual_streams, config.width)
         self.encoder = PyramidEncoder(config.width, config.pyramid)
 
+    @property
+    def encoder_reach(self) -> int:
+        """Attention and convolution of every unit reach as far as its size each."""
+        return 2 * sum(self.config.pyramid.windows)
+
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
         """Project, build the pyramid, fuse it: Figure 2 from left to right."""
         audio_BTD = self.audio_projection(streams) * present_BM[:, 0, None, None]

@@ -16,12 +16,13 @@ class Encoded(NamedTuple):
 
     Attributes:
         fused_BTMD: features that the head reads.
-        projected_BTMD: the same segments before the encoder, projected to its width.
+        projected_BTMD: the same segments before the encoder, projected to its width, where they are
+            kept.
         unit_weights_BTML: weight of each pyramid unit in the fused features, where there are units.
     """
 
     fused_BTMD: Tensor
-    projected_BTMD: Tensor
+    projected_BTMD: Tensor | None
     unit_weights_BTML: Tensor | None = None
 
 

@@ -19,6 +19,7 @@ from mmpyramid.labels import LLP_LABELS
 from mmpyramid.models.heads import AttentiveMMIL
 from mmpyramid.models.network import Network, NetworkConfig, window_starts
 from mmpyramid.models.outputs import Encoded, Pooled
+from mmpyramid.models.pieces import PIECE, encode_in_pieces
 from mmpyramid.types import Scores
 
 Gate: TypeAlias = Literal["global", "per_modality"]
@@ -70,13 +71,27 @@ class ParsingNetwork(Network[Pooled, Scores]):
         pooled: Pooled = self.head(encoded.fused_BTMD, mask_BT, present_BM)
         return pooled._replace(encoded=encoded)
 
+    @property
+    def encoder_reach(self) -> int | None:
+        """How many segments before and after one can change its feature; None: all of them."""
+        return None
+
+    @property
+    def reach(self) -> int | None:
+        """How many segments before and after one can change its scores; None: all of them."""
+        return None if self.encoder_reach is None else self.encoder_reach + self.context
+
     def results(self, batch: Batch) -> list[Scores]:
         """Score videos of any length.
 
         The video-level probability of a long video is the maximum over its windows, and
         `Scores.local_video` tells it segment by segment.
         """
-        encoded = self.encode(batch.streams, batch.mask_BT, batch.present_BM)
+        inputs = (batch.streams, batch.mask_BT, batch.present_BM)
+        if self.encoder_reach is None:
+            encoded = self.encode(*inputs)
+        else:
+            encoded = encode_in_pieces(self.encode, *inputs, self.encoder_reach)
         return [
             self._scores_of(encoded, row, length, batch.present_BM[row])
             for row, length in enumerate(batch.mask_BT.sum(1).tolist())
@@ -84,26 +99,40 @@ class ParsingNetwork(Network[Pooled, Scores]):
 
     def _scores_of(self, encoded: Encoded, row: int, length: int, present_M: Tensor) -> Scores:
         fused_TMD = encoded.fused_BTMD[row, :length]
-        starts = window_starts(length, self.context)
-        size = min(length, self.context)
-        windows = torch.stack([fused_TMD[start : start + size] for start in starts])
-        every = torch.ones(windows.shape[:2], dtype=torch.bool, device=windows.device)
-        pooled: Pooled = self.head(windows, every, present_M.expand(len(windows), -1))
-        prob_TMC = fused_TMD.new_zeros(length, 2, len(self.labels))
-        local_TC = fused_TMD.new_zeros(length, len(self.labels))
-        for start, prob, video in zip(starts, pooled.prob_BTMC, pooled.video_BC, strict=True):
-            window = slice(start, start + size)
-            prob_TMC[window] = prob
-            local_TC[window] = torch.maximum(local_TC[window], video)
-        stream_MC = pooled.stream_BMC.amax(0)
+        prob_TMC, local_TC, stream_MC = self._pool_windows(fused_TMD, present_M)
         weights = encoded.unit_weights_BTML
         return Scores(
-            audio=prob_TMC[:, 0].float().cpu().numpy(),
-            visual=prob_TMC[:, 1].float().cpu().numpy(),
-            video=pooled.video_BC.amax(0).float().cpu().numpy(),
+            audio=prob_TMC[:, 0].cpu().numpy(),
+            visual=prob_TMC[:, 1].cpu().numpy(),
+            video=local_TC.amax(0).cpu().numpy(),
             labels=self.labels,
-            video_audio=stream_MC[0].float().cpu().numpy(),
-            video_visual=stream_MC[1].float().cpu().numpy(),
-            local_video=local_TC.float().cpu().numpy() if length > self.context else None,
+            video_audio=stream_MC[0].cpu().numpy(),
+            video_visual=stream_MC[1].cpu().numpy(),
+            local_video=local_TC.cpu().numpy() if length > self.context else None,
             unit_weights=None if weights is None else weights[row, :length].float().cpu().numpy(),
         )
+
+    def _pool_windows(self, fused_TMD: Tensor, present_M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pool half-overlapping windows of a video, float32.
+
+        Returns:
+            Probabilities of the segments (T, M, C); of the video around each segment (T, C), the
+            highest of the windows that it is in; of each modality in the whole video (M, C).
+        """
+        length, num_classes = len(fused_TMD), len(self.labels)
+        prob_TMC = fused_TMD.new_zeros(length, 2, num_classes, dtype=torch.float32)
+        local_TC, stream_MC = prob_TMC[:, 0].clone(), prob_TMC.new_zeros(2, num_classes)
+        size = min(length, self.context)
+        all_starts = torch.tensor(window_starts(length, size), device=fused_TMD.device)
+        for start_W in torch.split(all_starts, max(1, PIECE // size)):
+            index_WS = start_W[:, None] + torch.arange(size, device=fused_TMD.device)
+            every = torch.ones_like(index_WS, dtype=torch.bool)
+            pooled: Pooled = self.head(
+                fused_TMD[index_WS], every, present_M.expand(len(start_W), -1)
+            )
+            prob_TMC[index_WS] = pooled.prob_BTMC.float()
+            stream_MC = torch.maximum(stream_MC, pooled.stream_BMC.amax(0))
+            video_WSC = pooled.video_BC[:, None].expand(-1, size, -1).float()
+            index_NC = index_WS.flatten()[:, None].expand(-1, num_classes)
+            local_TC.scatter_reduce_(0, index_NC, video_WSC.flatten(0, 1), "amax")
+        return prob_TMC, local_TC, stream_MC

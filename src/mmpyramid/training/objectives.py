@@ -63,6 +63,7 @@ class GuidedObjective(Objective):
         if not self.contrast:
             return loss
         assert output.encoded is not None
+        assert output.encoded.projected_BTMD is not None
         heard_BTD = output.encoded.fused_BTMD[:, :, 0]
         seen_BTD = output.encoded.projected_BTMD[:, :, 1]
         both_BT = batch.mask_BT & batch.present_BM.all(1, keepdim=True)
