@@ -69,6 +69,14 @@ def test_files_come_back(tmp_path):
     assert (tmp_path / "clip.comparison.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
+def test_a_notebook_runs(tmp_path):
+    page = DOCS / "notebook.md"
+    (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
+    assert run(tmp_path, sys.executable, "-c", "\n".join(blocks(page, "python"))) == printed
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+
+
 def test_every_format_is_in_the_table_of_files():
     shown = re.findall(r"^\| (`.*?) \|", (DOCS / "files.md").read_text(), re.MULTILINE)
     assert sorted(re.findall(r"`(.*?)`", " ".join(shown))) == sorted(FORMATS)

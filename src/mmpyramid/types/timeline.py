@@ -10,13 +10,14 @@ from typing import Any
 
 from mmpyramid.errors import UserError
 from mmpyramid.types.events import Event, Modality
+from mmpyramid.types.views import Views
 from mmpyramid.types.weights import UnitWeights, to_unit_weights, weights_json
 
 TIMELINE_FORMAT = "mmpyramid-timeline-1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timeline:
+class Timeline(Views):
     """Sorted events of one video, and what is needed to read them.
 
     Attributes:

@@ -44,14 +44,14 @@ class Sheet:
     """
 
     def __init__(self, seconds: float, gutter: float, plot_width: float, right: float) -> None:
-        from matplotlib.figure import Figure
+        from mmpyramid.render.figures.shown import ShownFigure
 
         self.seconds, self.plot_width = seconds, plot_width
         self.left = MARGIN + gutter
         self.right = self.left + plot_width
         self.width = self.right + right + MARGIN
         self.top = MARGIN
-        self.figure = Figure(facecolor="white")
+        self.figure = ShownFigure(facecolor="white")
         self.canvas = self.figure.add_axes((0, 0, 1, 1))
         self.canvas.set_axis_off()
         self._placed: list[tuple[Axes, float, float, float, float]] = []
