@@ -67,14 +67,16 @@ class EventPlan:
         return -(-len(self.orders["train"]) * NUM_NOISY // NUM_TRAIN)
 
 
-def given_events(annotations: Path | str, sizes: Mapping[str, int]) -> EventPlan:
-    """The first clips of each split of an annotation folder, in the order of their lines.
+def given_events(annotations: Path | str, sizes: Mapping[str, int], seed: int) -> EventPlan:
+    """Random clips of each split of an annotation folder, in the order of their lines.
+
+    AVE's lines are sorted by class: the first ones would lack most classes.
 
     Raises:
         UserError: if annotations are missing or damaged.
     """
     source = annotation_folder(annotations)
-    orders = {split: read_ave(source, split).rows[: sizes.get(split)] for split in SPLITS}
+    orders = {split: _drawn(read_ave(source, split).rows, sizes, split, seed) for split in SPLITS}
     rows = np.unique(np.concatenate(list(orders.values())))
     texts = [text for _, text in raw_lines(source)]
     return EventPlan(
@@ -82,6 +84,11 @@ def given_events(annotations: Path | str, sizes: Mapping[str, int]) -> EventPlan
         orders={split: np.searchsorted(rows, order) for split, order in orders.items()},
         labels=read_labels(source),
     )
+
+
+def _drawn(row_N: Index, sizes: Mapping[str, int], split: Split, seed: int) -> Index:
+    place_N = video_rng(seed, f"{split}/chosen").permutation(len(row_N))
+    return row_N[np.sort(place_N[: sizes.get(split)])]
 
 
 def random_events(sizes: Mapping[str, int], seed: int) -> EventPlan:

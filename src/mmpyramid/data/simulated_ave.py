@@ -29,7 +29,7 @@ from mmpyramid.data.simulation import (
 )
 from mmpyramid.types import Array, Progress
 
-SIMULATION_VERSION = 1
+SIMULATION_VERSION = 2
 """Raised whenever the same parameters would give other features."""
 
 DEFAULT_SIZES = {"train": 300, "val": 60, "test": 60}
@@ -57,7 +57,7 @@ def simulate_ave(
         annotations: folder with `Annotations.txt` and the order files of AVE; None draws random
             annotations with the 28 classes of AVE.
         out: a new folder; it gets the annotations of the chosen clips as well, renumbered.
-        sizes: at most so many clips per split, the first ones; a split that is left out comes
+        sizes: at most so many clips per split, drawn at random; a split that is left out comes
             whole, or with 300, 60 or 60 random clips.
         seed: same seed, same features.
         difficulty: 0 (events stand out) to 1 (faint, noisy, confusable in pairs, and surrounded by
@@ -80,7 +80,7 @@ def simulate_ave(
     if annotations is None:
         plan = random_events({**DEFAULT_SIZES, **chosen}, seed)
     else:
-        plan = given_events(annotations, chosen)
+        plan = given_events(annotations, chosen, seed)
     folder = Path(out)
     parameters = {
         "what": "simulated features: planted by a program, not extracted from videos",
