@@ -7,7 +7,7 @@ from mmpyramid.decode import decode
 from mmpyramid.errors import UserError
 from mmpyramid.features.efficientnet import EfficientNetLite0Extractor
 from mmpyramid.features.yamnet import YAMNetExtractor
-from mmpyramid.media import SegmentReader
+from mmpyramid.media import SegmentReader, View
 from mmpyramid.teachers import LABEL_SETS, LabelSet, Teacher, load_teacher
 from mmpyramid.teachers.maps import Span, class_indices
 from mmpyramid.teachers.zero_shot import calibrate, surroundings, thresholds
@@ -204,7 +204,7 @@ def test_a_chainsaw_is_heard_and_at_times_seen(shared):
     """A real clip of the LLP test split: heard 0-10, seen 0-1, 3-6 and 9-10."""
     teacher = load_teacher("llp")
     assert teacher.streams == {"yamnet": 1024, "efficientnet_lite0": 1280}
-    segments = list(SegmentReader(shared / "clips/dev/6aV6c8mY0lg.mp4", frame_size=(224, 224)))
+    segments = list(SegmentReader(shared / "clips/dev/6aV6c8mY0lg.mp4", [View(2, (224, 224))]))
     features = {
         "yamnet": YAMNetExtractor().embed(np.stack([s.waveform for s in segments])),
         "efficientnet_lite0": EfficientNetLite0Extractor().embed(

@@ -10,11 +10,11 @@ from tiny_extraction import make
 
 from media_files import click, steady, tone, write_media
 from mmpyramid.features.decoding import Decoding, Limits
-from mmpyramid.features.pieces import Piece, plan_passes
+from mmpyramid.features.pieces import Piece, plan_reading
 from mmpyramid.features.shard import VideoInfo
 from mmpyramid.features.workers import Failure
 
-PASSES = list(plan_passes(make(["mean_color", "bands"])))
+READING = plan_reading(make(["mean_color", "bands"]))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def decode():
     started = []
 
     def start(*paths, **limits):
-        decoding = Decoding(PASSES, 1, Limits(**limits))
+        decoding = Decoding(READING, 1, Limits(**limits))
         started.append(decoding)
         for path in paths:
             decoding.expect(path)

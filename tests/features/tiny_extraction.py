@@ -14,6 +14,7 @@ from mmpyramid.features.engines import LocalEngine
 from mmpyramid.features.precision import Precision
 from mmpyramid.features.writer import StoreWriter
 from mmpyramid.media import Resizing
+from mmpyramid.media.sampling import Sampling
 from mmpyramid.types import Modality
 
 BLACK = 0.02
@@ -29,6 +30,7 @@ class MeanColor:
     frames_per_segment = 2
     frame_size = (16, 12)
     resizing = Resizing.SCALER
+    sampling = Sampling.SECONDS
     precision = Precision.FLOAT32
     weights_sha256 = "none, mean color"
 
@@ -65,6 +67,7 @@ class Bands:
     frames_per_segment = 0
     frame_size = (0, 0)
     resizing = Resizing.SCALER
+    sampling = Sampling.SECONDS
     precision = Precision.FLOAT32
     weights_sha256 = "none, bands"
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from media_files import gray, numbers, rotate_by_header, steady, write_media
-from mmpyramid.media import SegmentReader, probe
+from mmpyramid.media import SegmentReader, View, probe
 
 
 def test_the_frame_on_screen_at_each_time_is_chosen(tmp_path):
     path = write_media(tmp_path / "a.mp4", steady(30))
     assert numbers(SegmentReader(path)) == [[2, 7], [12, 17], [22, 27]]
-    assert numbers(SegmentReader(path, frames_per_segment=5)) == [
+    assert numbers(SegmentReader(path, [View(5)])) == [
         [1, 3, 5, 7, 9],
         [11, 13, 15, 17, 19],
         [21, 23, 25, 27, 29],
@@ -20,7 +20,7 @@ def test_the_frame_on_screen_at_each_time_is_chosen(tmp_path):
 
 def test_a_frame_that_begins_exactly_then_is_chosen(tmp_path):
     path = write_media(tmp_path / "a.mp4", steady(8, rate=8))
-    assert numbers(SegmentReader(path, frames_per_segment=4)) == [[1, 3, 5, 7]]
+    assert numbers(SegmentReader(path, [View(4)])) == [[1, 3, 5, 7]]
 
 
 def test_uneven_frame_times_are_followed(tmp_path):
@@ -41,7 +41,7 @@ def test_b_frames_come_in_the_order_of_display(tmp_path):
     with av.open(str(path)) as container:
         times = [packet.pts for packet in container.demux(video=0) if packet.pts is not None]
     assert times != sorted(times), "the file was meant to have B-frames"
-    assert numbers(SegmentReader(path, frames_per_segment=10)) == [
+    assert numbers(SegmentReader(path, [View(10)])) == [
         [10 * k + j for j in range(10)] for k in range(3)
     ]
 
@@ -53,7 +53,7 @@ def test_rotation_is_applied(tmp_path):
     info = probe(path)
     assert (info.rotation, info.width, info.height) == (270, 48, 64)
     for size, shape in ((None, (64, 48)), ((20, 40), (40, 20))):
-        (segment,) = SegmentReader(path, frame_size=size)
+        (segment,) = SegmentReader(path, [View(2, size)])
         shown = segment.frames[0]
         assert shown.shape == (*shape, 3)
         height, width = shape
@@ -65,7 +65,7 @@ def test_frames_are_squashed_to_the_size_asked(tmp_path):
     image = np.zeros((48, 64, 3), np.uint8)
     image[:, 32:] = [250, 10, 10]
     path = write_media(tmp_path / "a.mp4", [(n / 10, image) for n in range(10)])
-    (segment,) = SegmentReader(path, frame_size=(30, 20), frames_per_segment=3)
+    (segment,) = SegmentReader(path, [View(3, (30, 20))])
     assert segment.frames.shape == (3, 20, 30, 3)
     assert segment.frames.dtype == np.uint8
     left, right = segment.frames[0, 10, 4], segment.frames[0, 10, -4]

@@ -5,7 +5,7 @@ import pytest
 
 from media_files import LEVEL_STEP, click, gray, onset, steady, waveform, write_media
 from mmpyramid.errors import UserError
-from mmpyramid.media import Resizing
+from mmpyramid.media import Resizing, View
 from mmpyramid.media.published import (
     PublishedReader,
     at_constant_rate,
@@ -32,13 +32,13 @@ def shown(segment):
     return (low + 32 * high).tolist()
 
 
-def read(path, choose, **options):
-    return [shown(segment) for segment in PublishedReader(path, choose, **options)]
+def read(path, F):
+    return [shown(segment) for segment in PublishedReader(path, [View(F)])]
 
 
 def test_llp_takes_eighty_of_the_frames_that_ffmpeg_writes(tmp_path):
     path = write_media(tmp_path / "a.mp4", counting(300, 30))
-    chosen = read(path, choose_llp)
+    chosen = read(path, 8)
     assert chosen == choose_llp(np.arange(300) / 30, 30.0).tolist()
     assert np.array(chosen).shape == (10, 8)
     early = np.array(chosen).flatten() / 30 - np.arange(80) / 8
@@ -79,27 +79,27 @@ def test_ave_takes_sixteen_of_each_tenth_and_leaves_the_rest(tmp_path):
     expected = [
         [int(second * interval + i / 16 * interval) for i in range(16)] for second in range(10)
     ]
-    assert read(path, choose_ave) == expected
+    assert read(path, 16) == expected
     assert choose_ave(np.arange(9) / 25, 25.0).tolist() == [[0] * 16] * 10
 
 
 def test_sound_is_cut_by_the_second_whatever_the_pictures_do(tmp_path):
     long = write_media(tmp_path / "a.mkv", steady(120, rate=10), click(8.5, 12), audio_codec="flac")
-    reader = PublishedReader(long, choose_llp, frame_size=(28, 28), resizing=Resizing.CROP)
+    reader = PublishedReader(long, [View(8, (28, 28), Resizing.CROP)])
     assert onset(waveform(reader)) == pytest.approx(8.5, abs=0.01)
     assert reader.duration == pytest.approx(12, abs=0.1)
     short = write_media(tmp_path / "b.mkv", steady(40), click(2.5, 4), audio_codec="flac")
-    samples = waveform(PublishedReader(short, choose_llp))
+    samples = waveform(PublishedReader(short))
     assert samples.shape == (160_000,)
     assert onset(samples) == pytest.approx(2.5, abs=0.01)
     assert not samples[65_000:].any()
 
 
 def test_a_missing_modality_is_told(tmp_path):
-    silent = PublishedReader(write_media(tmp_path / "a.mp4", steady(30)), choose_ave)
+    silent = PublishedReader(write_media(tmp_path / "a.mp4", steady(30)), [View(16)])
     assert [segment.waveform for segment in silent] == [None] * 10
     assert silent.missing == (Modality.AUDIO,)
-    blind = PublishedReader(write_media(tmp_path / "a.wav", sound=click(1, 3)), choose_llp)
+    blind = PublishedReader(write_media(tmp_path / "a.wav", sound=click(1, 3)))
     assert [segment.frames for segment in blind] == [None] * 10
     assert blind.missing == (Modality.VISUAL,)
     assert blind.duration == pytest.approx(3, abs=0.1)
@@ -109,4 +109,4 @@ def test_what_is_no_media_is_refused(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"no")
     with pytest.raises(UserError, match="cannot open"):
-        PublishedReader(path, choose_llp)
+        PublishedReader(path)

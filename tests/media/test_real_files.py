@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from mmpyramid.media import SegmentReader
+from mmpyramid.media import SegmentReader, View
 from mmpyramid.types import Modality
 
 
@@ -47,7 +47,7 @@ def test_real_clips_have_the_length_of_their_index(shared):
         rows = [row for row in csv.DictReader(file) if row["file"].startswith("dev/")]
     assert len(rows) > 50
     for row in rows[::4]:  # clips of one kind stand together, so that every kind occurs
-        reader = SegmentReader(shared / "clips" / row["file"], frame_size=(32, 32))
+        reader = SegmentReader(shared / "clips" / row["file"], [View(2, (32, 32))])
         num_segments = sum(1 for _ in reader)
         assert num_segments == max(1, int(float(row["duration"]) + 0.5)), row["file"]
         assert reader.duration == pytest.approx(float(row["duration"]), abs=0.2), row["file"]

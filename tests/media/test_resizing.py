@@ -6,7 +6,7 @@ from PIL import Image
 from torchvision import transforms
 
 from media_files import numbers, rotate_by_header, steady, write_media
-from mmpyramid.media import Resizing, SegmentReader
+from mmpyramid.media import Resizing, SegmentReader, View
 from mmpyramid.media.resizing import resize
 
 SIZES = ((360, 480), (240, 427), (480, 270), (224, 224), (57, 801), (90, 100))
@@ -55,7 +55,7 @@ def test_a_reader_resizes_upright_pictures(tmp_path, how):
     image = np.zeros((48, 64, 3), np.uint8)
     image[:24] = 255  # the stored top, on screen the right half
     path = rotate_by_header(write_media(tmp_path / "a.mp4", [(n / 10, image) for n in range(10)]))
-    (segment,) = SegmentReader(path, frame_size=(28, 28), resizing=how)
+    (segment,) = SegmentReader(path, [View(2, (28, 28), how)])
     picture = segment.frames[0]
     assert picture.shape == (28, 28, 3)
     assert picture[:, :12].max() < 20
@@ -65,5 +65,5 @@ def test_a_reader_resizes_upright_pictures(tmp_path, how):
 def test_resizing_leaves_the_choice_of_frames_alone(tmp_path):
     path = write_media(tmp_path / "a.mp4", steady(20))
     for how in Resizing:
-        reader = SegmentReader(path, frame_size=(28, 28), resizing=how)
+        reader = SegmentReader(path, [View(2, (28, 28), how)])
         assert numbers(reader) == [[2, 7], [12, 17]]

@@ -6,7 +6,7 @@ import pytest
 
 from media_files import click, gray, numbers, onset, steady, tone, waveform, write_media
 from mmpyramid.errors import UserError
-from mmpyramid.media import SAMPLE_RATE, SegmentReader
+from mmpyramid.media import SAMPLE_RATE, SegmentReader, View
 from mmpyramid.types import Modality
 
 
@@ -83,10 +83,10 @@ def test_asking_only_for_what_is_missing_is_an_error(tmp_path):
         SegmentReader(path, audio=False, video=False)
 
 
-@pytest.mark.parametrize("wrong", [{"frames_per_segment": 0}, {"frame_size": (0, 224)}])
-def test_wrong_settings_are_errors(tmp_path, wrong):
+@pytest.mark.parametrize("wrong", [(0, None), (2, (0, 224))])
+def test_wrong_settings_are_errors(wrong):
     with pytest.raises(UserError, match="got"):
-        SegmentReader(write_media(tmp_path / "a.mp4", steady(10)), **wrong)
+        View(*wrong)
 
 
 def test_a_reader_can_be_iterated_again(tmp_path):
@@ -114,7 +114,7 @@ def test_memory_does_not_grow_with_length(tmp_path):
     frames = [(n / 5, gray(n % 30)) for n in range(600)]
     write_media(path, frames, tone(440, 120), audio_codec="flac")
     process = psutil.Process()
-    reader = SegmentReader(path, frame_size=(400, 400))
+    reader = SegmentReader(path, [View(2, (400, 400))])
     resident = [process.memory_info().rss for _ in reader]
     assert len(resident) == 120
     assert max(resident) - resident[20] < 10e6

@@ -11,6 +11,7 @@ from mmpyramid.types import Array, Modality
 
 if TYPE_CHECKING:
     from mmpyramid.media.resizing import Resizing
+    from mmpyramid.media.sampling import Sampling
 
 
 class Extractor(Protocol):
@@ -23,6 +24,7 @@ class Extractor(Protocol):
         frames_per_segment: F, pictures per second that it wants (0 for sound).
         frame_size: (width, height) of those pictures ((0, 0) for sound).
         resizing: how they get that size.
+        sampling: how files are cut into segments for it.
         precision: in which number format the network computes.
         weights_sha256: hash of the pretrained weights, for the provenance of a store.
     """
@@ -33,6 +35,7 @@ class Extractor(Protocol):
     frames_per_segment: int
     frame_size: tuple[int, int]
     resizing: Resizing
+    sampling: Sampling
     precision: Precision
     weights_sha256: str
 

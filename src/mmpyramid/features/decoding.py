@@ -12,7 +12,6 @@ import resource
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
@@ -23,7 +22,7 @@ from time import monotonic
 from typing import TypeAlias
 
 from mmpyramid.errors import UserError
-from mmpyramid.features.pieces import Pass, Piece, read_pieces
+from mmpyramid.features.pieces import Piece, Reading, read_pieces
 from mmpyramid.features.shard import VideoInfo
 from mmpyramid.features.workers import Failure, explain
 
@@ -73,20 +72,20 @@ class Decoding:
     """Decodes files in another process, one after the other, some pieces ahead of their use.
 
     Args:
-        passes: what to read of each file.
+        reading: what to read of each file.
         size: number of segments in a piece.
         limits: what one file may take.
 
     Example:
-        >>> decoding = Decoding(passes, 32, Limits(timeout=60))  # doctest: +SKIP
+        >>> decoding = Decoding(reading, 32, Limits(timeout=60))  # doctest: +SKIP
         >>> decoding.expect(Path("clip.mp4"))  # doctest: +SKIP
         >>> while decoding.expected:  # doctest: +SKIP
         ...     path, message = decoding.receive()
     """
 
-    def __init__(self, passes: Sequence[Pass], size: int, limits: Limits) -> None:
+    def __init__(self, reading: Reading, size: int, limits: Limits) -> None:
         self.expected: deque[Path] = deque()
-        self._passes, self._size, self._limits = passes, size, limits
+        self._reading, self._size, self._limits = reading, size, limits
         self._process: _Process | None = None
         self._waited = 0.0
 
@@ -113,7 +112,7 @@ class Decoding:
 
     def _receive(self, path: Path) -> Message:
         if self._process is None:
-            self._process = _Process((self._passes, self._size, self._limits))
+            self._process = _Process((self._reading, self._size, self._limits))
             for expected in self.expected:
                 self._process.send(expected)
         allowed, since = self._limits.seconds(path), monotonic()
@@ -135,7 +134,7 @@ class Decoding:
 class _Process:
     """The other process, and this side's end of the line to it."""
 
-    def __init__(self, settings: tuple[Sequence[Pass], int, Limits]) -> None:
+    def __init__(self, settings: tuple[Reading, int, Limits]) -> None:
         self.connection, theirs = Pipe()
         paths = os.pathsep.join(filter(None, sys.path))
         self._popen = subprocess.Popen(
@@ -164,7 +163,7 @@ class _Process:
 def main(descriptor: int) -> None:
     """Decode in this process what the other end of a connection names, until that end is gone."""
     connection = Connection(descriptor)
-    passes, size, limits = connection.recv()
+    reading, size, limits = connection.recv()
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
     paths: Queue[Path] = Queue()
     messages: Queue[bytes] = Queue(PIECES_AHEAD)
@@ -173,7 +172,7 @@ def main(descriptor: int) -> None:
     while True:
         path = paths.get()
         try:
-            for piece in read_pieces(path, passes, size):
+            for piece in read_pieces(path, reading, size):
                 limits.check(path, piece)
                 messages.put(pickle.dumps(piece, pickle.HIGHEST_PROTOCOL))
         except MemoryError:

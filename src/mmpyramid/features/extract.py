@@ -10,14 +10,14 @@ from typing import TypeAlias
 import numpy as np
 
 from mmpyramid.features.base import Extractor
-from mmpyramid.features.pieces import Piece, plan_passes, read_pieces
+from mmpyramid.features.pieces import Piece, plan_reading, read_pieces, want
 from mmpyramid.features.shard import Extracted
 from mmpyramid.types import Array
 
 BATCH = 32
 
 SegmentProgress: TypeAlias = Callable[[int, int | None], None]
-"""Called with the segments of one file that are done, over all passes, and how many there will be:
+"""Called with the segments of one file that are done, and how many there will be:
 None where the header does not tell, and an estimate where it is wrong."""
 
 
@@ -31,7 +31,7 @@ def extract_features(
 ) -> Extracted:
     """Extract the features of one file; only features grow with its length, frames do not.
 
-    Extractors that want the same pictures share one pass over the file.
+    All extractors share one pass over the file.
 
     Args:
         path: a video or sound file.
@@ -48,23 +48,21 @@ def extract_features(
         >>> extracted.features["yamnet"].shape  # doctest: +SKIP
         (10, 1024)
     """
-    plan = plan_passes(extractors)
     arrays: dict[str, list[Array]] = defaultdict(list)
-    for piece in read_pieces(Path(path), list(plan), batch, max_seconds):
+    for piece in read_pieces(Path(path), plan_reading(extractors), batch, max_seconds):
         if not isinstance(piece, Piece):
             features = {name: np.concatenate(parts) for name, parts in arrays.items()}
             return Extracted(**vars(piece), features=features)
-        for extractor in list(plan.values())[piece.pass_index]:
-            if extractor.modality in piece.rows:
-                arrays[extractor.name].append(extractor.embed(piece.rows[extractor.modality]))
+        for extractor in extractors:
+            if (wanted := want(extractor)) in piece.rows:
+                arrays[extractor.name].append(extractor.embed(piece.rows[wanted]))
         if on_progress:
-            on_progress(*_position(piece, len(plan)))
+            on_progress(*_position(piece))
     raise AssertionError("the last that comes of a file tells about it")
 
 
-def _position(piece: Piece, num_passes: int) -> tuple[int, int | None]:
-    """Segments done and in total, of a file that is read several times."""
+def _position(piece: Piece) -> tuple[int, int | None]:
+    """Segments done and in total."""
     if piece.promised is None:
         return piece.stop, None
-    num_segments = max(piece.stop, round(piece.promised))
-    return piece.pass_index * num_segments + piece.stop, num_passes * num_segments
+    return piece.stop, max(piece.stop, round(piece.promised))

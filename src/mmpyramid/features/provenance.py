@@ -13,6 +13,7 @@ from mmpyramid.features.base import Extractor
 from mmpyramid.features.precision import Precision
 from mmpyramid.features.weights import NOTHING_LEARNED
 from mmpyramid.media.resizing import Resizing
+from mmpyramid.media.sampling import Sampling
 from mmpyramid.types import Modality
 from mmpyramid.version import __version__
 
@@ -29,14 +30,16 @@ class StreamProvenance:
     frame_size: tuple[int, int]
     weights_sha256: str
     resizing: Resizing = Resizing.SCALER
+    sampling: Sampling = Sampling.SECONDS
     precision: Precision = Precision.FLOAT32
 
     def describe(self) -> str:
-        """What a person should know: width, weights, and precision if it is not float32."""
+        """What a person should know: width and weights; sampling and precision if unusual."""
         learned = self.weights_sha256 != NOTHING_LEARNED
         facts = [
             f"{self.dim}-d",
             f"weights {self.weights_sha256[:8]}" if learned else NOTHING_LEARNED,
+            "" if self.sampling == Sampling.SECONDS else f"{self.sampling} sampling",
             "" if self.precision == Precision.FLOAT32 else self.precision,
         ]
         return ", ".join(filter(None, facts))
@@ -112,6 +115,7 @@ class Provenance:
                 stream["modality"] = Modality(stream["modality"])
                 stream["frame_size"] = tuple(stream["frame_size"])
                 stream["resizing"] = Resizing(stream.get("resizing", Resizing.SCALER))
+                stream["sampling"] = Sampling(stream.get("sampling", Sampling.SECONDS))
                 stream["precision"] = Precision(stream.get("precision", Precision.FLOAT32))
             streams = {name: StreamProvenance(**stream) for name, stream in data["streams"].items()}
             return cls(**{**data, "streams": streams})

@@ -17,6 +17,7 @@ from mmpyramid.features.precision import Precision
 from mmpyramid.features.pretrained import Weights, make_network
 from mmpyramid.features.weights import Url
 from mmpyramid.media.resizing import Resizing
+from mmpyramid.media.sampling import Sampling
 from mmpyramid.types import Array, Modality
 
 
@@ -27,6 +28,7 @@ class PublishedExtractor:
 
     Args:
         device: where to run, as PyTorch names it.
+        sampling: how files are cut into segments.
         precision: the number format to compute in.
         weights: a file instead of the hub's, or `RandomWeights()`.
 
@@ -48,10 +50,12 @@ class PublishedExtractor:
         self,
         *,
         device: str = "cpu",
+        sampling: Sampling = Sampling.SECONDS,
         precision: Precision = Precision.AUTO,
         weights: Weights | None = None,
     ) -> None:
         network, self.weights_sha256 = make_network(self.make, self.load, weights or self.hub)
+        self.sampling = sampling
         self.precision = precision.resolve(device)
         self.network = freeze(network, device, self.precision)
         self.chunk = self.cpu_chunk if torch.device(device).type == "cpu" else self.gpu_chunk

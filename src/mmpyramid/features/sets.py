@@ -44,12 +44,14 @@ class BackboneOptions:
 
     Attributes:
         device: where to run, as PyTorch names it.
+        sampling: how files are cut into segments: `seconds` or `published`.
         precision: the number format to compute in.
         weights: files to take weights from instead of the hub, by stream.
         random_weights: whether to do without pretrained weights: for dry runs.
     """
 
     device: str = "cpu"
+    sampling: str = "seconds"
     precision: Precision = Precision.AUTO
     weights: Mapping[str, Path] = field(default_factory=dict)
     random_weights: bool = False
@@ -74,6 +76,8 @@ def create_extractor(name: str, options: BackboneOptions | None = None) -> Extra
     """
     if name not in EXTRACTORS:
         raise UserError(f"unknown extractor {name!r}; there are {', '.join(sorted(EXTRACTORS))}")
+    from mmpyramid.media.sampling import Sampling
+
     options = options or BackboneOptions()
     module, attribute = EXTRACTORS[name]
     make = getattr(import_module(f"mmpyramid.features.{module}"), attribute)
@@ -83,6 +87,7 @@ def create_extractor(name: str, options: BackboneOptions | None = None) -> Extra
     else:
         extractor = make(
             device=options.device,
+            sampling=Sampling(options.sampling),
             precision=options.precision,
             weights=_weights(options, name),
         )
@@ -108,6 +113,12 @@ def create_extractors(
     """
     options = options or BackboneOptions()
     names = stream_names(set_or_names)
+    unpublished = [name for name in names if name in OPEN]
+    if options.sampling == "published" and unpublished:
+        raise UserError(
+            f"there is no published sampling for {', '.join(unpublished)}: no script was released "
+            "with features of that kind; sample by seconds, or leave them out"
+        )
     useless = [name for name in options.weights if name not in names or name in OPEN]
     if useless:
         takers = ", ".join(name for name in names if name not in OPEN) or "none of the streams"

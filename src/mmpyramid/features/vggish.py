@@ -26,6 +26,7 @@ from mmpyramid.features.pretrained import (
 )
 from mmpyramid.features.published import PublishedExtractor
 from mmpyramid.features.weights import Url, fetch
+from mmpyramid.media.sampling import Sampling
 from mmpyramid.types import Modality
 
 NETWORK = Url(
@@ -146,6 +147,7 @@ class QuantizedVGGishExtractor(VGGishExtractor):
 
     Args:
         device: where to run, as PyTorch names it.
+        sampling: how files are cut into segments.
         precision: the number format to compute in.
         weights: of VGGish itself; those of the whitening come from the hub, but for random ones.
 
@@ -159,10 +161,11 @@ class QuantizedVGGishExtractor(VGGishExtractor):
         self,
         *,
         device: str = "cpu",
+        sampling: Sampling = Sampling.SECONDS,
         precision: Precision = Precision.AUTO,
         weights: Weights | None = None,
     ) -> None:
-        super().__init__(device=device, precision=precision, weights=weights)
+        super().__init__(device=device, sampling=sampling, precision=precision, weights=weights)
         if not isinstance(weights, RandomWeights):
             path = fetch(PCA)
             load_whitening(self.network, path)

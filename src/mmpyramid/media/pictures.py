@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -11,7 +11,7 @@ from av.container import InputContainer
 
 from mmpyramid.media.container import best_video
 from mmpyramid.media.decoder import Decoder
-from mmpyramid.media.resizing import Converter, Image
+from mmpyramid.media.resizing import Converter, Image, View
 
 
 def picture_decoder(container: InputContainer) -> Decoder[av.VideoFrame]:
@@ -23,27 +23,24 @@ def picture_decoder(container: InputContainer) -> Decoder[av.VideoFrame]:
 
 
 class PictureTrack:
-    """Reads the picture from front to back, F frames for each second.
+    """Reads the picture from front to back, for several views of it at once.
 
     Args:
         container: opened for this track alone, and owned by the caller.
-        frames_per_segment: F, frames per second.
-        convert: makes pictures out of frames.
+        views: which pictures are wanted.
 
     Attributes:
         start: when the first frame shows, seconds on the file's clock; None if no frame decodes.
         end: when the last frame decoded so far ends.
     """
 
-    def __init__(
-        self, container: InputContainer, frames_per_segment: int, convert: Converter
-    ) -> None:
-        self._frames_per_segment = frames_per_segment
-        self._convert = convert
+    def __init__(self, container: InputContainer, views: Sequence[View]) -> None:
+        self._views = views
+        self._converters = [Converter(container.name, view) for view in views]
         self._zero = self._second = Fraction(0)
         self._decoder = picture_decoder(container)
         self._frames = iter(self._decoder)
-        self._image: Image | None = None
+        self._images: dict[int, Image] = {}
         self._current = self._next = next(self._frames, None)
         self.start = self._current.start if self._current else None
         self.end = self._current.end if self._current else Fraction(0)
@@ -52,18 +49,24 @@ class PictureTrack:
         """Set the point of the file's clock at which the first segment begins."""
         self._zero = self._second = zero
 
-    def next_segment(self) -> Image | None:
+    def next_segment(self) -> tuple[Image, ...]:
         """The frames on screen at (j + 0.5) / F of the next second.
 
         Returns:
-            (F, height, width, 3) uint8 RGB, or None if no frame of the file decodes.
+            (F, height, width, 3) uint8 RGB for each view; nothing if no frame of the file decodes.
         """
         if self._current is None:
-            return None
-        F = self._frames_per_segment
-        times = [self._second + Fraction(2 * j + 1, 2 * F) for j in range(F)]
+            return ()
+        moments = sorted(
+            (self._second + Fraction(2 * j + 1, 2 * view.frames_per_segment), number)
+            for number, view in enumerate(self._views)
+            for j in range(view.frames_per_segment)
+        )
         self._second += 1
-        return np.stack([self._at(time) for time in times])
+        images: list[list[Image]] = [[] for _ in self._views]
+        for time, number in moments:
+            images[number].append(self._at(time, number))
+        return tuple(map(np.stack, images))
 
     def starts(self) -> Iterator[Fraction]:
         """Read to the end, and tell when each frame shows, seconds on the file's clock."""
@@ -75,16 +78,16 @@ class PictureTrack:
         """What is wrong with the track."""
         return self._decoder.notes(self._zero)
 
-    def _at(self, time: Fraction) -> Image:
-        """The last frame that begins at or before `time`; the first one if there is none."""
+    def _at(self, time: Fraction, number: int) -> Image:
+        """The last frame that begins at or before `time`, or the first one, as a view wants it."""
         while self._next is not None and self._next.start <= time:
             if self._next is not self._current:
-                self._current, self._image = self._next, None
+                self._current, self._images = self._next, {}
             self._step()
-        if self._image is None:
+        if number not in self._images:
             assert self._current is not None, "`next_segment` asks only where frames decode"
-            self._image = self._convert(self._current.frame)
-        return self._image
+            self._images[number] = self._converters[number](self._current.frame)
+        return self._images[number]
 
     def _step(self) -> None:
         self._next = next(self._frames, None)

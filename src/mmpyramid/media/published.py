@@ -8,7 +8,7 @@ Shape letters: N frames of the file, T = 10 segments, F pictures per segment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import count
@@ -18,9 +18,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmpyramid.errors import UserError
 from mmpyramid.media.container import open_media
 from mmpyramid.media.pictures import PictureTrack, picture_decoder
-from mmpyramid.media.resizing import Image, Resizing, Size
+from mmpyramid.media.resizing import Converter, Image, View
 from mmpyramid.media.segments import Segment, SegmentReader
 from mmpyramid.media.sound import SoundTrack
 from mmpyramid.types import Array
@@ -91,6 +92,10 @@ def at_constant_rate(start_N: NDArray[np.float64], rate: float, new_rate: float)
     return np.array(written, np.intp)
 
 
+FRAME_CHOICES: dict[int, FrameChoice] = {LLP_FRAMES: choose_llp, AVE_FRAMES: choose_ave}
+"""The choice of the scripts that take so many frames of each segment."""
+
+
 class PublishedReader(SegmentReader):
     """Iterates a file as the ten segments that the released scripts make of it.
 
@@ -99,63 +104,74 @@ class PublishedReader(SegmentReader):
 
     Args:
         path: the file.
-        choose: `choose_llp` or `choose_ave`.
-        frame_size: (width, height) of the pictures.
-        resizing: how they get that size.
+        views: which pictures are wanted: 8 a segment as LLP takes them, or 16 as AVE does.
         audio: whether to read the sound.
         video: whether to read the picture.
 
     Raises:
-        UserError: as `SegmentReader`.
+        UserError: as `SegmentReader`, and for another number of pictures.
 
     Example:
-        >>> reader = PublishedReader("clip.mp4", choose_llp, frame_size=(9, 9))  # doctest: +SKIP
+        >>> reader = PublishedReader("clip.mp4", [View(8, (112, 112))])  # doctest: +SKIP
         >>> [segment.frames.shape for segment in reader][9]  # doctest: +SKIP
-        (8, 9, 9, 3)
+        (8, 112, 112, 3)
     """
 
     def __init__(
         self,
         path: str | Path,
-        choose: FrameChoice,
+        views: Sequence[View] = (View(LLP_FRAMES),),
         *,
-        frame_size: Size | None = None,
-        resizing: Resizing = Resizing.AVERAGE,
         audio: bool = True,
         video: bool = True,
     ) -> None:
-        super().__init__(path, frame_size=frame_size, resizing=resizing, audio=audio, video=video)
-        self._choose = choose
+        super().__init__(path, views, audio=audio, video=video)
+        for view in views:
+            if view.frames_per_segment not in FRAME_CHOICES:
+                raise UserError(
+                    f"expected 8 pictures per segment as the scripts of LLP take them, or 16 as "
+                    f"those of AVE do, got {view.frames_per_segment}"
+                )
 
     def __iter__(self) -> Iterator[Segment]:
         with ExitStack() as stack:
             sound, pictures = self._open_sound(stack), self._open_pictures(stack)
             zero = self._begin(sound, pictures)
             waveforms = _first_seconds(sound, zero)
-            chosen_TF = self._chosen(pictures, zero)
+            choices = self._choose(pictures, zero)
             tracks = [track for track in (sound, pictures) if track is not None]
             end = max(track.end for track in tracks if track.start is not None)
             self.duration = float(end - zero)
             self.notes = sum((track.notes() for track in tracks), self.info.notes)
-        images = self._read(set(chosen_TF.flatten().tolist()))
+        images = self._read(choices)
         for index in range(NUM_SEGMENTS):
-            frames = np.stack([images[n] for n in chosen_TF[index]]) if images else None
-            yield Segment(index, frames, waveforms[index] if waveforms else None)
+            shown = tuple(
+                np.stack([images[number, n] for n in chosen_TF[index]])
+                for number, chosen_TF in enumerate(choices)
+            )
+            yield Segment(index, shown, waveforms[index] if waveforms else None)
 
-    def _chosen(self, pictures: PictureTrack | None, zero: Fraction) -> Indices:
-        """The (T, F) numbers of the chosen frames, none at all without picture."""
+    def _choose(self, pictures: PictureTrack | None, zero: Fraction) -> list[Indices]:
+        """The (T, F) numbers of the chosen frames for each view, nothing at all without picture."""
         if pictures is None or pictures.start is None:
-            return np.zeros((NUM_SEGMENTS, 0), np.intp)
+            return []
         start_N = np.fromiter((start - zero for start in pictures.starts()), np.float64)
-        return self._choose(start_N, self.info.frame_rate or 0.0)
+        rate = self.info.frame_rate or 0.0
+        return [FRAME_CHOICES[view.frames_per_segment](start_N, rate) for view in self.views]
 
-    def _read(self, numbers: Collection[int]) -> dict[int, Image]:
-        """Decode again, and make pictures of the frames of these numbers."""
-        if not numbers:
+    def _read(self, choices: Sequence[Indices]) -> dict[tuple[int, int], Image]:
+        """Decode again, and make pictures by the number of the view and that of the frame."""
+        if not choices:
             return {}
+        wanted = [set(chosen_TF.flatten().tolist()) for chosen_TF in choices]
+        converters = [Converter(str(self.info.path), view) for view in self.views]
         with open_media(self.info.path) as container:
-            frames = enumerate(picture_decoder(container))
-            return {n: self._convert(timed.frame) for n, timed in frames if n in numbers}
+            return {
+                (number, n): converters[number](timed.frame)
+                for n, timed in enumerate(picture_decoder(container))
+                for number, numbers in enumerate(wanted)
+                if n in numbers
+            }
 
 
 def _first_seconds(sound: SoundTrack | None, zero: Fraction) -> list[Array]:

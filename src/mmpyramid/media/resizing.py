@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -84,21 +85,42 @@ def _neighbors(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], 
     return before.clip(0, old - 1), (before + 1).clip(0, old - 1), weight
 
 
+@dataclass(frozen=True)
+class View:
+    """Which pictures somebody wants to see.
+
+    Attributes:
+        frames_per_segment: F, pictures per second.
+        size: width and height; None keeps those of the first frame.
+        resizing: how pictures get that size.
+
+    Raises:
+        UserError: if a number is not positive.
+    """
+
+    frames_per_segment: int = 2
+    size: Size | None = None
+    resizing: Resizing = Resizing.SCALER
+
+    def __post_init__(self) -> None:
+        if self.frames_per_segment < 1:
+            raise UserError(f"expected at least 1 frame per segment, got {self.frames_per_segment}")
+        if self.size is not None and min(self.size) < 1:
+            raise UserError(f"expected a frame size of positive pixels, got {self.size}")
+
+
 class Converter:
     """Makes upright RGB pictures of one size out of the frames of one file.
 
     Args:
         path: named in errors.
-        size: width and height; None keeps those of the first frame.
-        resizing: how.
+        view: which size, and how.
     """
 
-    def __init__(
-        self, path: str, size: Size | None = None, resizing: Resizing = Resizing.SCALER
-    ) -> None:
+    def __init__(self, path: str, view: View) -> None:
         self._path = path
-        self._size = size
-        self._resizing = resizing if size else Resizing.SCALER
+        self._size = view.size
+        self._resizing = view.resizing if view.size else Resizing.SCALER
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> Image:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mmpyramid.errors import UserError
 from mmpyramid.media.container import HEADERLESS, open_media
 from mmpyramid.media.info import MediaInfo, probe
 from mmpyramid.media.pictures import PictureTrack
-from mmpyramid.media.resizing import Converter, Resizing
+from mmpyramid.media.resizing import Image, View
 from mmpyramid.media.sound import SoundTrack
 from mmpyramid.types import Array, Modality
 
@@ -27,13 +24,18 @@ class Segment:
 
     Attributes:
         index: k; the segment lasts from second k to second k + 1.
-        frames: (F, height, width, 3) uint8 RGB, or None without picture.
+        views: (F, height, width, 3) uint8 RGB for each view; nothing without picture.
         waveform: (16000,) float32 in -1..1, mono at 16 kHz, or None without sound.
     """
 
     index: int
-    frames: NDArray[np.uint8] | None
+    views: tuple[Image, ...]
     waveform: Array | None
+
+    @property
+    def frames(self) -> Image | None:
+        """The first view, or None without picture."""
+        return self.views[0] if self.views else None
 
 
 class SegmentReader:
@@ -46,13 +48,12 @@ class SegmentReader:
     the last one after the end. A track that begins late or ends early is padded with silence.
 
     A modality that the file lacks is a fact (`missing`), and damage is told (`notes`), not raised.
-    Read both modalities with one reader where they must line up: t0 and T depend on both.
+    Read both modalities with one reader where they must line up: t0 and T depend on both. Several
+    views share one pass of decoding.
 
     Args:
         path: the file.
-        frames_per_segment: F, pictures per second.
-        frame_size: (width, height) of the pictures; None keeps their size.
-        resizing: how they get that size.
+        views: which pictures are wanted, for each network that looks at them.
         audio: whether to read the sound.
         video: whether to read the picture.
 
@@ -67,7 +68,7 @@ class SegmentReader:
             nothing in it can be decoded.
 
     Example:
-        >>> reader = SegmentReader("clip.mp4", frame_size=(224, 224))  # doctest: +SKIP
+        >>> reader = SegmentReader("clip.mp4", [View(2, (224, 224))])  # doctest: +SKIP
         >>> for segment in reader:  # doctest: +SKIP
         ...     segment.frames.shape, segment.waveform.shape
         ((2, 224, 224, 3), (16000,))
@@ -76,17 +77,11 @@ class SegmentReader:
     def __init__(
         self,
         path: str | Path,
+        views: Sequence[View] = (View(),),
         *,
-        frames_per_segment: int = 2,
-        frame_size: tuple[int, int] | None = None,
-        resizing: Resizing = Resizing.SCALER,
         audio: bool = True,
         video: bool = True,
     ) -> None:
-        if frames_per_segment < 1:
-            raise UserError(f"expected at least 1 frame per segment, got {frames_per_segment}")
-        if frame_size is not None and min(frame_size) < 1:
-            raise UserError(f"expected a frame size of positive pixels, got {frame_size}")
         self.info: MediaInfo = probe(path)
         asked = {Modality.AUDIO: audio, Modality.VISUAL: video}
         present = {Modality.AUDIO: self.info.has_audio, Modality.VISUAL: self.info.has_video}
@@ -96,8 +91,7 @@ class SegmentReader:
                 f"asked for {' and '.join(m for m in asked if asked[m]) or 'no modality'} of "
                 f"{path}, which has {' and '.join(m for m in present if present[m])} only"
             )
-        self._frames_per_segment = frames_per_segment
-        self._convert = Converter(str(path), frame_size, resizing)
+        self.views = tuple(views)
         self.duration = 0.0
         self.missing = tuple(m for m in present if not present[m])
         self.notes = self.info.notes
@@ -108,13 +102,13 @@ class SegmentReader:
             tracks = [track for track in (sound, pictures) if track is not None]
             zero = self._begin(sound, pictures)
             for index in count():
-                frames = pictures.next_segment() if pictures else None
+                shown = pictures.next_segment() if pictures else ()
                 waveform = sound.next_segment() if sound else None
                 duration = max(track.end for track in tracks if track.start is not None) - zero
                 self.duration = float(duration)
                 if index and duration < index + Fraction(1, 2):
                     break
-                yield Segment(index, frames, waveform)
+                yield Segment(index, shown, waveform)
             notes = sum((track.notes() for track in tracks), ())
             self.notes = self.info.notes + (notes or self._shortfall(len(tracks)))
 
@@ -128,7 +122,7 @@ class SegmentReader:
         if Modality.VISUAL not in self._modalities:
             return None
         container = stack.enter_context(open_media(self.info.path))
-        return PictureTrack(container, self._frames_per_segment, self._convert)
+        return PictureTrack(container, self.views)
 
     def _begin(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> Fraction:
         """Let all tracks begin at t0, the earliest start of one that is alive."""

@@ -55,7 +55,7 @@ class FileExtractor:
 
     def __init__(self, extractors: Sequence[Extractor], batch: int, limits: Limits) -> None:
         self._embedder = Embedder(extractors, batch)
-        self._decoding = Decoding(self._embedder.passes, batch, limits)
+        self._decoding = Decoding(self._embedder.reading, batch, limits)
 
     def __enter__(self) -> FileExtractor:
         return self
