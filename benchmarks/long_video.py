@@ -63,7 +63,9 @@ def main(
     first = times[str(min(lengths))].median / min(lengths)
     for (length, each), peak in zip(times.items(), memory, strict=True):
         one = each.median / int(length)
-        print(f"| {length} | {each.median:.2f} | {1e3 * one:.3f} | {one / first:.2f} | {peak:.0f} |")
+        print(
+            f"| {length} | {each.median:.2f} | {1e3 * one:.3f} | {one / first:.2f} | {peak:.0f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from mmpyramid.cli import demo as demo_command
 from mmpyramid.cli.parse import output_names
 from mmpyramid.data.llp import read_llp
 from mmpyramid.errors import UserError
+from mmpyramid.features.store import FeatureStore
 from mmpyramid.models import load_pretrained
 from mmpyramid.recipes import RECIPES
 from mmpyramid.render import FORMATS
@@ -150,6 +151,36 @@ def test_extract_makes_a_store(clip, run, tmp_path, capsys):
     assert "1 extracted" in capsys.readouterr().out
     assert run("info", out) == 0
     assert "yamnet (1024)" in capsys.readouterr().out
+
+
+def test_extract_takes_backbones_by_name(clip, run, tmp_path, capsys):
+    out = tmp_path / "store"
+    words = ["--streams", "vggish,vggish_pca", "--random-weights", "--sampling", "published"]
+    assert run("extract", clip, "--out", out, "--workers", 1, *words) == 0
+    assert "RANDOM WEIGHTS, these features mean nothing" in capsys.readouterr().out
+    features = FeatureStore(out).load("clip")
+    assert {name: array.shape for name, array in features.items()} == {
+        "vggish": (10, 128),
+        "vggish_pca": (10, 128),
+    }
+    assert run("info", out) == 0
+    assert "vggish (128-d, RANDOM WEIGHTS, published sampling" in capsys.readouterr().out
+    assert run("extract", clip, "--out", out, *words[:-2]) == 2
+    assert "sampling of vggish is published and not seconds" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_extract_makes_the_features_of_both_data_sets(clip, run, tmp_path):
+    for name, shapes in (
+        ("llp", {"vggish": (128,), "resnet152": (2048,), "r2plus1d_18": (512,)}),
+        ("ave", {"vggish": (128,), "vgg19": (7, 7, 512)}),
+    ):
+        out = tmp_path / name
+        assert run("extract", clip, "--out", out, "--set", name, "--random-weights") == 0
+        features = FeatureStore(out).load("clip")
+        assert {stream: array.shape[1:] for stream, array in features.items()} == shapes
+        assert {len(array) for array in features.values()} == {2}
+        assert all(array.dtype == np.float32 for array in features.values())
 
 
 @pytest.mark.slow

@@ -44,7 +44,9 @@ WRONG_VALUES = {
     "workers": ["extract", "CLIP", "--out", "OUT", "--workers", "0"],
     "formats": ["parse", "CLIP", "--formats", "json,zip"],
     "threshold": ["parse", "CLIP", "--threshold", "1.5"],
-    "backbones": ["parse", "CLIP", "--model", "MODEL"],
+    "set": ["extract", "CLIP", "--out", "OUT", "--set", "closed"],
+    "weights": ["extract", "CLIP", "--out", "OUT", "--streams", "vggish", "--weights", "vggish"],
+    "sampling": ["extract", "CLIP", "--out", "OUT", "--sampling", "published"],
     "difficulty": ["simulate", "--out", "OUT", "--difficulty", "2"],
     "no videos": ["parse"],
 }

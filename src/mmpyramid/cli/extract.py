@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from mmpyramid.cli._backbones import BackboneFlags
 from mmpyramid.cli._options import console, progress_bar, run
 from mmpyramid.errors import UserError
 from mmpyramid.features.corpus import ExtractionProgress, extract_corpus
 from mmpyramid.features.decoding import Limits
 from mmpyramid.features.engines import LocalEngine
+from mmpyramid.features.sets import create_extractors
 
 
 def main(words: list[str]) -> int:
@@ -29,7 +32,7 @@ def extract(
     /,
     *,
     out: Path,
-    set: str = "open",  # noqa: A002 - the flag's name
+    backbones: Annotated[BackboneFlags, tyro.conf.arg(name="")] = BackboneFlags(),  # noqa: B008
     workers: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
     ] = None,
@@ -46,7 +49,7 @@ def extract(
     Args:
         videos: Files, folders (searched through) or glob patterns.
         out: The store's folder.
-        set: A set of backbones: `open` (YAMNet and EfficientNet-Lite0).
+        backbones: Which backbones, and how they run.
         workers: How many processes.
         timeout: Seconds that decoding one file may take, and one more for every MiB of it.
         retry_failed: Try again what failed in an earlier run.
@@ -67,7 +70,8 @@ def extract(
         summary = extract_corpus(
             videos,
             out,
-            set,
+            backbones.names(),
+            factory=partial(create_extractors, options=backbones.options()),
             engine=LocalEngine(workers=workers, limits=Limits(timeout=timeout)),
             retry_failed=retry_failed,
             on_progress=on_progress,
@@ -76,4 +80,6 @@ def extract(
         f"{out}: {summary.done} extracted, {summary.skipped} were there already, "
         f"{len(summary.failed)} failed"
     )
+    if backbones.random_weights:
+        console().print(f"{out}: RANDOM WEIGHTS, these features mean nothing")
     return 1 if summary.failed else 0
