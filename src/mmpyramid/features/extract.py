@@ -9,12 +9,14 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mmpyramid.features.ahead import one_ahead
 from mmpyramid.features.base import Extractor
 from mmpyramid.features.pieces import Piece, plan_reading, read_pieces, want
 from mmpyramid.features.shard import Extracted
 from mmpyramid.types import Array
 
-BATCH = 32
+BATCH = 4
+"""Segments of a piece: few, so that decoding is soon ahead of the networks even in short clips."""
 
 SegmentProgress: TypeAlias = Callable[[int, int | None], None]
 """Called with the segments of one file that are done, and how many there will be:
@@ -31,7 +33,8 @@ def extract_features(
 ) -> Extracted:
     """Extract the features of one file; only features grow with its length, frames do not.
 
-    All extractors share one pass over the file.
+    All extractors share one pass over the file, which is decoded ahead of the networks in a thread
+    of its own.
 
     Args:
         path: a video or sound file.
@@ -49,7 +52,7 @@ def extract_features(
         (10, 1024)
     """
     arrays: dict[str, list[Array]] = defaultdict(list)
-    for piece in read_pieces(Path(path), plan_reading(extractors), batch, max_seconds):
+    for piece in one_ahead(read_pieces(Path(path), plan_reading(extractors), batch, max_seconds)):
         if not isinstance(piece, Piece):
             features = {name: np.concatenate(parts) for name, parts in arrays.items()}
             return Extracted(**vars(piece), features=features)
