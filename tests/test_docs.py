@@ -57,6 +57,8 @@ def test_experiments(tmp_path):
     page = (tmp_path / "sim" / "tables" / "table-4.md").read_text()
     assert page.startswith("# Table 4, simulated features")
     assert (tmp_path / "sim" / "han" / "figure6.png").read_bytes()[:4] == b"\x89PNG"
+    assert "Disagreements" in (tmp_path / "sim" / "han" / "compared.html").read_text()
+    assert "Mean of all" in (tmp_path / "sim" / "pages" / "index.html").read_text()
 
 
 @pytest.mark.slow
