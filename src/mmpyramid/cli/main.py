@@ -31,6 +31,7 @@ COMMANDS = {
 EXTRAS = {
     **dict.fromkeys(("pytorch_lightning", "torchmetrics", "tensorboard", "yaml"), "train"),
     "matplotlib": "plots",
+    "ray": "scale",
     "pympi": "elan",
 }
 """Packages that not everybody installs, and the extra that brings each."""
