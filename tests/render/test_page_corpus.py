@@ -129,7 +129,7 @@ class TestInTheBrowser:
         page = show(site)
         page.get_by_role("link", name="a", exact=True).click()
         page.wait_for_function("() => document.querySelector('#groups canvas')")
-        assert page.locator("#groups h3").all_inner_texts() == ["Dog"]
+        assert page.locator("#groups h2").all_inner_texts() == ["Dog"]
         assert len((site.parent / "videos" / "a.html").read_bytes()) < 10_000
         page.get_by_role("link", name="All videos").click()
         page.wait_for_function("() => document.getElementById('now').textContent === '3 videos'")
