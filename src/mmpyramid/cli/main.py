@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "make a corpus, train on it, evaluate, parse a clip and show the page",
     "parse": "turn videos into timelines",
     "extract": "turn videos into a store of features",
+    "store": "bring existing features into a store, and out of it",
     "train": "train a network by a recipe",
     "refine": "train with modality-aware labels: the MA strategy",
     "evaluate": "score a trained network with the official numbers",
