@@ -23,9 +23,10 @@ RANKS = {
     "recipes": 8,
     "tables": 9,
     "pipeline": 10,
-    "cli": 11,
-    "__main__": 12,
-    "__init__": 13,
+    "web": 11,
+    "cli": 12,
+    "__main__": 13,
+    "__init__": 14,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -55,12 +55,14 @@ class Parsed:
         timeline: what happens when.
         scores: the probabilities behind it.
         features: what the backbones saw and heard.
+        decoder: what the timeline was decided by, with the gate that was taken.
         gate: the gate that the scorer was made for, if it tells.
     """
 
     timeline: Timeline
     scores: AnyScores
     features: Features
+    decoder: Decoder
     gate: Gate | None = None
 
     def decode_again(self, decoder: Decoder) -> Parsed:
@@ -69,17 +71,17 @@ class Parsed:
         Raises:
             UserError: if the decoder's gate needs scores that are not there.
         """
-        old = self.timeline
+        old, decoder = self.timeline, _completed(decoder, self.gate)
         timeline = decode(
             self.scores,
-            _completed(decoder, self.gate),
+            decoder,
             duration=old.duration,
             source=old.source,
             model=old.model,
             missing=old.missing,
             notes=old.notes,
         )
-        return replace(self, timeline=timeline)
+        return replace(self, timeline=timeline, decoder=decoder)
 
 
 class Pipeline:
@@ -146,6 +148,7 @@ class Pipeline:
             UserError: if the file cannot be decoded at all, or is too long.
         """
         hook = hook or self.hook
+        decoder = self.decoder if decoder is None else _completed(decoder, self.gate)
         hook("extract")
         extracted = extract_features(
             video, self.extractors, max_seconds=max_seconds, on_progress=on_progress
@@ -155,14 +158,20 @@ class Pipeline:
         hook("decode")
         timeline = decode(
             scores,
-            self.decoder if decoder is None else _completed(decoder, self.gate),
+            decoder,
             duration=extracted.duration,
             source=str(video),
             model=self.name,
             missing=extracted.missing,
             notes=(*extracted.notes, *self.scorer.notes),
         )
-        return Parsed(timeline=timeline, scores=scores, features=extracted.features, gate=self.gate)
+        return Parsed(
+            timeline=timeline,
+            scores=scores,
+            features=extracted.features,
+            decoder=decoder,
+            gate=self.gate,
+        )
 
 
 def gate_of(scorer: object) -> Gate | None:

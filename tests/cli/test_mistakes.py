@@ -49,6 +49,9 @@ WRONG_VALUES = {
     "sampling": ["extract", "CLIP", "--out", "OUT", "--sampling", "published"],
     "difficulty": ["simulate", "--out", "OUT", "--difficulty", "2"],
     "no videos": ["parse"],
+    "workers of the server": ["serve", "--workers", "0"],
+    "limit of the server": ["serve", "--max-minutes", "-1"],
+    "host of the server": ["serve", "--host", "300.0.0.1"],
 }
 
 

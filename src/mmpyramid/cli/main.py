@@ -15,7 +15,6 @@ COMMANDS = {
     "demo": "make a corpus, train on it, evaluate, parse a clip and show the page",
     "parse": "turn videos into timelines",
     "extract": "turn videos into a store of features",
-    "store": "bring existing features into a store, and out of it",
     "train": "train a network by a recipe",
     "refine": "train with modality-aware labels: the MA strategy",
     "evaluate": "score a trained network with the official numbers",
@@ -25,14 +24,15 @@ COMMANDS = {
     "simulate": "make a corpus of simulated features in the layout of LLP or AVE",
     "convert": "turn an official checkpoint into ours",
     "render": "write a timeline in another format",
+    "serve": "open the web app, with an HTTP interface",
     "info": "tell what a model, a store, a timeline or a video is",
 }
 """Name and one line of help of every command; the module of the same name holds it."""
 
 EXTRAS = {
     **dict.fromkeys(("pytorch_lightning", "torchmetrics", "tensorboard", "yaml"), "train"),
+    **dict.fromkeys(("gradio", "fastapi", "fastapi_offline", "uvicorn"), "app"),
     "matplotlib": "plots",
-    "ray": "scale",
     "pympi": "elan",
 }
 """Packages that not everybody installs, and the extra that brings each."""

@@ -1,0 +1,122 @@
+"""`mmpyramid serve`: the web app and its HTTP interface."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from contextlib import suppress
+from typing import Annotated
+
+import tyro
+
+from mmpyramid.cli._options import console, resolve_device, run
+from mmpyramid.errors import UserError
+from mmpyramid.features.workers import num_cores
+from mmpyramid.web.folder import working_folder
+from mmpyramid.web.limits import Limits
+
+
+def main(words: list[str]) -> int:
+    """Run the command."""
+    return run(serve, "serve", words)
+
+
+def serve(
+    *,
+    models: tuple[str, ...] = ("teachers", "teachers-ave"),
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    device: str = "auto",
+    workers: int = 1,
+    limits: Annotated[Limits, tyro.conf.arg(name="")] = Limits(),  # noqa: B008 - frozen
+) -> int:
+    """Serve the web app: upload or record a video, look at its timeline, download it.
+
+    Programs post a video to /api/parse on the same port, and get the timeline as JSON; /docs tells
+    how. Stop it with Ctrl-C.
+
+    Example: mmpyramid serve --models teachers runs/mine/model --max-minutes 30
+
+    Args:
+        models: What visitors can choose from: `teachers` (LLP labels), `teachers-ave` (AVE labels),
+            checkpoint folders, hub ids; the first is chosen at first.
+        host: The address to listen at; 0.0.0.0 is all of this machine's, for everybody who can
+            reach it.
+        port: The port; 0 takes any that is free.
+        device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
+        workers: How many videos are parsed at once, each in a process of its own.
+        limits: What is too much.
+    """
+    from mmpyramid.web.jobs import Setup
+    from mmpyramid.web.pool import Pool
+
+    if not models:
+        raise UserError("expected --models to name at least one model, got none; try teachers")
+    if workers < 1:
+        raise UserError(f"expected --workers to be at least 1, got {workers}")
+    setup = Setup(
+        models=models,
+        device=resolve_device(device),
+        num_threads=max(1, num_cores() // workers),
+        max_seconds=60 * limits.max_minutes,
+    )
+    with listen(host, port) as listener, working_folder() as folder:
+        from mmpyramid.web.server import run_server
+
+        sys.stderr.write(warning(host))
+        with console().status("loading the models"):
+            pool = Pool(setup, limits, workers)
+        address = f"http://{url_host(host)}:{listener.getsockname()[1]}"
+        run_server(pool, folder, listener, lambda: _say(address))
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address before anything slow is done.
+
+    Raises:
+        UserError: if it cannot be had.
+    """
+    try:
+        kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=kind)
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"cannot listen at --host {host} --port {port}: {error}; give another, or --port 0 for "
+            "any that is free"
+        ) from error
+
+
+def url_host(host: str) -> str:
+    """A host as addresses have it.
+
+    Example:
+        >>> url_host("::1"), url_host("0.0.0.0")
+        ('[::1]', '0.0.0.0')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
+def warning(host: str) -> str:
+    """What somebody should know who lets others in; empty for this machine alone.
+
+    Example:
+        >>> warning("127.0.0.1")
+        ''
+    """
+    with suppress(ValueError):  # A name.
+        if ipaddress.ip_address(host).is_loopback:
+            return ""
+    if host == "localhost":
+        return ""
+    return (
+        f"mmpyramid serve: warning: --host {host} lets everybody who can reach this machine upload "
+        "videos to it. There is no authentication and no encryption here; put a proxy that has "
+        "both in front of it where the network is not yours alone\n"
+    )
+
+
+def _say(address: str) -> None:
+    console().print(f"app   {address}\nAPI   {address}/docs\nstop  Ctrl-C")
+    sys.stdout.flush()

@@ -1,0 +1,157 @@
+"""The plain HTTP interface: a video in, a timeline out, nothing kept."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Any
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, File, HTTPException, Query, Request, Response, UploadFile
+from fastapi.routing import APIRoute
+from starlette.types import Message
+
+from mmpyramid.decode import Decoder, Gate
+from mmpyramid.errors import UserError
+from mmpyramid.render import FORMATS
+from mmpyramid.version import __version__
+from mmpyramid.web.downloads import as_file
+from mmpyramid.web.jobs import Job
+from mmpyramid.web.limits import Limits, TooLargeError
+from mmpyramid.web.pool import Pool
+from mmpyramid.web.uploads import Uploads
+
+Probability = Annotated[float, Query(ge=0, le=1)]
+Seconds = Annotated[float, Query(ge=0)]
+
+OVERHEAD = 10_000
+"""Bytes of a request that are not the file."""
+
+
+def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
+    """The routes below `/api`.
+
+    Args:
+        pool: does the work.
+        uploads: where videos are for as long as it lasts.
+    """
+    router = APIRouter(prefix="/api", route_class=_bounded_route(pool))
+    models = pool.setup.models
+    limiter = CapacityLimiter(pool.capacity)
+
+    @router.get("/health", summary="Whether the server works, and what it offers")
+    async def health() -> dict[str, Any]:
+        return {
+            "status": "ok",
+            "version": __version__,
+            "models": models,
+            "formats": FORMATS,
+            "workers": len(pool.workers),
+            "waiting": pool.num_waiting,
+            "limits": asdict(pool.limits),
+        }
+
+    @router.post(
+        "/parse",
+        summary="Parse a video or sound file",
+        response_class=Response,
+        responses=RESPONSES,
+    )
+    async def parse(
+        video: Annotated[UploadFile, File(description="The file, of any format FFmpeg knows.")],
+        decoder: Annotated[Decoder, Depends(_decoder)],
+        model: Annotated[str, Query(description=f"One of {', '.join(models)}.")] = models[0],
+        format: Annotated[  # noqa: A002
+            str, Query(description=f"One of {', '.join(FORMATS)}.")
+        ] = "json",
+    ) -> Response:
+        """Answers with the timeline as a file. The upload is deleted before the answer is sent."""
+        _check_choice("model", model, models)
+        _check_choice("format", format, FORMATS)
+        work = partial(_parse, pool, uploads, video, model, decoder, format)
+        return await to_thread.run_sync(work, limiter=limiter)
+
+    return router
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The timeline; the media type is that of the format.",
+        "content": {"application/json": {}, "text/vtt": {}, "text/csv": {}},
+    },
+    413: {"description": "The file is too large."},
+    422: {"description": "The file is no video or sound, is too long, or an option is wrong."},
+    503: {"description": "Too many are waiting, or the work took too long."},
+}
+
+
+def _parse(
+    pool: Pool,
+    uploads: Uploads,
+    video: UploadFile,
+    model: str,
+    decoder: Decoder,
+    format: str,  # noqa: A002
+) -> Response:
+    with uploads.write(video.file, video.filename or "upload") as held:
+        parsed = pool.parse(Job(path=held.path, name=held.name, model=model, decoder=decoder))
+    return as_file(parsed, format)
+
+
+def _decoder(
+    threshold: Probability = 0.5,
+    visual_threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
+    video_threshold: Probability = 0.5,
+    gate: Gate | None = None,
+    max_gap: Seconds = 0.0,
+    min_length: Seconds = 0.0,
+) -> Decoder:
+    return Decoder(
+        threshold=threshold,
+        visual_threshold=visual_threshold,
+        video_threshold=video_threshold,
+        gate=gate,
+        max_gap=max_gap,
+        min_length=min_length,
+    )
+
+
+def _check_choice(name: str, chosen: str, known: tuple[str, ...]) -> None:
+    if chosen not in known:
+        raise UserError(f"expected `{name}` to be one of {', '.join(known)}, got {chosen!r}")
+
+
+def _bounded_route(pool: Pool) -> type[APIRoute]:
+    """Routes that stop reading a body that is too large, or that nobody has time for."""
+
+    class BoundedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+            handle = super().get_route_handler()
+
+            async def bounded(request: Request) -> Response:
+                if request.method == "POST":
+                    pool.check_room()
+                    promised = int(request.headers.get("content-length", "0"))
+                    pool.limits.check_size(promised - OVERHEAD)
+                return await handle(Request(request.scope, _counted(request, pool.limits)))
+
+            return bounded
+
+    return BoundedRoute
+
+
+def _counted(request: Request, limits: Limits) -> Callable[[], Awaitable[Message]]:
+    """Receive pieces of a body until they are too many, whatever the header promised."""
+    num_bytes = 0
+
+    async def receive() -> Message:
+        nonlocal num_bytes
+        message = await request.receive()
+        num_bytes += len(message.get("body", b""))
+        try:
+            limits.check_size(num_bytes - OVERHEAD)
+        except TooLargeError as error:
+            # FastAPI calls every other error while it reads a body a bad request.
+            raise HTTPException(413, str(error), {"Connection": "close"}) from error
+        return message
+
+    return receive

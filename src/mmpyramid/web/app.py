@@ -1,0 +1,156 @@
+"""The page that visitors see, built with Gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from mmpyramid.web.examples import Example
+from mmpyramid.web.handlers import Handlers
+from mmpyramid.web.views import WELCOME, introduction
+
+TITLE = "mmpyramid"
+CSS = Path(__file__).with_name("app.css").read_text(encoding="utf-8")
+THEME = gr.themes.Base(
+    primary_hue="blue",
+    font=("system-ui", "sans-serif"),
+    font_mono=("ui-monospace", "monospace"),
+).set(
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_300",
+    block_label_text_color="*neutral_700",
+    block_info_text_color="*neutral_600",
+)
+"""Fonts of the visitor's own system, so that nothing is fetched; gray text that can be read."""
+
+PROBABILITIES = ("Heard in a second", "Seen in a second", "In the whole video")
+LENGTHS = ("Fill gaps of up to (s)", "Drop events below (s)")
+"""Labels of the sliders, in the order of the arguments of `to_decoder`."""
+
+NUM_PROBABILITIES = len(PROBABILITIES)
+THRESHOLDS_HINT = (
+    "<p>A label counts from these probabilities on. Moving one decides anew at once; nothing is "
+    "computed again.</p>"
+)
+
+
+def create_app(handlers: Handlers, examples: Mapping[Example, Path]) -> gr.Blocks:
+    """Lay out the page and connect it.
+
+    Args:
+        handlers: what happens when a visitor does something.
+        examples: clips to try.
+    """
+    pool = handlers.pool
+    app: gr.Blocks
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as app:
+        gr.HTML(introduction(pool.limits), elem_classes="introduction")
+        with gr.Row():
+            with gr.Column(scale=1, min_width=320):
+                form = Form.create(pool.setup.models, examples)
+            with gr.Column(scale=3, min_width=480):
+                shown = gr.HTML(WELCOME, elem_id="result")
+        form.connect(handlers, examples, shown)
+        app.unload(handlers.leave)
+    app.queue(max_size=pool.limits.max_waiting, default_concurrency_limit=len(pool.workers))
+    return app
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What a visitor fills in.
+
+    Attributes:
+        video: uploads and records.
+        examples: a button for each clip to try.
+        chosen: says what was uploaded, or why it cannot be taken.
+        model: one of those that the server has loaded.
+        button: begins.
+        thresholds: a slider for each argument of `to_decoder`.
+    """
+
+    video: gr.Video
+    examples: Mapping[Example, gr.Button]
+    chosen: gr.HTML
+    model: gr.Dropdown
+    button: gr.Button
+    thresholds: tuple[gr.Slider, ...]
+
+    @classmethod
+    def create(cls, models: Sequence[str], examples: Iterable[Example]) -> Form:
+        """Lay it out, from top to bottom."""
+        return cls(
+            video=gr.Video(
+                label="Video",
+                sources=["upload", "webcam"],
+                webcam_options=gr.WebcamOptions(mirror=False),
+                height=280,
+            ),
+            examples=_example_buttons(examples),
+            chosen=gr.HTML(elem_classes="chosen"),
+            model=gr.Dropdown(list(models), value=models[0], label="Model"),
+            button=gr.Button("Parse", variant="primary", interactive=False),
+            thresholds=_thresholds(),
+        )
+
+    def connect(self, handlers: Handlers, clips: Mapping[Example, Path], shown: gr.HTML) -> None:
+        """Let it do something.
+
+        Args:
+            handlers: what happens.
+            clips: the files of the examples.
+            shown: where results go.
+        """
+        self.video.change(
+            handlers.choose,
+            self.video,
+            [self.chosen, self.button],
+            queue=False,
+            api_visibility="private",
+        )
+        self.button.click(
+            handlers.parse, [self.model, *self.thresholds], shown, api_visibility="private"
+        )
+        for slider in self.thresholds:
+            slider.release(
+                handlers.decide,
+                list(self.thresholds),
+                shown,
+                queue=False,
+                show_progress="hidden",
+                api_visibility="private",
+            )
+        for example, button in self.examples.items():
+            self._connect_example(button, example, clips[example])
+
+    def _connect_example(self, button: gr.Button, example: Example, clip: Path) -> None:
+        probabilities = self.thresholds[:NUM_PROBABILITIES]
+
+        def fill_in() -> list[Any]:
+            return [str(clip), example.model, *[example.threshold] * NUM_PROBABILITIES]
+
+        button.click(
+            fill_in,
+            None,
+            [self.video, self.model, *probabilities],
+            queue=False,
+            api_visibility="private",
+        )
+
+
+def _example_buttons(examples: Iterable[Example]) -> dict[Example, gr.Button]:
+    with gr.Row(elem_classes="examples"):
+        gr.HTML("Examples", min_width=60)
+        return {example: gr.Button(example.label, size="sm", min_width=60) for example in examples}
+
+
+def _thresholds() -> tuple[gr.Slider, ...]:
+    with gr.Accordion("Thresholds", open=True):
+        gr.HTML(THRESHOLDS_HINT, elem_classes="hint")
+        probabilities = [gr.Slider(0, 1, 0.5, step=0.01, label=label) for label in PROBABILITIES]
+        lengths = [gr.Slider(0, 10, 0, step=0.5, label=label) for label in LENGTHS]
+    return (*probabilities, *lengths)

@@ -1,0 +1,68 @@
+"""What one server takes upon itself, and how it tells that something is too much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from mmpyramid.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds on what visitors may ask for.
+
+    Attributes:
+        max_megabytes: Size of an upload in MB (millions of bytes).
+        max_minutes: Length of a video.
+        max_seconds: How long the work on one video may take; it is then given up.
+        max_waiting: How many may wait for their turn; more are asked to come back.
+        keep_minutes: How long an upload and its timeline are kept for somebody who does nothing.
+
+    Raises:
+        UserError: if one of them is not positive.
+
+    Example:
+        >>> Limits(max_minutes=2).max_megabytes
+        200
+    """
+
+    max_megabytes: float = 200
+    max_minutes: float = 10
+    max_seconds: float = 600
+    max_waiting: int = 20
+    keep_minutes: float = 60
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not getattr(self, field.name) > 0:
+                flag = f"--{field.name.replace('_', '-')}"
+                raise UserError(f"expected {flag} above 0, got {getattr(self, field.name)}")
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest upload in bytes."""
+        return int(self.max_megabytes * 10**6)
+
+    def check_size(self, num_bytes: int) -> None:
+        """Refuse what is too large.
+
+        Raises:
+            TooLargeError: if it is.
+        """
+        if num_bytes > self.max_bytes:
+            raise TooLargeError(
+                f"expected a file of at most {self.max_megabytes:g} MB, got {num_bytes / 1e6:.1f} "
+                "MB or more; cut a piece out of it or compress it"
+            )
+
+
+class TooLargeError(UserError):
+    """More bytes than the server takes."""
+
+
+class BusyError(UserError):
+    """Too many are waiting already; nothing is wrong with the file."""
+
+
+class GivenUpError(UserError):
+    """The work on a file took too long, or its process died."""

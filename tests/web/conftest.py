@@ -1,0 +1,109 @@
+"""A real server in a process of its own, clips to upload, and a browser."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+import media_files
+from mmpyramid.models import MMPyramid, MMPyramidConfig, save_pretrained
+from mmpyramid.web.examples import EXAMPLES, render_example
+
+STREAMS = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_lite0": 1280}}
+
+
+class Server:
+    """`mmpyramid serve` on a free port, with the folder that its temporary files go to."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.folder = folder
+        environment = {**os.environ, "TMPDIR": str(folder), "COLUMNS": "200"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mmpyramid", "serve", "--port", "0", *words],
+            stdout=subprocess.PIPE,
+            stderr=(folder / "log").open("wb"),
+            text=True,
+            env=environment,
+        )
+        told = "".join(self.process.stdout.readline() for _ in range(3))
+        found = re.search(r"app +(http://\S+)", told)
+        assert found, told + self.log
+        self.url = found[1]
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def held(self) -> list[Path]:
+        """Every upload, or part of one, that is on the server's disk now."""
+        return [
+            path
+            for path in self.folder.glob("mmpyramid-serve-*/*/**/*")
+            if path.is_file() and path.parent.name != "examples"
+        ]
+
+    def workers(self) -> list[int]:
+        """The processes that parse."""
+        children = psutil.Process(self.process.pid).children()
+        return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        code = self.process.wait(timeout=30)
+        self.process.stdout.close()
+        return code
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory):
+    """Start a server with options; it is stopped after the `with` block."""
+
+    @contextmanager
+    def start(*words: str) -> Iterator[Server]:
+        server = Server(tmp_path_factory.mktemp("server"), *words)
+        try:
+            yield server
+        finally:
+            if server.process.poll() is None:
+                server.stop()
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """A small untrained network that reads the open features."""
+    torch.manual_seed(0)
+    network = MMPyramid(MMPyramidConfig(labels=("Dog", "Cat"), width=16, **STREAMS))
+    return save_pretrained(network, tmp_path_factory.mktemp("network") / "model")
+
+
+@pytest.fixture(scope="session")
+def server(serve, checkpoint) -> Iterator[Server]:
+    """One for all tests that leave it as it was."""
+    limits = ("--max-megabytes", "2", "--max-minutes", "0.5")
+    with serve("--models", "teachers-ave", str(checkpoint), *limits) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory) -> Path:
+    """Ten seconds in which the teachers for AVE hear and see a bell."""
+    return render_example(EXAMPLES[0], tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def corrupt(tmp_path_factory, clip) -> Path:
+    """A video whose beginning is lost."""
+    path = tmp_path_factory.mktemp("corrupt") / "broken <b>.mp4"
+    shutil.copy(clip, path)
+    return media_files.spoil(path, 0.0, 1.0)

@@ -1,0 +1,218 @@
+"""The HTTP interface, by real requests to a real server."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+import media_files
+from mmpyramid.decode import Decoder
+from mmpyramid.pipeline import Pipeline
+from mmpyramid.render import FORMATS
+from mmpyramid.types import Timeline
+from mmpyramid.web.limits import Limits
+
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+LOW = {"threshold": 0.1, "video_threshold": 0.1}
+
+
+@pytest.fixture(scope="module")
+def post(server):
+    """Upload a file with options."""
+
+    def send(path, name=None, **options):
+        with path.open("rb") as file:
+            files = {"video": (name or path.name, file)}
+            return httpx.post(f"{server.url}/api/parse", files=files, params=options, timeout=60)
+
+    return send
+
+
+def paragraph(response, status: int) -> str:
+    """The message of a refusal, which is one paragraph without the server's own paths."""
+    assert response.status_code == status, response.text
+    told = response.json()["detail"]
+    assert "\n" not in told
+    assert "mmpyramid-serve-" not in told
+    return told
+
+
+def alike(first: Timeline, second: Timeline) -> bool:
+    """Whether the events are equal, and their scores nearly: threads change the order of sums."""
+    plain = [[(e.label, e.modality, e.start, e.end) for e in both] for both in (first, second)]
+    scores = [[e.score for e in both] for both in (first, second)]
+    return plain[0] == plain[1] and scores[0] == pytest.approx(scores[1], abs=1e-4)
+
+
+def test_a_video_gives_its_timeline(post, clip, server):
+    response = post(clip, **LOW)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    timeline = Timeline.from_json(response.text)
+    decoder = Decoder(threshold=0.1, video_threshold=0.1)
+    assert alike(timeline, Pipeline("teachers-ave", decoder=decoder)(clip))
+    assert {event.modality for event in timeline} == {"audio", "visual", "audio_visual"}
+    assert (timeline.source, timeline.model) == (clip.name, "teachers-ave")
+    assert server.held() == []
+
+
+def test_the_model_is_chosen(post, clip, checkpoint):
+    assert Timeline.from_json(post(clip, model=str(checkpoint)).text).labels == ("Dog", "Cat")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_can_be_had(suffix, post, clip):
+    response = post(clip, name="mein höhlenvideo.mp4", format=suffix, **LOW)
+    assert response.status_code == 200, response.text
+    assert len(response.content) > 100
+    named = response.headers["content-disposition"]
+    assert named == f"attachment; filename*=utf-8''mein%20h%C3%B6hlenvideo.{suffix}"
+    if suffix == "vtt":
+        assert response.headers["content-type"].startswith("text/vtt")
+        assert response.text.startswith("WEBVTT")
+
+
+def test_what_is_no_video_is_refused(post, corrupt, tmp_path, server):
+    assert "cannot open broken <b>.mp4" in paragraph(post(corrupt, name="broken <b>.mp4"), 422)
+    (tmp_path / "empty.mp4").touch()
+    assert "is empty" in paragraph(post(tmp_path / "empty.mp4"), 422)
+    assert server.held() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"threshold": 1.5}, "`threshold`"),
+        ({"threshold": "high"}, "`threshold`"),
+        ({"gate": "garden"}, "`gate`"),
+        ({"model": "../secret"}, "`model` to be one of teachers-ave"),
+        ({"format": "exe"}, "`format` to be one of csv"),
+    ],
+)
+def test_wrong_options_are_refused(options, told, post, clip):
+    assert told in paragraph(post(clip, **options), 422)
+
+
+def test_a_request_without_a_video_is_refused(server):
+    response = httpx.post(f"{server.url}/api/parse", data={"video": "clip.mp4"})
+    assert "`video`" in paragraph(response, 422)
+
+
+@pytest.mark.parametrize("options", [{}, {"live": "1"}])
+def test_a_long_video_is_refused(options, post, tmp_path):
+    path = tmp_path / "long.mkv"
+    media_files.write_media(path, media_files.steady(330), options=options)
+    assert "at most 30 s of video or sound, but long.mkv has 3" in paragraph(post(path), 422)
+
+
+def test_a_large_file_is_refused_before_it_is_sent(server):
+    head = (
+        "POST /api/parse HTTP/1.1\r\nHost: here\r\nContent-Length: 9000000\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    address = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1])), timeout=10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413")
+
+
+def test_a_large_file_is_refused_while_it_is_sent(server):
+    """Chunked, so that no header tells its size; an honest sender would go on for ever."""
+    sent = 0
+
+    def pieces():
+        nonlocal sent
+        yield (
+            b'--x\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n'
+            b"Content-Type: video/mp4\r\n\r\n"
+        )
+        while sent < 50_000_000:
+            sent += 100_000
+            yield bytes(100_000)
+            time.sleep(0.002)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    try:
+        response = httpx.post(f"{server.url}/api/parse", content=pieces(), headers=headers)
+        assert "at most 2 MB" in paragraph(response, 413)
+    except httpx.TransportError:  # The server hung up before this side looked for an answer.
+        pass
+    assert sent < 50_000_000
+    assert server.held() == []
+
+
+def test_health_answers_while_others_wait(server, post, clip):
+    with ThreadPoolExecutor(3) as threads:
+        jobs = [threads.submit(post, clip) for _ in range(3)]
+        waiting = 0
+        while not all(job.done() for job in jobs):
+            health = httpx.get(f"{server.url}/api/health", timeout=5).json()
+            waiting = max(waiting, health["waiting"])
+    assert all(job.result().status_code == 200 for job in jobs)
+    assert waiting >= 1
+    assert health["formats"] == list(FORMATS)
+    assert health["limits"]["max_minutes"] == 0.5
+
+
+def test_the_interface_describes_itself(server):
+    described = httpx.get(f"{server.url}/openapi.json").json()
+    assert set(described["paths"]) == {"/api/health", "/api/parse"}
+    options = {p["name"] for p in described["paths"]["/api/parse"]["post"]["parameters"]}
+    assert options == {"model", "format", *Decoder.__slots__}
+    page = httpx.get(f"{server.url}/docs").text
+    assert "://" not in page.replace("http://www.w3.org", ""), "nothing is fetched from elsewhere"
+
+
+def test_addresses_of_others_cannot_be_guessed(server):
+    response = httpx.get(f"{server.url}/visits/somebody/page")
+    assert "no longer here" in paragraph(response, 404)
+
+
+def test_a_hanging_job_does_not_block_the_next(serve, clip):
+    with serve("--models", "teachers-ave", "--max-seconds", "20") as own:
+
+        def send():
+            with clip.open("rb") as file:
+                return httpx.post(f"{own.url}/api/parse", files={"video": file}, timeout=200)
+
+        (worker,) = own.workers()
+        os.kill(worker, signal.SIGSTOP)
+        assert "took longer than 20 s" in paragraph(send(), 503)
+        assert own.held() == []
+        assert send().status_code == 200
+        assert own.workers() != [worker]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_stopped_leaves_nothing_behind(how, serve, clip):
+    with serve("--models", "teachers-ave") as own:
+        (worker,) = own.workers()
+        os.kill(worker, signal.SIGSTOP)
+        answers = []
+
+        def send():
+            with clip.open("rb") as file:
+                answers.append(httpx.post(f"{own.url}/api/parse", files={"video": file}))
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        while not own.held():
+            time.sleep(0.05)
+        begun = time.monotonic()
+        assert own.stop(how) == 0
+        assert time.monotonic() - begun < 10
+        thread.join()
+        assert own.log == ""
+        assert [path.name for path in own.folder.iterdir()] == ["log"]
+
+
+def test_limits_are_positive():
+    from mmpyramid.errors import UserError
+
+    with pytest.raises(UserError, match="--max-megabytes above 0, got 0"):
+        Limits(max_megabytes=0)

@@ -1,0 +1,129 @@
+"""Jobs end, whatever the videos and the processes do."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from mmpyramid.decode import Decoder
+from mmpyramid.errors import UserError
+from mmpyramid.pipeline import Pipeline
+from mmpyramid.web.jobs import Job, Setup
+from mmpyramid.web.limits import BusyError, GivenUpError, Limits
+from mmpyramid.web.pool import Pool
+
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
+
+@pytest.fixture(scope="module")
+def setup(checkpoint):
+    return Setup(models=(str(checkpoint),), max_seconds=30)
+
+
+@pytest.fixture(scope="module")
+def pool(setup):
+    made = Pool(setup, Limits(max_seconds=20, max_waiting=1), 1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def job(setup, clip):
+    def make(path=clip, **options):
+        decoder = Decoder(threshold=0.1, video_threshold=0.1)
+        return Job(path=path, name="mine.mp4", model=setup.models[0], decoder=decoder)
+
+    return make
+
+
+def test_a_worker_finds_what_the_pipeline_finds(pool, job, clip, checkpoint):
+    stages = []
+    parsed = pool.parse(job(), stages.append)
+    here = Pipeline(checkpoint, decoder=job().decoder)(clip)
+    assert parsed.timeline.events == here.events
+    assert len(here) > 0
+    assert (parsed.timeline.source, parsed.features) == ("mine.mp4", {})
+    assert list(dict.fromkeys(stage.name for stage in stages)) == [
+        *("wait", "load", "extract", "score", "decode")
+    ]
+    assert [(s.done, s.total) for s in stages if s.total] == [(10, 10)]
+
+
+def test_a_bad_video_is_told_by_the_name_that_its_visitor_knows(pool, job, corrupt):
+    worker = pool.workers[0].process
+    with pytest.raises(UserError, match=r"cannot open mine\.mp4") as caught:
+        pool.parse(job(corrupt))
+    assert str(corrupt.parent) not in str(caught.value)
+    assert pool.workers[0].process is worker, "a bad video costs no process"
+
+
+def test_a_worker_that_dies_is_replaced(pool, job):
+    def murder(stage):
+        if stage.name == "extract":
+            os.kill(pool.workers[0].process.pid, signal.SIGKILL)
+
+    with pytest.raises(GivenUpError, match=r"worked on mine\.mp4 died"):
+        pool.parse(job(), murder)
+    assert len(pool.parse(job()).timeline) > 0
+
+
+def test_a_worker_that_hangs_is_given_up(setup, job):
+    hanging = Pool(setup, Limits(max_seconds=6), 1)
+    process = hanging.workers[0].process
+
+    def freeze(stage):
+        if stage.name == "extract" and hanging.workers[0].process is process:
+            os.kill(process.pid, signal.SIGSTOP)
+
+    with pytest.raises(GivenUpError, match="took longer than 6 s and was given up"):
+        hanging.parse(job(), freeze)
+    assert not process.is_alive()
+    assert len(hanging.parse(job(), freeze).timeline) > 0
+    hanging.close()
+
+
+def test_no_more_than_may_wait_do(pool, job):
+    begun, go = Event(), Event()
+
+    def hold_up(stage):
+        if stage.name == "extract" and not begun.is_set():
+            begun.set()
+            assert go.wait(15)
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(pool.parse, job(), hold_up)
+        assert begun.wait(15)
+        inside = Event()
+        second = threads.submit(pool.parse, job(), lambda stage: inside.set())
+        assert inside.wait(15)
+        assert pool.num_waiting == 1
+        with pytest.raises(BusyError, match="1 others are waiting"):
+            pool.parse(job())
+        go.set()
+        assert first.result(20).timeline == second.result(20).timeline
+    assert pool.num_waiting == 0
+
+
+def test_who_waits_is_told_when_the_pool_is_closed(setup, job):
+    closing = Pool(setup, Limits(max_seconds=20), 1)
+    begun = Event()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(closing.parse, job(), lambda stage: begun.set())
+        assert begun.wait(15)
+        second = threads.submit(closing.parse, job())
+        while closing.num_waiting == 0:
+            assert not second.done()
+            time.sleep(0.01)
+        closing.close()
+        with pytest.raises((GivenUpError, BusyError)):
+            first.result(10)
+        with pytest.raises(BusyError, match="being stopped"):
+            second.result(10)
+
+
+def test_a_model_that_cannot_be_had_is_told_at_the_start():
+    with pytest.raises(UserError, match="nowhere"):
+        Pool(Setup(models=("./nowhere",)), Limits(), 1)

@@ -1,0 +1,95 @@
+"""Uploads are there while somebody needs them, and gone afterwards."""
+
+import io
+import os
+import time
+
+import pytest
+
+from mmpyramid.errors import UserError
+from mmpyramid.web.uploads import Uploads
+
+
+@pytest.fixture
+def uploads(tmp_path):
+    return Uploads(tmp_path)
+
+
+@pytest.fixture
+def receive(uploads):
+    """Receive a file as Gradio does: equal content under one name, by renaming."""
+
+    def put(content=b"video", name="clip.mp4"):
+        aside = uploads.received / "partial"
+        aside.write_bytes(content)
+        return aside.replace(uploads.received / name)
+
+    return put
+
+
+def files(root):
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def test_an_upload_is_gone_after_its_last_hold(uploads, receive, tmp_path):
+    received = receive()
+    first = uploads.hold(received)
+    second = uploads.hold_again(first)
+    first.release()
+    assert second.path.read_bytes() == b"video"
+    assert received.exists()
+    second.release()
+    second.release()
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_equal_uploads_of_two_visitors_do_not_disturb_each_other(again, uploads, receive, tmp_path):
+    mine = uploads.hold(receive())
+    theirs = uploads.hold(receive() if again else uploads.received / "clip.mp4")
+    mine.release()
+    assert theirs.path.read_bytes() == b"video"
+    assert uploads.hold(uploads.received / "clip.mp4").path.exists()
+    theirs.release()
+
+
+def test_a_hold_ends_with_its_block_whatever_happens(uploads, receive, tmp_path):
+    with pytest.raises(RuntimeError), uploads.hold(receive()):
+        raise RuntimeError
+    with pytest.raises(ZeroDivisionError), uploads.write(io.BytesIO(b"video"), "a.mp4") as held:
+        1 / len(held.path.read_bytes()[5:])
+    assert files(tmp_path) == []
+
+
+def test_an_upload_that_has_gone_is_told(uploads, tmp_path):
+    with pytest.raises(UserError, match=r"upload clip\.mp4 is no longer here"):
+        uploads.hold(uploads.received / "clip.mp4")
+    assert list((tmp_path / "held").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "on_disk"),
+    [
+        ("../../etc/x.mp4", "x.mp4", "video.mp4"),
+        ("C:\\clips\\x.MOV", "x.MOV", "video.MOV"),
+        ("a.m\u00e9p", "a.m\u00e9p", "video"),
+        ("a.so very long", "a.so very long", "video"),
+        ("", "upload", "video"),
+        ("..", "..", "video"),
+    ],
+)
+def test_names_of_visitors_do_not_name_files(name, shown, on_disk, uploads, tmp_path):
+    held = uploads.write(io.BytesIO(b"video"), name)
+    assert (held.name, held.path.name) == (shown, on_disk)
+    assert held.path.parent.parent == tmp_path / "held"
+
+
+def test_what_was_left_behind_is_swept(uploads, receive):
+    old, used, fresh = receive(b"1", "old"), receive(b"2", "used"), receive(b"3", "fresh")
+    held = uploads.hold(used)
+    for path in (old, used):
+        os.utime(path, (time.time() - 100,) * 2)
+    uploads.sweep(50)
+    assert [path.exists() for path in (old, used, fresh)] == [False, True, True]
+    held.release()
+    assert not used.exists()
