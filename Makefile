@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench browser clean
+.PHONY: help setup demo test check docs bench browser clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,9 +35,12 @@ browser: setup  ## Debian's Chromium, for the tests of the page
 	  [ "$$(id -u)" = 0 ] || { echo "The page tests need Chromium: run 'sudo apt-get install chromium' first." >&2; exit 2; }; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
 
+docs: setup  ## the documentation site, in site/
+	$(BIN)/mkdocs build
+
 bench: setup  ## print what the benchmarks measure
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/train_step.py
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo site .pytest_cache .mypy_cache .ruff_cache

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import media_files
 from mmpyramid.render import FORMATS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -57,6 +58,8 @@ def test_experiments(tmp_path):
     page = (tmp_path / "sim" / "tables" / "table-4.md").read_text()
     assert page.startswith("# Table 4, simulated features")
     assert (tmp_path / "sim" / "han" / "figure6.png").read_bytes()[:4] == b"\x89PNG"
+    assert "Disagreements" in (tmp_path / "sim" / "han" / "compared.html").read_text()
+    assert "Mean of all" in (tmp_path / "sim" / "pages" / "index.html").read_text()
 
 
 @pytest.mark.slow
@@ -67,6 +70,38 @@ def test_files_come_back(tmp_path):
     (event,) = json.loads((tmp_path / "corrected.json").read_text())["events"]
     assert (event["label"], event["end"]) == ("Cat", 10.0)
     assert (tmp_path / "clip.comparison.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_a_person_with_videos(tmp_path):
+    media_files.write_media(
+        tmp_path / "holiday.mp4", media_files.steady(20), media_files.tone(440, 2.0)
+    )
+    run_commands(DOCS / "person.md", tmp_path)
+    names = {path.name for path in (tmp_path / "timelines").iterdir()}
+    assert names == {f"holiday.{suffix}" for suffix in ("json", "html", "vtt", "csv")}
+    assert "data:video/mp4" in (tmp_path / "for-friends" / "holiday.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_researcher(tmp_path):
+    run_commands(DOCS / "researcher.md", tmp_path)
+    ours, scored = (
+        json.loads((tmp_path / name).read_text()) for name in ("ours.json", "scored.json")
+    )
+    assert all(ours[level] == pytest.approx(scored[level]) for level in ("segment", "event"))
+    assert "HAN" in (tmp_path / "compared.html").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_a_team_with_a_corpus(tmp_path):
+    page = DOCS / "team.md"
+    (tmp_path / "corpus.py").write_text(*blocks(page, "python"))
+    run(tmp_path, sys.executable, "corpus.py")
+    run_commands(page, tmp_path)
+    assert len(list((tmp_path / "timelines").glob("*.tsv"))) == 10
 
 
 @pytest.mark.slow
@@ -82,7 +117,12 @@ def test_every_format_is_in_the_table_of_files():
     assert sorted(re.findall(r"`(.*?)`", " ".join(shown))) == sorted(FORMATS)
 
 
+def test_no_page_shows_what_is_not_run():
+    shown = {page.name for page in PAGES if blocks(page, "python") or blocks(page, "console")}
+    assert {name for name in shown if f'DOCS / "{name}"' not in Path(__file__).read_text()} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    links = re.findall(r"\]\((?!gallery/)([^)#]+)\)", page.read_text())  # The build makes those.
     assert [x for x in links if "://" not in x and not (DOCS / x).exists()] == []

@@ -4,13 +4,23 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
-from mmpyramid.cli.main import COMMANDS
+from mmpyramid.cli.main import COMMANDS, main
+from mmpyramid.data.rendered import render_corpus
+from reference import released
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 BLOCKS = re.findall(r"```python\n(.*?)```\n+```\n(.*?)```", README, re.DOTALL)
+BRIEF = {
+    "train": ["--epochs", "1", "--model.width", "32"],
+    "refine": ["--epochs", "1", "--model.width", "32"],
+    "tables": ["--epochs", "1", "--width", "16"],
+}
+"""What makes the shown trainings short."""
+
 SHOWN = re.findall(r"^\$ mmpyramid (\S+) ([^#\n]*)", README, re.MULTILINE)
 
 
@@ -40,8 +50,6 @@ def test_there_are_commands_to_check():
 
 @pytest.mark.parametrize(("name", "words"), SHOWN)
 def test_options_of_shown_commands_exist(name, words, capsys):
-    from mmpyramid.cli import main
-
     assert name in COMMANDS
     recipe = words.split()[:1] if name in ("train", "refine") else []
     with pytest.raises(SystemExit) as stopped:
@@ -50,6 +58,30 @@ def test_options_of_shown_commands_exist(name, words, capsys):
     help_text = capsys.readouterr().out
     for flag in re.findall(r"--[a-z-]+", words):
         assert flag in help_text
+
+
+def lay_out(folder: Path) -> None:
+    """The corpora, files and folders that the README's commands name, small and simulated."""
+    few = ["--train", "12", "--val", "6", "--test", "6"]
+    for layout in ("llp", "ave"):
+        out = folder / layout.upper()
+        assert main(["simulate", "--layout", layout, "--out", str(out), *few]) == 0
+    render_corpus(folder / "corpus", num_train=4, num_val=2, num_test=2, workers=2)
+    (folder / "videos").symlink_to(folder / "corpus" / "videos")
+    (folder / "holiday.mp4").symlink_to(next((folder / "videos").iterdir()))
+    torch.save(released.state_dict(), folder / "MM_Pyramid.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+    lay_out(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name, words in SHOWN:
+        assert main([name, *words.split(), *BRIEF.get(name, [])]) == 0, (name, words)
+        if (name, "--data LLP" in words) == ("evaluate", True):
+            main([name, *words.split(), "--predictions", "predictions.npz"])
+    assert "Table 3, simulated features" in (tmp_path / "tables" / "table-3.md").read_text()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -14,8 +14,6 @@ from mmpyramid.models import (
     HAN,
     HANConfig,
     MMPyramid,
-    MMPyramidAVE,
-    MMPyramidAVEConfig,
     MMPyramidConfig,
     load_pretrained,
     save_pretrained,
@@ -25,7 +23,6 @@ from render.picture_parts import Drawing
 from training import tiny_corpus
 
 IDS = ("clip0000014", "clip0000016")
-AVE_LINES = ("Dog&aaaaaaaaaaa&good&2&5", "Cat&-bbbbbbbbbb&good&0&3", "Dog&-bbbbbbbbbb&good&2&10")
 
 
 @pytest.fixture(scope="session")
@@ -47,28 +44,6 @@ def predicted(corpus, model, han, tmp_path_factory):
         command = ["predict", network, *words, "--out", out / folder, *more]
         assert main([str(word) for word in command]) == 0
     return out
-
-
-@pytest.fixture(scope="session")
-def events(tmp_path_factory):
-    """An AVE folder of three lines, two of which are of one video, and a network for it."""
-    folder = tmp_path_factory.mktemp("events")
-    rng = np.random.default_rng(0)
-    (folder / "labels.txt").write_text("Dog\nCat\n")
-    (folder / "Annotations.txt").write_text("".join(f"{line}\n" for line in AVE_LINES))
-    stored = {
-        "audio_feature": ("avadataset", rng.random((3, 10, 128))),
-        "visual_feature": ("avadataset", rng.random((3, 10, 7, 7, 512))),
-        "test_order": ("order", np.array([1, 0, 2])),
-    }
-    for name, (dataset, values) in stored.items():
-        with h5py.File(folder / f"{name}.h5", "w") as file:
-            file.create_dataset(dataset, data=values)
-    torch.manual_seed(0)
-    network = MMPyramidAVE(MMPyramidAVEConfig(labels=("Dog", "Cat"), width=16))
-    with torch.no_grad():
-        network.relevance.bias.fill_(2.0)
-    return folder, save_pretrained(network, folder / "model")
 
 
 @pytest.mark.parametrize("name", ["han", "ours"])

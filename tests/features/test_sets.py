@@ -1,7 +1,10 @@
 """Extractors by name."""
 
+import re
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from mmpyramid.features.provenance import Provenance
 from mmpyramid.features.sets import (
     EXTRACTORS,
     FEATURE_SETS,
+    OPEN,
     BackboneOptions,
     create_extractor,
     create_extractors,
@@ -84,6 +88,20 @@ def test_a_machine_without_a_hub_is_told_what_to_fetch(tmp_path, monkeypatch):
         assert url in str(caught.value)
         assert f"{checksum}" in str(caught.value)
         assert str(tmp_path / url.rsplit("/", maxsplit=1)[-1]) in str(caught.value)
+
+
+def test_the_page_about_features_tells_the_truth():
+    page = (Path(__file__).parents[2] / "docs" / "features.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\| \(T, ([\d, ]+)\) \|", page, re.MULTILINE)
+    assert {name for name, _, _ in rows} == set(EXTRACTORS)
+    for name, sets, shape in rows:
+        assert {key for key, names in FEATURE_SETS.items() if name in names} == {
+            key for key in sets.strip().split(", ") if key
+        }
+        module, attribute = EXTRACTORS[name]
+        extractor = getattr(import_module(f"mmpyramid.features.{module}"), attribute)
+        width = extractor.dim if name in OPEN else extractor.shape
+        assert shape == str(width).strip("(,)")
 
 
 def test_importing_the_sets_imports_no_backbone():

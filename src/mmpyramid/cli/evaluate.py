@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,10 +16,39 @@ from mmpyramid.cli._options import (
     simulated,
     write_json,
 )
+from mmpyramid.cli.predict import SIMULATED
+from mmpyramid.data.items import open_items
 from mmpyramid.errors import UserError
+from mmpyramid.features.videos import find_videos
 from mmpyramid.models import ParsingConfig, load_pretrained
 
 Gate = Literal["global", "per_modality"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What is written, if anything."""
+
+    json: OptionalPath = None
+    """Write the numbers here."""
+    predictions: OptionalPath = None
+    """Write all probabilities here (.npz), for `mmpyramid score` (parsing)."""
+    pages: OptionalPath = None
+    """Write a page for each video, and a table of all that can be sorted, into this folder."""
+    videos: OptionalPath = None
+    """Folder of the videos, called by their ids: pages play them, the table shows pictures."""
+
+    def find_videos(self) -> dict[str, Path]:
+        """The videos by id.
+
+        Raises:
+            UserError: if there are none, or no pages that they could be on.
+        """
+        if self.videos is None:
+            return {}
+        if self.pages is None:
+            raise UserError("--videos is for the pages: give the folder to write them to, --pages")
+        return find_videos(self.videos)
 
 
 def main(words: list[str]) -> int:
@@ -36,16 +66,16 @@ def evaluate(
     gate: Annotated[
         Gate | None, tyro.conf.arg(help_behavior_hint="(default: the network's own)")
     ] = None,
-    json: OptionalPath = None,
-    predictions: OptionalPath = None,
+    outputs: Annotated[Outputs, tyro.conf.arg(name="")] = Outputs(),
     device: str = "auto",
 ) -> int:
     """Score a network on a densely annotated split, beside trivial references.
 
     A parsing network gets the ten F-scores of LLP, a localization network the accuracies of AVE, by
-    both rules in use, on all clips and on those whose event is shorter than the clip.
+    both rules in use, on all clips and on those whose event is shorter than the clip. With
+    `--pages`, every video gets a page beside its truth, and a table sorts them by their scores.
 
-    Example: mmpyramid evaluate runs/llp/model --data LLP --json test.json
+    Example: mmpyramid evaluate runs/llp/model --data LLP --pages pages --videos LLP/videos
 
     Args:
         model: Checkpoint folder or hub id.
@@ -54,16 +84,16 @@ def evaluate(
         features: Where the features are, if not in the corpus folder.
         gate: Which video-level probability a segment also needs, in parsing: `global` (HAN,
             MM-Pyramid) or `per_modality` (MA).
-        json: Write the numbers here.
-        predictions: Write all probabilities here (.npz), for `mmpyramid score` (parsing).
+        outputs: What is written.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
     from mmpyramid.training.tasks import TASKS
 
+    videos = outputs.find_videos()
     network = load_pretrained(model).to(resolve_device(device))
     if isinstance(network.config, ParsingConfig):
         network.config.gate = gate or network.config.gate
-    elif gate or predictions:
+    elif gate or outputs.predictions:
         raise UserError("--gate and --predictions are for parsing networks; this one localizes")
     task = TASKS[network.task]
     corpus = task.open(data, split, network.config, features=features)
@@ -71,11 +101,25 @@ def evaluate(
     title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
     reports = {Path(model).name: report, **task.references(data, split)}
     console().print(task.table(reports, title))
-    if json:
-        write_json(json, report.to_dict())
-    if predictions:
+    if outputs.json:
+        write_json(outputs.json, report.to_dict())
+    if outputs.predictions:
         from mmpyramid.training.evaluate import predict_corpus
 
-        predictions.parent.mkdir(parents=True, exist_ok=True)
-        predict_corpus(network, corpus).save(predictions)
+        outputs.predictions.parent.mkdir(parents=True, exist_ok=True)
+        predict_corpus(network, corpus).save(outputs.predictions)
+    if outputs.pages:
+        from mmpyramid.cli._pages import SplitPages
+
+        pages = SplitPages(
+            network=network,
+            items=open_items(network.task, data, split, network.inputs, features),
+            folder=outputs.pages,
+            videos=videos,
+            model=model,
+            notes=(SIMULATED,) if simulated(data, features) else (),
+        )
+        console().print(
+            f"pages  {pages.write(f'{data.resolve().name}, {split}')}   (open it in a browser)"
+        )
     return 0

@@ -10,11 +10,10 @@ from typing import Annotated
 import tyro
 
 from mmpyramid.cli._backbones import BackboneFlags
+from mmpyramid.cli._engine import EngineFlags
 from mmpyramid.cli._options import console, progress_bar, run
 from mmpyramid.errors import UserError
 from mmpyramid.features.corpus import ExtractionProgress, extract_corpus
-from mmpyramid.features.decoding import Limits
-from mmpyramid.features.engines import LocalEngine
 from mmpyramid.features.sets import create_extractors
 
 
@@ -33,10 +32,7 @@ def extract(
     *,
     out: Path,
     backbones: Annotated[BackboneFlags, tyro.conf.arg(name="")] = BackboneFlags(),  # noqa: B008
-    workers: Annotated[
-        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
-    ] = None,
-    timeout: float = Limits.timeout,
+    engine: Annotated[EngineFlags, tyro.conf.arg(name="")] = EngineFlags(),  # noqa: B008
     retry_failed: bool = False,
 ) -> int:
     """Extract the features of many videos into a store.
@@ -50,16 +46,11 @@ def extract(
         videos: Files, folders (searched through) or glob patterns.
         out: The store's folder.
         backbones: Which backbones, and how they run.
-        workers: How many processes.
-        timeout: Seconds that decoding one file may take, and one more for every MiB of it.
+        engine: How many processes on which machines, and what a file may cost.
         retry_failed: Try again what failed in an earlier run.
     """
     if not videos:
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
-    if workers is not None and workers < 1:
-        raise UserError(f"expected --workers of at least 1, got {workers}")
-    if timeout <= 0:
-        raise UserError(f"expected --timeout of more than 0 seconds, got {timeout}")
     with progress_bar("extract") as update:
 
         def on_progress(done: ExtractionProgress) -> None:
@@ -72,7 +63,7 @@ def extract(
             out,
             backbones.names(),
             factory=partial(create_extractors, options=backbones.options()),
-            engine=LocalEngine(workers=workers, limits=Limits(timeout=timeout)),
+            engine=engine.start(),
             retry_failed=retry_failed,
             on_progress=on_progress,
         )

@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "make a corpus, train on it, evaluate, parse a clip and show the page",
     "parse": "turn videos into timelines",
     "extract": "turn videos into a store of features",
+    "store": "bring existing features into a store, and out of it",
     "train": "train a network by a recipe",
     "refine": "train with modality-aware labels: the MA strategy",
     "evaluate": "score a trained network with the official numbers",
@@ -33,6 +34,7 @@ EXTRAS = {
     **dict.fromkeys(("pytorch_lightning", "torchmetrics", "tensorboard", "yaml"), "train"),
     **dict.fromkeys(("gradio", "fastapi", "fastapi_offline", "uvicorn"), "app"),
     "matplotlib": "plots",
+    "ray": "scale",
     "pympi": "elan",
 }
 """Packages that not everybody installs, and the extra that brings each."""

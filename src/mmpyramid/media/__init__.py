@@ -4,5 +4,15 @@ from mmpyramid.media.container import SAMPLE_RATE
 from mmpyramid.media.info import MediaInfo, probe
 from mmpyramid.media.resizing import Resizing, View
 from mmpyramid.media.segments import Segment, SegmentReader
+from mmpyramid.media.thumbnail import thumbnail
 
-__all__ = ["SAMPLE_RATE", "MediaInfo", "Resizing", "Segment", "SegmentReader", "View", "probe"]
+__all__ = [
+    "SAMPLE_RATE",
+    "MediaInfo",
+    "Resizing",
+    "Segment",
+    "SegmentReader",
+    "View",
+    "probe",
+    "thumbnail",
+]

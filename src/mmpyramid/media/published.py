@@ -1,7 +1,7 @@
 """The ten segments that the released scripts of LLP and AVE make of a video of any length.
 
 They stretch: the k-th segment's pictures come from the k-th tenth of the video, its sound from
-second k. On clips of ten seconds the two agree, and differ from `SegmentReader` by a frame or so.
+second k. On clips of ten seconds these agree with `SegmentReader` to a quarter of a second.
 
 Shape letters: N frames of the file, T = 10 segments, F pictures per segment.
 """

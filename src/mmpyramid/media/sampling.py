@@ -9,7 +9,7 @@ from mmpyramid.media.segments import SegmentReader
 
 
 class Sampling(StrEnum):
-    """How a file becomes segments; on clips of ten seconds pictures differ by a frame or so."""
+    """How a file becomes segments; in clips of ten seconds pictures differ by up to 0.25 s."""
 
     SECONDS = "seconds"
     """As many segments as there are seconds."""

@@ -35,7 +35,11 @@ def linear(x: Tensor, weight_OD: Tensor, bias_O: Tensor | None = None) -> Tensor
     autocast = torch.is_autocast_enabled("cpu")
     dtype = torch.get_autocast_dtype("cpu") if autocast else weight_OD.dtype
     x_ND = x.reshape(-1, x.shape[-1])
-    y_NO: Tensor = _Linear.apply(x_ND, weight_OD, bias_O, dtype)
+    if torch.is_grad_enabled():
+        y_NO: Tensor = _Linear.apply(x_ND, weight_OD, bias_O, dtype)
+    else:
+        cast_bias_O = None if bias_O is None else bias_O.to(dtype)
+        y_NO = _multiply(x_ND.to(dtype), weight_OD.to(dtype), cast_bias_O)
     return y_NO.view(*x.shape[:-1], len(weight_OD))
 
 

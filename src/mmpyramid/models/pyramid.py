@@ -31,23 +31,16 @@ class ChannelGate(nn.Module):
 
 
 def convolve(convolution: nn.Conv1d, x_BTD: Tensor) -> Tensor:
-    """A convolution of three taps over time as linear layers of shifted segments, (B, T, D).
+    """A convolution over time as one product with the segments under its taps, (B, T, D).
 
-    Where the dilation reaches beyond the video there is nothing to multiply.
+    The taps stand last, as they do in the weight, which need not be copied then.
     """
-    (dilation,) = convolution.dilation
-    weight_ODK = convolution.weight
-    before_OD, here_OD, after_OD = (
-        weight_ODK.flatten(0, 1).t().contiguous().view(-1, *weight_ODK.shape[:2])
-    )
-    y_BTD = linear(x_BTD, here_OD, convolution.bias)
-    if dilation < x_BTD.shape[1]:
-        past_BTD = linear(x_BTD[:, :-dilation], before_OD)
-        future_BTD = linear(x_BTD[:, dilation:], after_OD)
-        y_BTD = (
-            y_BTD + F.pad(past_BTD, (0, 0, dilation, 0)) + F.pad(future_BTD, (0, 0, 0, dilation))
-        )
-    return y_BTD
+    (dilation,), (taps,) = convolution.dilation, convolution.kernel_size
+    num_segments, padding = x_BTD.shape[1], dilation * (taps // 2)
+    around_BTD = F.pad(x_BTD, (0, 0, padding, padding))
+    starts = range(0, taps * dilation, dilation)
+    under_BTDK = torch.stack([around_BTD[:, k : k + num_segments] for k in starts], dim=-1)
+    return linear(under_BTDK.flatten(2), convolution.weight.flatten(1), convolution.bias)
 
 
 class DilatedResidualBlock(nn.Module):

@@ -5,7 +5,17 @@ lie beside this file; `document.py` puts them together as they are, without a bu
 """
 
 from mmpyramid.render.page.comparison import comparison_html
+from mmpyramid.render.page.corpus import LEVELS, MEASURES, Entry, corpus_html
 from mmpyramid.render.page.document import Site
-from mmpyramid.render.page.timeline import to_html
+from mmpyramid.render.page.timeline import page_assets, to_html
 
-__all__ = ["Site", "comparison_html", "to_html"]
+__all__ = [
+    "LEVELS",
+    "MEASURES",
+    "Entry",
+    "Site",
+    "comparison_html",
+    "corpus_html",
+    "page_assets",
+    "to_html",
+]

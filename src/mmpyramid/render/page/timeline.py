@@ -11,7 +11,7 @@ import numpy as np
 
 from mmpyramid.decode import GATES, Decoder
 from mmpyramid.render.lanes import TICK_STEPS, clock, remarks, span
-from mmpyramid.render.page.document import Site, build, escape, template
+from mmpyramid.render.page.document import Site, build, escape, shared_assets, template
 from mmpyramid.render.page.header import (
     facts_list,
     modality_buttons,
@@ -24,6 +24,7 @@ from mmpyramid.render.page.probabilities import decoder_data, scores_data
 from mmpyramid.render.page.systems import MODALITIES, labels_of, modalities_data, system_data
 from mmpyramid.types import AnyScores, Timeline, UnitWeights
 
+SCRIPT = "timeline"
 STYLES = ("base", "lanes", "list")
 NOTHING = "Nothing found: no event passed the model’s thresholds."
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
@@ -74,7 +75,7 @@ def to_html(
     return build(
         "lanes",
         styles=STYLES,
-        script="timeline",
+        script=SCRIPT,
         site=site,
         data=_data(timeline, truth, packed, decoder),
         title=escape(title_of_video(timeline)),
@@ -87,6 +88,16 @@ def to_html(
         nothing=NOTHING,
         list="Events",
     )
+
+
+def page_assets() -> dict[str, str]:
+    """The files that the pages of a `site` share, by name.
+
+    Example:
+        >>> sorted(page_assets())
+        ['timeline.css', 'timeline.js']
+    """
+    return shared_assets(SCRIPT, STYLES)
 
 
 def _facts(timeline: Timeline) -> dict[str, str]:

@@ -122,7 +122,7 @@ export class Lanes {
     box.setAttribute("role", "group");
     box.setAttribute("aria-label", label);
     canvas.setAttribute("role", "img");
-    box.append(element("h3", "", label), names, canvas);
+    box.append(element("h2", "", label), names, canvas);
     this.#watcher.observe(canvas);
     return { label: index, box, canvas, names, stacked: stack([], []), isStale: true, isNear: false };
   }

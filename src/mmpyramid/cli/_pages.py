@@ -1,0 +1,128 @@
+"""Pages of an evaluated split: one for each video, and one that lists them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mmpyramid.cli._options import progress_bar
+from mmpyramid.cli.predict import decoder_of, predict_item
+from mmpyramid.data.items import Items
+from mmpyramid.decode import annotated, rasterize
+from mmpyramid.errors import UserError
+from mmpyramid.media import thumbnail
+from mmpyramid.metrics.per_video import VideoScores, localization_scores, parsing_scores
+from mmpyramid.models import Network
+from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
+from mmpyramid.types import AnyScores, Timeline
+
+SITE = Site(assets="../assets", home="../index.html")
+FOLDERS = ("assets", "videos", "thumbnails")
+TOLD = ("type_av", "event_av", "accuracy")
+"""Measures that stand on the page of a video; the table has all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPages:
+    """Writes the pages of a split.
+
+    Attributes:
+        network: what is evaluated.
+        items: the split.
+        folder: where the pages are written.
+        videos: files to play, by id.
+        model: how the network is called.
+        notes: what a reader should know.
+    """
+
+    network: Network[Any, AnyScores]
+    items: Items
+    folder: Path
+    videos: Mapping[str, Path]
+    model: str
+    notes: Sequence[str] = ()
+
+    def write(self, title: str) -> Path:
+        """Write all, and last the page that lists them, whose path is given back.
+
+        Raises:
+            UserError: if there are videos, but none of this split, or features cannot be used.
+        """
+        self._check_videos()
+        for name in FOLDERS:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for name, content in page_assets().items():
+            (self.folder / "assets" / name).write_text(content, encoding="utf-8")
+        entries = []
+        with progress_bar("pages") as update:
+            for item_id in self.items.ids:
+                entries.append(self._write_one(item_id))
+                update(len(entries), len(self.items.ids))
+        index = self.folder / "index.html"
+        facts = {"Model": self.model, "Note": "; ".join(self.notes)}
+        index.write_text(corpus_html(entries, title=title, facts=facts), encoding="utf-8")
+        return index
+
+    def _check_videos(self) -> None:
+        ids = self.items.ids
+        if self.videos and not self.videos.keys() & set(ids):
+            raise UserError(
+                f"expected videos called by the ids of this split, such as {ids[0]}.mp4, got "
+                f"{len(self.videos)} others, such as {next(iter(self.videos.values())).name}"
+            )
+
+    def _write_one(self, item_id: str) -> Entry:
+        decoder, video = decoder_of(self.network), self.videos.get(item_id)
+        timeline, scores = predict_item(
+            self.network, self.items, item_id, decoder, self.model, self.notes
+        )
+        truth = annotated(self.items.truth(item_id), self.items.labels, source=item_id)
+        measured = self._measure(timeline, truth)
+        name = quote(item_id, safe="")  # An id may be any text.
+        path = self.folder / "videos" / f"{name}.html"
+        page = to_html(
+            timeline,
+            video=None if video is None else os.path.relpath(video, path.parent),
+            embed=False,
+            scores=scores,
+            truth=truth,
+            decoder=decoder,
+            facts=_facts(measured),
+            site=SITE,
+        )
+        path.write_text(page, encoding="utf-8")
+        return Entry(
+            name=item_id,
+            page=f"videos/{quote(path.name)}",
+            timeline=timeline,
+            truth=truth,
+            scores=measured,
+            thumbnail="" if video is None else self._thumbnail(name, video),
+        )
+
+    def _measure(self, timeline: Timeline, truth: Timeline) -> VideoScores:
+        num_segments = round(truth.duration)
+        found, true = (rasterize(each, num_segments, truth.labels) for each in (timeline, truth))
+        if self.network.task == "parsing":
+            return parsing_scores(found, true)
+        return localization_scores(found[0], true[0])
+
+    def _thumbnail(self, name: str, video: Path) -> str:
+        picture = thumbnail(video)
+        if picture is None:
+            return ""
+        (self.folder / "thumbnails" / f"{name}.jpg").write_bytes(picture)
+        return f"thumbnails/{quote(name)}.jpg"
+
+
+def _facts(scores: VideoScores) -> dict[str, str]:
+    return {
+        f"{MEASURES[measure]}, {LEVELS[level].lower()}": f"{measures[measure]:.1f} %"
+        for level, measures in scores.items()
+        for measure in TOLD
+        if measure in measures
+    }

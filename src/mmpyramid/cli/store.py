@@ -1,0 +1,101 @@
+"""`mmpyramid store`: features from other layouts into a store, and back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import tyro
+
+from mmpyramid.cli._options import console, progress_bar, run
+from mmpyramid.errors import UserError
+from mmpyramid.types import Modality
+
+OVERVIEW = """usage: mmpyramid store {import,export} FOLDER --out FOLDER [options]
+
+Exchange the features of a store with other layouts, without a change of values.
+
+Example: mmpyramid store import LLP/feats --out corpus/features
+
+`npy`: a folder per stream, in it `<id>.npy`, as LLP is published;
+`h5`:  a file per stream with a row per video, and their ids in `ids.txt`, as AVE is.
+"""
+
+
+def main(words: list[str]) -> int:
+    """Run one of the two commands."""
+    commands: dict[str, Callable[..., int]] = {"import": import_, "export": export}
+    if not words:
+        sys.stderr.write(OVERVIEW)
+        return 2
+    if words[0] in {"-h", "--help"}:
+        _help(commands)
+    if words[0] not in commands:
+        raise UserError(f"expected `store import` or `store export`, got `store {words[0]}`")
+    return run(commands[words[0]], f"store {words[0]}", words[1:])
+
+
+def _help(commands: dict[str, Callable[..., int]]) -> NoReturn:
+    """Show both commands, and end the program as Tyro does where it shows help."""
+    sys.stdout.write(OVERVIEW)
+    for name, command in commands.items():
+        with suppress(SystemExit):
+            run(command, f"store {name}", ["--help"])
+    raise SystemExit(0)
+
+
+def import_(
+    features: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    audio: tuple[str, ...] = (),
+    visual: tuple[str, ...] = (),
+    pool: bool = False,
+) -> int:
+    """Put existing features into a store.
+
+    Args:
+        features: Folder of `.npy` folders, or of `.h5` files with `ids.txt`.
+        out: The store's folder.
+        audio: Names of streams that are heard; published ones are known.
+        visual: Names of streams that are seen.
+        pool: Average streams with several rows per segment, as networks do first.
+    """
+    from mmpyramid.data.exchange import import_features
+
+    modalities = {**dict.fromkeys(audio, Modality.AUDIO), **dict.fromkeys(visual, Modality.VISUAL)}
+    with progress_bar("import") as update:
+        store = import_features(features, out, modalities, pool=pool, progress=update)
+    failures = store.failures
+    for video_id, reason in list(failures.items()):
+        sys.stderr.write(f"mmpyramid store import: {video_id} skipped: {reason}\n")
+    console().print(f"{out}: {len(store)} videos, {len(failures)} failed")
+    return 1 if failures else 0
+
+
+def export(
+    store: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    layout: Literal["npy", "h5"] = "npy",
+) -> int:
+    """Write the features of a store in another layout.
+
+    Args:
+        store: The store's folder.
+        out: The new folder.
+        layout: One `.npy` per stream and video, or one `.h5` per stream.
+    """
+    from mmpyramid.data.exchange import export_features
+    from mmpyramid.features.store import FeatureStore
+
+    opened = FeatureStore(store)
+    with progress_bar("export") as update:
+        export_features(opened, out, layout, update)
+    console().print(f"{out}: {len(opened)} videos, {', '.join(opened.streams)}")
+    return 0

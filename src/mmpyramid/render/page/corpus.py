@@ -1,0 +1,136 @@
+"""The videos of a corpus as a table: sortable by each score, a link to the page of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from mmpyramid.render.lanes import title_of
+from mmpyramid.render.page.document import build, escape
+from mmpyramid.render.page.header import facts_list
+from mmpyramid.render.page.sketch import sketch
+from mmpyramid.types import Timeline
+
+STYLES = ("base", "corpus")
+LEVELS = {"segment": "Segment level", "event": "Event level"}
+MEASURES = {
+    "audio": "Audio",
+    "visual": "Visual",
+    "audio_visual": "AV",
+    "type_av": "Type@AV",
+    "event_av": "Event@AV",
+    "accuracy": "Accuracy",
+}
+
+LEADING = ("type_av", "accuracy")
+"""What the table is sorted by at first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A video in the table.
+
+    Attributes:
+        name: its id.
+        page: URL of its page, from the table.
+        timeline: what was found.
+        truth: what is annotated.
+        scores: per cent by level (`LEVELS`) and measure (`MEASURES`); the same ones for all videos.
+        thumbnail: URL of a picture of it, if there is one.
+    """
+
+    name: str
+    page: str
+    timeline: Timeline
+    truth: Timeline
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    thumbnail: str = ""
+
+
+def corpus_html(entries: Sequence[Entry], *, title: str, facts: Mapping[str, str]) -> str:
+    """Write the page with the table of all videos; it needs no network.
+
+    Args:
+        entries: the videos; the table begins with those that score lowest.
+        title: what stands above.
+        facts: what there is to say about all of them, by name.
+
+    Example:
+        >>> entry = Entry(name="a", page="a.html", timeline=Timeline(), truth=Timeline())
+        >>> '<a href="a.html">a</a>' in corpus_html([entry], title="LLP, test", facts={})
+        True
+    """
+    columns = [(level, name) for level in LEVELS for name in MEASURES if _has(entries, level, name)]
+    leading = next((column for column in columns if column[1] in LEADING), None)
+    if leading:
+        entries = sorted(entries, key=lambda entry: entry.scores[leading[0]][leading[1]])
+    return build(
+        "corpus",
+        styles=STYLES,
+        script="corpus",
+        data=None,
+        site=None,
+        title=escape(title),
+        facts=facts_list({"Videos": str(len(entries)), **facts}),
+        levels=_levels(columns),
+        measures="".join(_heading(*column, is_sorted=column == leading) for column in columns),
+        rows="".join(_row(entry, columns) for entry in entries),
+        means="".join(_cell(fmean(e.scores[level][m] for e in entries)) for level, m in columns),
+    )
+
+
+def _has(entries: Sequence[Entry], level: str, measure: str) -> bool:
+    return bool(entries) and measure in entries[0].scores.get(level, {})
+
+
+def _levels(columns: Sequence[tuple[str, str]]) -> str:
+    counts = {level: sum(level == each for each, _ in columns) for level in LEVELS}
+    return "".join(
+        f'<th scope="colgroup" colspan="{count}">{LEVELS[level]}</th>'
+        for level, count in counts.items()
+        if count
+    )
+
+
+def _heading(level: str, measure: str, *, is_sorted: bool) -> str:
+    name, order = MEASURES[measure], ' aria-sort="ascending"' if is_sorted else ""
+    return (
+        f'<th scope="col" class="number"{order}><button type="button" '
+        f'aria-label="{name}, {LEVELS[level].lower()}">{name}</button></th>'
+    )
+
+
+def _row(entry: Entry, columns: Sequence[tuple[str, str]]) -> str:
+    page = escape(entry.page)
+    picture = _picture(entry.thumbnail) if entry.thumbnail else ""
+    return (
+        f'<tr><td class="picture"><a href="{page}" tabindex="-1" aria-hidden="true">{picture}'
+        f"{sketch(entry.timeline, entry.truth)}</a></td>"
+        f'<th scope="row"><a href="{page}">{escape(entry.name)}</a></th>'
+        f'<td class="labels">{_labels(entry)}</td>'
+        f"{''.join(_cell(entry.scores[level][measure]) for level, measure in columns)}</tr>\n"
+    )
+
+
+def _picture(thumbnail: str) -> str:
+    return f'<img src="{escape(thumbnail)}" alt="" loading="lazy">'
+
+
+def _labels(entry: Entry) -> str:
+    """Those found and annotated, then those missed, then those that are too many."""
+    found, true = ([e.label for e in each] for each in (entry.timeline, entry.truth))
+    marks = {
+        "": [label for label in true if label in found],
+        "missed": [label for label in true if label not in found],
+        "extra": [label for label in found if label not in true],
+    }
+    return " ".join(
+        f'<span class="{mark}">{escape(title_of(label))}</span>'
+        for mark, labels in marks.items()
+        for label in dict.fromkeys(labels)
+    )
+
+
+def _cell(value: float) -> str:
+    return f'<td class="number" style="--share:{value / 100:.3f}">{value:.1f}</td>'

@@ -1,0 +1,21 @@
+"""`mmpyramid store` on the features of a small corpus."""
+
+
+def test_import_and_export(corpus, run, tmp_path, capsys):
+    feats, store, back = corpus / "feats", tmp_path / "new" / "store", tmp_path / "new" / "back"
+    assert run("store", "import", feats, "--out", store) == 0
+    assert "0 failed" in capsys.readouterr().out
+    assert run("info", store) == 0
+    assert "imported" in capsys.readouterr().out
+    assert run("store", "export", store, "--out", back) == 0
+    there = {path.relative_to(feats): path.read_bytes() for path in feats.rglob("*.npy")}
+    assert {path.relative_to(back): path.read_bytes() for path in back.rglob("*.npy")} == there
+
+
+def test_wrong_words_and_paths(run, tmp_path, capsys):
+    assert run("store") == 2
+    assert run("store", "bring", tmp_path) == 2
+    assert "expected `store import` or `store export`" in capsys.readouterr().err
+    assert run("store", "import", tmp_path / "gone", "--out", tmp_path / "store") == 2
+    assert run("store", "export", tmp_path / "gone", "--out", tmp_path / "out") == 2
+    assert "expected a store of features" in capsys.readouterr().err
