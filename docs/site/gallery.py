@@ -5,6 +5,7 @@ Loaded by mkdocs as hooks (see mkdocs.yml). Nothing of it is kept in the reposit
 Axes: T segments of one second, C classes.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,8 +15,10 @@ from mkdocs.structure.files import File, Files
 
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.rendered import RENDERED_LABELS, render_corpus
-from mmpyramid.decode import annotated, decode
+from mmpyramid.decode import annotated, decode, rasterize
 from mmpyramid.labels import LLP_LABELS
+from mmpyramid.media import thumbnail
+from mmpyramid.metrics.per_video import parsing_scores
 from mmpyramid.render import (
     comparison_figure,
     comparison_html,
@@ -23,9 +26,11 @@ from mmpyramid.render import (
     to_svg,
     unit_weights_figure,
 )
+from mmpyramid.render.page import Entry, corpus_html
 from mmpyramid.types import Array, Modality, Scores, Timeline
 
 NOTES = ("Simulated: the events are planted, and chance blurred them. No network was asked.",)
+CHANCE = ("Simulated: the probabilities are drawn by chance, and there is no video.",)
 NUM_UNITS, HOUR = 4, 3600
 
 
@@ -36,38 +41,65 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def gallery() -> dict[str, str]:
-    """The text of each file."""
+def gallery() -> dict[str, str | bytes]:
+    """The content of each file."""
     rng = np.random.default_rng(0)
     with TemporaryDirectory() as folder:
-        truth, video = rendered_clip(Path(folder))
+        clips = rendered_clips(Path(folder))
+        truth, video = next(clip for clip in clips if {e.modality for e in clip[0]} == {*Modality})
         scores = simulated_scores(truth, rng, blur=0.2)
         ours = decode(scores, source=truth.source, model="simulated", notes=NOTES)
         worse = decode(simulated_scores(truth, rng, blur=0.3), source=truth.source, notes=NOTES)
         systems = {"truth": truth, "one": ours, "another": worse}
-        hour = simulated_hour(rng)
         return {
             "clip.html": to_html(ours, video=video, scores=scores, truth=truth),
             "comparison.html": comparison_html(systems, video=video),
-            "hour.html": to_html(hour),
+            "hour.html": to_html(simulated_hour(rng)),
             "comparison.svg": to_svg(comparison_figure(systems)),
             "units.svg": to_svg(unit_weights_figure(ours)),
+            **simulated_corpus(clips, rng),
         }
 
 
-def rendered_clip(folder: Path) -> tuple[Timeline, Path]:
-    """A clip whose events are heard only, seen only, and both; and its truth."""
+def rendered_clips(folder: Path) -> list[tuple[Timeline, Path]]:
+    """Clips with planted events: the truth and the file of each."""
     render_corpus(folder, num_train=1, num_val=1, num_test=8, workers=1)
     annotations = read_llp(folder, "test")
-    audio, visual = annotations.truth
-    kinds = (audio & ~visual, visual & ~audio, audio & visual)
-    index = int(np.logical_and.reduce([kind.any((1, 2)) for kind in kinds]).argmax())
-    masks_TC = dict(
-        zip(Modality, (audio[index], visual[index], (audio & visual)[index]), strict=True)
-    )
-    name = annotations.ids[index]
-    truth = annotated(masks_TC, RENDERED_LABELS, source=f"{name}.mp4", notes=NOTES)
-    return truth, folder / "videos" / f"{name}.mp4"
+    audio_NTC, visual_NTC = annotations.truth
+    masks_NTC = (audio_NTC, visual_NTC, audio_NTC & visual_NTC)
+    clips = []
+    for name, *masks_TC in zip(annotations.ids, *masks_NTC, strict=True):
+        planted = dict(zip(Modality, masks_TC, strict=True))
+        truth = annotated(planted, RENDERED_LABELS, source=f"{name}.mp4", notes=NOTES)
+        clips.append((truth, folder / "videos" / truth.source))
+    return clips
+
+
+def simulated_corpus(
+    clips: Sequence[tuple[Timeline, Path]], rng: np.random.Generator
+) -> dict[str, str | bytes]:
+    """The table of an evaluated corpus, and the pages that it leads to."""
+    entries, files = [], dict[str, str | bytes]()
+    for truth, video in clips:
+        scores = simulated_scores(truth, rng, blur=0.22)
+        found = decode(scores, source=truth.source, model="simulated", notes=NOTES)
+        masks = (rasterize(each, scores.num_segments, truth.labels) for each in (found, truth))
+        files[f"corpus/{video.stem}.html"] = to_html(found, scores=scores, truth=truth)
+        picture = thumbnail(video)
+        assert picture is not None, "rendered clips have pictures"
+        files[f"corpus/{video.stem}.jpg"] = picture
+        entries.append(
+            Entry(
+                name=video.stem,
+                page=f"{video.stem}.html",
+                timeline=found,
+                truth=truth,
+                scores=parsing_scores(*masks),
+                thumbnail=f"{video.stem}.jpg",
+            )
+        )
+    index = corpus_html(entries, title="Rendered clips", facts={"Note": NOTES[0]})
+    return {**files, "corpus/index.html": index}
 
 
 def simulated_scores(truth: Timeline, rng: np.random.Generator, blur: float) -> Scores:
@@ -95,7 +127,7 @@ def simulated_hour(rng: np.random.Generator) -> Timeline:
         video=np.ones(len(LLP_LABELS), np.float32),
         labels=LLP_LABELS,
     )
-    return decode(scores, source="an hour.mp4", model="simulated", notes=NOTES)
+    return decode(scores, source="hour.mp4", model="simulated", notes=CHANCE)
 
 
 def _blurred(truth: Timeline, rng: np.random.Generator, blur: float) -> Array:

@@ -61,7 +61,8 @@ def target(link: str, source: str) -> str:
     path = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
     if path in SHARED:
         return SHARED[path]
-    return path.removeprefix("docs/") if path.startswith("docs/") else REPOSITORY + path
+    is_page = path.startswith("docs/") and not path.startswith("docs/site")
+    return path.removeprefix("docs/") if is_page else REPOSITORY + path
 
 
 def reference(room: str) -> str:

@@ -28,7 +28,7 @@ from mmpyramid.types import Event, Modality, Timeline
 from render.drawn_timelines import ANY_TEXT, PRINTABLE, timelines
 
 ANNOTATIONS = sorted(READERS.keys() & set(FORMATS) - {"txt"})
-quick = settings(max_examples=60, deadline=None, derandomize=True)
+quick = settings(max_examples=30, deadline=None, derandomize=True)
 
 
 @given(timelines(1_000_000))
