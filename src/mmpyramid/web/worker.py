@@ -14,7 +14,6 @@ from mmpyramid.pipeline import Parsed
 from mmpyramid.web.jobs import Answer, Job, OnStage, Ready, Refusal, Setup, Stage, serve_jobs
 from mmpyramid.web.limits import GivenUpError
 
-
 LOAD_SECONDS = 300
 """How long the models may take to load again, after a process was lost; weights are cached then."""
 
