@@ -6,7 +6,9 @@ def test_import_and_export(corpus, run, tmp_path, capsys):
     assert run("store", "import", feats, "--out", store) == 0
     assert "0 failed" in capsys.readouterr().out
     assert run("info", store) == 0
-    assert "imported" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "imported" in shown
+    assert " MB in 1 files" in shown
     assert run("store", "export", store, "--out", back) == 0
     there = {path.relative_to(feats): path.read_bytes() for path in feats.rglob("*.npy")}
     assert {path.relative_to(back): path.read_bytes() for path in back.rglob("*.npy")} == there

@@ -34,6 +34,7 @@ def extract(
     backbones: Annotated[BackboneFlags, tyro.conf.arg(name="")] = BackboneFlags(),  # noqa: B008
     engine: Annotated[EngineFlags, tyro.conf.arg(name="")] = EngineFlags(),  # noqa: B008
     retry_failed: bool = False,
+    check: bool = False,
 ) -> int:
     """Extract the features of many videos into a store.
 
@@ -48,9 +49,12 @@ def extract(
         backbones: Which backbones, and how they run.
         engine: How many processes on which machines, and what a file may cost.
         retry_failed: Try again what failed in an earlier run.
+        check: Extract nothing, but verify the store: read all of it, and extract some videos again.
     """
     if not videos:
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
+    if check:
+        return _check(videos, out, backbones, engine)
     with progress_bar("extract") as update:
 
         def on_progress(done: ExtractionProgress) -> None:
@@ -74,3 +78,35 @@ def extract(
     if backbones.random_weights:
         console().print(f"{out}: RANDOM WEIGHTS, these features mean nothing")
     return 1 if summary.failed else 0
+
+
+def _check(
+    videos: tuple[str, ...], store: Path, backbones: BackboneFlags, engine: EngineFlags
+) -> int:
+    """Print what is wrong with a store, and give the exit code."""
+    from mmpyramid.features.checking import check_corpus
+
+    with progress_bar("check") as update:
+        report = check_corpus(
+            videos,
+            store,
+            backbones.names(),
+            factory=partial(create_extractors, options=backbones.options()),
+            engine=engine.start(),
+            progress=update,
+        )
+    told = {
+        **dict.fromkeys(report.absent, "not extracted; run the same command without --check"),
+        **{name: f"damaged: {why}" for name, why in report.damaged.items()},
+        **{name: f"changed: {why}" for name, why in report.changed.items()},
+        **dict.fromkeys(report.strange, "in the store, but not among these videos"),
+    }
+    for name, why in told.items():
+        sys.stderr.write(f"mmpyramid extract --check: {name}: {why}\n")
+    console().print(
+        f"{store}: {report.num_sound} sound, {len(report.damaged)} damaged, "
+        f"{len(report.absent)} absent, {len(report.failed)} failed before, "
+        f"{len(report.strange)} of other videos; extracted again: {len(report.same)} the same, "
+        f"{len(report.close)} nearly, {len(report.changed)} changed"
+    )
+    return 0 if report.is_sound else 1

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from mmpyramid.cli._options import console, run
 from mmpyramid.errors import UserError
+from mmpyramid.types import Modality
+
+if TYPE_CHECKING:
+    from mmpyramid.features.store import FeatureStore
+
+NUM_FAILURES = 20
+"""That are shown; the file in the store has them all."""
 
 
 def main(words: list[str]) -> int:
@@ -53,13 +61,26 @@ def _folder(path: Path) -> dict[str, object]:
             **{name: f"{value:g}" for name, value in metrics.items()},
         }
     store = FeatureStore(path)
-    failures = {f"failed {name}": reason for name, reason in store.failures.items()}
+    return {"store": f"{len(store)} video{'s' * (len(store) != 1)}", **_store(store)}
+
+
+def _store(store: FeatureStore) -> dict[str, object]:
+    from mmpyramid.features.store import FAILURES_FILE
+
+    infos = [store.info(video_id) for video_id in store.ids]
+    files = [path for path in store.folder.rglob("*.h5") if path.is_file()]
+    failures = store.failures
+    lacking = {f"without {name}": sum(name in info.missing for info in infos) for name in Modality}
     return {
-        "store": f"{len(store)} video{'s' * (len(store) != 1)}",
+        "hours": f"{sum(info.duration for info in infos) / 3600:.2f}",
+        "size": f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB in {len(files)} files",
         "streams": _streams(store.streams),
         "made by": store.describe(),
+        **{name: number for name, number in lacking.items() if number},
+        "with notes": sum(bool(info.notes) for info in infos),
         "failures": len(failures),
-        **failures,
+        **{f"failed {name}": why for name, why in islice(failures.items(), NUM_FAILURES)},
+        **({"more": f"in {store.folder / FAILURES_FILE}"} if len(failures) > NUM_FAILURES else {}),
     }
 
 
