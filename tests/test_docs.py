@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import media_files
+from mmpyramid.cli import main
 from mmpyramid.render import FORMATS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -119,7 +120,17 @@ def test_every_format_is_in_the_table_of_files():
 
 def test_no_page_shows_what_is_not_run():
     shown = {page.name for page in PAGES if blocks(page, "python") or blocks(page, "console")}
-    assert {name for name in shown if f'DOCS / "{name}"' not in Path(__file__).read_text()} == set()
+    tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
+    assert {name for name in shown if f'/ "{name}"' not in tests} == set()
+
+
+def test_options_exist_where_commands_need_a_hub(capsys):
+    for command in COMMAND.findall(*blocks(DOCS / "features.md", "console")):
+        _, name, *words = command.partition("#")[0].split()
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        told = capsys.readouterr().out
+        assert all(word in told for word in words if word.startswith("--"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
