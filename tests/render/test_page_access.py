@@ -59,19 +59,26 @@ def test_everything_can_be_reached_by_the_keyboard(show, pages):
     assert wanted | {"zoom-in", "zoom-out", "fit", "overview", "axis", "SUMMARY"} <= reached
 
 
+PRINTED = """() => {
+  const isBlank = (canvas) => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+    copy.drawImage(canvas, 0, 0);
+    return new Set(copy.getImageData(0, 8, canvas.width, 1).data).size < 3;
+  };
+  const canvases = document.querySelectorAll("#groups canvas");
+  window.printed = new Promise((tell) => {
+    matchMedia("print").addEventListener("change", () => tell({
+      blank: Array.from(canvases).filter(isBlank).length,
+      rows: document.getElementById("events").childElementCount,
+    }));
+  });
+}"""
+
+
 def test_all_of_it_is_printed(show, hour):
     page = show(to_html(hour))
+    page.evaluate(PRINTED)
     page.emulate_media(media="print", color_scheme="dark")
-    page.wait_for_function(
-        "(count) => document.getElementById('events').childElementCount === count", arg=len(hour)
-    )
-    blank = page.locator("#groups canvas").evaluate_all(
-        """(canvases) => canvases.filter((canvas) => {
-          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-          copy.drawImage(canvas, 0, 0);
-          return new Set(copy.getImageData(0, 8, canvas.width, 1).data).size < 3;
-        }).length"""
-    )
-    assert blank == 0
+    assert page.evaluate("printed") == {"blank": 0, "rows": len(hour)}
     assert not page.locator("#play").is_visible()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 36, 48)"

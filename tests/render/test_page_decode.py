@@ -156,7 +156,7 @@ def test_the_sliders_decide_what_is_listed(show):
     page.get_by_text("More", exact=True).click()
     page.get_by_role("slider", name="Segment").fill("0.3")
     page.get_by_role("slider", name="Video").fill("0.1")
-    page.get_by_label("another one for what is seen").check()
+    page.get_by_label("separate threshold for what is seen").check()
     page.get_by_role("slider", name="Visual").fill("0.6")
     page.get_by_label("Fill gaps up to").fill("1")
     page.get_by_label("Drop events under").fill("2")

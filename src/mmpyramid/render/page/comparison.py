@@ -78,8 +78,10 @@ def comparison_html(
 
 
 def _title(timelines: Sequence[Timeline]) -> str:
+    """The names of the videos; one that is another without its suffix is left out."""
     named = [timeline for timeline in timelines if timeline.source]
-    return ", ".join(dict.fromkeys(map(title_of_video, named or timelines[:1])))
+    names = dict.fromkeys(map(title_of_video, named or timelines[:1]))
+    return ", ".join(n for n in names if not any(other.startswith(f"{n}.") for other in names))
 
 
 def _facts(timelines: Mapping[str, Timeline]) -> dict[str, str]:

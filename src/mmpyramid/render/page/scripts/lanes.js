@@ -64,7 +64,7 @@ export class Lanes {
     for (const group of this.groups.filter(({ label }) => label !== null)) {
       const isFound = model.hasEvents(group.label);
       const lanes = model.lanesOf(group.label).filter((lane) => model.wants(lane));
-      const shown = isFound ? lanes : lanes.map((lane) => ({ ...lane, isBare: true }));
+      const shown = lanes.map((lane) => ({ ...lane, isBare: !lane.hasEvents }));
       group.stacked = stack(shown, model.systems, (lane) => model.modalities[lane.modality].word);
       this.#name(group);
       if (lanes.length) (isFound ? found : weak).push(group.box);

@@ -24,6 +24,7 @@ const NARROWEST = 2;
 
 /**
  * Stack lanes: the rows of all systems, and below them the strip; a bare lane has a strip only.
+ * Lanes with a name stand apart from each other.
  * @param {import("./model.js").Lane[]} lanes
  * @param {import("./model.js").System[]} systems
  * @param {(lane: import("./model.js").Lane) => string} [wordOf] what the first row is called
@@ -41,7 +42,7 @@ export function stack(lanes, systems, wordOf = () => "") {
       parts.push({ lane, name: "", word: index ? "" : wordOf(lane), top, ...row });
       top += row.height + INNER_GAP;
     }
-    top += lane.isBare ? 0 : LANE_GAP - INNER_GAP;
+    if (wordOf(lane)) top += LANE_GAP - INNER_GAP;
   }
   const last = parts.at(-1);
   return { parts, height: last ? last.top + last.height : 0 };
