@@ -22,7 +22,7 @@ RANKS = {
     "training": 7,
     "recipes": 8,
     "tables": 9,
-    "pipeline": 10,
+    **dict.fromkeys(["export", "pipeline"], 10),
     "web": 11,
     "cli": 12,
     "__main__": 13,

@@ -23,6 +23,7 @@ COMMANDS = {
     "tables": "run a table of the paper again",
     "predict": "turn precomputed features of a corpus into timelines, beside the truth",
     "simulate": "make a corpus of simulated features in the layout of LLP or AVE",
+    "export": "write a network or a backbone as an ONNX file",
     "convert": "turn an official checkpoint into ours",
     "render": "write a timeline in another format",
     "serve": "open the web app, with an HTTP interface",
@@ -33,6 +34,7 @@ COMMANDS = {
 EXTRAS = {
     **dict.fromkeys(("pytorch_lightning", "torchmetrics", "tensorboard", "yaml"), "train"),
     **dict.fromkeys(("gradio", "fastapi", "fastapi_offline", "uvicorn"), "app"),
+    **dict.fromkeys(("onnxscript", "onnxruntime", "onnx"), "export"),
     "matplotlib": "plots",
     "ray": "scale",
     "pympi": "elan",

@@ -138,7 +138,8 @@ class WindowedAttention(nn.Module):
         v = split(self.value(memory_BSD))
         dropout = self.dropout if self.training else 0.0
         T = q.shape[2]
-        if self.window is not None and 2 * BLOCK < T:
+        # An exported graph serves all lengths, so it cannot choose by length.
+        if self.window is not None and not torch.compiler.is_compiling() and 2 * BLOCK < T:
             mixed = banded_attend(q, k, v, mask_BS, self.window, dropout)
         else:
             bias = torch.where(mask_BS, 0.0, MASKED).to(q.dtype)[:, None, None, :]

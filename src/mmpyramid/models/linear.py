@@ -72,8 +72,7 @@ class _Linear(torch.autograd.Function):
 
 def _goes_to_onednn(x: Tensor) -> bool:
     """Whether there is a faster way than PyTorch's own; a graph that is exported keeps to that."""
-    exporting = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
-    return x.device.type == "cpu" and x.dtype != torch.float64 and not exporting
+    return x.device.type == "cpu" and x.dtype != torch.float64 and not torch.compiler.is_compiling()
 
 
 def _multiply(x_ND: Tensor, weight_OD: Tensor, bias_O: Tensor | None = None) -> Tensor:

@@ -144,10 +144,8 @@ class PyramidUnit(nn.Module):
             return audio_cross, self.visual_cross_attention(visual_BTD, audio_BTD, mask_BT)
         query_BTD = torch.cat((audio_BTD, visual_BTD))
         other_BTD = torch.cat((visual_BTD, audio_BTD))
-        audio_cross, visual_cross = self.cross_attention(
-            query_BTD, other_BTD, mask_BT.repeat(2, 1)
-        ).chunk(2)
-        return audio_cross, visual_cross
+        crossed_BTD = self.cross_attention(query_BTD, other_BTD, mask_BT.repeat(2, 1))
+        return crossed_BTD[: audio_BTD.shape[0]], crossed_BTD[audio_BTD.shape[0] :]
 
 
 class AttentiveFeaturePyramid(nn.Module):

@@ -1,0 +1,185 @@
+"""Parsing networks and open backbones as ONNX files, which run without PyTorch.
+
+Shape letters: B batch, T segments, N segments of any videos, C classes, D width.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmpyramid.errors import UserError
+from mmpyramid.features.backbone import Backbone
+from mmpyramid.features.sets import create_extractors
+from mmpyramid.files import write_durably
+from mmpyramid.models import Network, ParsingNetwork, load_pretrained
+
+BACKBONES = ("yamnet", "efficientnet_lite0")
+TOLERANCE = 1e-4
+"""What an exported file may differ from PyTorch in any output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """What can be written as ONNX.
+
+    Attributes:
+        module: takes the inputs in their order, gives the outputs in theirs.
+        example: tensors by name of the input.
+        free: by name of the input its axes that may have any size, with their names.
+        outputs: names of the outputs.
+    """
+
+    module: nn.Module
+    example: Mapping[str, Tensor]
+    free: Mapping[str, Mapping[int, str]]
+    outputs: tuple[str, ...]
+
+
+class _Scores(nn.Module):
+    """A parsing network with plain tensors in and out."""
+
+    def __init__(self, network: ParsingNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, mask: Tensor, present: Tensor, *streams: Tensor) -> tuple[Tensor, ...]:
+        named = dict(zip(self.network.streams, streams, strict=True))
+        pooled = self.network(named, mask, present)
+        return pooled.prob_BTMC[:, :, 0], pooled.prob_BTMC[:, :, 1], pooled.video_BC
+
+
+class _Embedding(nn.Module):
+    """A backbone: its embedding and the probabilities of its own classes."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, segments: Tensor) -> tuple[Tensor, Tensor]:
+        embedding_ND = self.backbone.embed(segments)
+        return embedding_ND, self.backbone.classify(embedding_ND)
+
+
+def network_graph(network: Network[Any, Any]) -> Graph:
+    """A parsing network: `mask` (B, T), `present` (B, 2) and its streams (B, T, D), any B and T.
+
+    It gives `audio` and `visual` (B, T, C) and `video` (B, C), which is pooled over all of T. Its
+    attention is dense, so that cost grows with the square of T: cut long videos.
+
+    Raises:
+        UserError: if it is no parsing network.
+    """
+    if not isinstance(network, ParsingNetwork):
+        raise UserError(
+            f"expected a parsing network, got `{network.config.architecture}`, which is for "
+            f"{network.task}; only parsing networks are exported"
+        )
+    streams = {name: torch.randn(2, 12, width) for name, width in network.streams.items()}
+    masks = {"mask": torch.ones(2, 12).bool(), "present": torch.ones(2, 2).bool()}
+    time = {0: "batch", 1: "segments"}
+    return Graph(
+        module=_Scores(network).eval(),
+        example={**masks, **streams},
+        free={"mask": time, "present": {0: "batch"}, **dict.fromkeys(streams, time)},
+        outputs=("audio", "visual", "video"),
+    )
+
+
+def backbone_graph(name: str) -> Graph:
+    """An open backbone: `segments` (N, ...) as its extractor takes them, any N.
+
+    It gives `embedding` (N, D) and `probability` (N, K) of the classes of its pretraining.
+
+    Raises:
+        UserError: if its weights cannot be had.
+    """
+    (extractor,) = create_extractors([name])
+    if extractor.frames_per_segment:
+        frame = (*extractor.frame_size[::-1], 3)
+        shape = (2, extractor.frames_per_segment, *frame)
+        segments = torch.randint(0, 256, shape, dtype=torch.uint8)
+    else:
+        segments = 0.1 * torch.randn(2, 16_000)
+    return Graph(
+        module=_Embedding(extractor.network).eval(),  # type: ignore[attr-defined]
+        example={"segments": segments},
+        free={"segments": {0: "segments"}},
+        outputs=("embedding", "probability"),
+    )
+
+
+def open_graph(model: str | Path) -> Graph:
+    """The graph of a checkpoint folder, a hub id, or a backbone by name.
+
+    Raises:
+        UserError: if there is none.
+    """
+    name = str(model)
+    return backbone_graph(name) if name in BACKBONES else network_graph(load_pretrained(name))
+
+
+def export_onnx(graph: Graph, path: Path) -> float:
+    """Write a graph, and compare what onnxruntime makes of the file with PyTorch.
+
+    Returns:
+        The largest difference of any output.
+
+    Raises:
+        UserError: if it exceeds `TOLERANCE`; nothing is written then, or the disk is full.
+
+    Example:
+        >>> export_onnx(open_graph("runs/llp/model"), Path("model.onnx"))  # doctest: +SKIP
+        4.2e-07
+    """
+    content = _serialized(graph)
+    difference = largest_difference(graph, content)
+    if difference > TOLERANCE:
+        raise UserError(
+            f"the exported graph differs from PyTorch by {difference:.1e} in onnxruntime, more "
+            f"than {TOLERANCE:.0e}; try other versions of torch, onnx and onnxruntime"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, content)
+    return difference
+
+
+def _serialized(graph: Graph) -> bytes:
+    names = {name for axes in graph.free.values() for name in axes.values()}
+    dims = {name: torch.export.Dim(name) for name in names}
+    free = [{axis: dims[n] for axis, n in graph.free[name].items()} for name in graph.example]
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the exporter, about itself
+        program = torch.onnx.export(
+            graph.module,
+            tuple(graph.example.values()),
+            # The streams are one argument, `*streams`.
+            dynamic_shapes=(*free[:2], tuple(free[2:])) if free[2:] else tuple(free),
+            input_names=list(graph.example),
+            output_names=list(graph.outputs),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+def largest_difference(graph: Graph, content: bytes) -> float:
+    """Run an exported graph on one row of the example beside PyTorch."""
+    import onnxruntime
+
+    row = {name: values[:1] for name, values in graph.example.items()}
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    found = session.run(list(graph.outputs), {name: x.numpy() for name, x in row.items()})
+    with torch.no_grad():
+        expected = graph.module(*row.values())
+    pairs = zip(found, expected, strict=True)
+    return max(float(np.abs(ours - theirs.numpy()).max()) for ours, theirs in pairs)

@@ -1,0 +1,72 @@
+"""ONNX files against PyTorch, in onnxruntime."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from mmpyramid.cli import main
+from mmpyramid.errors import UserError
+from mmpyramid.export import backbone_graph, export_onnx, network_graph
+from mmpyramid.models import (
+    MMPyramid,
+    MMPyramidAVE,
+    MMPyramidAVEConfig,
+    MMPyramidConfig,
+    save_pretrained,
+)
+
+WIDTHS = {"ear": 5, "eye": 6}
+
+
+@pytest.fixture(scope="module")
+def network() -> MMPyramid:
+    torch.manual_seed(0)
+    config = MMPyramidConfig(
+        audio_streams={"ear": 5}, visual_streams={"eye": 6}, width=16, labels=("Dog", "Cat")
+    )
+    return MMPyramid(config).eval()
+
+
+@pytest.fixture(scope="module")
+def session(network, tmp_path_factory) -> onnxruntime.InferenceSession:
+    path = tmp_path_factory.mktemp("onnx") / "new" / "network.onnx"
+    assert export_onnx(network_graph(network), path) < 1e-4
+    return onnxruntime.InferenceSession(path.read_bytes())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch", "length"), [(1, 10), (3, 1), (2, 37), (1, 200)])
+@torch.no_grad()
+def test_any_batch_and_length_gives_what_pytorch_gives(network, session, batch, length):
+    streams = {name: torch.randn(batch, length, width) for name, width in WIDTHS.items()}
+    mask = torch.arange(length) < torch.tensor([[length - length // 3]] * batch)
+    present = torch.ones(batch, 2, dtype=torch.bool)
+    present[0, 1] = False
+    pooled = network(streams, mask, present)
+    inputs = {"mask": mask, "present": present, **streams}
+    audio, visual, video = session.run(None, {name: x.numpy() for name, x in inputs.items()})
+    np.testing.assert_allclose(audio, pooled.prob_BTMC[:, :, 0], atol=1e-4)
+    np.testing.assert_allclose(visual, pooled.prob_BTMC[:, :, 1], atol=1e-4)
+    np.testing.assert_allclose(video, pooled.video_BC, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_by_command(network, tmp_path, capsys):
+    save_pretrained(network, tmp_path / "model")
+    assert main(["export", str(tmp_path / "model"), "--out", str(tmp_path / "a.onnx")]) == 0
+    assert "from mask, present, ear, eye to audio, visual, video" in capsys.readouterr().out
+    assert (tmp_path / "a.onnx").stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.parametrize("name", ["yamnet", "efficientnet_lite0"])
+def test_backbones(name, tmp_path):
+    assert export_onnx(backbone_graph(name), tmp_path / "backbone.onnx") < 1e-4
+
+
+def test_networks_of_another_task_are_refused():
+    network = MMPyramidAVE(MMPyramidAVEConfig(width=16))
+    with pytest.raises(UserError, match="expected a parsing network, got `mm-pyramid-ave`"):
+        network_graph(network)
