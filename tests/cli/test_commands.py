@@ -169,6 +169,21 @@ def test_extract_takes_backbones_by_name(clip, run, tmp_path, capsys):
     assert "sampling of vggish is published and not seconds" in capsys.readouterr().err
 
 
+@pytest.mark.network
+@pytest.mark.slow
+def test_extract_mixes_open_and_published_backbones(clip, run, tmp_path):
+    out = tmp_path / "store"
+    words = ["--streams", "yamnet,efficientnet_lite0,r2plus1d_18", "--random-weights"]
+    assert run("extract", clip, "--out", out, "--workers", 1, *words) == 0
+    store = FeatureStore(out)
+    assert {name: array.shape for name, array in store.load("clip").items()} == {
+        "yamnet": (2, 1024),
+        "efficientnet_lite0": (2, 1280),
+        "r2plus1d_18": (2, 512),
+    }
+    assert store.describe().count("RANDOM WEIGHTS") == 1
+
+
 @pytest.mark.slow
 def test_extract_makes_the_features_of_both_data_sets(clip, run, tmp_path):
     for name, shapes in (
