@@ -1,5 +1,7 @@
 """The store gives what was written, or says what is wrong."""
 
+import json
+
 import numpy as np
 import pytest
 from tiny_store import PROVENANCE, STRANGE_IDS, add_all, assert_same, pending, shards, video
@@ -77,6 +79,16 @@ def test_provenance_and_description(tmp_path):
     assert "sound (4-d, weights aaaaaaaa)" in store.describe()
     assert FeatureStore.is_store(tmp_path)
     assert not FeatureStore.is_store(tmp_path / "pending")
+
+
+def test_a_store_from_before_there_was_a_choice_is_read(tmp_path):
+    add_all(tmp_path, {"a": video(0)})
+    described = json.loads((tmp_path / "store.json").read_text())
+    for stream in described["streams"].values():
+        for name in ("resizing", "sampling", "precision"):
+            stream.pop(name)
+    (tmp_path / "store.json").write_text(json.dumps(described))
+    assert FeatureStore(tmp_path).provenance.streams == PROVENANCE.streams
 
 
 def test_no_store_and_damaged_stores_are_clear_errors(tmp_path):
