@@ -20,6 +20,7 @@ CSV = {
     "score": (f"{HEAD}Dog,audio,1,2,81\n", "line 2: an event's score lies within 0..1, got 81"),
     "modality": (f"{HEAD}Dog,sound,1,2,1\n", "line 2: expected a modality out of audio, visual"),
     "label": (f"{HEAD},audio,1,2,1\n", "line 2: expected the label of an event, got none"),
+    "endless cell": (f'{HEAD}"{"x" * 200_000}', "after line 1: expected cells (field larger"),
     "after a long label": (
         f'{HEAD}"A\nB",audio,1,2,1\nA,audio,1,x,1\n',
         "line 4: expected a number as end",
@@ -60,6 +61,15 @@ ELAN = {
     "tier": ('"audio"', '"sound"', "annotations in the tier 'sound'; rename or delete it"),
     "label": ("VALUE>Dog<", "VALUE>Dgo<", "did you mean 'Dog'?"),
     "score": ("VALUE>0.81<", "VALUE>high<", "tier 'audio' at 0:02: expected a number as score"),
+    "reference": (
+        'ANNOTATION_REF="a2"',
+        'ANNOTATION_REF="a9999"',
+        "missing or is no number ('a9999')",
+    ),
+    "time slot": ('TIME_SLOT_ID="ts2"', 'TIME_SLOT_ID="ts999"', "missing or is no number ('ts2')"),
+    "no time": ('TIME_VALUE="9000"', "", "missing or is no number"),
+    "no number": ('TIME_VALUE="9000"', 'TIME_VALUE="nine"', "missing or is no number"),
+    "attribute": (' TIER_ID="audio"', "", "missing or is no number ('TIER_ID')"),
     "times": ('"9000"', '"100"', "tier 'audio' at 0:02: an event needs 0 <= start < end"),
 }
 

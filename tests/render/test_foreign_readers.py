@@ -13,11 +13,11 @@ from hypothesis import given
 from markdown_it import MarkdownIt
 from pympi.Elan import Eaf
 
-from mmpyramid.render import encode, to_elan, to_markdown, to_srt, to_tsv, to_vtt
+from mmpyramid.render import encode, read_timeline, to_elan, to_markdown, to_srt, to_tsv, to_vtt
 from mmpyramid.render.annotations.elan import VOCABULARY
 from mmpyramid.render.grid import to_ticks
 from mmpyramid.render.lanes import title_of
-from mmpyramid.types import Modality, Timeline
+from mmpyramid.types import Event, Modality, Timeline
 from render.drawn_timelines import PRINTABLE, timelines
 from render.test_annotations import quick
 
@@ -98,3 +98,26 @@ def test_a_table_of_sound_events_has_the_columns_of_dcase(short):
     rows = list(csv.DictReader(io.StringIO(to_tsv(short.of(Modality.AUDIO))), delimiter="\t"))
     assert {(row["filename"], row["event_label"]) for row in rows} == {("dog.mp4", "Dog")}
     assert [(float(row["onset"]), float(row["offset"])) for row in rows] == [(2.0, 9.0)]
+
+
+def test_what_another_program_changes_in_a_document_comes_back(short, tmp_path):
+    path = tmp_path / "clip.eaf"
+    path.write_bytes(encode(short, "eaf"))
+    eaf = Eaf(path)
+    eaf.remove_ref_annotation("visual score", 1000)
+    eaf.remove_annotation("visual", 1000)
+    eaf.add_cv_entry(VOCABULARY, "added", [("Rooster", "und", None)])
+    eaf.add_annotation("audio", 9000, 9500, "Rooster")
+    eaf.add_tier("comments")
+    eaf.to_file(path)
+    corrected = read_timeline(path)
+    rooster = Event(9.0, 9.5, "Rooster", Modality.AUDIO, 1.0)
+    kept = [event for event in short if event.label == "Dog"]
+    assert corrected.events == tuple(sorted([*kept, rooster]))
+    assert corrected.labels == (*short.labels, "Rooster")
+    assert (corrected.source, corrected.model) == (short.source, short.model)
+
+
+def test_what_an_editor_of_subtitles_saves_is_what_we_wrote(short):
+    subtitles = pysubs2.SSAFile.from_string(to_srt(short), format_="srt")
+    assert subtitles.to_string("srt").split() == to_srt(short).split()

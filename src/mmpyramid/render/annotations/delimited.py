@@ -16,6 +16,7 @@ from mmpyramid.types import Timeline
 CSV_COLUMNS = ("label", "modality", "start", "end", "score")
 TSV_COLUMNS = ("filename", "onset", "offset", "event_label", "modality", "score")
 OPTIONAL = ("filename", "modality", "score")
+SEPARATORS = {",": "commas", "\t": "tabs"}
 TSV_NAMES = {"onset": "start", "offset": "end", "event_label": "label"}
 
 
@@ -107,17 +108,23 @@ def _rows(
         UserError: if a column is missing, or a row has more or fewer cells than the header.
     """
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    found = reader.fieldnames or ()
-    if missing := [name for name in required if name not in found]:
+    try:
+        found = reader.fieldnames or ()
+        if missing := [name for name in required if name not in found]:
+            raise UserError(
+                f"line 1: expected the columns {', '.join(required)}, separated by "
+                f"{SEPARATORS[delimiter]}; {', '.join(missing)} not found in: "
+                f"{', '.join(found) or 'an empty file'}"
+            )
+        for cells in reader:
+            where = f"line {reader.line_num}"
+            if None in cells or None in cells.values():
+                raise UserError(f"{where}: expected {len(found)} cells, as in line 1")
+            yield where, cells
+    except csv.Error as error:
         raise UserError(
-            f"line 1: expected the columns {', '.join(required)}, separated by "
-            f"{'tabs' if delimiter == chr(9) else 'commas'}; {', '.join(missing)} not found in: "
-            f"{', '.join(found) or 'an empty file'}"
-        )
-    for cells in reader:
-        if None in cells or None in cells.values():
-            raise UserError(f"line {reader.line_num}: expected {len(found)} cells, as in line 1")
-        yield f"line {reader.line_num}", cells
+            f"after line {reader.line_num}: expected cells ({error}); is a quote left open?"
+        ) from error
 
 
 def _row(where: str, cells: dict[str, str]) -> Row:

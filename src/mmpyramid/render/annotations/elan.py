@@ -71,8 +71,17 @@ def from_elan(text: str) -> Timeline:
     Example:
         >>> from_elan(Path("clip.eaf").read_text())  # doctest: +SKIP
     """
-    eaf = _parse(text)
-    events = [row.to_event() for tier in eaf.get_tier_names() for row in _rows(eaf, tier)]
+    try:
+        eaf = _parse(text)
+        rows = [row for tier in eaf.get_tier_names() for row in _rows(eaf, tier)]
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            "expected a whole ELAN document, got one in which something is missing or is no "
+            f"number ({error}); if ELAN opens it, save it there"
+        ) from error
+    events = [row.to_event() for row in rows]
     labels = _vocabulary(eaf)
     for event in events if labels else ():
         place = f"the controlled vocabulary of the document (event at {clock(event.start)})"
