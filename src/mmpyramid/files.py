@@ -13,12 +13,14 @@ from mmpyramid.errors import UserError
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, *, outlast_power_cuts: bool = True) -> None:
     """Write a file so that after any crash it is there as a whole or not at all.
 
     Args:
         path: the file; one that exists is replaced.
         content: all of it.
+        outlast_power_cuts: whether to wait for the disk, which takes some hundredths of a second.
+            Otherwise only the end of this process cannot harm the file.
 
     Raises:
         UserError: if the disk is full; nothing is left behind.
@@ -32,7 +34,8 @@ def write_durably(path: Path, content: bytes) -> None:
             with aside.open("wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if outlast_power_cuts:
+                    os.fsync(file.fileno())
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

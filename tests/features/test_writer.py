@@ -25,7 +25,7 @@ from mmpyramid.errors import UserError
 from mmpyramid.features.provenance import Provenance
 from mmpyramid.features.shard import Extracted
 from mmpyramid.features.source import FaultKind, FeatureError
-from mmpyramid.features.store import FeatureStore
+from mmpyramid.features.store import FeatureStore, pending_name
 from mmpyramid.features.writer import StoreWriter
 
 
@@ -129,7 +129,7 @@ def test_death_between_packing_and_tidying_doubles_nothing(tmp_path):
     assert_same(FeatureStore(tmp_path), videos)
 
 
-@pytest.mark.parametrize("call", ["pathlib.Path.open", "os.fsync", "pathlib.Path.replace"])
+@pytest.mark.parametrize("call", ["pathlib.Path.open", "pathlib.Path.replace"])
 def test_a_full_disk_is_told_and_the_store_stays_readable(tmp_path, monkeypatch, call):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -143,6 +143,30 @@ def test_a_full_disk_is_told_and_the_store_stays_readable(tmp_path, monkeypatch,
     assert_same(FeatureStore(tmp_path), {"a": video(0)})
     assert list((tmp_path / "pending").glob("*.tmp")) == []
     add_all(tmp_path, {"b": video(1)})
+    assert_same(FeatureStore(tmp_path), {"a": video(0), "b": video(1)})
+
+
+def test_a_disk_that_is_full_when_a_shard_is_flushed(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with StoreWriter(tmp_path, PROVENANCE) as writer:
+        writer.add("a", video(0))
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(UserError, match="the disk is full"):
+            writer.pack()
+        monkeypatch.undo()
+        assert_same(FeatureStore(tmp_path), {"a": video(0)})
+    assert shards(tmp_path) == ["shard-00000.h5"]
+
+
+def test_pending_files_that_a_power_cut_damaged_are_done_again(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        add_and_stop(tmp_path, {"a": video(0), "b": video(1)})
+    (tmp_path / "pending" / pending_name("a")).write_bytes(b"")
+    with StoreWriter(tmp_path, PROVENANCE) as writer:
+        assert writer.done == {"b"}
+        writer.add("a", video(0))
     assert_same(FeatureStore(tmp_path), {"a": video(0), "b": video(1)})
 
 

@@ -1,10 +1,10 @@
 """Writes a store so that no crash at any moment loses a finished video or doubles one.
 
-A finished video becomes a pending file first, by writing aside, flushing to the disk, and renaming.
-Once enough are pending they are packed into the next shard the same way; only then are the pending
-files removed. If the process dies in between, the next writer finds the videos in both places and
-removes the pending ones. A power cut may cost the names of the newest pending files, which are then
-done again; it never leaves half a file.
+A finished video becomes a pending file first, by writing aside and renaming. Once enough are
+pending they are packed into the next shard the same way, which is flushed to the disk; only then
+are the pending files removed. If the process dies in between, the next writer finds the videos in
+both places and removes the pending ones. A power cut may cost or damage the newest pending files,
+which the next writer removes; those videos are then done again.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ class StoreWriter:
         if faults:
             raise FeatureError(faults)
         image = encode_shard({video_id: video})
-        write_durably(self._pending_folder / pending_name(video_id), image)
+        path = self._pending_folder / pending_name(video_id)
+        write_durably(path, image, outlast_power_cuts=False)
         self._done.add(video_id)
         self._num_pending += 1
         self._pending_bytes += len(image)
@@ -182,6 +183,7 @@ class StoreWriter:
         for folder in (self.folder, self._pending_folder):
             _remove(folder.glob("*.tmp"))
         _cut_half_line(self.folder / FAILURES_FILE)
+        _remove(path for path in self._pending() if not _is_whole(path))
         packed = {video for path in self.folder.glob(SHARD_PATTERN) for video in _ids(path)}
         _remove(path for path in self._pending() if packed.issuperset(_ids(path)))
         pending = self._pending()
@@ -193,6 +195,13 @@ class StoreWriter:
 def _ids(path: Path) -> tuple[str, ...]:
     with Shard(path) as shard:
         return shard.ids
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return bool(_ids(path))
+    except UserError:
+        return False
 
 
 def _remove(paths: Iterable[Path]) -> None:
