@@ -96,6 +96,7 @@ def test_the_truth_is_what_is_annotated(predicted, corpus):
 def test_other_formats_come_along(predicted):
     page = (predicted / "ours" / f"{IDS[0]}.html").read_text()
     assert '"scores":{"kind":"parsing"' in page, "probabilities under the lanes"
+    assert '"name":"truth"' in page
     drawing = Drawing((predicted / "ours" / f"{IDS[0]}.svg").read_text())
     assert drawing.texts[0] == IDS[0]
 

@@ -111,7 +111,44 @@ def test_playback_stays_in_view(show, hour):
     assert not page.locator("#cursor").is_visible()
     page.keyboard.press("Space")
     page.locator("#cursor").wait_for()
-    assert 0 <= cursor_fraction(page) < 0.2
+    assert 0 <= cursor_fraction(page) < 0.6
+
+
+def test_the_list_makes_rows_where_they_are_seen(show, hour):
+    page = show(to_html(hour))
+    rows, items = page.locator("#events li"), page.locator("#events")
+    assert rows.count() == 120 < len(hour)
+    page.keyboard.press("End")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.mouse.click(*point(page, 3001))
+    page.locator("#events .on").first.wait_for()
+    assert page.locator("#events .on").first.inner_text().startswith("50:00")
+    for _ in range(len(hour) // 120 + 1):
+        items.evaluate("(list) => { list.scrollTop = 0; }")
+        page.wait_for_timeout(50)
+    assert rows.first.inner_text().startswith("0:00")
+    times = rows.locator(".time").all_inner_texts()
+    assert len(times) == len(hour)
+    assert times.index("50:00 – 50:03") > times.index("40:00 – 40:03")
+
+
+def test_two_fingers_zoom(show, hour):
+    page = show(to_html(hour))
+    touch = page.context.new_cdp_session(page)
+    (left, y), (right, _) = point(page, 1500), point(page, 2100)
+
+    def fingers(kind: str, *places: float) -> None:
+        touches = [{"x": x, "y": y, "id": i} for i, x in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    fingers("touchStart", left)
+    fingers("touchStart", left, right)
+    for step in range(1, 11):
+        fingers("touchMove", left - 10 * step, right + 10 * step)
+    fingers("touchEnd")
+    start, end = shown(page).split(" to ")
+    assert (start, end) != ("0:00", "1:00:00")
+    assert start < "25:00" < "35:00" < end
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def predict(
         out: Folder for the files, which are called by the ids.
         formats: Comma-separated: csv, eaf, html, json, labels.txt, md, png, srt, svg, tsv, txt,
             vtt.
-        truth: Write what is annotated as well, as `ID.truth.json`.
+        truth: Write what is annotated as well, as `ID.truth.json`, and into the pages.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
     chosen = to_formats(formats)
@@ -87,15 +87,15 @@ def predict(
     with progress_bar("predict") as update:
         for completed, item_id in enumerate(wanted, start=1):
             timeline, scores = predict_item(network, items, item_id, decoder, model, notes)
-            page = {"scores": scores, "decoder": decoder}
+            page: dict[str, Any] = {"scores": scores, "decoder": decoder}
+            if truth:
+                masks_TC = items.truth(item_id)
+                page["truth"] = annotated(masks_TC, items.labels, source=item_id, notes=notes)
+                files[f"{item_id}.truth.json"] = encode(page["truth"], "json")
             files |= {
                 f"{item_id}.{name}": encode(timeline, name, **(page if name == "html" else {}))
                 for name in chosen
             }
-            if truth:
-                masks_TC = items.truth(item_id)
-                true = annotated(masks_TC, items.labels, source=item_id, notes=notes)
-                files[f"{item_id}.truth.json"] = encode(true, "json")
             update(completed, len(wanted))
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

@@ -9,9 +9,9 @@ Axes: T segments of one second, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,13 @@ LARGEST_PACKED = 130_000
 
 _HOUR = 3600
 _Arrays = dict[str, Array]
+
+
+class _Choice(NamedTuple):
+    """How small probabilities are made: rounded, and from which one on they are kept."""
+
+    is_rounded: bool
+    floor: float
 
 
 def scores_data(
@@ -46,14 +53,18 @@ def scores_data(
         )
     decided = decode(scores, decoder, duration=timeline.duration, missing=timeline.missing)
     largest = LARGEST_PACKED * max(1, scores.num_segments / _HOUR)
-    for packed in _packed(scores, decoder):
-        if len(packed["exact"]["bytes"]) + len(packed["rounded"]["bytes"]) <= largest:
-            break
+    choices = _choices(decoder)
+
+    def fits(choice: _Choice) -> bool:
+        packed = _pack(scores, decoder, choice)
+        return len(packed["exact"]["bytes"]) + len(packed["rounded"]["bytes"]) <= largest
+
+    best = choices[bisect_left(choices, True, hi=len(choices) - 1, key=fits)]
     return {
         "kind": "parsing" if isinstance(scores, Scores) else "localization",
         "segments": scores.num_segments,
         "duration": timeline.duration,
-        **packed,
+        **_pack(scores, decoder, best),
     }, decided.events == timeline.events
 
 
@@ -62,21 +73,27 @@ def decoder_data(decoder: Decoder) -> dict[str, Any]:
     return asdict(replace(decoder, gate=decoder.gate or "global"))
 
 
-def _packed(scores: AnyScores, decoder: Decoder) -> Iterator[dict[str, Any]]:
-    """First all of it exactly, then with less and less; the thresholds allow the last as well."""
+def _choices(decoder: Decoder) -> list[_Choice]:
+    """All of it exactly, then with less and less, down to what the thresholds need."""
+    lowest = min(_thresholds(decoder))
+    floors = [floor for floor in FLOORS if floor <= lowest]
+    return [_Choice(False, 0.0), *(_Choice(True, floor) for floor in floors)]
+
+
+def _thresholds(decoder: Decoder) -> tuple[float, float, float]:
     visual = decoder.threshold if decoder.visual_threshold is None else decoder.visual_threshold
-    thresholds = (decoder.threshold, visual, decoder.video_threshold)
-    for is_rounded, floor in [(False, 0.0), *((True, floor) for floor in FLOORS)]:
-        if floor > min(thresholds):
-            return
-        columns, segments, others = _arrays(scores, np.float32(floor))
-        exact, rounded = (others, segments) if is_rounded else ({**segments, **others}, {})
-        yield {
-            "columns": columns,
-            "floor": floor,
-            "exact": pack_floats(exact),
-            "rounded": pack_codes(rounded, thresholds),
-        }
+    return decoder.threshold, visual, decoder.video_threshold
+
+
+def _pack(scores: AnyScores, decoder: Decoder, choice: _Choice) -> dict[str, Any]:
+    columns, segments, others = _arrays(scores, np.float32(choice.floor))
+    exact, rounded = (others, segments) if choice.is_rounded else ({**segments, **others}, {})
+    return {
+        "columns": columns,
+        "floor": choice.floor,
+        "exact": pack_floats(exact),
+        "rounded": pack_codes(rounded, _thresholds(decoder)),
+    }
 
 
 def _arrays(scores: AnyScores, floor: np.float32) -> tuple[list[int], _Arrays, _Arrays]:

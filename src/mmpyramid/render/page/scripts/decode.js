@@ -68,27 +68,30 @@ function parsingEvents(scores, decoder, missing) {
 /** Where a label can be heard, or seen, after the gate. */
 function segmentMask(scores, decoder, column, modality) {
   const isVisual = modality === VISUAL;
-  const own = isVisual ? decoder.visual_threshold : null;
-  const threshold = Math.fround(own ?? decoder.threshold);
-  const values = columnOf(isVisual ? scores.visual : scores.audio, scores, column);
-  const isOpen = gateOf(scores, decoder, column, isVisual);
-  return tidy(
-    Uint8Array.from(values, (value, index) => value >= threshold && isOpen(index) ? 1 : 0),
-    decoder,
-  );
+  const threshold = Math.fround((isVisual ? decoder.visual_threshold : null) ?? decoder.threshold);
+  const mask = maskOf(columnOf(isVisual ? scores.visual : scores.audio, scores, column), threshold);
+  closeGate(mask, scores, decoder, column, isVisual);
+  return tidy(mask, decoder);
 }
 
-/** Whether the video-level probability lets a label through in a segment. */
-function gateOf(scores, decoder, column, isVisual) {
-  if (decoder.gate === "none") return () => true;
+function maskOf(values, threshold) {
+  const mask = new Uint8Array(values.length);
+  for (let index = 0; index < values.length; index++) mask[index] = values[index] >= threshold ? 1 : 0;
+  return mask;
+}
+
+/** Where the video-level probability does not let a label through, nothing is on. */
+function closeGate(mask, scores, decoder, column, isVisual) {
+  if (decoder.gate === "none") return;
   const threshold = Math.fround(decoder.video_threshold);
   if (decoder.gate === "global" && scores.local_video) {
-    const local = columnOf(scores.local_video, scores, column);
-    return (index) => local[index] >= threshold;
+    const open = maskOf(columnOf(scores.local_video, scores, column), threshold);
+    for (let index = 0; index < mask.length; index++) mask[index] &= open[index];
+    return;
   }
   const ofStream = isVisual ? scores.video_visual : scores.video_audio;
   const video = decoder.gate === "global" ? scores.video : ofStream;
-  return () => video[column] >= threshold;
+  if (video[column] < threshold) mask.fill(0);
 }
 
 /** `scores.chosen` is the most probable column of each segment, -1 where the background is. */

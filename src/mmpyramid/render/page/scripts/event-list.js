@@ -4,7 +4,7 @@ import { clock } from "./clock.js";
 import { element, find } from "./dom.js";
 import { byTime } from "./model.js";
 
-const AT_ONCE = 60; // rows that are made before the page is shown; the rest follows
+const AT_ONCE = 120; // rows that are made together: more than are seen, in whole lines of columns
 
 /**
  * @typedef {object} Row
@@ -13,9 +13,11 @@ const AT_ONCE = 60; // rows that are made before the page is shown; the rest fol
  * @property {string} said the same in words
  */
 
+/** Only rows that are near what is seen are made, since an hour may have thousands. */
 export class EventList {
-  #items = []; // with the element of each, as far as it is made
-  #pending = 0;
+  #items = []; // with the element of each that is made: those from `first` to before `stop`
+  #first = 0;
+  #stop = 0;
 
   /**
    * @param {import("./model.js").Model} model
@@ -25,43 +27,67 @@ export class EventList {
   constructor(model, player, rowsOf) {
     Object.assign(this, { model, player, rowsOf });
     for (const name of ["events", "filter"]) model.addEventListener(name, () => this.fill());
+    find("events").addEventListener("scroll", () => this.#extend());
     this.fill();
   }
 
   fill() {
-    clearTimeout(this.#pending);
     const all = this.rowsOf(this.model);
     this.#items = all
       .filter(({ item }) => this.model.wants(item))
       .sort((one, other) => byTime(one.item, other.item));
-    const widest = Math.max(0, ...this.#items.map(({ item }) => times(item).length));
+    const widest = this.#items.reduce((most, { item }) => Math.max(most, times(item).length), 0);
     find("events").style.setProperty("--time-width", `${widest}ch`);
-    find("events").replaceChildren();
     find("count").textContent = this.#items.length;
     find("events").parentElement.hidden = !all.length;
-    this.#add(AT_ONCE);
+    this.#showFrom(0);
   }
 
-  /** Make the rows that are not made yet, for print. */
+  /** Make all rows, for print. */
   complete() {
-    clearTimeout(this.#pending);
-    this.#add(this.#items.length);
+    this.#prepend(this.#first);
+    this.#append(this.#items.length);
   }
 
-  #add(most) {
-    const made = find("events").childElementCount;
-    const next = this.#items.slice(made, made + most);
-    for (const row of next) row.element = this.#row(row);
-    find("events").append(...next.map((row) => row.element));
-    if (made + next.length < this.#items.length) {
-      this.#pending = setTimeout(() => this.#add(10 * AT_ONCE));
-    }
+  #showFrom(index) {
+    this.#items.slice(this.#first, this.#stop).forEach((row) => { row.element = null; });
+    this.#first = this.#stop = index;
+    find("events").replaceChildren();
+    this.#append(AT_ONCE);
   }
 
-  #row({ item, note, said }) {
+  #extend() {
+    const list = find("events");
+    const { scrollTop, clientHeight, scrollHeight } = list;
+    if (scrollTop + 2 * clientHeight > scrollHeight) this.#append(AT_ONCE);
+    if (scrollTop > clientHeight || !this.#first) return;
+    this.#prepend(AT_ONCE);
+    list.scrollTop += list.scrollHeight - scrollHeight;
+  }
+
+  #append(count) {
+    const next = this.#items.slice(this.#stop, this.#stop + count);
+    this.#stop += next.length;
+    find("events").append(this.#make(next));
+  }
+
+  #prepend(count) {
+    const start = Math.max(this.#first - count, 0);
+    const previous = this.#items.slice(start, this.#first);
+    this.#first = start;
+    find("events").prepend(this.#make(previous));
+  }
+
+  #make(rows) {
+    const made = document.createDocumentFragment();
+    for (const row of rows) made.append(row.element = this.#row(row));
+    return made;
+  }
+
+  #row({ item, note, said, isOn = false }) {
     const { name, word, phrase } = this.model.modalities[item.modality];
     const label = this.model.labels[item.label];
-    const row = element("li");
+    const row = element("li", isOn ? "on" : "");
     const button = element("button");
     const title = element("span", "", `${label} `);
     title.append(element("small", "", word));
@@ -83,16 +109,18 @@ export class EventList {
 
   /** Mark the rows of what happens now, and bring the newest into view. */
   showTime(time) {
-    let newest = null;
-    for (const row of this.#items) {
+    let newest = -1;
+    this.#items.forEach((row, index) => {
       const isOn = row.item.start <= time && time < row.item.end;
-      if (!row.element || isOn === Boolean(row.isOn)) continue;
+      if (isOn === Boolean(row.isOn)) return;
       row.isOn = isOn;
-      row.element.classList.toggle("on", isOn);
-      if (isOn) newest = row.element;
-    }
+      row.element?.classList.toggle("on", isOn);
+      if (isOn) newest = index;
+    });
+    if (newest < 0) return;
+    if (newest < this.#first || newest >= this.#stop) this.#showFrom(newest - (newest % AT_ONCE));
     const list = find("events");
-    if (newest) list.scrollTop = newest.offsetTop - list.clientHeight / 3;
+    list.scrollTop = this.#items[newest].element.offsetTop - list.clientHeight / 3;
   }
 }
 
