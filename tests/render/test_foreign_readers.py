@@ -6,7 +6,9 @@ import itertools
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
+import av
 import pysubs2
+import pytest
 import srt
 import webvtt
 from hypothesis import given
@@ -121,3 +123,17 @@ def test_what_another_program_changes_in_a_document_comes_back(short, tmp_path):
 def test_what_an_editor_of_subtitles_saves_is_what_we_wrote(short):
     subtitles = pysubs2.SSAFile.from_string(to_srt(short), format_="srt")
     assert subtitles.to_string("srt").split() == to_srt(short).split()
+
+
+@pytest.mark.parametrize("suffix", ["vtt", "srt"])
+def test_ffmpeg_reads_captions_as_players_do(suffix, short, tmp_path):
+    path = tmp_path / f"clip.{suffix}"
+    path.write_bytes(encode(short, suffix))
+    with av.open(str(path)) as container:
+        cues = [
+            (cue.pts * cue.time_base, (cue.pts + cue.duration) * cue.time_base, bytes(cue).decode())
+            for cue in container.demux()
+            if cue.size
+        ]
+    spans = [(event.start, event.end) for event in short]
+    assert cues == [(*span, text) for span, text in zip(spans, texts(short), strict=True)]
