@@ -48,6 +48,13 @@ class Official:
         """The released network with the sizes of its released recipe."""
         return self.network.AVVPNet(8, 512, 512, [512] * 4)
 
+    def corpus(self, data: Path, annotations: str):
+        """The released data set over published features."""
+        folders = [f"{data}/feats/{name}" for name in ("vggish", "res152", "r2plus1d_18")]
+        return self.data.LLP_dataset(
+            str(data / annotations), *folders, transform=self.data.ToTensor()
+        )
+
 
 def load_official(checkout: Path) -> Official:
     """Execute the released code of a checkout, patched for the CPU in memory."""

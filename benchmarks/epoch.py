@@ -1,0 +1,100 @@
+"""Times an epoch from the published `.npy` files: reading, collating, training steps.
+
+    python benchmarks/epoch.py --official MM_Pyramid --videos 320 --clock cpu
+
+Features are simulated in the published layout, 80 frames of ResNet-152 for each video: 0.7 MB each,
+7 GB for the 10,000 videos of LLP. Ours reads them once, whatever the number of epochs; that reading
+is counted as if there were one epoch only. Theirs reads them in every epoch, here without worker
+processes, so that both sides use the same cores.
+"""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
+
+import torch
+import tyro
+from official import load_official
+from timing import header, interleave, table
+
+from mmpyramid.data.corpus import Corpus, open_source
+from mmpyramid.data.llp import read_llp
+from mmpyramid.data.simulated import simulate_features
+from mmpyramid.models import MMPyramid
+from mmpyramid.training.losses import guided_loss
+from mmpyramid.training.run import loader
+from mmpyramid.training.sampler import EpochShuffle
+
+BATCH = 16
+
+
+def simulated(folder: Path, **sizes: int) -> Path:
+    """A corpus of simulated features, per frame as published, in `data` below the folder."""
+    return simulate_features(None, folder / "data", sizes=sizes, per_frame=True)
+
+
+def their_epoch(checkout: Path, data: Path) -> Callable[[], None]:
+    """The released training loop over the released data set."""
+    official = load_official(checkout)
+    network = official.make()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    corpus = official.corpus(data, "AVVP_train.csv")
+    batches = torch.utils.data.DataLoader(corpus, batch_size=BATCH, shuffle=True)
+    arguments = SimpleNamespace(log_interval=10**9)
+
+    def epoch() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            official.main.train(arguments, network, batches, optimizer, torch.nn.BCELoss(), 1)
+
+    return epoch
+
+
+def our_epoch(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[], None]:
+    """Reading the corpus and one pass over it."""
+    network = MMPyramid()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
+
+    def epoch() -> None:
+        corpus = Corpus(read_llp(data, "train"), open_source(data), network.inputs)
+        for batch in loader(corpus, BATCH, EpochShuffle(corpus, 1)):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                output = network(batch.streams, batch.mask_BT, batch.present_BM)
+                loss = guided_loss(output, batch.weak_BC)
+            loss.backward()
+            optimizer.step()
+
+    return epoch
+
+
+def main(
+    official: Path | None = None,
+    videos: int = 10_000,
+    rounds: int = 5,
+    clock: Literal["wall", "cpu"] = "wall",
+) -> None:
+    """Time an epoch.
+
+    Args:
+        official: a checkout of the authors' code, to compare with.
+        videos: how many videos.
+        rounds: how many epochs of each kind, in turns.
+        clock: `wall`, or `cpu`: the time that this process computes.
+    """
+    print(header())
+    with tempfile.TemporaryDirectory() as folder:
+        data = simulated(Path(folder), train=videos)
+        epochs = {"float32": our_epoch(data, "float32"), "bf16": our_epoch(data, "bf16")}
+        if official is not None:
+            epochs = {"released": their_epoch(official, data), **epochs}
+        times = interleave(epochs, rounds, clock, warm_up=0)
+    print(f"{videos} simulated videos, time per video:")
+    print(table(times, next(iter(epochs)), scale=1e3 / videos))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

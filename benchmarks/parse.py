@@ -1,0 +1,67 @@
+"""Times the way from MP4 to timeline with the open backbones, and its stages one by one.
+
+    python benchmarks/parse.py clips/*.mp4
+
+Each number tells how many seconds of video one second of work gets through. Decoding runs ahead of
+the networks, so that the whole costs less than its stages together. Weights are loaded before.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from timing import header
+
+from mmpyramid import Pipeline
+from mmpyramid.media import Segment, SegmentReader
+from mmpyramid.types import Modality
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def decoded(video: Path) -> list[Segment]:
+    """A video as the open backbones want it."""
+    return list(SegmentReader(video, frames_per_segment=2, frame_size=(224, 224)))
+
+
+def stages(pipeline: Pipeline, video: Path) -> dict[str, float]:
+    """Seconds of video for each second of work, stage by stage and as a whole."""
+    segments: list[Segment] = []
+    spent = {"decode": seconds_of(lambda: segments.extend(decoded(video)))}
+    for extractor in pipeline.extractors:
+        heard = extractor.modality == Modality.AUDIO
+        rows = [segment.waveform if heard else segment.frames for segment in segments]
+        stacked = np.stack([row for row in rows if row is not None])
+        spent[extractor.name] = seconds_of(lambda e=extractor, x=stacked: e.embed(x))
+    spent["video to timeline"] = seconds_of(lambda: pipeline(video))
+    return {name: len(segments) / seconds for name, seconds in spent.items()}
+
+
+def main(videos: Annotated[tuple[Path, ...], tyro.conf.Positional], rounds: int = 5) -> None:
+    """Time parsing.
+
+    Args:
+        videos: files with sound and picture.
+        rounds: how often each.
+    """
+    print(header())
+    pipeline = Pipeline("teachers")
+    pipeline(videos[0])
+    found = [stages(pipeline, video) for _ in range(rounds) for video in videos]
+    print("| stage | median (x real time) | best |\n|---|---|---|")
+    for name in found[0]:
+        rates = [each[name] for each in found]
+        print(f"| {name} | {statistics.median(rates):.1f} | {max(rates):.1f} |")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
