@@ -22,6 +22,7 @@ RANKS = {
     "training": 7,
     "recipes": 8,
     "tables": 9,
+    "stream": 9,
     **dict.fromkeys(["export", "pipeline"], 10),
     "web": 11,
     "cli": 12,

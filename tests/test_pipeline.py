@@ -152,3 +152,15 @@ def test_a_localization_network_gives_events_that_are_heard_and_seen(tmp_path):
     assert len(timeline.unit_weights[0]) == 4
     silent = media_files.write_media(tmp_path / "silent.mp4", media_files.steady(30))
     assert len(pipeline(silent)) == 0
+
+
+def test_a_stream_gives_the_events_of_the_whole_video(pipeline, tmp_path):
+    sound = media_files.tone(440, 20.0)  # silence follows
+    video = media_files.write_media(tmp_path / "long.mp4", media_files.steady(500), sound)
+    decoder = Decoder(threshold=0.4)
+    whole = pipeline.run(video, decoder=decoder).timeline.events
+    streamed = list(pipeline.stream(video, decoder=decoder))
+    assert len(streamed) == len(whole) > 0
+    assert {(e.start, e.end, e.label, e.modality) for e in streamed} == {
+        (e.start, e.end, e.label, e.modality) for e in whole
+    }

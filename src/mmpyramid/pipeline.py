@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from mmpyramid.decode import Decoder, Gate, decode
 from mmpyramid.errors import UserError
+from mmpyramid.features.ahead import one_ahead
 from mmpyramid.features.base import Extractor
-from mmpyramid.features.extract import SegmentProgress, extract_features
+from mmpyramid.features.extract import BATCH, SegmentProgress, extract_features
+from mmpyramid.features.pieces import Piece, plan_reading, read_pieces, want
 from mmpyramid.features.sets import EXTRACTORS, BackboneOptions, create_extractors
 from mmpyramid.models import ParsingConfig, load_pretrained
+from mmpyramid.stream import EVERY, EventStream
 from mmpyramid.teachers import load_teacher
-from mmpyramid.types import AnyScores, Features, Timeline
+from mmpyramid.types import AnyScores, Event, Features, Timeline
 
 TEACHERS: dict[str, Literal["llp", "ave"]] = {
     "teachers": "llp",
@@ -40,6 +43,16 @@ class Scorer(Protocol):
     @property
     def streams(self) -> Mapping[str, int]:
         """Width of every stream that it reads, by name."""
+        ...
+
+    @property
+    def reach(self) -> int | None:
+        """How many segments before and after one can change its scores; None: all of them."""
+        ...
+
+    @property
+    def grid(self) -> int:
+        """Long videos may be cut at multiples of this many segments."""
         ...
 
     def predict(self, features: Features, /) -> AnyScores:
@@ -172,6 +185,38 @@ class Pipeline:
             decoder=decoder,
             gate=self.gate,
         )
+
+    def stream(
+        self, video: str | Path, *, decoder: Decoder | None = None, every: int = EVERY
+    ) -> Iterator[Event]:
+        """Give the events of one video as they end, while it is still being read.
+
+        They are those of `run`. Each comes at most `EventStream.delay` seconds of video after its
+        end: the reach of the scorer (40 for the released network, 10 for the teachers), `every`,
+        and the decoder's longest gap and shortest event, plus the pieces that are read.
+
+        Args:
+            video: the file. For a live source, push its features to an `EventStream`.
+            decoder: thresholds and lengths for this video only.
+            every: scores are computed for so many new segments at once.
+
+        Raises:
+            UserError: if the file cannot be decoded, or scorer or decoder need the whole of it.
+
+        Example:
+            >>> for event in Pipeline("teachers").stream("long.mp4"):  # doctest: +SKIP
+            ...     print(event.start, event.end, event.label)
+        """
+        chosen = self.decoder if decoder is None else _completed(decoder, self.gate)
+        events = EventStream(self.scorer, chosen, every)
+        wants = {extractor: want(extractor) for extractor in self.extractors}
+        for piece in one_ahead(read_pieces(Path(video), plan_reading(self.extractors), BATCH)):
+            if not isinstance(piece, Piece):
+                yield from events.finish(piece.duration)
+                return
+            yield from events.push(
+                {e.name: e.embed(piece.rows[w]) for e, w in wants.items() if w in piece.rows}
+            )
 
 
 def gate_of(scorer: object) -> Gate | None:

@@ -39,6 +39,11 @@ class LocalizationNetwork(Network[Localized, LocalizationScores]):
     task = "localization"
     config: LocalizationConfig
 
+    @property
+    def reach(self) -> int:
+        """Windows of the trained length are scored each on its own."""
+        return self.context
+
     def results(self, batch: Batch) -> list[LocalizationScores]:
         """Score videos of any length."""
         lengths = batch.mask_BT.sum(1).tolist()

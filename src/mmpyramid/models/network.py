@@ -120,6 +120,16 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
         """Length in segments of the videos that it was trained on."""
         return self.config.context
 
+    @property
+    def reach(self) -> int | None:
+        """How many segments before and after one can change its scores; None: all of them."""
+        return None
+
+    @property
+    def grid(self) -> int:
+        """Long videos may be cut at multiples of this without moving the windows of `predict`."""
+        return max(1, self.context // 2)
+
     @abstractmethod
     def score(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Output:
         """Score a batch.

@@ -110,6 +110,16 @@ class Teacher:
         }
         self._thresholds = {modality: thresholds(self.labels, modality) for modality in THRESHOLDS}
 
+    @property
+    def reach(self) -> int:
+        """How many segments before and after one are needed to score it as in a long video."""
+        return 2 * RADIUS
+
+    @property
+    def grid(self) -> int:
+        """Long videos may be cut anywhere."""
+        return 1
+
     @overload
     def predict(self, features: Features) -> Scores: ...
     @overload
