@@ -124,8 +124,9 @@ def test_no_page_shows_what_is_not_run():
     assert {name for name in shown if f'/ "{name}"' not in tests} == set()
 
 
-def test_options_exist_where_commands_need_a_hub(capsys):
-    for command in COMMAND.findall(*blocks(DOCS / "features.md", "console")):
+@pytest.mark.parametrize("page", [DOCS / "features.md", DOCS / "corpus.md"], ids=lambda p: p.stem)
+def test_options_exist_where_commands_need_a_hub_or_a_cluster(page, capsys):
+    for command in COMMAND.findall(*blocks(page, "console")):
         _, name, *words = command.partition("#")[0].split()
         with pytest.raises(SystemExit):
             main([name, "--help"])
