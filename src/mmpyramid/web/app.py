@@ -112,18 +112,22 @@ class Form:
             queue=False,
             api_visibility="private",
         )
-        self.button.click(
-            handlers.parse, [self.model, *self.thresholds], shown, api_visibility="private"
+        thresholds = list(self.thresholds)
+        parsed = self.button.click(
+            handlers.parse, [self.model, *thresholds], shown, api_visibility="private"
         )
-        for slider in self.thresholds:
-            slider.release(
-                handlers.decide,
-                list(self.thresholds),
-                shown,
-                queue=False,
-                show_progress="hidden",
-                api_visibility="private",
-            )
+        gr.on(
+            [slider.change for slider in thresholds],
+            handlers.decide,
+            thresholds,
+            shown,
+            queue=False,
+            show_progress="hidden",
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
+        # They may have been moved meanwhile.
+        parsed.then(handlers.decide, thresholds, shown, queue=False, api_visibility="private")
         for example, button in self.examples.items():
             self._connect_example(button, example, clips[example])
 
@@ -144,7 +148,7 @@ class Form:
 
 def _example_buttons(examples: Iterable[Example]) -> dict[Example, gr.Button]:
     with gr.Row(elem_classes="examples"):
-        gr.HTML("Examples", min_width=60)
+        gr.HTML("Try", min_width=40)
         return {example: gr.Button(example.label, size="sm", min_width=60) for example in examples}
 
 

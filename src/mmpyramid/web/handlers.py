@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -14,7 +15,7 @@ from mmpyramid.web.jobs import Job, Stage
 from mmpyramid.web.limits import BusyError
 from mmpyramid.web.pool import Pool
 from mmpyramid.web.uploads import Held, Uploads
-from mmpyramid.web.views import WELCOME, facts_of, problem, progress_of, result
+from mmpyramid.web.views import facts_of, problem, progress_of, result
 from mmpyramid.web.visits import Visits
 
 
@@ -67,13 +68,15 @@ class Handlers:
             visit.show(None, None)
             return problem(error)
 
-    def decide(self, request: gr.Request, *numbers: float) -> str:
-        """Take other thresholds on the same scores."""
+    def decide(self, request: gr.Request, *numbers: float) -> str | dict[str, Any]:
+        """Take other thresholds on the same scores; leave what is shown if they are no others."""
         visit = self.visits.of(_session(request))
         parsed, video = visit.parsed, visit.shown
-        if parsed is None:
-            return WELCOME
-        visit.show(parsed.decode_again(to_decoder(*numbers)), video)
+        again = parsed and parsed.decode_again(to_decoder(*numbers))
+        if parsed is None or again is None or again.decoder == parsed.decoder:
+            unchanged: dict[str, Any] = gr.skip()
+            return unchanged
+        visit.show(again, video)
         return result(visit)
 
     def leave(self, request: gr.Request) -> None:

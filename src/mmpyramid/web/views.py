@@ -60,6 +60,8 @@ def progress_of(stage: Stage) -> tuple[float, str]:
     """How much of a job is done, 0..1, and what it is at."""
     if stage.name != "extract":
         return SHARES[stage.name], WORDS[stage.name]
+    if not stage.done:
+        return SHARES["extract"], "Looking and listening"
     if not stage.total:
         return SHARES["extract"], f"Looking and listening: second {stage.done}"
     done = stage.done / stage.total
@@ -67,7 +69,10 @@ def progress_of(stage: Stage) -> tuple[float, str]:
     return share, f"Looking and listening: {done:.0%}"
 
 
-FIT = "this.style.height = `${this.contentDocument.body.scrollHeight + 32}px`"
+FIT = (
+    "this.style.height = 0;"
+    "this.style.height = `${this.contentDocument.documentElement.scrollHeight + 2}px`"
+)
 """Makes the frame as high as the page in it."""
 
 WORDS = {

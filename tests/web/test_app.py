@@ -1,0 +1,194 @@
+"""The app in Debian's Chromium: real uploads, by several visitors at once."""
+
+import os
+import shutil
+import signal
+import time
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from mmpyramid.render import FORMATS
+from mmpyramid.types import Timeline
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+PATIENCE = 90_000
+"""Milliseconds; other tests may keep the machine busy."""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.network,
+    pytest.mark.skipif(not shutil.which(CHROMIUM), reason=f"needs Chromium in {CHROMIUM}"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser, server):
+    """Open the app as another visitor; fails at the end if a page complained."""
+    contexts, complaints = [], []
+
+    def open_app() -> Page:
+        context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and complaints.append(m.text))
+        own = (server.url, "data:", "blob:")
+        page.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
+        page.goto(server.url)
+        return page
+
+    yield open_app
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert nothing_held(server), server.held()
+
+
+def nothing_held(server) -> bool:
+    """Whether all uploads are deleted, soon after the pages were closed."""
+    deadline = time.monotonic() + 20
+    while server.held() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return server.held() == []
+
+
+def choose(page: Page, path) -> None:
+    page.locator("input[type=file]").first.set_input_files(path)
+    expect(page.get_by_text(f"{path.name}, ")).to_be_visible(timeout=PATIENCE)
+
+
+def parse(page: Page) -> None:
+    page.get_by_role("button", name="Parse", exact=True).click()
+
+
+def events(page: Page) -> list[str]:
+    """The list of events in the frame, once it is loaded."""
+    frame = page.frame_locator("iframe.timeline")
+    frame.locator("#events").wait_for(state="attached", timeout=PATIENCE)
+    return frame.locator("#events li").all_inner_texts()
+
+
+def set_slider(page: Page, label: str, value: float) -> None:
+    """As a person does: click on the slider, then walk with the keyboard."""
+    slider = page.get_by_role("slider", name=label)
+    slider.focus()
+    now = float(slider.input_value())
+    key = "ArrowLeft" if value < now else "ArrowRight"
+    for _ in range(round(abs(value - now) / 0.01)):
+        slider.press(key)
+
+
+def test_an_upload_is_parsed_shown_and_downloaded(visit, clip, server, tmp_path):
+    page = visit()
+    choose(page, clip)
+    parse(page)
+    expect(page.locator("iframe.timeline")).to_be_visible(timeout=PATIENCE)
+    assert events(page) == []
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGSTOP)  # Deciding again needs no worker.
+    try:
+        for label in ("Heard in a second", "Seen in a second", "In the whole video"):
+            set_slider(page, label, 0.1)
+        frame = page.frame_locator("iframe.timeline")
+        expect(frame.locator("#events li")).to_have_count(4, timeout=PATIENCE)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    media = frame.locator("video")
+    assert media.evaluate("async v => { await v.play(); v.pause(); return v.duration }") >= 10
+    media.evaluate("v => { v.currentTime = 8 }")
+    frame.locator("video:not(:seeking)").evaluate("v => v.currentTime")
+    for name in FORMATS:
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name, exact=True).click()
+        assert download.value.suggested_filename == f"Bell.{name}"
+        download.value.save_as(tmp_path / f"Bell.{name}")
+    assert len(Timeline.load(tmp_path / "Bell.json")) == 4
+
+
+def test_a_corrupt_file_is_told_and_deleted(visit, corrupt, server):
+    page = visit()
+    choose(page, corrupt)
+    parse(page)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("cannot open broken", timeout=PATIENCE)
+    assert "\n\n\n" not in alert.inner_text()
+    assert nothing_held(server)
+
+
+def test_two_visitors_at_once_do_not_see_each_other(visit, clip, corrupt):
+    mine, theirs, third = visit(), visit(), visit()
+    for page, path in ((mine, clip), (theirs, clip), (third, corrupt)):
+        choose(page, path)
+    for page in (third, mine, theirs):
+        parse(page)
+    expect(third.get_by_role("alert")).to_be_visible(timeout=PATIENCE)
+    for page in (mine, theirs):
+        expect(page.locator("iframe.timeline")).to_be_visible(timeout=PATIENCE)
+    frames = [page.locator("iframe.timeline").get_attribute("src") for page in (mine, theirs)]
+    assert frames[0] != frames[1]
+    mine.context.close()
+    frame = theirs.frame_locator("iframe.timeline")
+    assert frame.locator("video").evaluate("v => fetch(v.src).then(r => r.status)") == 200
+
+
+def test_an_example_fills_the_form_in(visit):
+    page = visit()
+    page.get_by_role("button", name="Bell").click()
+    expect(page.get_by_text("Bell.mp4, ")).to_be_visible(timeout=PATIENCE)
+    parse(page)
+    assert len(events(page)) == 4
+
+
+def test_a_closed_page_takes_its_timeline_along(visit, server):
+    page = visit()
+    page.get_by_role("button", name="Bell").click()
+    expect(page.get_by_text("Bell.mp4, ")).to_be_visible(timeout=PATIENCE)
+    parse(page)
+    address = f"{server.url}/{page.locator('iframe.timeline').get_attribute('src')}"
+    assert httpx.get(address).status_code == 200
+    page.context.close()
+    assert nothing_held(server)
+    assert httpx.get(address).status_code == 404
+
+
+def test_a_recording_is_parsed(visit):
+    page = visit()
+    page.get_by_label("Capture from camera").click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.get_by_label("start recording").click()
+    time.sleep(3)
+    page.get_by_label("stop recording").click()
+    button = page.get_by_role("button", name="Parse", exact=True)
+    expect(button).to_be_enabled(timeout=PATIENCE)
+    parse(page)
+    assert events(page) is not None
+    frame = page.frame_locator("iframe.timeline")
+    assert frame.get_by_text("0:0").first.is_visible()
+
+
+def test_the_description_of_the_interface_needs_no_network(visit, server):
+    page = visit()
+    page.goto(f"{server.url}/docs")
+    expect(page.get_by_text("/api/parse")).to_be_visible(timeout=PATIENCE)
