@@ -104,6 +104,6 @@ def clip(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def corrupt(tmp_path_factory, clip) -> Path:
     """A video whose beginning is lost."""
-    path = tmp_path_factory.mktemp("corrupt") / "broken <b>.mp4"
+    path = tmp_path_factory.mktemp("corrupt") / "broken.mp4"
     shutil.copy(clip, path)
     return media_files.spoil(path, 0.0, 1.0)

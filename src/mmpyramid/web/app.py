@@ -127,7 +127,14 @@ class Form:
             api_visibility="private",
         )
         # They may have been moved meanwhile.
-        parsed.then(handlers.decide, thresholds, shown, queue=False, api_visibility="private")
+        parsed.then(
+            handlers.decide,
+            thresholds,
+            shown,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
         for example, button in self.examples.items():
             self._connect_example(button, example, clips[example])
 

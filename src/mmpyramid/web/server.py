@@ -62,7 +62,7 @@ def create_server(pool: Pool, root: Path) -> FastAPI:
         server,
         create_app(Handlers(pool, uploads, visits), examples),
         path="/",
-        footer_links=[{"label": "HTTP interface", "url": "docs"}],
+        footer_links=[],
         run_history=False,
         allowed_paths=[str(folder)],
         max_file_size=pool.limits.max_bytes,

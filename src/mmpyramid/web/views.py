@@ -25,7 +25,8 @@ def introduction(limits: Limits) -> str:
         "<h1>mmpyramid</h1>"
         f"<p>Any video in, a timeline out. At most {limits.max_minutes:g} minutes and "
         f"{limits.max_megabytes:g} MB. Uploads stay on this server, and are deleted when you "
-        f"close the page, at the latest after {limits.keep_minutes:g} idle minutes.</p>"
+        f"close the page, at the latest after {limits.keep_minutes:g} idle minutes. "
+        'Programs use the <a href="docs">HTTP interface</a>.</p>'
     )
 
 

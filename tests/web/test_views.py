@@ -1,0 +1,41 @@
+"""Pieces of HTML: names are escaped, progress only grows."""
+
+import io
+
+import pytest
+
+from mmpyramid.decode import Decoder
+from mmpyramid.errors import UserError
+from mmpyramid.pipeline import Parsed
+from mmpyramid.render import FORMATS
+from mmpyramid.types import Timeline
+from mmpyramid.web.jobs import Stage
+from mmpyramid.web.uploads import Uploads
+from mmpyramid.web.views import facts_of, problem, progress_of, result
+from mmpyramid.web.visits import Visit
+
+NAME = "<script>'\"&.mp4"
+
+
+def test_names_of_visitors_are_escaped(tmp_path):
+    held = Uploads(tmp_path).write(io.BytesIO(b"video"), NAME)
+    parsed = Parsed(timeline=Timeline(source=NAME), scores=None, features={}, decoder=Decoder())
+    visit = Visit(parsed=parsed, shown=held)
+    for shown in (facts_of(held), problem(UserError(f"no {NAME}")), result(visit)):
+        assert "&lt;script&gt;&#x27;&quot;&amp;.mp4" in shown
+        assert "<script>" not in shown
+
+
+def test_every_format_is_offered():
+    visit = Visit(parsed=Parsed(timeline=Timeline(), scores=None, features={}, decoder=Decoder()))
+    assert all(f"/files/{name}?" in result(visit) for name in FORMATS)
+
+
+@pytest.mark.parametrize("total", [40, None])
+def test_progress_grows_from_stage_to_stage(total):
+    reading = [Stage("extract", done, total) for done in (0, 10, 40)]
+    stages = [Stage("wait"), Stage("load"), *reading, Stage("score"), Stage("decode")]
+    shares = [progress_of(stage)[0] for stage in stages]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] <= shares[-1] < 1
+    assert all(progress_of(stage)[1] for stage in stages)
