@@ -42,13 +42,14 @@ def their_evaluation(checkout: Path, data: Path) -> Callable[[], None]:
     return evaluate
 
 
-def our_evaluation(data: Path) -> Callable[[], None]:
-    """What `mmpyramid evaluate` does once everything is loaded."""
+def our_evaluation(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[], None]:
+    """What `mmpyramid evaluate` does, which is in float32, and validation in training, in bf16."""
     network = MMPyramid().eval()
 
     def evaluate() -> None:
         corpus = Corpus(read_llp(data, "test"), open_source(data), network.inputs)
-        report_of(predict_corpus(network, corpus), corpus)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            report_of(predict_corpus(network, corpus), corpus)
 
     return evaluate
 
@@ -56,8 +57,11 @@ def our_evaluation(data: Path) -> Callable[[], None]:
 def latencies(official: Path | None) -> dict[str, Callable[[], object]]:
     """One video through the network."""
     sample = random_videos(1)
-    streams, network = streams_of(sample), MMPyramid().eval()
-    actions: dict[str, Callable[[], object]] = {"ours": lambda: network(streams)}
+    streams, network, half = streams_of(sample), MMPyramid().eval(), MMPyramid().eval().bfloat16()
+    actions: dict[str, Callable[[], object]] = {
+        "float32": lambda: network(streams),
+        "weights in bf16": lambda: half(streams),
+    }
     if official is not None:
         theirs = load_official(official).make().eval()
         tensors = [sample[name] for name in ("audio", "video_s", "video_st")]
@@ -83,7 +87,7 @@ def main(
     print(header())
     with tempfile.TemporaryDirectory() as folder:
         data = simulated(Path(folder), train=1, test=videos)
-        sides = {"ours": our_evaluation(data)}
+        sides = {name: our_evaluation(data, name) for name in ("float32", "bf16")}
         if official is not None:
             sides = {"released": their_evaluation(official, data), **sides}
         times = interleave(sides, rounds, clock, warm_up=0)

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import tyro
 from timing import header
 
 from mmpyramid import Pipeline
-from mmpyramid.media import Segment, SegmentReader
-from mmpyramid.types import Modality
+from mmpyramid.features.extract import BATCH
+from mmpyramid.features.pieces import Piece, plan_reading, read_pieces, want
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -28,22 +27,21 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def decoded(video: Path) -> list[Segment]:
-    """A video as the open backbones want it."""
-    return list(SegmentReader(video, frames_per_segment=2, frame_size=(224, 224)))
+def decoded(pipeline: Pipeline, video: Path) -> list[Piece]:
+    """A video as the backbones want it."""
+    pieces = read_pieces(video, plan_reading(pipeline.extractors), BATCH)
+    return [piece for piece in pieces if isinstance(piece, Piece)]
 
 
 def stages(pipeline: Pipeline, video: Path) -> dict[str, float]:
     """Seconds of video for each second of work, stage by stage and as a whole."""
-    segments: list[Segment] = []
-    spent = {"decode": seconds_of(lambda: segments.extend(decoded(video)))}
+    pieces: list[Piece] = []
+    spent = {"decode": seconds_of(lambda: pieces.extend(decoded(pipeline, video)))}
     for extractor in pipeline.extractors:
-        heard = extractor.modality == Modality.AUDIO
-        rows = [segment.waveform if heard else segment.frames for segment in segments]
-        stacked = np.stack([row for row in rows if row is not None])
-        spent[extractor.name] = seconds_of(lambda e=extractor, x=stacked: e.embed(x))
+        rows = [piece.rows[want(extractor)] for piece in pieces]
+        spent[extractor.name] = seconds_of(lambda e=extractor, r=rows: [e.embed(x) for x in r])
     spent["video to timeline"] = seconds_of(lambda: pipeline(video))
-    return {name: len(segments) / seconds for name, seconds in spent.items()}
+    return {name: pieces[-1].stop / seconds for name, seconds in spent.items()}
 
 
 def main(videos: Annotated[tuple[Path, ...], tyro.conf.Positional], rounds: int = 5) -> None:
