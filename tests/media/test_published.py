@@ -5,7 +5,7 @@ import pytest
 
 from media_files import LEVEL_STEP, click, gray, onset, steady, waveform, write_media
 from mmpyramid.errors import UserError
-from mmpyramid.media import Resizing, View
+from mmpyramid.media import Resizing, SegmentReader, View
 from mmpyramid.media.published import (
     PublishedReader,
     at_constant_rate,
@@ -93,6 +93,13 @@ def test_sound_is_cut_by_the_second_whatever_the_pictures_do(tmp_path):
     assert samples.shape == (160_000,)
     assert onset(samples) == pytest.approx(2.5, abs=0.01)
     assert not samples[65_000:].any()
+
+
+def test_sound_counts_from_its_first_sample(tmp_path):
+    sound = click(2.5, 4)
+    path = write_media(tmp_path / "a.mkv", steady(40), sound, audio_codec="flac", sound_start=0.5)
+    assert onset(waveform(SegmentReader(path))) == pytest.approx(3.0, abs=0.01)
+    assert onset(waveform(PublishedReader(path))) == pytest.approx(2.5, abs=0.01)
 
 
 def test_a_missing_modality_is_told(tmp_path):

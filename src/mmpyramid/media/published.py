@@ -136,8 +136,8 @@ class PublishedReader(SegmentReader):
     def __iter__(self) -> Iterator[Segment]:
         with ExitStack() as stack:
             sound, pictures = self._open_sound(stack), self._open_pictures(stack)
-            zero = self._begin(sound, pictures)
-            waveforms = _first_seconds(sound, zero)
+            zero = self._find_zero(sound, pictures)
+            waveforms = _first_seconds(sound)
             choices = self._choose(pictures, zero)
             tracks = [track for track in (sound, pictures) if track is not None]
             end = max(track.end for track in tracks if track.start is not None)
@@ -155,6 +155,7 @@ class PublishedReader(SegmentReader):
         """The (T, F) numbers of the chosen frames for each view, nothing at all without picture."""
         if pictures is None or pictures.start is None:
             return []
+        pictures.begin(zero)
         start_N = np.fromiter((start - zero for start in pictures.starts()), np.float64)
         rate = self.info.frame_rate or 0.0
         return [FRAME_CHOICES[view.frames_per_segment](start_N, rate) for view in self.views]
@@ -174,14 +175,18 @@ class PublishedReader(SegmentReader):
             }
 
 
-def _first_seconds(sound: SoundTrack | None, zero: Fraction) -> list[Array]:
-    """The waveforms of the T segments, none without sound; the rest is decoded and dropped."""
+def _first_seconds(sound: SoundTrack | None) -> list[Array]:
+    """The waveforms of the T segments, none without sound; the rest is decoded and dropped.
+
+    They count from the first sample, even where the picture begins earlier: so do sound files.
+    """
     waveforms: list[Array] = []
     if sound is not None and sound.start is not None:
+        sound.begin(sound.start)
         for index in count():
             waveform = sound.next_segment()
             if waveform is not None and index < NUM_SEGMENTS:
                 waveforms.append(waveform)
-            elif sound.end - zero <= index:
+            elif sound.end - sound.start <= index:
                 break
     return waveforms

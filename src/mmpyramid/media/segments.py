@@ -100,7 +100,9 @@ class SegmentReader:
         with ExitStack() as stack:
             sound, pictures = self._open_sound(stack), self._open_pictures(stack)
             tracks = [track for track in (sound, pictures) if track is not None]
-            zero = self._begin(sound, pictures)
+            zero = self._find_zero(sound, pictures)
+            for track in tracks:
+                track.begin(zero)
             for index in count():
                 shown = pictures.next_segment() if pictures else ()
                 waveform = sound.next_segment() if sound else None
@@ -124,14 +126,11 @@ class SegmentReader:
         container = stack.enter_context(open_media(self.info.path))
         return PictureTrack(container, self.views)
 
-    def _begin(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> Fraction:
-        """Let all tracks begin at t0, the earliest start of one that is alive."""
+    def _find_zero(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> Fraction:
+        """t0, the earliest start of a track that is alive."""
         self._check_alive(sound, pictures)
         tracks = [track for track in (sound, pictures) if track is not None]
-        zero = min(track.start for track in tracks if track.start is not None)
-        for track in tracks:
-            track.begin(zero)
-        return zero
+        return min(track.start for track in tracks if track.start is not None)
 
     def _check_alive(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> None:
         """A track of which nothing decodes is missing, whatever the header says."""
