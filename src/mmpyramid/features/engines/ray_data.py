@@ -66,14 +66,14 @@ class RayEngine(Engine):
             num_workers = min(self.workers or cores, cores, len(paths))
             per_task = min(VIDEOS_PER_TASK, max(1, len(paths) // (4 * num_workers)))
             left = dict.fromkeys(paths)
-            # Where an actor dies, its task has no result: the videos of it are then tried alone.
+            # Where an actor dies, its task has no result: its videos are then tried one by one.
             for size in (per_task, 1):
                 for path, result in _stream(job, self.limits, list(left), num_workers, size):
                     if path in left:
                         del left[path]
                         yield path, result
-            for path in left:
-                yield path, Failure("the actor that worked on it died, or could not start")
+            # It also takes along what waited for it: what is left has a process of its own.
+            yield from _each_alone(job, self.limits, list(left))
 
 
 class _Actor:
@@ -116,6 +116,21 @@ def _stream(
         )
     for row in answers.iter_rows():
         yield pickle.loads(row["answer"])
+
+
+def _each_alone(job: Job, limits: Limits, paths: Sequence[Path]) -> Results:
+    """A result for every file, one after the other, which costs the start of a process each."""
+    alone = ray.remote(num_cpus=1, max_retries=1)(_extract)
+    for path in paths:
+        try:
+            yield pickle.loads(ray.get(alone.remote(job, limits, pickle.dumps(path))))
+        except ray.exceptions.WorkerCrashedError:
+            yield path, Failure("the process that worked on it died, twice")
+
+
+def _extract(job: Job, limits: Limits, path: bytes) -> bytes:
+    with job.start(limits) as extractor:
+        return pickle.dumps(next(extractor.each([pickle.loads(path)])))
 
 
 def _cell(value: object) -> NDArray[Any]:
