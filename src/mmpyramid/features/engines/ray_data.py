@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -68,6 +69,7 @@ class RayEngine(Engine):
             left = dict.fromkeys(paths)
             # Where an actor dies, its task has no result: its videos are then tried one by one.
             for size in (per_task, 1):
+                gc.collect()  # Errors of a pass hold on to its actors, and these to their cores.
                 for path, result in _stream(job, self.limits, list(left), num_workers, size):
                     if path in left:
                         del left[path]
@@ -120,7 +122,8 @@ def _stream(
 
 def _each_alone(job: Job, limits: Limits, paths: Sequence[Path]) -> Results:
     """A result for every file, one after the other, which costs the start of a process each."""
-    alone = ray.remote(num_cpus=1, max_retries=1)(_extract)
+    # No core is asked for: the actors of the last pass may be slow to give theirs back.
+    alone = ray.remote(num_cpus=0, max_retries=1)(_extract)
     for path in paths:
         try:
             yield pickle.loads(ray.get(alone.remote(job, limits, pickle.dumps(path))))
