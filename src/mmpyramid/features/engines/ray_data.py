@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import pickle
@@ -11,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,7 +23,7 @@ from mmpyramid.errors import UserError
 from mmpyramid.features.base import Extractor
 from mmpyramid.features.decoding import Limits
 from mmpyramid.features.engines.base import Engine, Job, Results
-from mmpyramid.features.workers import Failure, num_cores
+from mmpyramid.features.workers import num_cores, work
 
 PATIENCE = 10.0
 """Seconds for a cluster to answer."""
@@ -40,7 +40,8 @@ class RayEngine(Engine):
     """Works on a Ray cluster; this process, the only one that writes the store, gathers results.
 
     Each actor is what a worker of `LocalEngine` is. Every machine must see the videos under the
-    same paths, and have this package installed.
+    same paths, and have this package installed. Videos whose actor died are tried again by workers
+    of this machine.
 
     Attributes:
         address: of a running cluster, `auto` or `host:6379`; None starts one on this machine, which
@@ -67,15 +68,13 @@ class RayEngine(Engine):
             num_workers = min(self.workers or cores, cores, len(paths))
             per_task = min(VIDEOS_PER_TASK, max(1, len(paths) // (4 * num_workers)))
             left = dict.fromkeys(paths)
-            # Where an actor dies, its task has no result: its videos are then tried one by one.
-            for size in (per_task, 1):
-                gc.collect()  # Errors of a pass hold on to its actors, and these to their cores.
-                for path, result in _stream(job, self.limits, list(left), num_workers, size):
-                    if path in left:
-                        del left[path]
-                        yield path, result
-            # It also takes along what waited for it: what is left has a process of its own.
-            yield from _each_alone(job, self.limits, list(left))
+            for path, result in _stream(job, self.limits, paths, num_workers, per_task):
+                if path in left:
+                    del left[path]
+                    yield path, result
+        # An actor that dies takes along the videos that wait for it; here a death costs one video.
+        num_here = min(self.workers or num_cores(), num_cores())
+        yield from work(partial(job.start, self.limits), left, num_here)
 
 
 class _Actor:
@@ -94,8 +93,6 @@ def _stream(
     job: Job, limits: Limits, paths: Sequence[Path], num_workers: int, per_task: int
 ) -> Results:
     """Results as they come; none for tasks whose actor died twice."""
-    if not paths:
-        return
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1
@@ -118,22 +115,6 @@ def _stream(
         )
     for row in answers.iter_rows():
         yield pickle.loads(row["answer"])
-
-
-def _each_alone(job: Job, limits: Limits, paths: Sequence[Path]) -> Results:
-    """A result for every file, one after the other, which costs the start of a process each."""
-    # No core is asked for: the actors of the last pass may be slow to give theirs back.
-    alone = ray.remote(num_cpus=0, max_retries=1)(_extract)
-    for path in paths:
-        try:
-            yield pickle.loads(ray.get(alone.remote(job, limits, pickle.dumps(path))))
-        except ray.exceptions.WorkerCrashedError:
-            yield path, Failure("the process that worked on it died, twice")
-
-
-def _extract(job: Job, limits: Limits, path: bytes) -> bytes:
-    with job.start(limits) as extractor:
-        return pickle.dumps(next(extractor.each([pickle.loads(path)])))
 
 
 def _cell(value: object) -> NDArray[Any]:
