@@ -24,7 +24,7 @@ def compact() -> TrainConfig:
     """A quarter of the width on open features: minutes on a laptop, for small corpora.
 
     With a few hundred videos validation peaks early and falls again; a small learning rate makes
-    the peak broad enough to be found.
+    the peak broader.
     """
     config = llp_open()
     config.model.width = 128
