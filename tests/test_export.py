@@ -13,8 +13,10 @@ from mmpyramid.models import (
     MMPyramidAVE,
     MMPyramidAVEConfig,
     MMPyramidConfig,
+    create_model,
     save_pretrained,
 )
+from mmpyramid.models.registry import architecture
 
 WIDTHS = {"ear": 5, "eye": 6}
 
@@ -66,7 +68,29 @@ def test_backbones(name, tmp_path):
     assert export_onnx(backbone_graph(name), tmp_path / "backbone.onnx") < 1e-4
 
 
-def test_networks_of_another_task_are_refused():
-    network = MMPyramidAVE(MMPyramidAVEConfig(width=16))
-    with pytest.raises(UserError, match="expected a parsing network, got `mm-pyramid-ave`"):
-        network_graph(network)
+@pytest.mark.slow
+@pytest.mark.parametrize("map_size", [(2, 3), None])
+@torch.no_grad()
+def test_localization_gives_relevance_and_category(map_size, tmp_path):
+    torch.manual_seed(0)
+    network = MMPyramidAVE(MMPyramidAVEConfig(width=16, map_size=map_size)).eval()
+    export_onnx(network_graph(network), tmp_path / "ave.onnx")
+    session = onnxruntime.InferenceSession((tmp_path / "ave.onnx").read_bytes())
+    streams = {
+        "vggish": torch.randn(3, 7, 128),
+        "vgg19": torch.randn(3, 7, *(map_size or ()), 512),
+    }
+    masks = {"mask": torch.ones(3, 7).bool(), "present": torch.ones(3, 2).bool()}
+    inputs = {name: x.numpy() for name, x in {**masks, **streams}.items()}
+    relevance_BT, category_BC = session.run(["relevance", "category"], inputs)
+    output = network(streams)
+    np.testing.assert_allclose(relevance_BT, output.relevance_BT.sigmoid(), atol=1e-4)
+    np.testing.assert_allclose(category_BC, output.category_BC.softmax(-1), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_network_that_cannot_be_traced_is_a_clear_error(tmp_path):
+    network = create_model(architecture("avel").config_class(width=16))
+    with pytest.raises(UserError, match="without recurrent layers"):
+        export_onnx(network_graph(network), tmp_path / "avel.onnx")
+    assert not (tmp_path / "avel.onnx").exists()

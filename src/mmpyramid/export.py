@@ -1,4 +1,4 @@
-"""Parsing networks and open backbones as ONNX files, which run without PyTorch.
+"""Networks of either task and open backbones as ONNX files, which run without PyTorch.
 
 Shape letters: B batch, T segments, N segments of any videos, C classes, D width.
 """
@@ -19,7 +19,8 @@ from mmpyramid.errors import UserError
 from mmpyramid.features.backbone import Backbone
 from mmpyramid.features.sets import create_extractors
 from mmpyramid.files import write_durably
-from mmpyramid.models import Network, ParsingNetwork, load_pretrained
+from mmpyramid.models import LocalizationNetwork, Network, ParsingNetwork, load_pretrained
+from mmpyramid.models.localization import event_probabilities
 
 BACKBONES = ("yamnet", "efficientnet_lite0")
 TOLERANCE = 1e-4
@@ -56,6 +57,19 @@ class _Scores(nn.Module):
         return pooled.prob_BTMC[:, :, 0], pooled.prob_BTMC[:, :, 1], pooled.video_BC
 
 
+class _Localization(nn.Module):
+    """A localization network with plain tensors in and out."""
+
+    def __init__(self, network: LocalizationNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, mask: Tensor, present: Tensor, *streams: Tensor) -> tuple[Tensor, ...]:
+        named = dict(zip(self.network.streams, streams, strict=True))
+        output = self.network(named, mask, present)
+        return event_probabilities(output, len(self.network.labels))
+
+
 class _Embedding(nn.Module):
     """A backbone: its embedding and the probabilities of its own classes."""
 
@@ -69,28 +83,29 @@ class _Embedding(nn.Module):
 
 
 def network_graph(network: Network[Any, Any]) -> Graph:
-    """A parsing network: `mask` (B, T), `present` (B, 2) and its streams (B, T, D), any B and T.
+    """A network: `mask` (B, T), `present` (B, 2) and its streams (B, T, ..., D), any B and T.
 
-    It gives `audio` and `visual` (B, T, C) and `video` (B, C), which is pooled over all of T. Its
-    attention is dense, so that cost grows with the square of T: cut long videos.
-
-    Raises:
-        UserError: if it is no parsing network.
+    Parsing networks give `audio` and `visual` (B, T, C) and `video` (B, C), which is pooled over
+    all of T; localization networks give `relevance` (B, T) and `category` (B, C). Attention is
+    dense, so that cost grows with the square of T: cut long videos.
     """
-    if not isinstance(network, ParsingNetwork):
-        raise UserError(
-            f"expected a parsing network, got `{network.config.architecture}`, which is for "
-            f"{network.task}; only parsing networks are exported"
-        )
-    streams = {name: torch.randn(2, 12, width) for name, width in network.streams.items()}
+    shapes = {name: (*_map_size(network, name), width) for name, width in network.streams.items()}
+    streams = {name: torch.randn(2, 12, *shape) for name, shape in shapes.items()}
     masks = {"mask": torch.ones(2, 12).bool(), "present": torch.ones(2, 2).bool()}
     time = {0: "batch", 1: "segments"}
+    parses = isinstance(network, ParsingNetwork)
     return Graph(
-        module=_Scores(network).eval(),
+        module=(_Scores(network) if parses else _Localization(network)).eval(),
         example={**masks, **streams},
         free={"mask": time, "present": {0: "batch"}, **dict.fromkeys(streams, time)},
-        outputs=("audio", "visual", "video"),
+        outputs=("audio", "visual", "video") if parses else ("relevance", "category"),
     )
+
+
+def _map_size(network: Network[Any, Any], stream: str) -> tuple[int, ...]:
+    """Height and width of a stream that has positions, as networks that attend to them call it."""
+    size: tuple[int, int] | None = getattr(network.config, "map_size", None)
+    return size if size and stream in network.inputs.visual else ()
 
 
 def backbone_graph(name: str) -> Graph:
@@ -133,7 +148,8 @@ def export_onnx(graph: Graph, path: Path) -> float:
         The largest difference of any output.
 
     Raises:
-        UserError: if it exceeds `TOLERANCE`; nothing is written then, or the disk is full.
+        UserError: if it exceeds `TOLERANCE`, if PyTorch cannot trace the network, or if the disk is
+            full; nothing is written then.
 
     Example:
         >>> export_onnx(open_graph("runs/llp/model"), Path("model.onnx"))  # doctest: +SKIP
@@ -157,16 +173,23 @@ def _serialized(graph: Graph) -> bytes:
     free = [{axis: dims[n] for axis, n in graph.free[name].items()} for name in graph.example]
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the exporter, about itself
-        program = torch.onnx.export(
-            graph.module,
-            tuple(graph.example.values()),
-            # The streams are one argument, `*streams`.
-            dynamic_shapes=(*free[:2], tuple(free[2:])) if free[2:] else tuple(free),
-            input_names=list(graph.example),
-            output_names=list(graph.outputs),
-            dynamo=True,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                graph.module,
+                tuple(graph.example.values()),
+                # The streams are one argument, `*streams`.
+                dynamic_shapes=(*free[:2], tuple(free[2:])) if free[2:] else tuple(free),
+                input_names=list(graph.example),
+                output_names=list(graph.outputs),
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise UserError(
+                "expected a network without recurrent layers: PyTorch cannot trace this one for "
+                "lengths that are not known yet. MM-Pyramid, HAN, the hybrid transformer, CMRAN, "
+                "STPN and CMCS can be exported"
+            ) from error
     assert program is not None
     content: bytes = program.model_proto.SerializeToString()
     return content

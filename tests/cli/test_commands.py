@@ -49,6 +49,16 @@ def test_evaluate_then_score_gives_the_same_numbers(model, corpus, run, tmp_path
         assert json.loads(second.read_text()) == json.loads(first.read_text())
 
 
+def test_bfloat16_moves_probabilities_a_little(model, corpus, run, tmp_path):
+    saved = {name: tmp_path / f"{name}.npz" for name in ("float32", "bfloat16")}
+    for name, path in saved.items():
+        words = ["--data", corpus, "--predictions", path, "--precision", name, "--device", "cpu"]
+        assert run("evaluate", model, *words) == 0
+    with np.load(saved["float32"]) as exact, np.load(saved["bfloat16"]) as rounded:
+        differences = [abs(exact[name] - rounded[name]).max() for name in ("audio", "visual")]
+    assert 0 < max(differences) < 0.02
+
+
 def test_weak_labels_are_no_truth(corpus):
     with pytest.raises(UserError, match="dense labels"):
         _ = read_llp(corpus, "train").truth

@@ -6,10 +6,10 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 import tyro
 from rich.console import Console
@@ -82,6 +82,16 @@ def resolve_device(name: str) -> str:
             f"--device {name} cannot be used here ({reason}); give auto, cpu, cuda or cuda:1"
         ) from error
     return name
+
+
+def multiplying_in(
+    precision: Literal["float32", "bfloat16"], device: str
+) -> AbstractContextManager[object]:
+    """Let networks multiply in a number format, on a device as PyTorch names it."""
+    import torch
+
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def simulated(*folders: Path | None) -> str:

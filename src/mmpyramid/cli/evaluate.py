@@ -11,6 +11,7 @@ import tyro
 from mmpyramid.cli._options import (
     OptionalPath,
     console,
+    multiplying_in,
     resolve_device,
     run,
     simulated,
@@ -67,6 +68,7 @@ def evaluate(
         Gate | None, tyro.conf.arg(help_behavior_hint="(default: the network's own)")
     ] = None,
     outputs: Annotated[Outputs, tyro.conf.arg(name="")] = Outputs(),
+    precision: Literal["float32", "bfloat16"] = "float32",
     device: str = "auto",
 ) -> int:
     """Score a network on a densely annotated split, beside trivial references.
@@ -85,41 +87,45 @@ def evaluate(
         gate: Which video-level probability a segment also needs, in parsing: `global` (HAN,
             MM-Pyramid) or `per_modality` (MA).
         outputs: What is written.
+        precision: Number format of the matrix products. bfloat16 is two to three times faster where
+            the processor knows it, and moves probabilities by up to 0.01 or so.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
     from mmpyramid.training.tasks import TASKS
 
     videos = outputs.find_videos()
-    network = load_pretrained(model).to(resolve_device(device))
+    device = resolve_device(device)
+    network = load_pretrained(model).to(device)
     if isinstance(network.config, ParsingConfig):
         network.config.gate = gate or network.config.gate
     elif gate or outputs.predictions:
         raise UserError("--gate and --predictions are for parsing networks; this one localizes")
     task = TASKS[network.task]
     corpus = task.open(data, split, network.config, features=features)
-    report = task.evaluate(network, corpus)
-    title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
-    reports = {Path(model).name: report, **task.references(data, split)}
-    console().print(task.table(reports, title))
-    if outputs.json:
-        write_json(outputs.json, report.to_dict())
-    if outputs.predictions:
-        from mmpyramid.training.evaluate import predict_corpus
+    with multiplying_in(precision, device):
+        report = task.evaluate(network, corpus)
+        title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
+        reports = {Path(model).name: report, **task.references(data, split)}
+        console().print(task.table(reports, title))
+        if outputs.json:
+            write_json(outputs.json, report.to_dict())
+        if outputs.predictions:
+            from mmpyramid.training.evaluate import predict_corpus
 
-        outputs.predictions.parent.mkdir(parents=True, exist_ok=True)
-        predict_corpus(network, corpus).save(outputs.predictions)
-    if outputs.pages:
-        from mmpyramid.cli._pages import SplitPages
+            outputs.predictions.parent.mkdir(parents=True, exist_ok=True)
+            predict_corpus(network, corpus).save(outputs.predictions)
+        if outputs.pages:
+            from mmpyramid.cli._pages import SplitPages
 
-        pages = SplitPages(
-            network=network,
-            items=open_items(network.task, data, split, network.inputs, features),
-            folder=outputs.pages,
-            videos=videos,
-            model=model,
-            notes=(SIMULATED,) if simulated(data, features) else (),
-        )
-        console().print(
-            f"pages  {pages.write(f'{data.resolve().name}, {split}')}   (open it in a browser)"
-        )
+            pages = SplitPages(
+                network=network,
+                items=open_items(network.task, data, split, network.inputs, features),
+                folder=outputs.pages,
+                videos=videos,
+                model=model,
+                notes=(SIMULATED,) if simulated(data, features) else (),
+            )
+            console().print(
+                f"pages  {pages.write(f'{data.resolve().name}, {split}')}   (open it in a browser)"
+            )
     return 0

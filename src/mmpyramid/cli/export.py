@@ -21,7 +21,7 @@ def export(
     *,
     out: Path,
 ) -> int:
-    """Write a parsing network or an open backbone as an ONNX file, which runs without PyTorch.
+    """Write a network or an open backbone as an ONNX file, which runs without PyTorch.
 
     The file takes any number of videos and segments, and is compared with PyTorch in onnxruntime
     before it is written.

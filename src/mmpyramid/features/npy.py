@@ -6,8 +6,13 @@ Source: the feature archive of Tian et al., ECCV 2020, unpacked: `feats/vggish/<
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Collection, Mapping
+from functools import lru_cache
+from io import BytesIO, FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +30,8 @@ FOLDERS = {"vggish": "vggish", "resnet152": "res152", "r2plus1d_18": "r2plus1d_1
 DIMS = {"vggish": 128, "resnet152": 2048, "r2plus1d_18": 512}
 PER_FRAME = "resnet152"
 FRAMES_PER_SEGMENT = 8
+START = 10
+"""Bytes of a file before its header: what it is, the version, the length of the header."""
 
 
 class NpyFolder:
@@ -132,17 +139,45 @@ class NpyFolder:
 
 
 def _read(path: Path) -> Array:
-    """Read one file through a memory map.
-
-    A map refuses a header that claims more than the file holds; reading would first allocate it.
-    """
+    """Read one file."""
     try:
-        stored: Array = np.array(np.lib.format.open_memmap(path, mode="r"), np.float32, ndmin=1)
+        with path.open("rb", buffering=0) as file:
+            stored = _read_array(file).astype(np.float32, copy=False)
     except FileNotFoundError as error:
         raise FeatureError([Fault(FaultKind.MISSING, str(path))]) from error
     except (OSError, ValueError, TypeError) as error:
         raise FeatureError([Fault(FaultKind.UNREADABLE, f"{path}: {error}")]) from error
     return stored
+
+
+def _read_array(file: FileIO) -> Array:
+    """What `numpy.load` does, in a fifth of its time: all files of a stream have one header.
+
+    Raises:
+        ValueError: if it is no such file, or holds less than its header claims.
+    """
+    start = file.read(START)
+    header = start + file.read(int.from_bytes(start[-2:], "little"))
+    shape, transposed, dtype = _parse_header(header)
+    num_bytes, available = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size
+    if available - len(header) < num_bytes:
+        raise ValueError(f"{num_bytes} bytes expected for {shape}, {available} in the file")
+    stored: Array = np.empty(shape[::-1] if transposed else shape, dtype)
+    file.readinto(stored.reshape(-1).view(np.uint8))
+    return np.atleast_1d(stored.T if transposed else stored)
+
+
+@lru_cache
+def _parse_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type of the numbers."""
+    file = BytesIO(header)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"expected version 1.0 of the format, got {version}")
+    shape, transposed, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject:
+        raise ValueError("expected numbers, got Python objects")
+    return shape, transposed, dtype
 
 
 def _pool_frames(frames_ND: Array, num_segments: int) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +16,8 @@ from mmpyramid.errors import Problems, UserError
 from mmpyramid.types import Array, Features, Progress
 
 NUM_THREADS = 4
-READ_AHEAD = 256
+CHUNK, READ_AHEAD = 16, 256
+"""Videos that a thread reads at once, so that threads seldom wait for each other; and in all."""
 
 
 class FaultKind(StrEnum):
@@ -209,10 +211,14 @@ def _load_each(
         except FeatureError as error:
             return error
 
+    def load_chunk(start: int) -> list[Features | FeatureError]:
+        return [load(video_id) for video_id in ids[start : start + CHUNK]]
+
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         for start in range(0, len(ids), READ_AHEAD):
-            block = ids[start : start + READ_AHEAD]
-            for video, loaded in enumerate(pool.map(load, block), start):
+            chunks = range(start, min(start + READ_AHEAD, len(ids)), CHUNK)
+            block = chain.from_iterable(pool.map(load_chunk, chunks))
+            for video, loaded in enumerate(block, start):
                 if isinstance(loaded, FeatureError):
                     for fault in loaded.faults:
                         problems.add(fault.kind, fault.where)

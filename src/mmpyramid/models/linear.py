@@ -5,6 +5,9 @@ Shape letters: N rows, D width of the input, O width of the output.
 
 from __future__ import annotations
 
+import platform
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +16,7 @@ from torch.nn import functional as F
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear`, the same function and the same tensors, multiplied by oneDNN on a CPU.
-
-    PyTorch gives float32 products to MKL, which keeps to older instructions on processors that are
-    not Intel's; oneDNN is more than twice as fast there, and not slower elsewhere.
+    """`torch.nn.Linear`, the same function and the same tensors; see `linear`.
 
     Example:
         >>> tuple(Linear(4, 3)(torch.ones(2, 5, 4)).shape)
@@ -29,59 +29,55 @@ class Linear(nn.Linear):
 
 
 def linear(x: Tensor, weight_OD: Tensor, bias_O: Tensor | None = None) -> Tensor:
-    """`torch.nn.functional.linear`; under autocast in its format, weights cast once per call."""
-    if not _goes_to_onednn(x):
+    """`torch.nn.functional.linear` in the format of the weight, or of autocast.
+
+    PyTorch gives float32 products to MKL, which keeps to older instructions on AMD's processors:
+    there oneDNN, to which PyTorch gives bf16, multiplies more than twice as fast.
+    """
+    if torch.is_autocast_enabled(x.device.type):
         return F.linear(x, weight_OD, bias_O)
-    autocast = torch.is_autocast_enabled("cpu")
-    dtype = torch.get_autocast_dtype("cpu") if autocast else weight_OD.dtype
-    x_ND = x.reshape(-1, x.shape[-1])
-    if torch.is_grad_enabled():
-        y_NO: Tensor = _Linear.apply(x_ND, weight_OD, bias_O, dtype)
-    else:
-        cast_bias_O = None if bias_O is None else bias_O.to(dtype)
-        y_NO = _multiply(x_ND.to(dtype), weight_OD.to(dtype), cast_bias_O)
+    x = x.to(weight_OD.dtype)
+    # A graph that is exported keeps to PyTorch's own operators.
+    if not _is_for_mkl(x) or torch.compiler.is_compiling() or not _mkl_is_slow():
+        return F.linear(x, weight_OD, bias_O)
+    y_NO: Tensor = OneDNNLinear.apply(x.reshape(-1, x.shape[-1]), weight_OD, bias_O)
     return y_NO.view(*x.shape[:-1], len(weight_OD))
 
 
-class _Linear(torch.autograd.Function):
-    """The function with its gradients, each one product of `_multiply`."""
+class OneDNNLinear(torch.autograd.Function):
+    """`linear` of float32 rows with its gradients, each one product of oneDNN."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x_ND: Tensor, weight_OD: Tensor, bias_O: Tensor | None, dtype: torch.dtype
-    ) -> Tensor:
-        ctx.input_dtype, ctx.weight_dtype = x_ND.dtype, weight_OD.dtype
-        x_ND, weight_OD = x_ND.to(dtype), weight_OD.to(dtype)
+    def forward(ctx: Any, x_ND: Tensor, weight_OD: Tensor, bias_O: Tensor | None) -> Tensor:
         ctx.save_for_backward(x_ND, weight_OD)
-        return _multiply(x_ND, weight_OD, None if bias_O is None else bias_O.to(dtype))
+        return _multiply(x_ND, weight_OD, bias_O)
 
     @staticmethod
     def backward(ctx: Any, grad_NO: Tensor) -> tuple[Tensor | None, ...]:
         x_ND, weight_OD = ctx.saved_tensors
-        grad_NO = grad_NO.to(x_ND.dtype)
-        needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
-        grad_x = _multiply(grad_NO, weight_OD.t()).to(ctx.input_dtype) if needs_x else None
-        grad_weight = _multiply(grad_NO.t(), x_ND.t()) if needs_weight else None
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         return (
-            grad_x,
-            None if grad_weight is None else grad_weight.to(ctx.weight_dtype),
-            grad_NO.sum(0, dtype=ctx.weight_dtype) if needs_bias else None,
-            None,
+            _multiply(grad_NO, weight_OD.t()) if needs_x else None,
+            _multiply(grad_NO.t(), x_ND.t()) if needs_weight else None,
+            grad_NO.sum(0) if needs_bias else None,
         )
-
-
-def _goes_to_onednn(x: Tensor) -> bool:
-    """Whether there is a faster way than PyTorch's own; a graph that is exported keeps to that."""
-    return x.device.type == "cpu" and x.dtype != torch.float64 and not torch.compiler.is_compiling()
 
 
 def _multiply(x_ND: Tensor, weight_OD: Tensor, bias_O: Tensor | None = None) -> Tensor:
-    """`x W^T + b` by oneDNN, to which PyTorch itself gives bf16."""
-    available = hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    if x_ND.dtype == torch.float32 and available and x_ND.numel():
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(
-            x_ND, weight_OD, bias_O, "none", [], ""
-        )
-        return product
-    with torch.autocast("cpu", enabled=False):
-        return F.linear(x_ND, weight_OD, bias_O)
+    """`x W^T + b`, by the operator that PyTorch registers for its compiler."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x_ND, weight_OD, bias_O, "none", [], "")
+    return product
+
+
+def _is_for_mkl(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0
+
+
+@cache
+def _mkl_is_slow() -> bool:
+    """Whether this is a processor of AMD's with a PyTorch that has both libraries."""
+    if not torch.backends.mkl.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    described = Path("/proc/cpuinfo")
+    processor = described.read_text(encoding="utf-8") if described.is_file() else ""
+    return "AuthenticAMD" in processor + platform.processor()

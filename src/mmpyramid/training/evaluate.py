@@ -18,7 +18,7 @@ from mmpyramid.metrics import (
 from mmpyramid.metrics.gates import Gate
 from mmpyramid.models import Network, ParsingNetwork
 
-BATCH = 64
+BATCH = 128
 """Videos scored at once, here and in validation."""
 
 
