@@ -62,6 +62,36 @@ def test_by_command(network, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_eight_bits_are_a_quarter_and_nearly_the_same(tmp_path):
+    torch.manual_seed(0)
+    wide = MMPyramidConfig(
+        audio_streams={"ear": 5}, visual_streams={"eye": 6}, width=128, labels=("Dog", "Cat")
+    )
+    save_pretrained(MMPyramid(wide), tmp_path / "model")
+    large, small = tmp_path / "large.onnx", tmp_path / "small.onnx"
+    assert main(["export", str(tmp_path / "model"), "--out", str(large)]) == 0
+    assert main(["export", str(tmp_path / "model"), "--out", str(small), "--int8"]) == 0
+    assert small.stat().st_size < 0.35 * large.stat().st_size
+    inputs = {
+        "mask": np.ones((2, 9), bool),
+        "present": np.ones((2, 2), bool),
+        "ear": np.random.default_rng(0).normal(size=(2, 9, 5)).astype(np.float32),
+        "eye": np.random.default_rng(1).normal(size=(2, 9, 6)).astype(np.float32),
+    }
+    exact, rounded = (
+        onnxruntime.InferenceSession(path.read_bytes()).run(None, inputs) for path in (large, small)
+    )
+    worst = max(abs(a - b).max() for a, b in zip(exact, rounded, strict=True))
+    assert 0 < worst < 0.05
+
+
+def test_eight_bits_are_for_networks(tmp_path, capsys):
+    words = ["export", "yamnet", "--int8", "--out", str(tmp_path / "yamnet.onnx")]
+    assert main(words) == 2
+    assert "--int8 is for networks" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize("name", ["yamnet", "efficientnet_lite0"])
 def test_backbones(name, tmp_path):

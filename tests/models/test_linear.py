@@ -1,10 +1,16 @@
-"""Linear layers by oneDNN against PyTorch's own."""
+"""Linear layers against PyTorch's own, by whichever library multiplies."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from mmpyramid.models import linear as module
 from mmpyramid.models.linear import Linear, linear
+
+
+@pytest.fixture(params=[True, False], ids=["onednn", "mkl"], autouse=True)
+def library(request, monkeypatch):
+    monkeypatch.setattr(module, "_mkl_is_slow", lambda: request.param)
 
 
 def gradients(function, *tensors):
@@ -36,15 +42,21 @@ def test_autocast_multiplies_in_bf16_and_gives_gradients_in_float32():
     plain.load_state_dict(layer.state_dict())
     x = torch.randn(4, 64)
     found = []
-    for module in (layer, plain):
+    for each in (layer, plain):
         with torch.autocast("cpu", torch.bfloat16):
-            y = module(x)
+            y = each(x)
         assert y.dtype == torch.bfloat16
         y.float().square().sum().backward()
-        assert module.weight.grad.dtype == module.bias.grad.dtype == torch.float32
-        found.append([y, module.weight.grad, module.bias.grad])
+        assert each.weight.grad.dtype == each.bias.grad.dtype == torch.float32
+        found.append([y, each.weight.grad, each.bias.grad])
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0.02, atol=0.05)
+
+
+def test_a_network_in_bf16_takes_float32():
+    layer = Linear(8, 3).bfloat16()
+    y = layer(torch.randn(5, 8))
+    assert y.dtype == torch.bfloat16
 
 
 def test_only_wanted_gradients_are_computed():

@@ -163,7 +163,7 @@ def _read_array(file: FileIO) -> Array:
     if available - len(header) < num_bytes:
         raise ValueError(f"{num_bytes} bytes expected for {shape}, {available} in the file")
     stored: Array = np.empty(shape[::-1] if transposed else shape, dtype)
-    file.readinto(stored.reshape(-1).view(np.uint8))
+    file.readinto(stored.reshape(-1).view(np.uint8).data)
     return np.atleast_1d(stored.T if transposed else stored)
 
 

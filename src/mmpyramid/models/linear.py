@@ -40,11 +40,11 @@ def linear(x: Tensor, weight_OD: Tensor, bias_O: Tensor | None = None) -> Tensor
     # A graph that is exported keeps to PyTorch's own operators.
     if not _is_for_mkl(x) or torch.compiler.is_compiling() or not _mkl_is_slow():
         return F.linear(x, weight_OD, bias_O)
-    y_NO: Tensor = OneDNNLinear.apply(x.reshape(-1, x.shape[-1]), weight_OD, bias_O)
+    y_NO: Tensor = _OneDNNLinear.apply(x.reshape(-1, x.shape[-1]), weight_OD, bias_O)
     return y_NO.view(*x.shape[:-1], len(weight_OD))
 
 
-class OneDNNLinear(torch.autograd.Function):
+class _OneDNNLinear(torch.autograd.Function):
     """`linear` of float32 rows with its gradients, each one product of oneDNN."""
 
     @staticmethod
@@ -76,7 +76,8 @@ def _is_for_mkl(x: Tensor) -> bool:
 @cache
 def _mkl_is_slow() -> bool:
     """Whether this is a processor of AMD's with a PyTorch that has both libraries."""
-    if not torch.backends.mkl.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    has_mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    if not has_mkl or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     described = Path("/proc/cpuinfo")
     processor = described.read_text(encoding="utf-8") if described.is_file() else ""

@@ -1,30 +1,24 @@
-"""Networks of either task and open backbones as ONNX files, which run without PyTorch.
+"""What can be written as ONNX: networks of either task, and open backbones.
 
 Shape letters: B batch, T segments, N segments of any videos, C classes, D width.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.errors import UserError
 from mmpyramid.features.backbone import Backbone
 from mmpyramid.features.sets import create_extractors
-from mmpyramid.files import write_durably
 from mmpyramid.models import LocalizationNetwork, Network, ParsingNetwork, load_pretrained
 from mmpyramid.models.localization import event_probabilities
 
 BACKBONES = ("yamnet", "efficientnet_lite0")
-TOLERANCE = 1e-4
-"""What an exported file may differ from PyTorch in any output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +87,18 @@ def network_graph(network: Network[Any, Any]) -> Graph:
     streams = {name: torch.randn(2, 12, *shape) for name, shape in shapes.items()}
     masks = {"mask": torch.ones(2, 12).bool(), "present": torch.ones(2, 2).bool()}
     time = {0: "batch", 1: "segments"}
-    parses = isinstance(network, ParsingNetwork)
+    module: nn.Module
+    outputs: tuple[str, ...]
+    if isinstance(network, ParsingNetwork):
+        module, outputs = _Scores(network), ("audio", "visual", "video")
+    else:
+        assert isinstance(network, LocalizationNetwork)
+        module, outputs = _Localization(network), ("relevance", "category")
     return Graph(
-        module=(_Scores(network) if parses else _Localization(network)).eval(),
+        module=module.eval(),
         example={**masks, **streams},
         free={"mask": time, "present": {0: "batch"}, **dict.fromkeys(streams, time)},
-        outputs=("audio", "visual", "video") if parses else ("relevance", "category"),
+        outputs=outputs,
     )
 
 
@@ -139,70 +139,3 @@ def open_graph(model: str | Path) -> Graph:
     """
     name = str(model)
     return backbone_graph(name) if name in BACKBONES else network_graph(load_pretrained(name))
-
-
-def export_onnx(graph: Graph, path: Path) -> float:
-    """Write a graph, and compare what onnxruntime makes of the file with PyTorch.
-
-    Returns:
-        The largest difference of any output.
-
-    Raises:
-        UserError: if it exceeds `TOLERANCE`, if PyTorch cannot trace the network, or if the disk is
-            full; nothing is written then.
-
-    Example:
-        >>> export_onnx(open_graph("runs/llp/model"), Path("model.onnx"))  # doctest: +SKIP
-        4.2e-07
-    """
-    content = _serialized(graph)
-    difference = largest_difference(graph, content)
-    if difference > TOLERANCE:
-        raise UserError(
-            f"the exported graph differs from PyTorch by {difference:.1e} in onnxruntime, more "
-            f"than {TOLERANCE:.0e}; try other versions of torch, onnx and onnxruntime"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, content)
-    return difference
-
-
-def _serialized(graph: Graph) -> bytes:
-    names = {name for axes in graph.free.values() for name in axes.values()}
-    dims = {name: torch.export.Dim(name) for name in names}
-    free = [{axis: dims[n] for axis, n in graph.free[name].items()} for name in graph.example]
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the exporter, about itself
-        try:
-            program = torch.onnx.export(
-                graph.module,
-                tuple(graph.example.values()),
-                # The streams are one argument, `*streams`.
-                dynamic_shapes=(*free[:2], tuple(free[2:])) if free[2:] else tuple(free),
-                input_names=list(graph.example),
-                output_names=list(graph.outputs),
-                dynamo=True,
-                verbose=False,
-            )
-        except torch.onnx.OnnxExporterError as error:
-            raise UserError(
-                "expected a network without recurrent layers: PyTorch cannot trace this one for "
-                "lengths that are not known yet. MM-Pyramid, HAN, the hybrid transformer, CMRAN, "
-                "STPN and CMCS can be exported"
-            ) from error
-    assert program is not None
-    content: bytes = program.model_proto.SerializeToString()
-    return content
-
-
-def largest_difference(graph: Graph, content: bytes) -> float:
-    """Run an exported graph on one row of the example beside PyTorch."""
-    import onnxruntime
-
-    row = {name: values[:1] for name, values in graph.example.items()}
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    found = session.run(list(graph.outputs), {name: x.numpy() for name, x in row.items()})
-    with torch.no_grad():
-        expected = graph.module(*row.values())
-    pairs = zip(found, expected, strict=True)
-    return max(float(np.abs(ours - theirs.numpy()).max()) for ours, theirs in pairs)

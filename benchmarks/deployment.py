@@ -1,0 +1,130 @@
+"""What a number format costs and gives: F-scores, size, time of one video, of a trained network.
+
+    mmpyramid simulate --annotations LLP --train 1000 --seed 3 --out llp
+    mmpyramid train llp --data llp --out run
+    python benchmarks/deployment.py run/model --data llp
+
+PyTorch in float32 and bfloat16 beside ONNX files in float32 and int8, on the same split.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+import tyro
+from timing import Times, header, table
+
+from mmpyramid.data.corpus import Corpus, open_source
+from mmpyramid.data.llp import read_llp
+from mmpyramid.export import export_onnx, network_graph
+from mmpyramid.metrics import Predictions, comparison_table
+from mmpyramid.models import ParsingNetwork, load_pretrained
+from mmpyramid.training.evaluate import predict_corpus, report_of
+
+BATCH = 64
+REST = 0.3
+"""Seconds after which a thread that waits for work sleeps."""
+
+
+def inputs_of(corpus: Corpus, rows: range) -> dict[str, np.ndarray]:
+    """What an exported network takes."""
+    batch = corpus.__getitems__(rows)
+    tensors = {"mask": batch.mask_BT, "present": batch.present_BM, **batch.streams}
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
+
+
+def run_onnx(session: onnxruntime.InferenceSession, corpus: Corpus) -> Predictions:
+    """Score a split with an exported network."""
+    parts = [
+        session.run(
+            ["audio", "visual", "video"],
+            inputs_of(corpus, range(start, min(start + BATCH, len(corpus)))),
+        )
+        for start in range(0, len(corpus), BATCH)
+    ]
+    audio, visual, video = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Predictions(ids=corpus.annotations.ids, audio=audio, visual=visual, video=video)
+
+
+def run_pytorch(network: ParsingNetwork, corpus: Corpus, bf16: bool) -> Predictions:
+    """Score a split as `mmpyramid evaluate` does."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        return predict_corpus(network, corpus)
+
+
+def bursts(
+    actions: Mapping[str, Callable[[], object]], rounds: int, calls: int = 10
+) -> dict[str, Times]:
+    """Time calls in turns, many at a time: threads of onnxruntime stay awake after a call.
+
+    A sleep before each burst lets those of the other side fall asleep.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(rounds):
+        for name, action in actions.items():
+            time.sleep(REST)
+            action()
+            start = time.perf_counter()
+            for _ in range(calls):
+                action()
+            seconds[name].append((time.perf_counter() - start) / calls)
+    return {name: Times(tuple(values)) for name, values in seconds.items()}
+
+
+def sessions(network: ParsingNetwork) -> dict[str, tuple[onnxruntime.InferenceSession, float]]:
+    """An exported network in both formats, and how many MiB its file has."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("float32", "int8"):
+            path = Path(folder) / f"{name}.onnx"
+            export_onnx(network_graph(network), path, int8=name == "int8")
+            content = path.read_bytes()
+            session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+            found[f"ONNX {name}"] = (session, len(content) / 2**20)
+    return found
+
+
+@torch.inference_mode()
+def main(model: Path, /, data: Path, rounds: int = 11) -> None:
+    """Compare number formats.
+
+    Args:
+        model: a trained parsing network.
+        data: a corpus folder whose split `test` has dense labels.
+        rounds: how often ten calls with one video are timed in each format, in turns.
+    """
+    print(header())
+    network = load_pretrained(model)
+    assert isinstance(network, ParsingNetwork)
+    corpus = Corpus(read_llp(data, "test"), open_source(data), network.inputs)
+    predictions = {
+        "PyTorch float32": run_pytorch(network, corpus, bf16=False),
+        "PyTorch bfloat16": run_pytorch(network, corpus, bf16=True),
+    }
+    one = corpus.__getitems__([0])
+    latencies: dict[str, Callable[[], object]] = {
+        "PyTorch float32": partial(network, one.streams, one.mask_BT, one.present_BM)
+    }
+    for name, (session, size) in sessions(network).items():
+        predictions[name] = run_onnx(session, corpus)
+        latencies[name] = partial(session.run, None, inputs_of(corpus, range(1)))
+        print(f"{name}: {size:.0f} MiB")
+    gate = network.config.gate
+    reports = {name: report_of(each, corpus, gate) for name, each in predictions.items()}
+    print(comparison_table(reports, f"{data}: test, {len(corpus)} videos, per cent"))
+    exact = predictions["PyTorch float32"]
+    for name, each in predictions.items():
+        pairs = [(each.audio, exact.audio), (each.visual, exact.visual)]
+        worst = max(float(abs(ours - theirs).max()) for ours, theirs in pairs)
+        print(f"{name}: probabilities of segments at most {worst:.1e} from PyTorch float32")
+    print("one video through the network:")
+    print(table(bursts(latencies, rounds), "PyTorch float32"))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
