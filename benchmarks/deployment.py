@@ -2,7 +2,7 @@
 
     mmpyramid simulate --annotations LLP --train 1000 --seed 3 --out llp
     mmpyramid train llp --data llp --out run
-    python benchmarks/deployment.py run/model --data llp
+    python benchmarks/deployment.py run/model --data llp --official MM_Pyramid
 
 PyTorch in float32 and bfloat16 beside ONNX files in float32 and int8, on the same split.
 """
@@ -17,7 +17,9 @@ import numpy as np
 import onnxruntime
 import torch
 import tyro
+from official import load_official
 from timing import Times, header, table
+from train_step import videos
 
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
@@ -58,7 +60,7 @@ def run_pytorch(network: ParsingNetwork, corpus: Corpus, bf16: bool) -> Predicti
 
 
 def bursts(
-    actions: Mapping[str, Callable[[], object]], rounds: int, calls: int = 10
+    actions: Mapping[str, Callable[[], object]], rounds: int, calls: int = 40
 ) -> dict[str, Times]:
     """Time calls in turns, many at a time: threads of onnxruntime stay awake after a call.
 
@@ -90,13 +92,14 @@ def sessions(network: ParsingNetwork) -> dict[str, tuple[onnxruntime.InferenceSe
 
 
 @torch.inference_mode()
-def main(model: Path, /, data: Path, rounds: int = 11) -> None:
+def main(model: Path, /, data: Path, official: Path | None = None, rounds: int = 11) -> None:
     """Compare number formats.
 
     Args:
-        model: a trained parsing network.
+        model: a trained parsing network on the published features.
         data: a corpus folder whose split `test` has dense labels.
-        rounds: how often ten calls with one video are timed in each format, in turns.
+        official: a checkout of the authors' code, to compare the time with.
+        rounds: how often forty calls with one video are timed in each format, in turns.
     """
     print(header())
     network = load_pretrained(model)
@@ -110,6 +113,10 @@ def main(model: Path, /, data: Path, rounds: int = 11) -> None:
     latencies: dict[str, Callable[[], object]] = {
         "PyTorch float32": partial(network, one.streams, one.mask_BT, one.present_BM)
     }
+    if official is not None:
+        theirs, sample = load_official(official).make().eval(), videos(1)
+        tensors = [sample[name] for name in ("audio", "video_s", "video_st")]
+        latencies = {"released": partial(theirs, *tensors), **latencies}
     for name, (session, size) in sessions(network).items():
         predictions[name] = run_onnx(session, corpus)
         latencies[name] = partial(session.run, None, inputs_of(corpus, range(1)))
@@ -123,7 +130,7 @@ def main(model: Path, /, data: Path, rounds: int = 11) -> None:
         worst = max(float(abs(ours - theirs).max()) for ours, theirs in pairs)
         print(f"{name}: probabilities of segments at most {worst:.1e} from PyTorch float32")
     print("one video through the network:")
-    print(table(bursts(latencies, rounds), "PyTorch float32"))
+    print(table(bursts(latencies, rounds), next(iter(latencies))))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -124,7 +125,9 @@ def test_ctrl_c_ends_a_run_that_can_go_on(fill, tmp_path):
     words = fill(["train", "llp", "--data", "CORPUS", "--out", "OUT", "--epochs", "1000"])
     words += ["--model.width", "16", "--model.pyramid.num-heads", "4", "--accelerator", "cpu"]
     command = [sys.executable, "-m", "mmpyramid", *words]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # Whoever runs the tests in the background has them ignore Ctrl-C, and all that they start.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         deadline = time.monotonic() + 120
         while not (tmp_path / "out" / "last.ckpt").exists() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -108,6 +108,36 @@ def test_every_fault_of_every_video_is_told_at_once(folder):
     assert f"NaN or infinite values: 1 (r2plus1d_18 of {IDS[1]})" in message
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [
+        np.arange(1280.0).reshape(128, 10).T,
+        np.arange(1280).reshape(10, 128).astype(">f8"),
+        np.arange(1280).reshape(10, 128).astype(np.float16),
+        np.arange(1280).reshape(10, 128),
+    ],
+    ids=["columns first", "big-endian", "half", "integers"],
+)
+def test_any_order_and_type_of_numbers_is_read(stored, folder):
+    np.save(folder / "feats" / "vggish" / f"{IDS[0]}.npy", stored)
+    read = NpyFolder(folder, ["vggish"]).load(IDS[0])["vggish"]
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, stored.astype(np.float32))
+
+
+@pytest.mark.parametrize("stored", [np.ones((0, 128)), np.float32(1), np.array(["a"] * 128)])
+def test_what_is_no_table_of_numbers_is_a_fault(stored, folder):
+    np.save(folder / "feats" / "vggish" / f"{IDS[0]}.npy", stored)
+    with pytest.raises(FeatureError):
+        NpyFolder(folder, ["vggish"], num_segments=10).load(IDS[0])
+
+
+def test_a_file_of_a_later_version_of_the_format_is_read(folder):
+    with (folder / "feats" / "vggish" / f"{IDS[0]}.npy").open("wb") as file:
+        np.lib.format.write_array(file, np.full((10, 128), 3.0), version=(2, 0))
+    assert (NpyFolder(folder, ["vggish"]).load(IDS[0])["vggish"] == 3).all()
+
+
 def test_a_wrong_length_is_told_against_the_given_length(folder):
     with pytest.raises(FeatureError) as caught:
         NpyFolder(folder, num_segments=9).load(IDS[0])

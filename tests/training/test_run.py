@@ -18,6 +18,7 @@ from mmpyramid.models import MMPyramidConfig, load_pretrained
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.run import fit
@@ -73,7 +74,7 @@ def test_a_run_is_not_overwritten_or_mixed(corpus, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(corpus, tmp_path):
-    epochs = ("--epochs", "12")
+    epochs = ("--epochs", "12", "--ema-decay", "0.9")
     assert launch(corpus, tmp_path / "whole", *epochs).wait() == 0
     for _ in range(2):
         process = launch(corpus, tmp_path / "killed", *epochs, "--resume")
@@ -91,6 +92,28 @@ def test_a_killed_run_resumes_to_the_same_weights(corpus, tmp_path):
         load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "killed")
     ]
     assert all(torch.equal(best[0][name], best[1][name]) for name in best[0])
+
+
+def test_the_average_of_the_weights_is_the_result():
+    config = dataclasses.replace(RECIPES["compact"](), ema_decay=0.75)
+    module = NetworkModule(config)
+    (weight,) = (w for n, w in module.network.named_parameters() if n.endswith("probability.bias"))
+    for value in (1.0, 3.0, 7.0):
+        with torch.no_grad():
+            weight.fill_(value)
+        module.on_train_batch_end(None, None, 0)
+    averaged = dict(module.result.named_parameters())["head.probability.bias"]
+    torch.testing.assert_close(averaged, torch.full_like(weight, 0.75 * 1.5 + 0.25 * 7))
+    assert not averaged.requires_grad
+
+
+def test_the_average_is_what_is_kept(corpus, tmp_path):
+    assert main(command(corpus, tmp_path, "--epochs", "2", "--ema-decay", "0.9")) == 0
+    kept = load_file(tmp_path / "model" / "model.safetensors")
+    trained = torch.load(tmp_path / "last.ckpt", weights_only=False)["state_dict"]
+    name = "encoder.pyramid.units.0.audio_block.dilated.weight"
+    assert torch.equal(kept[name], trained[f"average.module.{name}"])
+    assert not torch.equal(kept[name], trained[f"network.{name}"])
 
 
 @pytest.mark.slow
@@ -131,7 +154,8 @@ def last_weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("epochs", 0), ("learning_rate", -1.0), ("clip_norm", -1.0)]
+    ("field", "value"),
+    [("epochs", 0), ("learning_rate", -1.0), ("clip_norm", -1.0), ("ema_decay", 1.0)],
 )
 def test_senseless_settings_name_their_flag(field, value):
     with pytest.raises(UserError, match=f"--{field.replace('_', '-')}"):

@@ -37,7 +37,7 @@ class Keep(pl.Callback):
         if trainer.is_global_zero:
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "val/" in k}
             save_pretrained(
-                pl_module.network, self.folder, {"epoch": trainer.current_epoch + 1, **numbers}
+                pl_module.result, self.folder, {"epoch": trainer.current_epoch + 1, **numbers}
             )
 
     def state_dict(self) -> dict[str, Any]:

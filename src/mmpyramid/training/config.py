@@ -34,6 +34,9 @@ class TrainConfig:
     """How the learning rate falls, by the number of epochs passed."""
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0 clips nothing."""
+    ema_decay: float = 0.0
+    """What a step keeps of the exponential moving average of the weights, 0.97 for instance; the
+    average is validated and is the result. 0 averages nothing."""
     keep: Literal["best", "last"] = "best"
     """Which epoch's network is the result: the best on the validation split, or the last."""
     seed: int = 1
@@ -54,6 +57,8 @@ class TrainConfig:
                 raise UserError(f"--{flag} should be above 0, got {getattr(self, name)}")
         if self.clip_norm < 0:
             raise UserError(f"--clip-norm should be 0 or more, got {self.clip_norm}")
+        if not 0 <= self.ema_decay < 1:
+            raise UserError(f"--ema-decay should be 0 or more and below 1, got {self.ema_decay}")
         task = architecture(self.model.architecture).task
         if task != self.objective.task:
             raise UserError(

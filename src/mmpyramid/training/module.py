@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mmpyramid.data.batch import Batch
-from mmpyramid.models import create_model
+from mmpyramid.models import Network, create_model
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.schedules import SCHEDULES
 from mmpyramid.training.tasks import TASKS
@@ -24,7 +25,18 @@ class NetworkModule(pl.LightningModule):
         self.config = config
         self.task = TASKS[config.objective.task]
         self.network = create_model(config.model)
+        self.average = None
+        if config.ema_decay:
+            mean = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(self.network, multi_avg_fn=mean).requires_grad_(False)
         self.metrics = self.task.metrics(config.model)
+
+    @property
+    def result(self) -> Network[Any, Any]:
+        """The network that is validated and kept: with averaged weights, if they are averaged."""
+        if self.average is None:
+            return self.network
+        return cast(Network[Any, Any], self.average.module)
 
     @property
     def selection_metric(self) -> str:
@@ -48,13 +60,18 @@ class NetworkModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""
-        loss = self.config.objective(self._score(batch), batch)
+        loss = self.config.objective(_score(self.network, batch), batch)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.mask_BT))
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
+        """Take the new weights into the mean."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Count what one batch gets right."""
-        self.task.update(self.metrics, self._score(batch), batch)
+        self.task.update(self.metrics, _score(self.result, batch), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the official numbers."""
@@ -63,11 +80,12 @@ class NetworkModule(pl.LightningModule):
         self.log(self.selection_metric, numbers.pop(self.selection_metric), prog_bar=True)
         self.log_dict(numbers)
 
-    def _score(self, batch: Batch) -> Any:
-        return self.network(batch.streams, batch.mask_BT, batch.present_BM)
-
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
         """Move a batch; Lightning does not know the class."""
         return batch.to(device)
+
+
+def _score(network: Network[Any, Any], batch: Batch) -> Any:
+    return network(batch.streams, batch.mask_BT, batch.present_BM)
