@@ -8,8 +8,7 @@ PyTorch in float32 and bfloat16 beside ONNX files in float32 and int8, on the sa
 """
 
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import onnxruntime
 import torch
 import tyro
 from official import load_official
-from timing import Times, header, table
+from timing import header, interleave, table
 from train_step import videos
 
 from mmpyramid.data.corpus import Corpus, open_source
@@ -26,11 +25,10 @@ from mmpyramid.data.llp import read_llp
 from mmpyramid.export import export_onnx, network_graph
 from mmpyramid.metrics import Predictions, comparison_table
 from mmpyramid.models import ParsingNetwork, load_pretrained
-from mmpyramid.training.evaluate import predict_corpus, report_of
+from mmpyramid.training.evaluate import BATCH, predict_corpus, report_of
 
-BATCH = 64
-REST = 0.3
-"""Seconds after which a thread that waits for work sleeps."""
+CALLS, REST = 40, 0.3
+"""Calls in a row, and seconds of sleep before: threads of onnxruntime stay awake after a call."""
 
 
 def inputs_of(corpus: Corpus, rows: range) -> dict[str, np.ndarray]:
@@ -57,25 +55,6 @@ def run_pytorch(network: ParsingNetwork, corpus: Corpus, bf16: bool) -> Predicti
     """Score a split as `mmpyramid evaluate` does."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         return predict_corpus(network, corpus)
-
-
-def bursts(
-    actions: Mapping[str, Callable[[], object]], rounds: int, calls: int = 40
-) -> dict[str, Times]:
-    """Time calls in turns, many at a time: threads of onnxruntime stay awake after a call.
-
-    A sleep before each burst lets those of the other side fall asleep.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
-    for _ in range(rounds):
-        for name, action in actions.items():
-            time.sleep(REST)
-            action()
-            start = time.perf_counter()
-            for _ in range(calls):
-                action()
-            seconds[name].append((time.perf_counter() - start) / calls)
-    return {name: Times(tuple(values)) for name, values in seconds.items()}
 
 
 def sessions(network: ParsingNetwork) -> dict[str, tuple[onnxruntime.InferenceSession, float]]:
@@ -130,7 +109,8 @@ def main(model: Path, /, data: Path, official: Path | None = None, rounds: int =
         worst = max(float(abs(ours - theirs).max()) for ours, theirs in pairs)
         print(f"{name}: probabilities of segments at most {worst:.1e} from PyTorch float32")
     print("one video through the network:")
-    print(table(bursts(latencies, rounds), next(iter(latencies))))
+    times = interleave(latencies, rounds, calls=CALLS, rest=REST)
+    print(table(times, next(iter(latencies))))
 
 
 if __name__ == "__main__":

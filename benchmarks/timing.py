@@ -39,9 +39,23 @@ the latter is what the machine would give alone. Threads that wait for each othe
 
 
 def interleave(
-    actions: Mapping[str, Callable[[], object]], rounds: int, clock: str = "wall", warm_up: int = 2
+    actions: Mapping[str, Callable[[], object]],
+    rounds: int,
+    clock: str = "wall",
+    warm_up: int = 2,
+    calls: int = 1,
+    rest: float = 0.0,
 ) -> dict[str, Times]:
-    """Call every action in turn, round by round, so that all meet the same disturbances."""
+    """Call every action in turn, round by round, so that all meet the same disturbances.
+
+    Args:
+        actions: what is timed, by name.
+        rounds: how often each.
+        clock: a key of `CLOCKS`.
+        warm_up: rounds that are not timed.
+        calls: calls of a round, of which the mean counts.
+        rest: seconds of sleep before them, in which the threads of the other side fall asleep.
+    """
     now = CLOCKS[clock]
     for _ in range(warm_up):
         for action in actions.values():
@@ -49,9 +63,11 @@ def interleave(
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):
         for name, action in actions.items():
+            time.sleep(rest)
             start = now()
-            action()
-            seconds[name].append(now() - start)
+            for _ in range(calls):
+                action()
+            seconds[name].append((now() - start) / calls)
     return {name: Times(tuple(values)) for name, values in seconds.items()}
 
 

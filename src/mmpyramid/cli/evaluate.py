@@ -88,7 +88,7 @@ def evaluate(
             MM-Pyramid) or `per_modality` (MA).
         outputs: What is written.
         precision: Number format of the matrix products. bfloat16 is two to three times faster where
-            the processor knows it, and moves probabilities by up to 0.01 or so.
+            the processor knows it, and moves probabilities by up to 0.02.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
     from mmpyramid.training.tasks import TASKS

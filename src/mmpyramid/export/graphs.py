@@ -5,8 +5,9 @@ Shape letters: B batch, T segments, N segments of any videos, C classes, D width
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from mmpyramid.features.backbone import Backbone
 from mmpyramid.features.sets import create_extractors
-from mmpyramid.models import LocalizationNetwork, Network, ParsingNetwork, load_pretrained
+from mmpyramid.models import LocalizationNetwork, Network, Pooled, load_pretrained
 from mmpyramid.models.localization import event_probabilities
 
 BACKBONES = ("yamnet", "efficientnet_lite0")
@@ -38,30 +39,22 @@ class Graph:
     outputs: tuple[str, ...]
 
 
-class _Scores(nn.Module):
-    """A parsing network with plain tensors in and out."""
+class _Plain(nn.Module):
+    """A network with plain tensors in and out: `read` picks them from what it gives."""
 
-    def __init__(self, network: ParsingNetwork) -> None:
+    def __init__(
+        self, network: Network[Any, Any], read: Callable[[Any], tuple[Tensor, ...]]
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.read = network, read
 
     def forward(self, mask: Tensor, present: Tensor, *streams: Tensor) -> tuple[Tensor, ...]:
         named = dict(zip(self.network.streams, streams, strict=True))
-        pooled = self.network(named, mask, present)
-        return pooled.prob_BTMC[:, :, 0], pooled.prob_BTMC[:, :, 1], pooled.video_BC
+        return self.read(self.network(named, mask, present))
 
 
-class _Localization(nn.Module):
-    """A localization network with plain tensors in and out."""
-
-    def __init__(self, network: LocalizationNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, mask: Tensor, present: Tensor, *streams: Tensor) -> tuple[Tensor, ...]:
-        named = dict(zip(self.network.streams, streams, strict=True))
-        output = self.network(named, mask, present)
-        return event_probabilities(output, len(self.network.labels))
+def _read_parsed(pooled: Pooled) -> tuple[Tensor, ...]:
+    return pooled.prob_BTMC[:, :, 0], pooled.prob_BTMC[:, :, 1], pooled.video_BC
 
 
 class _Embedding(nn.Module):
@@ -87,15 +80,13 @@ def network_graph(network: Network[Any, Any]) -> Graph:
     streams = {name: torch.randn(2, 12, *shape) for name, shape in shapes.items()}
     masks = {"mask": torch.ones(2, 12).bool(), "present": torch.ones(2, 2).bool()}
     time = {0: "batch", 1: "segments"}
-    module: nn.Module
-    outputs: tuple[str, ...]
-    if isinstance(network, ParsingNetwork):
-        module, outputs = _Scores(network), ("audio", "visual", "video")
-    else:
-        assert isinstance(network, LocalizationNetwork)
-        module, outputs = _Localization(network), ("relevance", "category")
+    read: Callable[[Any], tuple[Tensor, ...]] = _read_parsed
+    outputs: tuple[str, ...] = ("audio", "visual", "video")
+    if isinstance(network, LocalizationNetwork):
+        read = partial(event_probabilities, num_classes=len(network.labels))
+        outputs = ("relevance", "category")
     return Graph(
-        module=module.eval(),
+        module=_Plain(network, read).eval(),
         example={**masks, **streams},
         free={"mask": time, "present": {0: "batch"}, **dict.fromkeys(streams, time)},
         outputs=outputs,

@@ -38,7 +38,7 @@ def linear(x: Tensor, weight_OD: Tensor, bias_O: Tensor | None = None) -> Tensor
         return F.linear(x, weight_OD, bias_O)
     x = x.to(weight_OD.dtype)
     # A graph that is exported keeps to PyTorch's own operators.
-    if not _is_for_mkl(x) or torch.compiler.is_compiling() or not _mkl_is_slow():
+    if torch.compiler.is_compiling() or not _is_for_mkl(x) or not _mkl_is_slow():
         return F.linear(x, weight_OD, bias_O)
     y_NO: Tensor = _OneDNNLinear.apply(x.reshape(-1, x.shape[-1]), weight_OD, bias_O)
     return y_NO.view(*x.shape[:-1], len(weight_OD))
