@@ -14,7 +14,8 @@ def quantized(content: bytes) -> bytes:
     """Store the weights of matrix products in int8, one scale for each column.
 
     Their other factor is quantized anew for every call ("dynamically"), so nothing needs to be
-    calibrated; products of two activations, as in attention, stay in float32.
+    calibrated; but one scale serves a whole batch, so that what is scored together matters a
+    little. Products of two activations, as in attention, stay in float32.
 
     Args:
         content: a serialized graph.
