@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from mmpyramid.errors import UserError
+from mmpyramid.huge_pages import use_huge_pages
 from mmpyramid.version import __version__
 
 COMMANDS = {
@@ -121,6 +122,7 @@ def load_code(words: list[str]) -> list[str]:
 
 
 def _run(name: str, rest: list[str]) -> int:
+    use_huge_pages()
     module = import_module(f"mmpyramid.cli.{name}")
     code: int = module.main(rest)
     return code
