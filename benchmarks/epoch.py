@@ -19,7 +19,8 @@ from typing import Literal
 import torch
 import tyro
 from official import load_official
-from timing import header, interleave, table
+from sides import Makers, serve, take_turns
+from timing import header, table
 
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
@@ -71,11 +72,22 @@ def our_epoch(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[],
     return epoch
 
 
+def epochs(official: Path | None, data: Path) -> Makers:
+    """What makes each epoch that is compared."""
+    ours: Makers = {
+        "float32": lambda: our_epoch(data, "float32"),
+        "bf16": lambda: our_epoch(data, "bf16"),
+    }
+    return ours if official is None else {"released": lambda: their_epoch(official, data), **ours}
+
+
 def main(
     official: Path | None = None,
     videos: int = 10_000,
     rounds: int = 5,
     clock: Literal["wall", "cpu"] = "wall",
+    data: Path | None = None,
+    only: str | None = None,
 ) -> None:
     """Time an epoch.
 
@@ -84,16 +96,18 @@ def main(
         videos: how many videos.
         rounds: how many epochs of each kind, in turns.
         clock: `wall`, or `cpu`: the time that this process computes.
+        data: where the features of the videos are already.
+        only: be the process of this kind of epoch, with its `--data`.
     """
+    if only is not None and data is not None:
+        serve(epochs(official, data), only, clock)
+        return
     print(header())
     with tempfile.TemporaryDirectory() as folder:
-        data = simulated(Path(folder), train=videos)
-        epochs = {"float32": our_epoch(data, "float32"), "bf16": our_epoch(data, "bf16")}
-        if official is not None:
-            epochs = {"released": their_epoch(official, data), **epochs}
-        times = interleave(epochs, rounds, clock, warm_up=0)
+        data = data or simulated(Path(folder), train=videos)
+        times, _ = take_turns(epochs(official, data), rounds, "--data", str(data), warm_up=0)
     print(f"{videos} simulated videos, time per video:")
-    print(table(times, next(iter(epochs)), scale=1e3 / videos))
+    print(table(times, next(iter(times)), scale=1e3 / videos))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import contextlib
 import io
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,8 @@ import torch
 import tyro
 from epoch import simulated
 from official import load_official
-from timing import header, interleave, table
+from sides import Makers, serve, take_turns
+from timing import header, table
 from train_step import streams_of
 from train_step import videos as random_videos
 
@@ -54,19 +56,35 @@ def our_evaluation(data: Path, precision: Literal["float32", "bf16"]) -> Callabl
     return evaluate
 
 
-def latencies(official: Path | None) -> dict[str, Callable[[], object]]:
-    """One video through the network."""
-    sample = random_videos(1)
-    streams, network, half = streams_of(sample), MMPyramid().eval(), MMPyramid().eval().bfloat16()
-    actions: dict[str, Callable[[], object]] = {
-        "float32": lambda: network(streams),
-        "weights in bf16": lambda: half(streams),
+def their_network(checkout: Path) -> Callable[[], object]:
+    """One video through the released network."""
+    network, sample = load_official(checkout).make().eval(), random_videos(1)
+    return partial(network, *(sample[name] for name in ("audio", "video_s", "video_st")))
+
+
+def our_network(dtype: torch.dtype) -> Callable[[], object]:
+    """One video through our network."""
+    return partial(MMPyramid().eval().to(dtype), streams_of(random_videos(1)))
+
+
+def evaluations(official: Path | None, data: Path) -> Makers:
+    """What makes each evaluation that is compared."""
+    ours: Makers = {
+        "float32": lambda: our_evaluation(data, "float32"),
+        "bf16": lambda: our_evaluation(data, "bf16"),
     }
-    if official is not None:
-        theirs = load_official(official).make().eval()
-        tensors = [sample[name] for name in ("audio", "video_s", "video_st")]
-        actions = {"released": lambda: theirs(*tensors), **actions}
-    return actions
+    if official is None:
+        return ours
+    return {"released": lambda: their_evaluation(official, data), **ours}
+
+
+def networks(official: Path | None) -> Makers:
+    """What makes each network that is compared with one video."""
+    ours: Makers = {
+        "float32": lambda: our_network(torch.float32),
+        "weights in bf16": lambda: our_network(torch.bfloat16),
+    }
+    return ours if official is None else {"released": lambda: their_network(official), **ours}
 
 
 @torch.no_grad()
@@ -75,6 +93,8 @@ def main(
     videos: int = 1200,
     rounds: int = 5,
     clock: Literal["wall", "cpu"] = "wall",
+    data: Path | None = None,
+    only: str | None = None,
 ) -> None:
     """Time an evaluation, and the network on one video.
 
@@ -83,18 +103,21 @@ def main(
         videos: how many videos.
         rounds: how many evaluations of each kind, in turns.
         clock: `wall`, or `cpu`: the time that this process computes.
+        data: where the features of the videos are already.
+        only: be the process of this kind: of evaluation, with its `--data`, or of network.
     """
+    if only is not None:
+        serve(networks(official) if data is None else evaluations(official, data), only, clock)
+        return
     print(header())
     with tempfile.TemporaryDirectory() as folder:
-        data = simulated(Path(folder), train=1, test=videos)
-        sides = {name: our_evaluation(data, name) for name in ("float32", "bf16")}
-        if official is not None:
-            sides = {"released": their_evaluation(official, data), **sides}
-        times = interleave(sides, rounds, clock, warm_up=0)
+        data = data or simulated(Path(folder), train=1, test=videos)
+        times, _ = take_turns(evaluations(official, data), rounds, "--data", str(data), warm_up=0)
     print(f"{videos} simulated videos, whole evaluation:")
-    print(table(times, next(iter(sides)), "s", 1))
+    print(table(times, next(iter(times)), "s", 1))
+    times, _ = take_turns(networks(official), 3 * rounds, warm_up=3, calls=10)
     print("one video through the network:")
-    print(table(interleave(latencies(official), 6 * rounds, clock), next(iter(sides))))
+    print(table(times, next(iter(times))))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from what our data loader gives, frames averaged to segments. On a busy machine,
 
 import contextlib
 import io
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +18,8 @@ from typing import Literal
 import torch
 import tyro
 from official import load_official
-from timing import copy_rate, header, interleave, matmul_rate, peak_memory, table
+from sides import Makers, serve, take_turns
+from timing import copy_rate, header, matmul_rate, table
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmpyramid.models import MMPyramid
@@ -101,24 +100,18 @@ def floor(batch: int, dtype: torch.dtype, clock: str) -> float:
     return products + 4 * ADAM_PASSES * parameters / copy_rate(clock)
 
 
-def steps(official: Path | None, batch: int) -> dict[str, Callable[[], Callable[[], None]]]:
-    """What makes each step that is compared, by name."""
-    ours = {
+def steps(official: Path | None, batch: int) -> Makers:
+    """What makes each step that is compared."""
+    ours: Makers = {
         "float32": lambda: our_step(batch, "float32"),
         "bf16": lambda: our_step(batch, "bf16"),
     }
     return ours if official is None else {"released": lambda: their_step(official, batch), **ours}
 
 
-def peak(words: list[str], name: str) -> str:
-    """Peak memory of a process that takes three steps of one kind."""
-    command = [sys.executable, *words, "--only", name, "--rounds", "1"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def main(
     official: Path | None = None,
-    rounds: int = 20,
+    rounds: int = 11,
     batch: int = 16,
     clock: Literal["wall", "cpu"] = "wall",
     only: str | None = None,
@@ -127,18 +120,17 @@ def main(
 
     Args:
         official: a checkout of the authors' code, to compare with.
-        rounds: how many steps of each kind, in turns.
+        rounds: how often three steps of each kind are timed, in turns.
         batch: videos of a step.
         clock: `wall`, or `cpu`: the time that this process computes.
-        only: take three steps of this kind and print the peak memory in MiB.
+        only: be the process of this kind of step.
     """
     makers = steps(official, batch)
     if only is not None:
-        interleave({only: makers[only]()}, rounds)
-        print(f"{peak_memory():.0f}")
+        serve(makers, only, clock)
         return
     print(header())
-    times = interleave({name: make() for name, make in makers.items()}, rounds, clock)
+    times, memory = take_turns(makers, rounds, calls=3)
     print(table(times, next(iter(times))))
     flops = flops_of_a_step(batch)
     for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16)):
@@ -148,8 +140,8 @@ def main(
             f"{flops / times[name].median / rate:.2f} of torch.matmul's {rate / 1e9:.0f}; "
             f"floor {1e3 * lowest:.0f} ms, step / floor {times[name].median / lowest:.2f}"
         )
-    memory = ", ".join(f"{name} {peak(sys.argv, name)} MiB" for name in makers)
-    print(f"peak memory of a process: {memory}")
+    peaks = ", ".join(f"{name} {mebibytes:.0f} MiB" for name, mebibytes in memory.items())
+    print(f"peak memory of a process: {peaks}")
 
 
 if __name__ == "__main__":

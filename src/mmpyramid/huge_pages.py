@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
-from pathlib import Path
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """Parameters of glibc's `mallopt`."""
@@ -12,8 +12,11 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 LARGEST = 32 * 2**20
 """Bytes up to which glibc can be told to allocate from the heap."""
 
-HEAP = 2**31 - 2**20
+HEAP = 2**31 - 2 * LARGEST
 """Bytes of address space that the heap is given; memory is taken only when it is written to."""
+
+NEVER = 2**31 - 1
+"""So many bytes at its end have to be free before the heap shrinks."""
 
 MADV_HUGEPAGE = 14
 
@@ -34,27 +37,21 @@ def use_huge_pages() -> bool:
     """
     if not _has_glibc():
         return False
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = libc.sbrk.restype = ctypes.c_void_p
     libc.mallopt(M_MMAP_THRESHOLD, LARGEST)
-    libc.mallopt(M_TRIM_THRESHOLD, HEAP)
+    libc.mallopt(M_TRIM_THRESHOLD, NEVER)
     libc.mallopt(M_TOP_PAD, HEAP)
-    libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-    libc.free(libc.malloc(ctypes.c_size_t(LARGEST // 2)))
-    start, end = _heap()
-    span = ctypes.c_void_p(start), ctypes.c_size_t(end - start)
-    return end - start >= HEAP and libc.madvise(*span, MADV_HUGEPAGE) == 0
+    first = libc.malloc(ctypes.c_size_t(LARGEST // 2))  # grows the heap
+    start, end = first - first % mmap.PAGESIZE, libc.sbrk(0)
+    asked = False
+    if 0 <= end - start - HEAP <= LARGEST:  # else it could not grow, and this lies elsewhere
+        span = ctypes.c_void_p(start), ctypes.c_size_t(end - start)
+        asked = libc.madvise(*span, MADV_HUGEPAGE) == 0
+    libc.free(ctypes.c_void_p(first))
+    return asked
 
 
 def _has_glibc() -> bool:
     name = "CS_GNU_LIBC_VERSION"
     return name in getattr(os, "confstr_names", ()) and bool(os.confstr(name))
-
-
-def _heap() -> tuple[int, int]:
-    """Where the heap starts and ends."""
-    maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
-    for line in maps:
-        if line.endswith("[heap]"):
-            start, end = line.split()[0].split("-")
-            return int(start, 16), int(end, 16)
-    return 0, 0
