@@ -21,6 +21,7 @@ import tyro
 from official import load_official
 from sides import Makers, serve, take_turns
 from timing import header, table
+from train_step import our_training
 
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
@@ -57,14 +58,14 @@ def their_epoch(checkout: Path, data: Path) -> Callable[[], None]:
 def our_epoch(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[], None]:
     """Reading the corpus and one pass over it."""
     network = MMPyramid()
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
+    forward, optimizer = our_training(network, precision)
 
     def epoch() -> None:
         corpus = Corpus(read_llp(data, "train"), open_source(data), network.inputs)
         for batch in loader(corpus, BATCH, EpochShuffle(corpus, 1)):
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                output = network(batch.streams, batch.mask_BT, batch.present_BM)
+                output = forward(batch.streams, batch.mask_BT, batch.present_BM)
                 loss = guided_loss(output, batch.weak_BC)
             loss.backward()
             optimizer.step()

@@ -3,33 +3,9 @@
 import pytest
 import torch
 
-from mmpyramid.data.batch import Batch
-from mmpyramid.models import NetworkConfig, create_model
+from mmpyramid.models import create_model
 from mmpyramid.recipes import RECIPES
-
-NUM_VIDEOS, NUM_SEGMENTS, MAP = 3, 10, {"vgg19": (7, 7)}
-
-
-def batch(config: NetworkConfig, task: str) -> Batch:
-    """Random features and labels of a recipe's shapes."""
-    generator = torch.Generator().manual_seed(0)
-    num_classes = len(config.labels)
-    shape = (NUM_VIDEOS, NUM_SEGMENTS)
-    streams = {
-        name: torch.rand(*shape, *MAP.get(name, ()), width, generator=generator)
-        for name, width in config.inputs.widths.items()
-    }
-    category = torch.arange(NUM_VIDEOS)
-    columns = num_classes + (task == "localization")
-    segment = category[:, None].expand(shape).clone()
-    segment[:, :3] = num_classes
-    return Batch(
-        streams=streams,
-        mask_BT=torch.ones(shape, dtype=torch.bool),
-        present_BM=torch.ones(NUM_VIDEOS, 2, dtype=torch.bool),
-        weak_BC=torch.nn.functional.one_hot(category, columns).float(),
-        segment_BT=segment,
-    )
+from random_batch import random_batch
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -40,7 +16,7 @@ def test_two_steps_move_every_part_that_the_loss_reaches(name):
     network = create_model(config.model)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-    videos = batch(config.model, config.objective.task)
+    videos = random_batch(config.model, config.objective.task)
     for _ in range(2):
         optimizer.zero_grad()
         loss = config.objective(network(videos.streams, videos.mask_BT, videos.present_BM), videos)

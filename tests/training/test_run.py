@@ -18,6 +18,7 @@ from mmpyramid.models import MMPyramidConfig, load_pretrained
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.mixed_adam import MixedAdam
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
 from mmpyramid.training.precision import resolve_precision
@@ -85,7 +86,7 @@ def test_a_killed_run_resumes_to_the_same_weights(corpus, tmp_path):
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     assert launch(corpus, tmp_path / "killed", *epochs, "--resume").wait() == 0
-    whole, resumed = (last_weights(tmp_path / name) for name in ("whole", "killed"))
+    whole, resumed = (last_weights(tmp_path / name, 12) for name in ("whole", "killed"))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     best = [
@@ -128,6 +129,28 @@ def test_bf16_trains_and_leaves_float32_weights(corpus, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("more", "by_copies"), [((), True), (("--clip-norm", "1"), False)])
+def test_bf16_goes_on_to_the_same_weights(corpus, tmp_path, monkeypatch, more, by_copies):
+    made = []
+    make = MixedAdam.__init__
+    monkeypatch.setattr(
+        MixedAdam, "__init__", lambda self, *a, **k: made.append(make(self, *a, **k))
+    )
+
+    def train(folder: str, epochs: int, *resume: str) -> None:
+        words = command(corpus, tmp_path / folder, "--epochs", str(epochs), *more, *resume)
+        words[words.index("32-true")] = "bf16-mixed"
+        assert main(words) == 0
+
+    train("whole", 3)
+    train("parts", 2)
+    train("parts", 3, "--resume")
+    assert len(made) == (3 if by_copies else 0)
+    whole, parts = (last_weights(tmp_path / name, 3) for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.slow
 def test_two_processes_train_one_network(corpus, tmp_path):
     words = command(corpus, tmp_path / "run", "--epochs", "3", "--devices", "2")
     done = subprocess.run(
@@ -147,9 +170,9 @@ def saved_at(run: Path) -> float:
     return last.stat().st_mtime_ns if last.exists() else 0
 
 
-def last_weights(run: Path) -> dict[str, torch.Tensor]:
+def last_weights(run: Path, epochs: int) -> dict[str, torch.Tensor]:
     checkpoint = torch.load(run / "last.ckpt", weights_only=False)
-    assert checkpoint["epoch"] == 11, "the last of 12 epochs, counted from 0"
+    assert checkpoint["epoch"] == epochs - 1, "counted from 0"
     return checkpoint["state_dict"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -13,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mmpyramid.data.batch import Batch
 from mmpyramid.models import Network, create_model
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.mixed_adam import MixedAdam
 from mmpyramid.training.schedules import SCHEDULES
 from mmpyramid.training.tasks import TASKS
 
@@ -45,10 +47,16 @@ class NetworkModule(pl.LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Adam], list[LambdaLR]]:
         """Adam with the schedule of the configuration, stepped once per epoch."""
-        optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=self.config.learning_rate, fused=True
-        )
+        optimizer = self._make_optimizer(self.config.learning_rate)
         return [optimizer], [LambdaLR(optimizer, SCHEDULES[self.config.schedule])]
+
+    def _make_optimizer(self, learning_rate: float) -> torch.optim.Adam:
+        in_bf16_here = self.trainer.precision == "bf16-mixed" and self.device.type == "cpu"
+        if in_bf16_here and self.trainer.world_size == 1 and not self.config.clip_norm:
+            return MixedAdam(self.network, lr=learning_rate)
+        # Lightning clips no gradients in bf16 if the optimizer is fused.
+        fused = not self.config.clip_norm
+        return torch.optim.Adam(self.network.parameters(), lr=learning_rate, fused=fused)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Seed dropout by step, so that a resumed run repeats what an uninterrupted one draws.
@@ -60,7 +68,9 @@ class NetworkModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""
-        loss = self.config.objective(_score(self.network, batch), batch)
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        forward = optimizer.forward if isinstance(optimizer, MixedAdam) else self.network
+        loss = self.config.objective(_score(forward, batch), batch)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.mask_BT))
         return loss
 
@@ -87,5 +97,5 @@ class NetworkModule(pl.LightningModule):
         return batch.to(device)
 
 
-def _score(network: Network[Any, Any], batch: Batch) -> Any:
+def _score(network: Callable[..., Any], batch: Batch) -> Any:
     return network(batch.streams, batch.mask_BT, batch.present_BM)

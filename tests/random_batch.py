@@ -1,0 +1,30 @@
+"""Random videos of any recipe's shapes."""
+
+import torch
+
+from mmpyramid.data.batch import Batch
+from mmpyramid.models import NetworkConfig
+
+NUM_VIDEOS, NUM_SEGMENTS, MAP = 3, 10, {"vgg19": (7, 7)}
+
+
+def random_batch(config: NetworkConfig, task: str) -> Batch:
+    """Random features and labels of a recipe's shapes."""
+    generator = torch.Generator().manual_seed(0)
+    num_classes = len(config.labels)
+    shape = (NUM_VIDEOS, NUM_SEGMENTS)
+    streams = {
+        name: torch.rand(*shape, *MAP.get(name, ()), width, generator=generator)
+        for name, width in config.inputs.widths.items()
+    }
+    category = torch.arange(NUM_VIDEOS)
+    columns = num_classes + (task == "localization")
+    segment = category[:, None].expand(shape).clone()
+    segment[:, :3] = num_classes
+    return Batch(
+        streams=streams,
+        mask_BT=torch.ones(shape, dtype=torch.bool),
+        present_BM=torch.ones(NUM_VIDEOS, 2, dtype=torch.bool),
+        weak_BC=torch.nn.functional.one_hot(category, columns).float(),
+        segment_BT=segment,
+    )
