@@ -16,9 +16,8 @@ import numpy as np
 import onnxruntime
 import torch
 import tyro
-from official import load_official
+from evaluate import their_network
 from timing import header, interleave, table
-from train_step import videos
 
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
@@ -93,9 +92,7 @@ def main(model: Path, /, data: Path, official: Path | None = None, rounds: int =
         "PyTorch float32": partial(network, one.streams, one.mask_BT, one.present_BM)
     }
     if official is not None:
-        theirs, sample = load_official(official).make().eval(), videos(1)
-        tensors = [sample[name] for name in ("audio", "video_s", "video_st")]
-        latencies = {"released": partial(theirs, *tensors), **latencies}
+        latencies = {"released": their_network(official), **latencies}
     for name, (session, size) in sessions(network).items():
         predictions[name] = run_onnx(session, corpus)
         latencies[name] = partial(session.run, None, inputs_of(corpus, range(1)))

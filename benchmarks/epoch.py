@@ -12,6 +12,7 @@ import contextlib
 import io
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
@@ -19,7 +20,7 @@ from typing import Literal
 import torch
 import tyro
 from official import load_official
-from sides import Makers, serve, take_turns
+from sides import Maker, beside, take_turns
 from timing import header, table
 from train_step import our_training
 
@@ -73,13 +74,10 @@ def our_epoch(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[],
     return epoch
 
 
-def epochs(official: Path | None, data: Path) -> Makers:
+def epochs(official: Path | None, data: Path) -> dict[str, Maker]:
     """What makes each epoch that is compared."""
-    ours: Makers = {
-        "float32": lambda: our_epoch(data, "float32"),
-        "bf16": lambda: our_epoch(data, "bf16"),
-    }
-    return ours if official is None else {"released": lambda: their_epoch(official, data), **ours}
+    ours = {name: partial(our_epoch, data, name) for name in ("float32", "bf16")}
+    return beside(official, partial(their_epoch, data=data), ours)
 
 
 def main(
@@ -87,8 +85,6 @@ def main(
     videos: int = 10_000,
     rounds: int = 5,
     clock: Literal["wall", "cpu"] = "wall",
-    data: Path | None = None,
-    only: str | None = None,
 ) -> None:
     """Time an epoch.
 
@@ -97,16 +93,11 @@ def main(
         videos: how many videos.
         rounds: how many epochs of each kind, in turns.
         clock: `wall`, or `cpu`: the time that this process computes.
-        data: where the features of the videos are already.
-        only: be the process of this kind of epoch, with its `--data`.
     """
-    if only is not None and data is not None:
-        serve(epochs(official, data), only, clock)
-        return
     print(header())
     with tempfile.TemporaryDirectory() as folder:
-        data = data or simulated(Path(folder), train=videos)
-        times, _ = take_turns(epochs(official, data), rounds, "--data", str(data), warm_up=0)
+        data = simulated(Path(folder), train=videos)
+        times, _ = take_turns(epochs(official, data), rounds, clock, warm_up=0)
     print(f"{videos} simulated videos, time per video:")
     print(table(times, next(iter(times)), scale=1e3 / videos))
 

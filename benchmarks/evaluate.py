@@ -19,7 +19,7 @@ import torch
 import tyro
 from epoch import simulated
 from official import load_official
-from sides import Makers, serve, take_turns
+from sides import Maker, beside, take_turns
 from timing import header, table
 from train_step import streams_of
 from train_step import videos as random_videos
@@ -59,42 +59,42 @@ def our_evaluation(data: Path, precision: Literal["float32", "bf16"]) -> Callabl
 def their_network(checkout: Path) -> Callable[[], object]:
     """One video through the released network."""
     network, sample = load_official(checkout).make().eval(), random_videos(1)
-    return partial(network, *(sample[name] for name in ("audio", "video_s", "video_st")))
+    return without_gradients(network, *(sample[n] for n in ("audio", "video_s", "video_st")))
 
 
 def our_network(dtype: torch.dtype) -> Callable[[], object]:
     """One video through our network."""
-    return partial(MMPyramid().eval().to(dtype), streams_of(random_videos(1)))
+    return without_gradients(MMPyramid().eval().to(dtype), streams_of(random_videos(1)))
 
 
-def evaluations(official: Path | None, data: Path) -> Makers:
+def without_gradients(network: torch.nn.Module, *inputs: object) -> Callable[[], object]:
+    """The network on these inputs, as in use."""
+
+    @torch.no_grad()
+    def call() -> object:
+        return network(*inputs)
+
+    return call
+
+
+def evaluations(official: Path | None, data: Path) -> dict[str, Maker]:
     """What makes each evaluation that is compared."""
-    ours: Makers = {
-        "float32": lambda: our_evaluation(data, "float32"),
-        "bf16": lambda: our_evaluation(data, "bf16"),
-    }
-    if official is None:
-        return ours
-    return {"released": lambda: their_evaluation(official, data), **ours}
+    ours = {name: partial(our_evaluation, data, name) for name in ("float32", "bf16")}
+    return beside(official, partial(their_evaluation, data=data), ours)
 
 
-def networks(official: Path | None) -> Makers:
+def networks(official: Path | None) -> dict[str, Maker]:
     """What makes each network that is compared with one video."""
-    ours: Makers = {
-        "float32": lambda: our_network(torch.float32),
-        "weights in bf16": lambda: our_network(torch.bfloat16),
-    }
-    return ours if official is None else {"released": lambda: their_network(official), **ours}
+    ours = {"float32": torch.float32, "weights in bf16": torch.bfloat16}
+    makers = {name: partial(our_network, dtype) for name, dtype in ours.items()}
+    return beside(official, their_network, makers)
 
 
-@torch.no_grad()
 def main(
     official: Path | None = None,
     videos: int = 1200,
     rounds: int = 5,
     clock: Literal["wall", "cpu"] = "wall",
-    data: Path | None = None,
-    only: str | None = None,
 ) -> None:
     """Time an evaluation, and the network on one video.
 
@@ -103,19 +103,14 @@ def main(
         videos: how many videos.
         rounds: how many evaluations of each kind, in turns.
         clock: `wall`, or `cpu`: the time that this process computes.
-        data: where the features of the videos are already.
-        only: be the process of this kind: of evaluation, with its `--data`, or of network.
     """
-    if only is not None:
-        serve(networks(official) if data is None else evaluations(official, data), only, clock)
-        return
     print(header())
     with tempfile.TemporaryDirectory() as folder:
-        data = data or simulated(Path(folder), train=1, test=videos)
-        times, _ = take_turns(evaluations(official, data), rounds, "--data", str(data), warm_up=0)
+        data = simulated(Path(folder), train=1, test=videos)
+        times, _ = take_turns(evaluations(official, data), rounds, clock, warm_up=0)
     print(f"{videos} simulated videos, whole evaluation:")
     print(table(times, next(iter(times)), "s", 1))
-    times, _ = take_turns(networks(official), 3 * rounds, warm_up=3, calls=10)
+    times, _ = take_turns(networks(official), 3 * rounds, clock, warm_up=3, calls=10)
     print("one video through the network:")
     print(table(times, next(iter(times))))
 

@@ -5,83 +5,96 @@ In one process they would share an allocator and its settings, and ours asks for
 
 from __future__ import annotations
 
-import json
-import subprocess
+import multiprocessing
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TypeAlias
 
 from timing import Times, interleave, peak_memory
 
 from mmpyramid.huge_pages import use_huge_pages
 
-Makers: TypeAlias = Mapping[str, Callable[[], Callable[[], object]]]
-"""What prepares each side and gives what is timed, by name; all but `released` are ours."""
+RELEASED = "released"
+
+Maker: TypeAlias = Callable[[], Callable[[], object]]
+"""Prepares one side and gives what is timed; it has to survive pickling."""
+
+
+def beside(
+    official: Path | None, theirs: Callable[[Path], Callable[[], object]], ours: Mapping[str, Maker]
+) -> dict[str, Maker]:
+    """Our sides, after the released one if there is a checkout of it."""
+    return {**({} if official is None else {RELEASED: partial(theirs, official)}), **ours}
 
 
 def take_turns(
-    makers: Makers, rounds: int, *words: str, warm_up: int = 1, calls: int = 1
+    makers: Mapping[str, Maker], rounds: int, clock: str, warm_up: int = 1, calls: int = 1
 ) -> tuple[dict[str, Times], dict[str, float]]:
     """Let every side compute in turn, round by round, so that all meet the same disturbances.
 
     Args:
-        makers: the sides; the processes run this benchmark with `--only` and call `serve`.
+        makers: the sides, by name.
         rounds: how often each.
-        words: further words of the command line of the processes.
+        clock: a key of `timing.CLOCKS`.
         warm_up: rounds that are not timed.
         calls: calls of a round, of which the mean counts.
 
     Returns:
         Seconds, and the peak memory of the process in MiB, by side.
     """
-    sides = [_Side(name, words) for name in makers]
+    sides = {name: _Side(name, make, clock) for name, make in makers.items()}
     seconds: dict[str, list[float]] = {name: [] for name in makers}
     for turn in range(warm_up + rounds):
-        for side in sides:
-            taken = side.ask(calls)["seconds"]
+        for name, side in sides.items():
+            taken = side.ask(calls)
             if turn >= warm_up:
-                seconds[side.name].append(taken)
-    memory = {side.name: side.ask(0)["peak"] for side in sides}
-    for side in sides:
-        side.close()
+                seconds[name].append(taken)
+    memory = {name: side.close() for name, side in sides.items()}
     return {name: Times(tuple(values)) for name, values in seconds.items()}, memory
-
-
-def serve(makers: Makers, name: str, clock: str) -> None:
-    """Be the process of one side: make so many calls as each line of the input says."""
-    if name != "released":
-        use_huge_pages()
-    action = makers[name]()
-    for line in sys.stdin:
-        calls, seconds = int(line), 0.0
-        if calls:
-            seconds = interleave({name: action}, 1, clock, warm_up=0, calls=calls)[name].median
-        print(json.dumps({"seconds": seconds, "peak": peak_memory()}), flush=True)
 
 
 class _Side:
     """The process of one side."""
 
-    def __init__(self, name: str, words: tuple[str, ...]) -> None:
-        self.name = name
-        command = [sys.executable, *sys.argv, *words, "--only", name]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.ask(0)  # waits until it is prepared
+    def __init__(self, name: str, make: Maker, clock: str) -> None:
+        self._name = name
+        new = multiprocessing.get_context("spawn")
+        self._pipe, end = new.Pipe()
+        self._process = new.Process(target=_serve, args=(end, name, make, clock), daemon=True)
+        self._process.start()
+        end.close()
+        self._answer()  # when it is prepared
 
-    def ask(self, calls: int) -> dict[str, float]:
-        """Mean seconds of some calls, and the peak memory so far."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{calls}\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            sys.exit(f"the process of `{self.name}` ended with {self._process.wait()}")
-        times: dict[str, float] = json.loads(answer)
-        return times
+    def ask(self, calls: int) -> float:
+        """Mean seconds of some calls."""
+        self._pipe.send(calls)
+        return self._answer()
 
-    def close(self) -> None:
-        """Let it end."""
-        self._process.communicate()
+    def close(self) -> float:
+        """Let it end, and tell its peak memory."""
+        self._pipe.send(0)
+        memory = self._answer()
+        self._process.join()
+        return memory
+
+    def _answer(self) -> float:
+        try:
+            number: float = self._pipe.recv()
+        except EOFError:
+            sys.exit(f"the process of `{self._name}` has failed")
+        return number
+
+
+def _serve(pipe: Connection, name: str, make: Maker, clock: str) -> None:
+    """Be the process of one side: make as many calls as are asked for, until these are 0."""
+    if name != RELEASED:
+        use_huge_pages()
+    action = make()
+    pipe.send(0.0)
+    while calls := pipe.recv():
+        times = interleave({name: action}, 1, clock, warm_up=0, calls=calls)
+        pipe.send(times[name].median)
+    pipe.send(peak_memory())

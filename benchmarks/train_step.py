@@ -11,6 +11,7 @@ from what our data loader gives, frames averaged to segments. On a busy machine,
 import contextlib
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
@@ -18,7 +19,7 @@ from typing import Literal
 import torch
 import tyro
 from official import load_official
-from sides import Makers, serve, take_turns
+from sides import Maker, beside, take_turns
 from timing import copy_rate, header, matmul_rate, table
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -112,13 +113,10 @@ def floor(batch: int, dtype: torch.dtype, clock: str) -> float:
     return products + 4 * ADAM_PASSES * parameters / copy_rate(clock)
 
 
-def steps(official: Path | None, batch: int) -> Makers:
+def steps(official: Path | None, batch: int) -> dict[str, Maker]:
     """What makes each step that is compared."""
-    ours: Makers = {
-        "float32": lambda: our_step(batch, "float32"),
-        "bf16": lambda: our_step(batch, "bf16"),
-    }
-    return ours if official is None else {"released": lambda: their_step(official, batch), **ours}
+    ours = {name: partial(our_step, batch, name) for name in ("float32", "bf16")}
+    return beside(official, partial(their_step, batch=batch), ours)
 
 
 def main(
@@ -126,7 +124,6 @@ def main(
     rounds: int = 11,
     batch: int = 16,
     clock: Literal["wall", "cpu"] = "wall",
-    only: str | None = None,
 ) -> None:
     """Time a training step.
 
@@ -135,14 +132,9 @@ def main(
         rounds: how often three steps of each kind are timed, in turns.
         batch: videos of a step.
         clock: `wall`, or `cpu`: the time that this process computes.
-        only: be the process of this kind of step.
     """
-    makers = steps(official, batch)
-    if only is not None:
-        serve(makers, only, clock)
-        return
     print(header())
-    times, memory = take_turns(makers, rounds, calls=3)
+    times, memory = take_turns(steps(official, batch), rounds, clock, calls=3)
     print(table(times, next(iter(times))))
     flops = flops_of_a_step(batch)
     for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16)):

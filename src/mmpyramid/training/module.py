@@ -47,10 +47,11 @@ class NetworkModule(pl.LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Adam], list[LambdaLR]]:
         """Adam with the schedule of the configuration, stepped once per epoch."""
-        optimizer = self._make_optimizer(self.config.learning_rate)
+        optimizer = self._make_optimizer()
         return [optimizer], [LambdaLR(optimizer, SCHEDULES[self.config.schedule])]
 
-    def _make_optimizer(self, learning_rate: float) -> torch.optim.Adam:
+    def _make_optimizer(self) -> torch.optim.Adam:
+        learning_rate = self.config.learning_rate
         in_bf16_here = self.trainer.precision == "bf16-mixed" and self.device.type == "cpu"
         if in_bf16_here and self.trainer.world_size == 1 and not self.config.clip_norm:
             return MixedAdam(self.network, lr=learning_rate)
