@@ -120,8 +120,8 @@ def test_an_interrupted_run_leaves_a_good_store_and_no_process(tmp_path, how):
     process = start(videos, out, log, workers=2)
     wait_for_calls(log, process, 6)
     os.kill(process.pid, how)
-    process.communicate(timeout=PATIENCE)
-    assert process.returncode != 0
+    _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0, told.decode()
     assert count_calls_of_all(log) < 40
     store = FeatureStore(out)
     assert 1 <= len(store) < 40

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmpyramid.errors import UserError
 from mmpyramid.huge_pages import use_huge_pages
+from mmpyramid.interrupts import interrupts_kept
 from mmpyramid.version import __version__
 
 COMMANDS = {
@@ -123,8 +124,9 @@ def load_code(words: list[str]) -> list[str]:
 
 def _run(name: str, rest: list[str]) -> int:
     use_huge_pages()
-    module = import_module(f"mmpyramid.cli.{name}")
-    code: int = module.main(rest)
+    with interrupts_kept():
+        module = import_module(f"mmpyramid.cli.{name}")
+        code: int = module.main(rest)
     return code
 
 

@@ -17,6 +17,7 @@ from mmpyramid.features.source import FeatureError
 from mmpyramid.features.videos import Videos, find_videos
 from mmpyramid.features.workers import Failure
 from mmpyramid.features.writer import StoreWriter
+from mmpyramid.interrupts import interrupts_kept
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def extract_corpus(
     """
     paths = find_videos(videos)
     made = factory(extractors)
-    with StoreWriter(out, Provenance.of(made)) as writer:
+    with interrupts_kept(), StoreWriter(out, Provenance.of(made)) as writer:
         skipped = writer.done & paths.keys()
         known = {} if retry_failed else writer.failures
         failed = {video_id: known[video_id] for video_id in paths if video_id in known}
