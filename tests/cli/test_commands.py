@@ -59,6 +59,13 @@ def test_bfloat16_moves_probabilities_a_little(model, corpus, run, tmp_path):
     assert 0 < max(differences) < 0.02
 
 
+@pytest.mark.parametrize("option", [("--gate", "global"), ("--predictions", "p.npz")])
+def test_localization_refuses_what_parsing_takes(option, events, run, capsys):
+    folder, model = events
+    assert run("evaluate", model, "--data", folder, *option) == 2
+    assert "this one localizes" in capsys.readouterr().err
+
+
 def test_weak_labels_are_no_truth(corpus):
     with pytest.raises(UserError, match="dense labels"):
         _ = read_llp(corpus, "train").truth

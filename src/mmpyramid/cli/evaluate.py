@@ -98,22 +98,17 @@ def evaluate(
     network = load_pretrained(model).to(device)
     if isinstance(network.config, ParsingConfig):
         network.config.gate = gate or network.config.gate
-    elif gate or outputs.predictions:
-        raise UserError("--gate and --predictions are for parsing networks; this one localizes")
+    elif gate:
+        raise UserError("--gate is for parsing networks; this one localizes")
     task = TASKS[network.task]
     corpus = task.open(data, split, network.config, features=features)
     with multiplying_in(precision, device):
-        report = task.evaluate(network, corpus)
+        report = task.evaluate(network, corpus, outputs.predictions)
         title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
         reports = {Path(model).name: report, **task.references(data, split)}
         console().print(task.table(reports, title))
         if outputs.json:
             write_json(outputs.json, report.to_dict())
-        if outputs.predictions:
-            from mmpyramid.training.evaluate import predict_corpus
-
-            outputs.predictions.parent.mkdir(parents=True, exist_ok=True)
-            predict_corpus(network, corpus).save(outputs.predictions)
         if outputs.pages:
             from mmpyramid.cli._pages import SplitPages
 

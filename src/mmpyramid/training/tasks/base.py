@@ -80,11 +80,18 @@ class Task(ABC, Generic[Corpus, Report]):
         """Add what a network gave for a batch."""
 
     @abstractmethod
-    def evaluate(self, network: Network[Any, Any], corpus: Corpus) -> Report:
+    def evaluate(
+        self, network: Network[Any, Any], corpus: Corpus, predictions: Path | None = None
+    ) -> Report:
         """The official numbers of a network on a densely annotated split.
 
+        Args:
+            network: of this task.
+            corpus: the split.
+            predictions: where to save what the network predicts, if anywhere (parsing only).
+
         Raises:
-            UserError: if the network was trained for other labels.
+            UserError: if the network was trained for other labels, or predictions cannot be saved.
         """
 
     @abstractmethod

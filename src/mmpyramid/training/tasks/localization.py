@@ -78,8 +78,12 @@ class LocalizationTask(Task[EventCorpus, LocalizationReport]):
         metric.update(*decisions, batch.segment_BT, is_subset_B, batch.mask_BT)
 
     @torch.inference_mode()
-    def evaluate(self, network: Network[Any, Any], corpus: EventCorpus) -> LocalizationReport:
+    def evaluate(
+        self, network: Network[Any, Any], corpus: EventCorpus, predictions: Path | None = None
+    ) -> LocalizationReport:
         """The accuracies by both rules, on all clips and on the subset."""
+        if predictions:
+            raise UserError("predictions are saved of parsing networks only; this one localizes")
         check_labels(network, corpus.annotations.labels)
         network.eval()
         device = next(network.parameters()).device

@@ -70,10 +70,16 @@ class ParsingTask(Task[Corpus, ParsingReport]):
             video_visual_BC=output.stream_BMC[:, 1],
         )
 
-    def evaluate(self, network: Network[Any, Any], corpus: Corpus) -> ParsingReport:
+    def evaluate(
+        self, network: Network[Any, Any], corpus: Corpus, predictions: Path | None = None
+    ) -> ParsingReport:
         """The ten official numbers, with the gate of the network."""
         assert isinstance(network.config, ParsingConfig)
-        return report_of(predict_corpus(network, corpus), corpus, network.config.gate)
+        predicted = predict_corpus(network, corpus)
+        if predictions:
+            predictions.parent.mkdir(parents=True, exist_ok=True)
+            predicted.save(predictions)
+        return report_of(predicted, corpus, network.config.gate)
 
     def references(self, data: Path, split: Split) -> dict[str, ParsingReport]:
         """What needs no network: the true weak labels everywhere, and nothing."""
