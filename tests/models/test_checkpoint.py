@@ -54,6 +54,15 @@ def test_saving_again_replaces(folder):
     assert json.loads((folder / "config.json").read_text())["metrics"] == {"type_av": 99.0}
 
 
+def test_layers_may_share_a_weight(tmp_path):
+    network = MMPyramid(CONFIG)
+    network.head.modality_attention.weight = network.head.time_attention.weight
+    loaded = load_pretrained(save_pretrained(network, tmp_path))
+    np.testing.assert_array_equal(
+        loaded.predict(FEATURES).audio, network.eval().predict(FEATURES).audio
+    )
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

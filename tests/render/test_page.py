@@ -77,9 +77,9 @@ def test_j_k_and_l_shuttle(show, short, video):
     page.keyboard.press("l")
     assert page.evaluate("document.getElementById('media').playbackRate") == 2
     assert page.locator("#speed").inner_text() == "2×"
-    page.wait_for_function("() => document.getElementById('media').currentTime > 1")
+    page.wait_for_function("() => document.getElementById('media').currentTime > 3")
     page.keyboard.press("j")
-    page.wait_for_function("() => document.getElementById('media').currentTime < 0.8")
+    page.wait_for_function("() => document.getElementById('media').currentTime < 2.8")
     assert page.locator("#speed").inner_text() == "−1×"
     page.keyboard.press("k")
     assert page.evaluate("document.getElementById('media').paused")

@@ -1,5 +1,6 @@
 """Event localization is trained and evaluated for real, under every supervision."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_every_supervision_trains_and_evaluates(recipe, corpus, tmp_path, capsys
     for row in ("model", "category everywhere", "background everywhere"):
         assert any(line.startswith(row) for line in table.splitlines())
     assert '"two_head"' in numbers.read_text()
+
+
+def test_a_network_that_diverged_has_no_numbers(corpus):
+    config, task = RECIPES["ave"]().model, TASKS["localization"]
+    network = create_model(replace(config, width=16, labels=task.labels(corpus)))
+    with torch.no_grad():
+        network.relevance.weight.fill_(torch.nan)
+    with pytest.raises(UserError, match="diverged"):
+        task.evaluate(network, task.open(corpus, "test", network.config))
 
 
 @pytest.mark.slow

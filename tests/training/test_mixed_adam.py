@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mmpyramid.models import create_model
+from mmpyramid.models.linear import Linear
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.mixed_adam import MixedAdam
 from random_batch import random_batch
@@ -70,3 +71,35 @@ def test_a_run_goes_on_from_a_state_of_adam():
     mixed.step(2)
     plain.step(2)
     assert_equal(mixed.network, plain.network)
+
+
+class Odd(nn.Module):
+    """A frozen weight, one that two layers share, and one that a parametrization computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen, self.one, self.two = Linear(4, 4), Linear(4, 4), Linear(4, 4)
+        self.frozen.weight.requires_grad_(False)
+        self.two.weight = self.one.weight
+        self.normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+
+    def forward(self, x):
+        return self.normed(self.two(self.one(self.frozen(x))))
+
+
+def test_weights_that_are_frozen_shared_or_computed():
+    torch.manual_seed(0)
+    mixed, plain = Odd(), Odd()
+    plain.load_state_dict(mixed.state_dict())
+    before = deepcopy(mixed.frozen.weight)
+    optimizers = [MixedAdam(mixed, 1e-2), torch.optim.Adam(plain.parameters(), 1e-2, fused=True)]
+    for optimizer, forward in zip(optimizers, (optimizers[0].forward, plain), strict=True):
+        for _ in range(3):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16):
+                y = forward(torch.ones(3, 4))
+            y.float().square().mean().backward()
+            optimizer.step()
+    assert torch.equal(mixed.frozen.weight, before)
+    assert mixed.one.weight is mixed.two.weight
+    assert_equal(mixed, plain)

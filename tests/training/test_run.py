@@ -64,6 +64,14 @@ def test_a_run_leaves_network_configuration_and_log(corpus, tmp_path, capsys):
     assert ours > trivial + 20, f"the network learned nothing:\n{table}"
 
 
+def test_a_run_that_diverges_says_so(corpus, tmp_path, capsys):
+    words = command(corpus, tmp_path / "run", "--epochs", "3")
+    words[words.index("--learning-rate") + 1] = "1e6"
+    assert main(words) == 2
+    assert "its training has diverged" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "model").exists()
+
+
 def test_a_run_is_not_overwritten_or_mixed(corpus, tmp_path):
     (tmp_path / "config.yaml").write_text("epochs: 3\n")
     with pytest.raises(UserError, match="already holds a run"):

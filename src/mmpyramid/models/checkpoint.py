@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -43,7 +44,11 @@ def save_pretrained(
         "config": model.config.to_dict(),
         "metrics": metrics or {},
     }
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    # Layers may share a weight, which the file holds once for each.
+    weights = {
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     write_durably(folder / WEIGHTS, save(weights))
     write_durably(folder / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
     return folder

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mmpyramid.data.corpus import Corpus
 from mmpyramid.errors import UserError
@@ -17,6 +18,7 @@ from mmpyramid.metrics import (
 )
 from mmpyramid.metrics.gates import Gate
 from mmpyramid.models import Network, ParsingNetwork
+from mmpyramid.models.outputs import Localized, Pooled
 
 BATCH = 128
 """Videos scored at once, here and in validation."""
@@ -38,6 +40,7 @@ def predict_corpus(network: Network[Any, Any], corpus: Corpus) -> Predictions:
         rows = range(start, min(start + BATCH, len(corpus)))
         batch = corpus.__getitems__(rows).to(device)
         pooled = network(batch.streams, batch.mask_BT, batch.present_BM)
+        refuse_nan(pooled)
         segments.append((pooled.prob_BTMC * batch.mask_BT[..., None, None]).cpu())
         streams.append(pooled.stream_BMC.cpu())
         videos.append(pooled.video_BC.cpu())
@@ -73,6 +76,23 @@ def report_of(predictions: Predictions, corpus: Corpus, gate: Gate = "global") -
         video_visual=predictions.video_visual,
     )
     return parsing_report(*masks, *truth)
+
+
+def refuse_nan(output: Pooled | Localized) -> None:
+    """Refuse what a network gives that has diverged in training.
+
+    Raises:
+        UserError: if there is NaN among the scores.
+    """
+    if isinstance(output, Pooled):
+        scores: tuple[Tensor | None, ...] = (output.video_BC, output.prob_BTMC)
+    else:
+        scores = (output.score_BTC, output.relevance_BT, output.category_BC)
+    if any(values is not None and values.isnan().any() for values in scores):
+        raise UserError(
+            "expected scores from the network, got NaN: its training has diverged. Train it again "
+            "with a lower --learning-rate, or limit the gradients with --clip-norm 1"
+        )
 
 
 def check_labels(network: Network[Any, Any], labels: Sequence[str]) -> None:

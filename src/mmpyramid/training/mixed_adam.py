@@ -23,7 +23,7 @@ class MixedAdam(torch.optim.Adam):
 
     Args:
         network: its parameters are optimized. Weights of linear and convolutional layers are
-            copied; all else is left to autocast.
+            copied if they are trained; all else is left to autocast.
         lr: initial learning rate.
 
     Example:
@@ -37,11 +37,10 @@ class MixedAdam(torch.optim.Adam):
     def __init__(self, network: nn.Module, lr: float) -> None:
         super().__init__(network.parameters(), lr=lr, fused=True)
         self._network = network
-        self._weights = {
-            f"{name}.weight": layer.weight
-            for name, layer in network.named_modules()
-            if isinstance(layer, Linear | nn.Conv1d)
-        }
+        layers = (n for n, m in network.named_modules() if isinstance(m, Linear | nn.Conv1d))
+        # Neither frozen weights are among these, nor those that a parametrization computes.
+        trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        self._weights = {n: trained[n] for layer in layers if (n := f"{layer}.weight") in trained}
 
     @cached_property
     def _copies(self) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mmpyramid.data.batch import Batch
 from mmpyramid.models import Network, create_model
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.evaluate import refuse_nan
 from mmpyramid.training.mixed_adam import MixedAdam
 from mmpyramid.training.schedules import SCHEDULES
 from mmpyramid.training.tasks import TASKS
@@ -99,4 +100,6 @@ class NetworkModule(pl.LightningModule):
 
 
 def _score(network: Callable[..., Any], batch: Batch) -> Any:
-    return network(batch.streams, batch.mask_BT, batch.present_BM)
+    output = network(batch.streams, batch.mask_BT, batch.present_BM)
+    refuse_nan(output)
+    return output

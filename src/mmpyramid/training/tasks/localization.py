@@ -27,7 +27,7 @@ from mmpyramid.metrics.stateful_localization import LocalizationMetrics
 from mmpyramid.models import Network, NetworkConfig
 from mmpyramid.models.localization import argmax_decision, two_head_decision
 from mmpyramid.models.outputs import Localized
-from mmpyramid.training.evaluate import BATCH, check_labels
+from mmpyramid.training.evaluate import BATCH, check_labels, refuse_nan
 from mmpyramid.training.objectives import LocalizationObjective, Objective
 from mmpyramid.training.tasks.base import Split, Task
 
@@ -92,6 +92,7 @@ class LocalizationTask(Task[EventCorpus, LocalizationReport]):
             rows = range(start, min(start + BATCH, len(corpus)))
             batch = corpus.__getitems__(rows).to(device)
             output = network(batch.streams, batch.mask_BT, batch.present_BM)
+            refuse_nan(output)
             self.update(metrics, output, batch)
         return metrics.report()
 
