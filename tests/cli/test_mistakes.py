@@ -40,6 +40,7 @@ WRONG_VALUES = {
     "accelerator": ["train", "llp", "--data", "CORPUS", "--out", "OUT", "--accelerator", "warp"],
     "epochs": ["train", "llp", "--data", "CORPUS", "--out", "OUT", "--epochs", "0"],
     "labels": ["train", "llp", "--data", "CORPUS", "--out", "OUT", "--model.labels", "Dog"],
+    "context": ["train", "llp", "--data", "CORPUS", "--out", "OUT", "--model.context", "5"],
     "streams": ["train", "llp-open", "--data", "CORPUS", "--out", "OUT"],
     "recipe": ["train", "lllp", "--data", "CORPUS", "--out", "OUT"],
     "workers": ["extract", "CLIP", "--out", "OUT", "--workers", "0"],

@@ -62,6 +62,12 @@ def test_tables_share_runs_and_other_settings_are_refused(corpus, out, capsys):
     assert "another configuration" in capsys.readouterr().err
 
 
+def test_results_of_another_corpus_are_refused(corpus, out, tmp_path, capsys):
+    other = tiny_corpus.make(tmp_path, num_val=9)
+    assert run(other, out, 4, "--seeds", "1") == 2
+    assert "of other annotations or features" in capsys.readouterr().err
+
+
 def test_a_row_of_ma_runs_its_three_steps(corpus, out, capsys):
     assert run(corpus, out, 2, "--seeds", "1", "--rows", "han-ma") == 0
     folder = out / "runs" / "han-ma-refined" / "seed-1"

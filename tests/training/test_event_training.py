@@ -42,7 +42,8 @@ def test_every_supervision_trains_and_evaluates(recipe, corpus, tmp_path, capsys
 
 def test_a_network_that_diverged_has_no_numbers(corpus):
     config, task = RECIPES["ave"]().model, TASKS["localization"]
-    network = create_model(replace(config, width=16, labels=task.labels(corpus)))
+    labels = task.annotations(corpus, "test").labels
+    network = create_model(replace(config, width=16, labels=labels))
     with torch.no_grad():
         network.relevance.weight.fill_(torch.nan)
     with pytest.raises(UserError, match="diverged"):

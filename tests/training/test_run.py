@@ -1,28 +1,34 @@
 """Training for real: it learns, keeps the best, and resumes to the same weights after a kill."""
 
 import dataclasses
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
 from mmpyramid.cli import main
+from mmpyramid.data.llp import read_llp
+from mmpyramid.data.refined import write_refined
 from mmpyramid.errors import UserError
 from mmpyramid.models import MMPyramidConfig, load_pretrained
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.evaluate import predict_corpus
 from mmpyramid.training.mixed_adam import MixedAdam
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.run import fit
+from mmpyramid.training.tasks import TASKS
 from training import tiny_corpus
 
 FLAGS = [
@@ -79,6 +85,43 @@ def test_a_run_is_not_overwritten_or_mixed(corpus, tmp_path):
     with pytest.raises(UserError, match="another configuration"):
         fit(RECIPES["llp"](), corpus, tmp_path, resume=True)
     assert (tmp_path / "config.yaml").read_text() == "epochs: 3\n"
+
+
+def test_a_run_goes_on_with_its_own_data_only(corpus, tmp_path):
+    config, out = dataclasses.replace(RECIPES["llp"](), epochs=1), tmp_path / "run"
+    config.model = dataclasses.replace(config.model, width=16)
+    fit(config, corpus, out)
+    fit(config, Path(shutil.copytree(corpus, tmp_path / "moved")), out, resume=True)
+    other = tiny_corpus.make(tmp_path / "other", num_train=25)
+    with pytest.raises(UserError, match="which differs in data;"):
+        fit(config, other, out, resume=True)
+    refined = tmp_path / "refined.tsv"
+    annotations = read_llp(corpus, "train")
+    write_refined(refined, annotations, np.stack([annotations.weak] * 2, axis=1))
+    with pytest.raises(UserError, match="which differs in data;"):
+        fit(config, corpus, out, resume=True, refined=refined)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_empty_split_is_told(tmp_path, split):
+    sizes = {"num_train": 4, "num_val": 4} | {f"num_{split}": 0}
+    data = tiny_corpus.make(tmp_path / "data", **sizes)
+    with pytest.raises(UserError, match=f"videos in the {split} split"):
+        fit(RECIPES["llp"](), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_context_is_the_length_of_the_videos(tmp_path):
+    data = tiny_corpus.make(tmp_path / "data", seconds=13)
+    config = dataclasses.replace(RECIPES["llp"](), epochs=1)
+    config.model = dataclasses.replace(config.model, width=16)
+    network = load_pretrained(fit(config, data, tmp_path / "run").model)
+    assert network.context == 13
+    corpus = TASKS["parsing"].open(data, "test", network.config)
+    scored = predict_corpus(network, corpus)
+    for row in range(len(corpus)):
+        streams = {name: values[row].numpy() for name, values in corpus.streams.items()}
+        np.testing.assert_allclose(network.predict(streams).video, scored.video[row], atol=1e-6)
 
 
 @pytest.mark.slow

@@ -8,8 +8,9 @@ LABELS = ("Dog", "Cat", "Car")
 WIDTHS = {"vggish": 128, "res152": 2048, "r2plus1d_18": 512}
 
 
-def make(folder: Path, num_train: int = 24, num_val: int = 8) -> Path:
+def make(folder: Path, num_train: int = 24, num_val: int = 8, seconds: int = 10) -> Path:
     """Write annotations and features; each label has its own direction in every stream."""
+    folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(7)
     directions = {name: rng.normal(size=(len(LABELS), w)) for name, w in WIDTHS.items()}
     weak = {"train": [], "val_pd": [], "test_pd": []}
@@ -18,13 +19,13 @@ def make(folder: Path, num_train: int = 24, num_val: int = 8) -> Path:
     splits = ["train"] * num_train + ["val_pd"] * num_val + ["test_pd"] * num_val
     for video, split in enumerate(splits):
         label, start, end = video % len(LABELS), video % 4, 5 + video % 5
-        name = f"clip{video:07d}_0_10"
+        name = f"clip{video:07d}_0_{seconds}"
         weak[split].append(f"{name}\t{LABELS[label]}")
         if split != "train":
             for rows in dense.values():
                 rows.append(f"{name}\t{start}\t{end}\t{LABELS[label]}")
         for stream, width in WIDTHS.items():
-            values = rng.normal(size=(10, width))
+            values = rng.normal(size=(seconds, width))
             values[start:end] += 2 * directions[stream][label]
             path = folder / "feats" / stream / f"{name[:11]}.npy"
             path.parent.mkdir(parents=True, exist_ok=True)

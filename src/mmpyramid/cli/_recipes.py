@@ -29,7 +29,7 @@ def parse_command(
         The filled-in command, or the exit code where help was all that was asked for.
 
     Raises:
-        UserError: if there is no such recipe.
+        UserError: if there is no such recipe, or a flag changes what comes from the data.
     """
     if not words or words[0] in {"-h", "--help"}:
         console().print(_usage(command, name, recipes))
@@ -40,8 +40,11 @@ def parse_command(
     recipe = recipes[chosen]()
     default = command(data=tyro.MISSING, out=tyro.MISSING, config=recipe)  # type: ignore[call-arg]
     filled = tyro.cli(command, prog=f"mmpyramid {name} {chosen}", args=rest, default=default)
-    if filled.config.model.labels != recipe.model.labels:  # type: ignore[attr-defined]
+    model = filled.config.model  # type: ignore[attr-defined]
+    if model.labels != recipe.model.labels:
         raise UserError("--model.labels comes from the data: list labels in its `labels.txt`")
+    if model.context != recipe.model.context:
+        raise UserError("--model.context comes from the data: it is the length of its videos")
     return filled
 
 

@@ -14,7 +14,7 @@ from mmpyramid.cli._options import OptionalPath, console, run, simulated
 from mmpyramid.errors import UserError
 from mmpyramid.files import write_durably
 from mmpyramid.tables import TABLES, WRITERS, Changes, jobs, run_job, summarize
-from mmpyramid.tables.run import finished, gather
+from mmpyramid.tables.run import claim, finished, gather
 from mmpyramid.tables.table import Row, Table
 from mmpyramid.tables.write import to_markdown
 from mmpyramid.training.tasks import TASKS
@@ -72,6 +72,7 @@ def tables(
         raise UserError(f"--seeds should be one or more different numbers, got {seeds}")
     chosen = table.choose(rows)
     planned = list(jobs(chosen, seeds, changes, out))
+    claim(out, table.task, data, features)
     write = partial(_write, table, changes, out, data, simulated(data, features))
     for position, job in enumerate(planned, start=1):
         if finished(job) is None:

@@ -42,7 +42,8 @@ class NetworkConfig:
     width: int = 512
     """D, the width of every layer."""
     context: int = 10
-    """Segments of the videos trained on; longer ones get video-level scores from such windows."""
+    """Segments of the videos trained on, taken from the data; longer ones get video-level scores
+    from such windows."""
 
     def __post_init__(self) -> None:
         self.labels = tuple(self.labels)

@@ -15,6 +15,7 @@ from mmpyramid.models import load_pretrained
 from mmpyramid.recipes import RECIPES
 from mmpyramid.tables.table import Row, Table
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.identity import identify
 from mmpyramid.training.refine import fit_modality_aware
 from mmpyramid.training.run import fit
 from mmpyramid.training.tasks import TASKS
@@ -85,6 +86,25 @@ class Job:
     def result(self) -> Path:
         """The report, with the configuration that it is of."""
         return self.folder / "test.json"
+
+
+def claim(out: Path, task: str, data: Path, features: Path | None = None) -> None:
+    """Note which corpus the tables in a folder are of, and refuse another one.
+
+    Raises:
+        UserError: if there are runs of another corpus, or this one cannot be used.
+    """
+    recipe = {"parsing": "llp", "localization": "ave"}[task]
+    held = identify(RECIPES[recipe](), data, features, splits=("train", "val", "test"))
+    path = out / f"data-{task}.json"
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        write_durably(path, (json.dumps(held, indent=2) + "\n").encode())
+    elif json.loads(path.read_text(encoding="utf-8")) != held:
+        raise UserError(
+            f"the runs in {out} are of other annotations or features than those of {data}; choose "
+            "another --out"
+        )
 
 
 def jobs(rows: Sequence[Row], seeds: Sequence[int], changes: Changes, out: Path) -> Iterator[Job]:

@@ -23,6 +23,8 @@ class Objective(ABC):
 
     task: ClassVar[str]
     """`parsing` or `localization`."""
+    reads_modalities: ClassVar[bool] = False
+    """Whether it learns from labels that tell what is heard and what is seen (MA)."""
 
     @abstractmethod
     def __call__(self, output: Any, batch: Batch) -> Tensor:
@@ -34,6 +36,7 @@ class GuidedObjective(Objective):
     """Individual guided learning (HAN; MM-Pyramid), with MA's contrastive term if wanted."""
 
     task: ClassVar[str] = "parsing"
+    reads_modalities: ClassVar[bool] = True
 
     audio_smoothing: float = 1.0
     """How much of the weak label the audio stream's target keeps; 1 is no smoothing."""

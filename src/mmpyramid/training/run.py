@@ -6,10 +6,11 @@ import dataclasses
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -22,9 +23,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmpyramid.data.batch import Batch
 from mmpyramid.errors import UserError
+from mmpyramid.files import write_durably
 from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, Keep, Lines
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.evaluate import BATCH
+from mmpyramid.training.identity import identify
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.sampler import EpochShuffle
@@ -84,7 +87,7 @@ def fit(
     """Train on the split `train`, validate on `val`.
 
     Args:
-        config: the run; the labels of its network are replaced by those of the data.
+        config: the run; the labels and the context of its network are taken from the data.
         data: corpus folder in the layout of the task.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
@@ -99,17 +102,20 @@ def fit(
         UserError: if the data cannot be used, or `out` holds another run.
     """
     run, task = Run(folder=out), TASKS[config.objective.task]
-    model = dataclasses.replace(config.model, labels=task.labels(data))
+    _check_folder(run, resume)
+    known = task.annotations(data, "train")
+    model = dataclasses.replace(config.model, labels=known.labels, context=known.num_segments)
     config = dataclasses.replace(config, model=model)
-    _check_folder(run, config, resume)
     train = task.open(
         data, "train", model, features=features, objective=config.objective, refined=refined
     )
     val = task.open(data, "val", model, features=features)
+    resolved = {**config.to_dict(), "data": identify(config, data, features, refined)}
+    _check_same(run, resolved)
     shuffle = EpochShuffle(train, config.seed)
     torch.manual_seed(config.seed)
     module, trainer = NetworkModule(config), _trainer(config, run, progress)
-    _save_config(run, config)
+    _save_config(run, resolved)
     with warnings.catch_warnings(), _interruptible(trainer):
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message)
@@ -141,30 +147,40 @@ def loader(
 
 
 @rank_zero_only
-def _check_folder(run: Run, config: TrainConfig, resume: bool) -> None:
-    """Refuse a folder that holds another run, or any run unless it is to be resumed.
+def _check_folder(run: Run, resume: bool) -> None:
+    """Refuse a folder that holds a run, unless it is to be resumed.
 
     Only the first process of a run looks: by the time that the others start, the run is there.
     """
-    resolved = config.to_dict()
-    if run.config.exists():
-        if not resume:
-            raise UserError(
-                f"{run.folder} already holds a run; give --resume to go on, or another --out"
-            )
-        started = yaml.safe_load(run.config.read_text(encoding="utf-8"))
-        if {**started, "epochs": 0} != {**resolved, "epochs": 0}:
-            raise UserError(
-                f"the run in {run.folder} was started with another configuration ({run.config}); "
-                "resume with the same recipe, data and flags (only --epochs may change), or choose "
-                "another --out"
-            )
+    if run.config.exists() and not resume:
+        raise UserError(
+            f"{run.folder} already holds a run; give --resume to go on, or another --out"
+        )
 
 
 @rank_zero_only
-def _save_config(run: Run, config: TrainConfig) -> None:
+def _check_same(run: Run, resolved: Mapping[str, Any]) -> None:
+    """Refuse to go on with another run than the one in its folder."""
+    if not run.config.exists():
+        return
+    started = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+    if not isinstance(started, dict):
+        raise UserError(f"{run.config} is no configuration of a run; choose another --out")
+    differing = [
+        name for name, value in resolved.items() if name != "epochs" and started.get(name) != value
+    ]
+    if differing:
+        raise UserError(
+            f"the run in {run.folder} was started with another configuration ({run.config}), which "
+            f"differs in {', '.join(differing)}; resume with the same recipe, data and flags (only "
+            "--epochs may change), or choose another --out"
+        )
+
+
+@rank_zero_only
+def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
-    run.config.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
+    write_durably(run.config, yaml.safe_dump(dict(resolved), sort_keys=False).encode())
 
 
 def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from torchmetrics import Metric
 
 from mmpyramid.data.batch import Batch
+from mmpyramid.errors import UserError
 from mmpyramid.models import Network, NetworkConfig
 from mmpyramid.training.objectives import Objective
 
@@ -27,6 +28,22 @@ class Numbers(Protocol):
         ...
 
 
+class Known(Protocol):
+    """The annotations of a split."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names."""
+        ...
+
+    @property
+    def num_segments(self) -> int:
+        """The length of its longest video."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
 class Task(ABC, Generic[Corpus, Report]):
     """How data of a task is read, and how networks of it are validated and evaluated.
 
@@ -39,11 +56,16 @@ class Task(ABC, Generic[Corpus, Report]):
     selection_title: ClassVar[str]
 
     @abstractmethod
-    def labels(self, data: Path) -> tuple[str, ...]:
-        """The class names of a corpus folder.
+    def annotations(self, data: Path, split: Split, objective: Objective | None = None) -> Known:
+        """What is known about a split, without its features.
+
+        Args:
+            data: corpus folder.
+            split: which split.
+            objective: for training, which labels the network may see.
 
         Raises:
-            UserError: if the annotations cannot be read.
+            UserError: if the annotations cannot be read, or there are no videos.
         """
 
     @abstractmethod
@@ -105,3 +127,16 @@ class Task(ABC, Generic[Corpus, Report]):
     @abstractmethod
     def table(self, reports: Mapping[str, Report], title: str) -> str:
         """Reports side by side, as text."""
+
+
+def refuse_empty(annotations: Known, data: Path, split: Split) -> None:
+    """Refuse a split of which nothing can be learned or measured.
+
+    Raises:
+        UserError: if it has no videos.
+    """
+    if not len(annotations):
+        raise UserError(
+            f"expected videos in the {split} split of {data}, but its annotations name none; add "
+            "some, or take another corpus"
+        )

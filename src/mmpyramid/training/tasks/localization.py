@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from mmpyramid.data.ave import read_ave
+from mmpyramid.data.ave import EventAnnotations, read_ave
 from mmpyramid.data.batch import Batch
 from mmpyramid.data.event_corpus import EventCorpus, open_events
 from mmpyramid.errors import UserError
@@ -29,7 +29,7 @@ from mmpyramid.models.localization import argmax_decision, two_head_decision
 from mmpyramid.models.outputs import Localized
 from mmpyramid.training.evaluate import BATCH, check_labels, refuse_nan
 from mmpyramid.training.objectives import LocalizationObjective, Objective
-from mmpyramid.training.tasks.base import Split, Task
+from mmpyramid.training.tasks.base import Split, Task, refuse_empty
 
 
 class LocalizationTask(Task[EventCorpus, LocalizationReport]):
@@ -38,9 +38,18 @@ class LocalizationTask(Task[EventCorpus, LocalizationReport]):
     selection: ClassVar[str] = "accuracy_two_head"
     selection_title: ClassVar[str] = "accuracy (two-head rule)"
 
-    def labels(self, data: Path) -> tuple[str, ...]:
-        """The event categories of a corpus folder."""
-        return read_ave(data, "val").labels
+    def annotations(
+        self, data: Path, split: Split, objective: Objective | None = None
+    ) -> EventAnnotations:
+        """Read a split's annotations; the supervision decides what training labels tell."""
+        if isinstance(objective, LocalizationObjective):
+            annotations = read_ave(
+                data, split, objective.supervision, background_clips=objective.background_clips
+            )
+        else:
+            annotations = read_ave(data, split)
+        refuse_empty(annotations, data, split)
+        return annotations
 
     def open(
         self,
@@ -55,12 +64,7 @@ class LocalizationTask(Task[EventCorpus, LocalizationReport]):
         """Map a split; the objective's supervision decides what training labels tell."""
         if refined is not None:
             raise UserError("modality-aware labels are for parsing; leave --refined out")
-        if isinstance(objective, LocalizationObjective):
-            annotations = read_ave(
-                data, split, objective.supervision, background_clips=objective.background_clips
-            )
-        else:
-            annotations = read_ave(data, split)
+        annotations = self.annotations(data, split, objective)
         return EventCorpus(annotations, open_events(data, features), model.inputs)
 
     def metrics(self, model: NetworkConfig) -> Metric:

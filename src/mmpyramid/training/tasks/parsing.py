@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 from torchmetrics import Metric
 
+from mmpyramid.data.annotations import Annotations
 from mmpyramid.data.batch import Batch
 from mmpyramid.data.corpus import Corpus, open_source
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.refined import read_refined
+from mmpyramid.errors import UserError
 from mmpyramid.metrics import (
     ParsingReport,
     comparison_table,
@@ -23,7 +25,7 @@ from mmpyramid.models import Network, NetworkConfig, ParsingConfig
 from mmpyramid.models.outputs import Pooled
 from mmpyramid.training.evaluate import predict_corpus, report_of
 from mmpyramid.training.objectives import Objective
-from mmpyramid.training.tasks.base import Split, Task
+from mmpyramid.training.tasks.base import Split, Task, refuse_empty
 
 
 class ParsingTask(Task[Corpus, ParsingReport]):
@@ -32,9 +34,14 @@ class ParsingTask(Task[Corpus, ParsingReport]):
     selection: ClassVar[str] = "segment_type_av"
     selection_title: ClassVar[str] = "segment-level Type@AV"
 
-    def labels(self, data: Path) -> tuple[str, ...]:
-        """The class names of a corpus folder."""
-        return read_llp(data, "train").labels
+    def annotations(
+        self, data: Path, split: Split, objective: Objective | None = None
+    ) -> Annotations:
+        """Read a split's annotations; those of training are weak for any objective."""
+        del objective
+        annotations = read_llp(data, split)
+        refuse_empty(annotations, data, split)
+        return annotations
 
     def open(
         self,
@@ -47,8 +54,12 @@ class ParsingTask(Task[Corpus, ParsingReport]):
         refined: Path | None = None,
     ) -> Corpus:
         """Read a split into memory; refined labels are those of the training split."""
-        del objective
-        annotations = read_llp(data, split)
+        if refined and objective and not objective.reads_modalities:
+            raise UserError(
+                "modality-aware labels are for recipes whose loss reads them, such as `llp` and "
+                "`han`; for this one leave --refined out"
+            )
+        annotations = self.annotations(data, split)
         modality = read_refined(refined, annotations) if refined and split == "train" else None
         return Corpus(annotations, open_source(data, features), model.inputs, modality)
 
