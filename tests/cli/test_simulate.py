@@ -1,5 +1,7 @@
 """`mmpyramid simulate --layout ave`."""
 
+import pytest
+
 from mmpyramid.data.ave import read_ave
 from mmpyramid.data.ave_features import AveFolder
 from mmpyramid.data.simulated import is_simulated
@@ -15,6 +17,13 @@ def test_the_layout_of_ave(run, tmp_path, capsys):
     assert is_simulated(out)
     assert AveFolder.is_published(out)
     assert len(read_ave(out, "train", "weak")) == 4 + 1
+
+
+@pytest.mark.parametrize("layout", ["llp", "ave"])
+def test_seeds_are_not_negative(layout, run, tmp_path, capsys):
+    assert run("simulate", "--layout", layout, "--out", tmp_path / "new", "--seed", -1) == 2
+    assert "a seed of at least 0" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_frames_are_for_llp_alone(run, tmp_path, capsys):

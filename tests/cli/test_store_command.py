@@ -1,5 +1,9 @@
 """`mmpyramid store` on the features of a small corpus."""
 
+import shutil
+
+from mmpyramid.data.simulated import is_simulated
+
 
 def test_import_and_export(corpus, run, tmp_path, capsys):
     feats, store, back = corpus / "feats", tmp_path / "new" / "store", tmp_path / "new" / "back"
@@ -12,6 +16,22 @@ def test_import_and_export(corpus, run, tmp_path, capsys):
     assert run("store", "export", store, "--out", back) == 0
     there = {path.relative_to(feats): path.read_bytes() for path in feats.rglob("*.npy")}
     assert {path.relative_to(back): path.read_bytes() for path in back.rglob("*.npy")} == there
+
+
+def test_what_is_made_of_simulated_features_is_called_so(run, tmp_path, capsys):
+    sim, data = tmp_path / "sim", tmp_path / "annotations"
+    assert run("simulate", "--out", sim, "--train", 1, "--val", 1, "--test", 1) == 0
+    data.mkdir()
+    for file in (*sim.glob("*.csv"), sim / "labels.txt"):
+        shutil.copy(file, data)
+    assert run("store", "import", sim / "feats", "--out", data / "features") == 0
+    assert run("store", "export", data / "features", "--out", tmp_path / "back") == 0
+    assert run("info", data / "features") == 0
+    assert "simulated features, 3 videos" in capsys.readouterr().out
+    assert is_simulated(data)
+    assert is_simulated(tmp_path / "back")
+    shutil.rmtree(data / "features")
+    assert not is_simulated(data)
 
 
 def test_wrong_words_and_paths(run, tmp_path, capsys):

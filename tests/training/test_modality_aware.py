@@ -1,6 +1,8 @@
 """MA's label refinement against its rule written out, and its three steps run for real."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,11 @@ from mmpyramid.cli import main
 from mmpyramid.data.batch import Batch
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.refined import read_refined
+from mmpyramid.data.simulated import simulate_features
+from mmpyramid.errors import UserError
+from mmpyramid.models import create_model
 from mmpyramid.models.checkpoint import read_description
+from mmpyramid.recipes import RECIPES
 from mmpyramid.training.modality_aware import (
     StreamProbabilities,
     draw_partners,
@@ -19,6 +25,8 @@ from mmpyramid.training.modality_aware import (
     relative_error,
     removals,
 )
+from mmpyramid.training.tasks import TASKS
+from random_batch import random_batch
 from training import tiny_corpus
 
 RNG = np.random.default_rng(3)
@@ -110,11 +118,49 @@ def test_three_steps_run_once_and_resume_to_the_same_labels(corpus, tmp_path, ca
     assert (out / "refined_labels.tsv").read_bytes() == before
     assert refine(corpus, out) == 2
     assert "--resume" in capsys.readouterr().err
+    base = (out / "base" / "model" / "config.json").read_bytes()
     assert refine(corpus, out, "--resume", "--epochs", "3") == 2
     assert "were refined after 2 epochs, not 3" in capsys.readouterr().err
+    assert (out / "base" / "model" / "config.json").read_bytes() == base
 
 
-def test_refined_labels_can_train_any_recipe(corpus, tmp_path, capsys):
+def test_annotations_beside_simulated_features_know_of_no_planted_labels(tmp_path, capsys):
+    simulate_features(None, tmp_path / "sim", sizes={"train": 8, "val": 4, "test": 4})
+    (tmp_path / "annotations").mkdir()
+    for file in (*(tmp_path / "sim").glob("*.csv"), tmp_path / "sim" / "labels.txt"):
+        shutil.copy(file, tmp_path / "annotations")
+    words = ("--features", str(tmp_path / "sim" / "feats"), "--keep", "best")
+    assert refine(tmp_path / "annotations", tmp_path / "run", *words) == 0
+    told = capsys.readouterr().out
+    assert "best epoch" in told
+    assert "simulated features" in told
+    assert "planted" not in told
+
+
+@pytest.mark.parametrize(
+    "recipe", [name for name, recipe in RECIPES.items() if recipe().objective.task == "parsing"]
+)
+def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
+    config = RECIPES[recipe]()
+    config.model.width = 16
+    batch = random_batch(config.model, "parsing")
+    nowhere_BMC = torch.zeros(len(batch.weak_BC), 2, len(config.model.labels))
+    output = create_model(config.model).eval()(batch.streams, batch.mask_BT, batch.present_BM)
+    loss = config.objective(output, batch)
+    is_read = loss != config.objective(output, replace(batch, modality_BMC=nowhere_BMC))
+    assert config.objective.reads_modalities == is_read
+    if not config.objective.reads_modalities:
+        with pytest.raises(UserError, match="leave --refined out"):
+            TASKS["parsing"].open(
+                tmp_path,
+                "train",
+                config.model,
+                objective=config.objective,
+                refined=tmp_path / "refined.tsv",
+            )
+
+
+def test_refined_labels_can_train_another_recipe(corpus, tmp_path, capsys):
     path = tmp_path / "refined.tsv"
     rows = [f"{name}\t\t" for name in read_llp(corpus, "train").names]
     path.write_text("\n".join(["filename\taudio_labels\tvisual_labels", *rows]) + "\n")

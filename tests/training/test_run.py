@@ -229,7 +229,10 @@ def last_weights(run: Path, epochs: int) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("epochs", 0), ("learning_rate", -1.0), ("clip_norm", -1.0), ("ema_decay", 1.0)],
+    [
+        *(("epochs", 0), ("learning_rate", -1.0), ("learning_rate", float("nan"))),
+        *(("clip_norm", -1.0), ("ema_decay", 1.0), ("seed", -5)),
+    ],
 )
 def test_senseless_settings_name_their_flag(field, value):
     with pytest.raises(UserError, match=f"--{field.replace('_', '-')}"):

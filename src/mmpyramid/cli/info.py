@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from mmpyramid.cli._options import console, run
+from mmpyramid.cli._options import console, run, simulated
 from mmpyramid.errors import UserError
 from mmpyramid.types import Modality
 
@@ -61,7 +61,8 @@ def _folder(path: Path) -> dict[str, object]:
             **{name: f"{value:g}" for name, value in metrics.items()},
         }
     store = FeatureStore(path)
-    return {"store": f"{len(store)} video{'s' * (len(store) != 1)}", **_store(store)}
+    what = f"{simulated(path)}{len(store)} video{'s' * (len(store) != 1)}"
+    return {"store": what, **_store(store)}
 
 
 def _store(store: FeatureStore) -> dict[str, object]:

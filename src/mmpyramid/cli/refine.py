@@ -14,6 +14,7 @@ from mmpyramid.cli._recipes import parse_command
 from mmpyramid.data.llp import read_llp
 from mmpyramid.data.planted import judge_removals, planted_modalities
 from mmpyramid.data.refined import read_refined
+from mmpyramid.data.simulated import is_simulated
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
@@ -65,10 +66,10 @@ def refine(command: Command) -> int:
     metrics = read_description(run.retrained.model)["metrics"]
     features = f" --features {command.features}" if command.features else ""
     kind = simulated(command.data, command.features)
-    judged = _judged(command.data, run.labels) if kind else ""
+    judged = _judged(command.data, run.labels) if is_simulated(command.data) else ""
     console().print(
         f"{_removed(summary)}\n{judged}"
-        f"last epoch {metrics['epoch']}: {kind}validation segment-level Type@AV "
+        f"{command.config.keep} epoch {metrics['epoch']}: {kind}validation segment-level Type@AV "
         f"{metrics['val/segment_type_av']:.2f}\n"
         f"refined labels  {run.labels}\n"
         f"network         {run.retrained.model}\n"

@@ -14,6 +14,7 @@ import numpy as np
 
 from mmpyramid.data.hdf5 import write_rows
 from mmpyramid.data.layouts import IDS_FILE, MODALITIES, STREAMS, Arrays, Layout, open_layout
+from mmpyramid.data.simulation import carry_marker
 from mmpyramid.errors import UserError
 from mmpyramid.features.provenance import Provenance, StreamProvenance
 from mmpyramid.features.shard import Extracted
@@ -54,6 +55,7 @@ def import_features(
     """
     arrays = open_layout(folder)
     with StoreWriter(out, _provenance(folder, arrays, modalities or {})) as writer:
+        carry_marker(folder, out)
         streams = writer.provenance.streams
         todo = [video_id for video_id in arrays.ids if video_id not in writer.done]
         for number, video_id in enumerate(todo, 1):
@@ -87,6 +89,7 @@ def export_features(
         >>> export_features(FeatureStore("store"), Path("feats"))  # doctest: +SKIP
     """
     out.mkdir(parents=True, exist_ok=True)
+    carry_marker(store.folder, out)
     if layout == "h5":
         _export_h5(store, out, progress)
     else:

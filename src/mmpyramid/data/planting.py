@@ -103,6 +103,16 @@ class ClipPlan:
         return self.filename[:ID_LENGTH]
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes.
+
+    Raises:
+        UserError: if it is negative.
+    """
+    if seed < 0:
+        raise UserError(f"expected a seed of at least 0, got {seed}")
+
+
 def video_rng(seed: int, name: str) -> np.random.Generator:
     """A generator that depends on the corpus seed and the video's name only."""
     return np.random.default_rng([seed, *name.encode()])
@@ -203,8 +213,9 @@ def plan_corpus(
         The plans by split; all video ids differ.
 
     Raises:
-        UserError: if a split's size is negative.
+        UserError: if a split's size or the seed is negative.
     """
+    check_seed(seed)
     wrong = [f"{name}={size}" for name, size in sizes.items() if size < 0]
     if wrong:
         raise UserError(f"expected numbers of videos of at least 0, got {', '.join(wrong)}")

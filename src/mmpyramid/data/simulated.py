@@ -31,6 +31,7 @@ from mmpyramid.data.simulation import (
     draw_latent,
     draw_patterns,
     draw_strengths,
+    find_marker,
     rectify,
 )
 from mmpyramid.features.npy import DIMS, FOLDERS, FRAMES_PER_SEGMENT, PER_FRAME
@@ -77,15 +78,15 @@ def simulate_features(
         The folder `out`.
 
     Raises:
-        UserError: if `difficulty` is outside 0..1, annotations are missing or damaged, or `out`
-            holds anything else.
+        UserError: if `difficulty` is outside 0..1, `seed` is negative, annotations are missing or
+            damaged, or `out` holds anything else.
 
     Example:
         >>> from mmpyramid.data.simulated import simulate_features
         >>> folder = simulate_features(None, "simulated", sizes={"train": 100})  # doctest: +SKIP
     """
     chosen = dict(sizes or {})
-    check_parameters(chosen, SPLITS, difficulty)
+    check_parameters(chosen, SPLITS, seed, difficulty)
     surplus = set() if annotations is None else _surplus(Path(annotations), chosen)
     folder = Path(out)
     parameters = {
@@ -110,10 +111,8 @@ def simulate_features(
 
 
 def is_simulated(folder: str | Path) -> bool:
-    """Whether a corpus folder, or the `feats` in one, holds simulated features."""
-    folder = Path(folder)
-    corpus = folder.parent if folder.name == "feats" else folder
-    return (corpus / MARKER_FILE).is_file()
+    """Whether a corpus folder, its features, or a store made of them holds simulated features."""
+    return find_marker(Path(folder)) is not None
 
 
 def planted_truth(

@@ -68,15 +68,15 @@ def simulate_ave(
         The folder `out`.
 
     Raises:
-        UserError: if `difficulty` is outside 0..1, annotations are missing or damaged, `out` holds
-            anything else, or the disk is full.
+        UserError: if `difficulty` is outside 0..1, `seed` is negative, annotations are missing or
+            damaged, `out` holds anything else, or the disk is full.
 
     Example:
         >>> from mmpyramid.data.simulated_ave import simulate_ave
         >>> folder = simulate_ave(None, "simulated", sizes={"train": 100})  # doctest: +SKIP
     """
     chosen = dict(sizes or {})
-    check_parameters(chosen, SPLITS, difficulty)
+    check_parameters(chosen, SPLITS, seed, difficulty)
     if annotations is None:
         plan = random_events({**DEFAULT_SIZES, **chosen}, seed)
     else:

@@ -11,12 +11,15 @@ Shape letters: C classes, K classes and nuisances, D width; `...` segments, or s
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmpyramid.data.planting import check_seed
 from mmpyramid.errors import UserError
+from mmpyramid.files import write_durably
 from mmpyramid.types import Array
 
 MARKER_FILE = "SIMULATED.json"
@@ -33,12 +36,35 @@ SCALE = 0.6
 Activations: TypeAlias = NDArray[np.floating[Any]]
 
 
-def check_parameters(sizes: Mapping[str, int], splits: Collection[str], difficulty: float) -> None:
+def find_marker(folder: Path) -> Path | None:
+    """The file that marks a corpus, its features or a store of such as simulated, if there is one.
+
+    Example:
+        >>> find_marker(Path("LLP")) is None
+        True
+    """
+    above = [folder.parent] if folder.name == "feats" else []
+    candidates = (folder, *above, folder / "features", folder / "feats")
+    markers = (candidate / MARKER_FILE for candidate in candidates)
+    return next((marker for marker in markers if marker.is_file()), None)
+
+
+def carry_marker(source: Path, out: Path) -> None:
+    """Mark what was made of simulated features as such."""
+    if marker := find_marker(source):
+        write_durably(out / MARKER_FILE, marker.read_bytes())
+
+
+def check_parameters(
+    sizes: Mapping[str, int], splits: Collection[str], seed: int, difficulty: float
+) -> None:
     """Refuse what no corpus can be made with.
 
     Raises:
-        UserError: if the difficulty is outside 0..1, a split is unknown, or a size is negative.
+        UserError: if the difficulty is outside 0..1, a split is unknown, or a size or the seed is
+            negative.
     """
+    check_seed(seed)
     if not 0 <= difficulty <= 1:
         raise UserError(f"expected a difficulty within 0..1, got {difficulty}")
     wrong = [f"{name}={size}" for name, size in sizes.items() if name not in splits or size < 0]

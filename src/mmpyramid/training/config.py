@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -52,11 +53,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "num_nodes"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 flag = name.replace("_", "-")
                 raise UserError(f"--{flag} should be above 0, got {getattr(self, name)}")
-        if self.clip_norm < 0:
+        if not 0 <= self.clip_norm < math.inf:
             raise UserError(f"--clip-norm should be 0 or more, got {self.clip_norm}")
+        if self.seed < 0:
+            raise UserError(f"--seed should be 0 or more, got {self.seed}")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"--ema-decay should be 0 or more and below 1, got {self.ema_decay}")
         task = architecture(self.model.architecture).task

@@ -79,9 +79,10 @@ def fit_modality_aware(
     if config.objective.task != "parsing":
         raise UserError("modality-aware labels are for parsing; take a recipe such as `han-ma`")
     run = RefinedRun(folder=out)
+    is_refined = _is_refined(run, config)
     settings: dict[str, Any] = {"features": features, "resume": resume, "progress": progress}
     fit(config, data, run.base.folder, **settings)
-    if not _is_refined(run, config):
+    if not is_refined:
         network = load_pretrained(run.base.model)
         assert isinstance(network, ParsingNetwork)
         train = TASKS["parsing"].open(data, "train", network.config, features=features)
