@@ -1,6 +1,7 @@
 """One real run of every command, on tiny data."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -35,7 +36,8 @@ def test_train_says_where_things_are(corpus, run, tmp_path, capsys):
 
 
 def test_evaluate_then_score_gives_the_same_numbers(model, corpus, run, tmp_path, capsys):
-    first, second, saved = (tmp_path / "new" / name for name in ("a.json", "b.json", "p.npz"))
+    names = ("a.json", "b.json", "p.npz", "q.npz")
+    first, second, saved, in_bytes = (tmp_path / "new" / name for name in names)
     words = ["--data", corpus, "--json", first, "--predictions", tmp_path / "other" / "p.npz"]
     assert run("evaluate", model, *words, "--device", "cpu") == 0
     assert "nothing" in capsys.readouterr().out
@@ -43,7 +45,8 @@ def test_evaluate_then_score_gives_the_same_numbers(model, corpus, run, tmp_path
     with np.load(tmp_path / "other" / "p.npz") as arrays:
         in_full = {**arrays, "ids": np.array([names[video] for video in arrays["ids"]])}
     np.savez(saved, **in_full)
-    for predictions in (tmp_path / "other" / "p.npz", saved):
+    np.savez(in_bytes, **{**in_full, "ids": in_full["ids"].astype(np.bytes_)})
+    for predictions in (tmp_path / "other" / "p.npz", saved, in_bytes):
         assert run("score", predictions, "--labels", corpus, "--json", second) == 0
         assert "simulated" not in capsys.readouterr().out
         assert json.loads(second.read_text()) == json.loads(first.read_text())
@@ -57,6 +60,12 @@ def test_bfloat16_moves_probabilities_a_little(model, corpus, run, tmp_path):
     with np.load(saved["float32"]) as exact, np.load(saved["bfloat16"]) as rounded:
         differences = [abs(exact[name] - rounded[name]).max() for name in ("audio", "visual")]
     assert 0 < max(differences) < 0.02
+
+
+def test_a_model_called_as_a_reference_has_its_own_numbers(model, corpus, run, tmp_path, capsys):
+    shutil.copytree(model, tmp_path / "nothing")
+    assert run("evaluate", tmp_path / "nothing", "--data", corpus) == 0
+    assert "\nnothing (network) " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", [("--gate", "global"), ("--predictions", "p.npz")])

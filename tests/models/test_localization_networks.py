@@ -119,6 +119,13 @@ def test_audio_guided_attention_is_the_published_formula():
         torch.testing.assert_close(attention(audio_BTD, map_BTHWD)[0, t], expected)
 
 
+@pytest.mark.parametrize("grid", [(), (3, 3)])
+def test_a_map_of_another_size_is_refused(grid):
+    features = {"ear": np.ones((3, 5), "f4"), "eye": np.ones((3, *grid, 6), "f4")}
+    with pytest.raises(UserError, match=r"map_size \(2, 3\), got"):
+        tiny().predict(features)
+
+
 def test_features_without_positions_need_no_map():
     network = tiny(visual_streams={"flat": 6, "flow": 4}, map_size=None)
     flat = {"ear": np.ones((3, 5), np.float32), "flat": np.ones((3, 6), np.float32)}

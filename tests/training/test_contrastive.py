@@ -5,9 +5,12 @@ import torch
 from torch.nn import functional as F
 
 from mmpyramid.data.batch import Batch
-from mmpyramid.models import HAN, HANConfig
+from mmpyramid.errors import UserError
+from mmpyramid.models import HAN, HANConfig, create_model
+from mmpyramid.models.baselines.avsdn_llp import AVSDNParserConfig
 from mmpyramid.training.contrastive import contrastive_loss
 from mmpyramid.training.objectives import GuidedObjective
+from random_batch import random_batch
 
 
 def pair(num_videos=3, length=7, dtype=torch.float64):
@@ -33,6 +36,14 @@ def test_is_a_smoothed_cross_entropy_over_the_segments_of_a_video(length, temper
     )
     actual = contrastive_loss(audio, visual, everything(audio), temperature, smoothing)
     torch.testing.assert_close(actual, expected, atol=1e-12, rtol=0)
+
+
+def test_an_encoder_that_changes_the_width_has_nothing_to_compare():
+    config = AVSDNParserConfig(width=16)
+    videos = random_batch(config, "parsing")
+    output = create_model(config)(videos.streams)
+    with pytest.raises(UserError, match="set it to 0"):
+        GuidedObjective(contrast=1.0)(output, videos)
 
 
 def test_padding_counts_nothing():

@@ -105,7 +105,8 @@ def evaluate(
     with multiplying_in(precision, device):
         report = task.evaluate(network, corpus, outputs.predictions)
         title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
-        reports = {Path(model).name: report, **task.references(data, split)}
+        name, references = Path(model).resolve().name, task.references(data, split)
+        reports = {f"{name} (network)" if name in references else name: report, **references}
         console().print(task.table(reports, title))
         if outputs.json:
             write_json(outputs.json, report.to_dict())

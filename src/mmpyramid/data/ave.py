@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mmpyramid.data.ave_files import (
     LABELS_FILE,
     NUM_SEGMENTS,
+    WITHOUT_BACKGROUND_CLIPS,
     EventLines,
     Index,
     Split,
@@ -145,7 +146,7 @@ def read_ave(
         supervision = "full"
     with_noisy = background_clips and supervision != "full"
     num_noisy = count_background_clips(folder, len(classes), problems) if with_noisy else 0
-    advice = " Without the background clips: background_clips=False." if with_noisy else ""
+    advice = WITHOUT_BACKGROUND_CLIPS if with_noisy else ""
     problems.raise_if_any(
         f"expected the annotations of AVE's {split} split in {folder}",
         f"Mend the files, or list your own classes in {folder / LABELS_FILE}, one per line."

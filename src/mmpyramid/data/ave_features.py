@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.data.ave_files import Index
+from mmpyramid.data.ave_files import WITHOUT_BACKGROUND_CLIPS, Index
 from mmpyramid.data.hdf5 import RowFile
 from mmpyramid.errors import Problems
 from mmpyramid.types import Array
@@ -86,7 +86,7 @@ class AveFolder:
                 problems.add("wrong shapes", f"{file.shape} in {path.name}, not ({wanted})")
         remedy = "They come with AVE's feature archive; a file of another shape is of another set."
         if noisy:
-            remedy += " Without the background clips: read_ave(..., background_clips=False)."
+            remedy += WITHOUT_BACKGROUND_CLIPS
         problems.raise_if_any(f"expected the feature files of AVE in {self.folder}", remedy)
         return files
 

@@ -35,6 +35,11 @@ HEADER = "Category&VideoID&Quality&StartTime&EndTime"
 
 NUM_SEGMENTS = 10
 
+WITHOUT_BACKGROUND_CLIPS = (
+    " Without the background clips: background_clips=False (`--objective.no-background-clips`)."
+)
+"""Advice for somebody who lacks the noisy set."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EventLines:

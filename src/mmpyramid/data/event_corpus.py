@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from mmpyramid.data.annotations import Annotations
 from mmpyramid.data.ave import EventAnnotations
 from mmpyramid.data.ave_features import AveFolder, ClipReader
+from mmpyramid.data.ave_files import WITHOUT_BACKGROUND_CLIPS
 from mmpyramid.data.batch import Batch, Streams
 from mmpyramid.data.corpus import Corpus, check_streams, open_source
 from mmpyramid.errors import UserError
@@ -115,8 +116,8 @@ def _by_id(annotations: EventAnnotations) -> Annotations:
     if annotations.noisy.any():
         raise UserError(
             f"expected clips whose features can be found by id, but {annotations.noisy.sum()} are "
-            "background clips of the noisy set, of which only the published features remain; leave "
-            "them out with read_ave(..., background_clips=False)"
+            "background clips of the noisy set, of which only the published features remain."
+            f"{WITHOUT_BACKGROUND_CLIPS}"
         )
     return Annotations(
         ids=annotations.ids,

@@ -98,7 +98,7 @@ def predicted_ids(path: str | Path) -> frozenset[str]:
         UserError: if there is no such file or it cannot be read.
     """
     ids = _load(path).get("ids", np.array([], np.str_))
-    return frozenset(ids.ravel().tolist()) if ids.dtype.kind == "U" else frozenset()
+    return frozenset(ids.ravel().astype(np.str_).tolist() if ids.dtype.kind in "US" else ())
 
 
 def _load(path: str | Path) -> dict[str, NDArray[Any]]:

@@ -17,6 +17,7 @@ from mmpyramid.models.attention import TransformerLayer
 from mmpyramid.models.fusion import FUSIONS, UnitAttention
 from mmpyramid.models.outputs import Encoded
 from mmpyramid.models.pyramid import AttentiveFeaturePyramid, PyramidUnit
+from mmpyramid.models.settings import check_settings
 
 
 @dataclass(kw_only=True, slots=True)
@@ -46,6 +47,7 @@ class PyramidConfig:
     """True starts the copies of a layer from equal weights, as the released code does."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         self.windows = tuple(self.windows)
         if not self.windows or min(self.windows) < 1:
             raise UserError(

@@ -40,8 +40,6 @@ class HybridTransformerConfig(ParsingConfig):
 
     def __post_init__(self) -> None:
         ParsingConfig.__post_init__(self)
-        if self.num_layers < 1:
-            raise UserError(f"num_layers should be at least 1, got {self.num_layers}")
         if self.width % self.num_heads or self.width % 2:
             raise UserError(f"width {self.width} is odd or no multiple of {self.num_heads} heads")
 

@@ -22,7 +22,7 @@ from mmpyramid.models.encoder import PyramidConfig, PyramidEncoder
 from mmpyramid.models.localization import LocalizationConfig, LocalizationNetwork
 from mmpyramid.models.outputs import Encoded, Localized
 from mmpyramid.models.projection import StreamProjection
-from mmpyramid.models.visual_attention import AudioGuidedAttention
+from mmpyramid.models.visual_attention import AudioGuidedAttention, check_grid
 
 
 @dataclass(kw_only=True, slots=True)
@@ -89,6 +89,8 @@ class MMPyramidAVE(LocalizationNetwork):
 
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
         """Attend to the map, project, build the pyramid, fuse it."""
+        for name in self.config.visual_streams:
+            check_grid(self.config.architecture, name, streams[name], self.config.map_size)
         if self.visual_attention is not None:
             seen_BTD = self.visual_attention(streams[self.audio_name], streams[self.visual_name])
             streams = {**streams, self.visual_name: seen_BTD}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mmpyramid.data.batch import Batch, Streams, collate
 from mmpyramid.errors import UserError
+from mmpyramid.models.settings import check_settings
 from mmpyramid.types import Features
 
 Output = TypeVar("Output")
@@ -51,8 +52,7 @@ class NetworkConfig:
             dict(self.audio_streams),
             dict(self.visual_streams),
         )
-        if self.width < 1 or self.context < 1:
-            raise UserError(f"width {self.width} and context {self.context} should be at least 1")
+        check_settings(self)
         if not (self.audio_streams and self.visual_streams and self.labels):
             raise UserError("the network needs an audio stream, a visual stream and a label")
         if self.audio_streams.keys() & self.visual_streams.keys():

@@ -8,6 +8,30 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mmpyramid.errors import UserError
+
+
+def check_grid(
+    architecture: str, stream: str, visual: Tensor, map_size: tuple[int, int] | None
+) -> None:
+    """Refuse a map of another size than a network was made for.
+
+    Args:
+        architecture: the network's name.
+        stream: the visual stream's name.
+        visual: (B, T, H, W, D), or (B, T, D) for a network without `map_size`.
+        map_size: H and W, or None for features without positions.
+
+    Raises:
+        UserError: if they differ.
+    """
+    grid = tuple(visual.shape[2:-1])
+    if grid != (map_size or ()):
+        raise UserError(
+            f"`{architecture}` was made for a stream `{stream}` with map_size {map_size}, got "
+            f"{grid or None}; take the features that it was trained on, or train with this map_size"
+        )
+
 
 class AudioGuidedAttention(nn.Module):
     """Weigh the positions of a visual map by what is heard (Tian et al., ECCV 2018).

@@ -37,14 +37,11 @@ class SegmentObjective(LocalizationObjective):
     """Weight of PSP's similarity loss (released: 100); only PSP's network gives what it reads."""
 
     def __post_init__(self) -> None:
+        LocalizationObjective.__post_init__(self)
         if self.supervision != "full":
             raise UserError(
                 "the class of segments is learned from full supervision; for "
                 f"`{self.supervision}` take another recipe, such as `avel-weak`"
-            )
-        if self.similarity_weight < 0:
-            raise UserError(
-                f"--objective.similarity-weight should be 0 or more, got {self.similarity_weight}"
             )
 
     def __call__(self, output: Localized, batch: Batch) -> Tensor:

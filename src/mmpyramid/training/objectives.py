@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -19,12 +20,22 @@ from mmpyramid.training.losses import guided_loss
 
 @dataclass(kw_only=True, slots=True)
 class Objective(ABC):
-    """A loss with its settings."""
+    """A loss with its settings.
+
+    Raises:
+        UserError: if a weight is negative.
+    """
 
     task: ClassVar[str]
     """`parsing` or `localization`."""
     reads_modalities: ClassVar[bool] = False
     """Whether it learns from labels that tell what is heard and what is seen (MA)."""
+
+    def __post_init__(self) -> None:
+        for name in (one.name for one in fields(self) if one.name.endswith("_weight")):
+            weight, flag = getattr(self, name), name.replace("_", "-")
+            if not 0 <= weight < math.inf:
+                raise UserError(f"--objective.{flag} should be 0 or more, got {weight}")
 
     @abstractmethod
     def __call__(self, output: Any, batch: Batch) -> Tensor:
@@ -52,14 +63,18 @@ class GuidedObjective(Objective):
             if not 0 <= getattr(self, name) <= 1:
                 flag = name.replace("_", "-")
                 raise UserError(f"--objective.{flag} should be in 0..1, got {getattr(self, name)}")
-        if self.contrast < 0 or self.temperature <= 0:
+        if not (0 <= self.contrast < math.inf and 0 < self.temperature < math.inf):
             raise UserError(
                 "--objective.contrast should be 0 or more and --objective.temperature above 0, "
                 f"got {self.contrast} and {self.temperature}"
             )
 
     def __call__(self, output: Pooled, batch: Batch) -> Tensor:
-        """The guided loss, plus the contrastive one."""
+        """The guided loss, plus the contrastive one.
+
+        Raises:
+            UserError: if the contrastive one counts and the network's encoder changes the width.
+        """
         assert batch.weak_BC is not None
         smoothing = (self.audio_smoothing, self.visual_smoothing)
         loss = guided_loss(output, batch.weak_BC, *smoothing, modality_BMC=batch.modality_BMC)
@@ -69,6 +84,12 @@ class GuidedObjective(Objective):
         assert output.encoded.projected_BTMD is not None
         heard_BTD = output.encoded.fused_BTMD[:, :, 0]
         seen_BTD = output.encoded.projected_BTMD[:, :, 1]
+        if heard_BTD.shape != seen_BTD.shape:
+            raise UserError(
+                "--objective.contrast compares features before and after the encoder, which have "
+                f"{seen_BTD.shape[-1]} and {heard_BTD.shape[-1]} columns in this network; set it "
+                "to 0"
+            )
         both_BT = batch.mask_BT & batch.present_BM.all(1, keepdim=True)
         contrast = contrastive_loss(heard_BTD, seen_BTD, both_BT, self.temperature)
         return loss + self.contrast * contrast
@@ -95,6 +116,7 @@ class DecomposedObjective(LocalizationObjective):
     """Weight of the category's cross-entropy beside that of the relevance."""
 
     def __post_init__(self) -> None:
+        LocalizationObjective.__post_init__(self)
         if self.supervision != "full":
             raise UserError(
                 "the relevance of segments is learned from full supervision; for "

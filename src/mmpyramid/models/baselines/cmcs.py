@@ -16,6 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from mmpyramid.errors import UserError
 from mmpyramid.models.attention import MASKED
 from mmpyramid.models.baselines.one_sided import VISUAL, OneSidedHead, OneSidedNetwork
 from mmpyramid.models.parsing import ParsingConfig
@@ -26,6 +27,9 @@ class CMCSConfig(ParsingConfig):
     """The network; the defaults are what its authors released.
 
     One audio stream has to be named, and is not read.
+
+    Raises:
+        UserError: if a value cannot make a network.
     """
 
     architecture: ClassVar[str] = "cmcs"
@@ -38,6 +42,13 @@ class CMCSConfig(ParsingConfig):
     """K, classifiers that are to find different parts of an event."""
     dropout: float = 0.5
     """Share of the channels of the features that are dropped from a whole video."""
+
+    def __post_init__(self) -> None:
+        ParsingConfig.__post_init__(self)
+        if self.num_branches < 2:
+            raise UserError(
+                f"num_branches should be at least 2, which are compared, got {self.num_branches}"
+            )
 
 
 class BranchPooling(OneSidedHead):

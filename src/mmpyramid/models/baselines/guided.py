@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmpyramid.errors import UserError
 from mmpyramid.models.baselines.pair import PairConfig, PairNetwork
-from mmpyramid.models.visual_attention import AudioGuidedAttention
+from mmpyramid.models.visual_attention import AudioGuidedAttention, check_grid
 
 
 @dataclass(kw_only=True, slots=True)
@@ -64,13 +63,7 @@ class GuidedNetwork(PairNetwork):
         Raises:
             UserError: if the map has another size than the network's.
         """
-        grid = tuple(visual.shape[2:-1])
-        if grid != (self.config.map_size or ()):
-            raise UserError(
-                f"`{self.config.architecture}` was made for a stream `{self.visual_name}` with "
-                f"map_size {self.config.map_size}, got {grid or None}; take the features that it "
-                "was trained on, or train with this map_size"
-            )
+        check_grid(self.config.architecture, self.visual_name, visual, self.config.map_size)
         if self.visual_attention is not None:
             visual = self.visual_attention(audio_BTD, visual)
         return visual * present_BM[:, 1, None, None]
