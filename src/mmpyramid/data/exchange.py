@@ -15,13 +15,14 @@ import numpy as np
 from mmpyramid.data.hdf5 import write_rows
 from mmpyramid.data.layouts import IDS_FILE, MODALITIES, STREAMS, Arrays, Layout, open_layout
 from mmpyramid.errors import UserError
+from mmpyramid.features.npy import FRAMES_PER_SEGMENT, PER_FRAME
 from mmpyramid.features.provenance import Provenance, StreamProvenance
 from mmpyramid.features.shard import Extracted
 from mmpyramid.features.source import FeatureError
 from mmpyramid.features.store import FeatureStore
 from mmpyramid.features.writer import StoreWriter
 from mmpyramid.files import write_durably
-from mmpyramid.types import Array, Modality, Progress
+from mmpyramid.types import Array, Features, Modality, Progress
 
 
 def import_features(
@@ -35,8 +36,10 @@ def import_features(
     """Put published or other existing features into a store, as float32.
 
     A stream with F times as many rows as there are segments, as the `resnet152` of LLP, becomes
-    (T, F, D); the number of segments is the smallest among the streams of a video. Videos that
-    cannot be used are noted in the store as failed. Another run goes on, and tries these again.
+    (T, F, D); the number of segments is the smallest among the streams of a video. Where
+    `resnet152` stands alone, a multiple of 8 rows are 8 per segment, as published. Videos that
+    cannot be used, also because F is another than in the store, are noted in it as failed. Another
+    run goes on, and tries these again.
 
     Args:
         folder: in either layout.
@@ -156,7 +159,7 @@ def _gather(
     found = {
         name: array for name in arrays.names if (array := arrays.read(name, video_id)) is not None
     }
-    num_segments = min((len(array) for array in found.values() if array.ndim), default=0)
+    num_segments = _num_segments(found)
     features = {name: _cut(array, num_segments, pool=pool) for name, array in found.items()}
     present = {streams[name].modality for name in features}
     missing = tuple(
@@ -165,6 +168,15 @@ def _gather(
         if modality in {s.modality for s in streams.values()} - present
     )
     return Extracted(features=features, duration=float(num_segments), missing=missing)
+
+
+def _num_segments(found: Features) -> int:
+    """T of one video, from its streams or from what is published."""
+    if found.keys() == {PER_FRAME} and found[PER_FRAME].ndim == 2:
+        whole, rest = divmod(len(found[PER_FRAME]), FRAMES_PER_SEGMENT)
+        if not rest:
+            return whole
+    return min((len(array) for array in found.values() if array.ndim), default=0)
 
 
 def _cut(array: Array, num_segments: int, *, pool: bool) -> Array:
