@@ -86,6 +86,11 @@ def test_a_stuck_decoder_costs_one_file(decode, two):
     assert number_of_pieces(messages, two[1]) == 1
 
 
+def test_a_timeout_may_be_longer_than_the_system_can_wait(decode, two):
+    messages = list(everything(decode(two[1], timeout=1e10)))
+    assert isinstance(messages[-1][1], VideoInfo)
+
+
 def test_no_decoder_outlives_who_gave_the_orders(decode, two):
     decoding = decode(*two)
     decoding.receive()
