@@ -41,8 +41,8 @@ class EngineFlags:
             raise UserError(f"expected --workers of at least 1, got {self.workers}")
         if not 0 < self.timeout < math.inf:
             raise UserError(
-                f"expected --timeout of more than 0 seconds, and not of endless ones, got "
-                f"{self.timeout}; give 1e9 for as good as none"
+                "expected --timeout of more than 0 seconds, and a finite number of them, got "
+                f"{self.timeout}"
             )
         limits = Limits(timeout=self.timeout)
         if self.engine == "ray":
