@@ -1,5 +1,9 @@
 """`mmpyramid store` on the features of a small corpus."""
 
+import numpy as np
+
+from mmpyramid.data.exchange import import_features
+
 
 def test_import_and_export(corpus, run, tmp_path, capsys):
     feats, store, back = corpus / "feats", tmp_path / "new" / "store", tmp_path / "new" / "back"
@@ -12,6 +16,15 @@ def test_import_and_export(corpus, run, tmp_path, capsys):
     assert run("store", "export", store, "--out", back) == 0
     there = {path.relative_to(feats): path.read_bytes() for path in feats.rglob("*.npy")}
     assert {path.relative_to(back): path.read_bytes() for path in back.rglob("*.npy")} == there
+
+
+def test_names_of_files_are_shown_whatever_is_in_them(run, tmp_path, capsys):
+    (tmp_path / "feats" / "vggish").mkdir(parents=True)
+    np.save(tmp_path / "feats" / "vggish" / "sound.npy", np.zeros((10, 128), np.float32))
+    (tmp_path / "feats" / "vggish" / "a:dog:caf\udce9.npy").write_bytes(b"broken")
+    import_features(tmp_path / "feats", tmp_path / "store")
+    assert run("info", tmp_path / "store") == 0
+    assert "failed a:dog:caf\\udce9" in capsys.readouterr().out
 
 
 def test_wrong_words_and_paths(run, tmp_path, capsys):

@@ -114,6 +114,17 @@ def test_own_streams_missing_and_bad_videos(tmp_path):
     assert len(import_features(tmp_path / "mine", tmp_path / "store", modalities)) == 2
 
 
+@pytest.mark.parametrize("video_id", ["caf\udce9", "two\nlines"])
+def test_ids_that_are_no_lines_of_text_are_told_before_anything_is_written(tmp_path, video_id):
+    write_llp(tmp_path / "feats", ["a", video_id], num_segments=1)
+    store = import_features(tmp_path / "feats", tmp_path / "store")
+    with pytest.raises(UserError, match="ids that are lines of UTF-8 text"):
+        export_features(store, tmp_path / "rows", "h5")
+    assert not (tmp_path / "rows").exists()
+    export_features(store, tmp_path / "back", "npy")
+    assert npy_bytes(tmp_path / "back") == npy_bytes(tmp_path / "feats")
+
+
 def test_what_is_no_layout_is_told(tmp_path):
     with pytest.raises(UserError, match="has neither"):
         import_features(tmp_path, tmp_path / "store")

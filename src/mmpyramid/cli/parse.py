@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from mmpyramid.cli._options import console, resolve_device, run, to_formats
 from mmpyramid.cli.main import refused
@@ -102,8 +102,8 @@ def _parse_one(
 ) -> bool:
     """Parse and write one file; what goes wrong is reported and stops nothing else."""
     try:
-        with screen.status(escape(video.name)) as status:
-            pipeline.hook = lambda step: status.update(escape(f"{video.name}: {step}"))
+        with screen.status(Text(video.name)) as status:
+            pipeline.hook = lambda step: status.update(Text(f"{video.name}: {step}"))
             parsed = pipeline.run(video)
     except (UserError, OSError) as error:
         _tell(error)

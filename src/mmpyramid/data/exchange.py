@@ -83,13 +83,12 @@ def export_features(
         progress: called after each video, or stream of `h5`.
 
     Raises:
-        UserError: if lengths differ, a stream is missing (`h5`), an id is no file name (`npy`), or
-            the disk is full.
+        UserError: if lengths differ, a stream is missing, an id is no line of UTF-8 text (`h5`),
+            an id is no file name (`npy`), or the disk is full.
 
     Example:
         >>> export_features(FeatureStore("store"), Path("feats"))  # doctest: +SKIP
     """
-    out.mkdir(parents=True, exist_ok=True)
     if layout == "h5":
         _export_h5(store, out, progress)
     else:
@@ -98,7 +97,9 @@ def export_features(
 
 def _export_h5(store: FeatureStore, out: Path, progress: Progress | None) -> None:
     names = {ours: theirs for theirs, ours in STREAMS["h5"].items()}
-    write_durably(out / IDS_FILE, "".join(f"{i}\n" for i in store.ids).encode())
+    lines = [_line(video_id) for video_id in store.ids]
+    out.mkdir(parents=True, exist_ok=True)
+    write_durably(out / IDS_FILE, b"".join(lines))
     for number, name in enumerate(store.streams, 1):
         _export_rows(store, name, out / f"{names.get(name, name)}.h5")
         if progress:
@@ -107,6 +108,7 @@ def _export_h5(store: FeatureStore, out: Path, progress: Progress | None) -> Non
 
 def _export_npy(store: FeatureStore, out: Path, progress: Progress | None) -> None:
     names = {ours: theirs for theirs, ours in STREAMS["npy"].items()}
+    out.mkdir(parents=True, exist_ok=True)
     for number, video_id in enumerate(store.ids, 1):
         if Path(video_id).name != video_id:
             raise UserError(f"expected ids that can be file names, but the store has {video_id!r}")
@@ -114,6 +116,15 @@ def _export_npy(store: FeatureStore, out: Path, progress: Progress | None) -> No
             _write_npy(out / names.get(name, name) / f"{video_id}.npy", _flat(array))
         if progress:
             progress(number, len(store))
+
+
+def _line(video_id: str) -> bytes:
+    """An id as a line of `ids.txt`."""
+    if video_id.encode(errors="replace").decode().splitlines() != [video_id]:
+        raise UserError(
+            f"expected ids that are lines of UTF-8 text, but the store has {video_id!r}; use npy"
+        )
+    return f"{video_id}\n".encode()
 
 
 def _export_rows(store: FeatureStore, name: str, path: Path) -> None:
