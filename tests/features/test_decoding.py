@@ -2,6 +2,7 @@
 
 import signal
 import struct
+import time
 import zlib
 
 import psutil
@@ -72,6 +73,17 @@ def test_a_crash_costs_one_file(decode, two, how):
     messages = list(everything(decoding))
     (failure,) = [message for _, message in messages if isinstance(message, Failure)]
     assert f"crashed the decoder (signal {how})" in failure.reason
+    assert number_of_pieces(messages, two[1]) == 1
+
+
+def test_a_crash_in_the_middle_of_a_message_costs_one_file(decode, two):
+    decoding = decode(*two)
+    decoding.receive()
+    time.sleep(0.3)  # By then it waits for room to send the rest.
+    the_decoder().kill()
+    messages = list(everything(decoding))
+    (failure,) = [message for _, message in messages if isinstance(message, Failure)]
+    assert "crashed the decoder" in failure.reason
     assert number_of_pieces(messages, two[1]) == 1
 
 

@@ -127,7 +127,7 @@ class Decoding:
                 f"decoding took longer than {allowed:.1f} s and was stopped; if the file is sound, "
                 f"raise --timeout and use --retry-failed"
             )
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # The latter: it died in the middle of a message.
             failure = Failure(f"decoding it crashed the decoder ({self._process.end()})")
         self.close()
         return failure
