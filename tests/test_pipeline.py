@@ -152,6 +152,7 @@ def test_a_localization_network_gives_events_that_are_heard_and_seen(tmp_path):
     assert len(timeline.unit_weights[0]) == 4
     silent = media_files.write_media(tmp_path / "silent.mp4", media_files.steady(30))
     assert len(pipeline(silent)) == 0
+    assert list(pipeline.stream(silent)) == []
 
 
 def test_a_stream_gives_the_events_of_the_whole_video(pipeline, tmp_path):

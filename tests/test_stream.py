@@ -15,6 +15,7 @@ from mmpyramid.models import (
     MMPyramidConfig,
 )
 from mmpyramid.stream import EventStream
+from mmpyramid.types import Modality
 
 STREAMS = {"audio_streams": {"ear": 5}, "visual_streams": {"eye": 6}, "width": 16}
 LABELS = ("Dog", "Cat", "Car")
@@ -76,6 +77,21 @@ def test_a_stream_tells_what_the_whole_video_tells(kind, length, every, piece, d
     if length == 200 and kind == "parsing":
         assert len(whole) > 5
         assert any(come < length for _, come in told)
+
+
+@pytest.mark.parametrize("missing", [Modality.AUDIO, Modality.VISUAL])
+@pytest.mark.parametrize("kind", ["parsing", "localization"])
+def test_what_the_source_does_not_have_yields_no_events(kind, missing):
+    scorer, video = network(), features(40)
+    if kind == "localization":
+        scorer = network(MMPyramidAVE, MMPyramidAVEConfig, map_size=None)
+    del video["ear" if missing == Modality.AUDIO else "eye"]
+    decoder = Decoder(threshold=0.0, gate="none")
+    streams = EventStream(scorer, decoder, missing=[missing]), EventStream(scorer, decoder)
+    told, everything = (stream.push(video) + stream.finish() for stream in streams)
+    whole = decode(scorer.predict(video), decoder, missing=[missing])
+    assert sorted_events(told) == sorted_events(whole.events)
+    assert len(everything) > len(told)
 
 
 def test_a_stream_forgets_what_it_no_longer_needs():

@@ -214,6 +214,7 @@ class Pipeline:
             if not isinstance(piece, Piece):
                 yield from events.finish(piece.duration)
                 return
+            events.missing = piece.missing
             yield from events.push(
                 {e.name: e.embed(piece.rows[w]) for e, w in wants.items() if w in piece.rows}
             )

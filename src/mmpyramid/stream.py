@@ -8,7 +8,7 @@ join or drop it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from mmpyramid.decode import Decoder, decode
 from mmpyramid.errors import UserError
-from mmpyramid.types import AnyScores, Array, Event, Features, Scores
+from mmpyramid.types import AnyScores, Array, Event, Features, Modality, Scores
 
 EVERY = 16
 
@@ -51,8 +51,10 @@ class EventStream:
         scorer: what scores.
         decoder: thresholds and lengths.
         every: scores are computed for so many new segments at once; more is faster, and later.
+        missing: modalities that the source does not have; they yield no events.
 
     Attributes:
+        missing: as given; it may be set until the first push.
         delay: an event is told at most this many seconds after it has ended.
 
     Raises:
@@ -65,7 +67,13 @@ class EventStream:
         >>> print(stream.finish())  # doctest: +SKIP
     """
 
-    def __init__(self, scorer: StreamScorer, decoder: Decoder, every: int = EVERY) -> None:
+    def __init__(
+        self,
+        scorer: StreamScorer,
+        decoder: Decoder,
+        every: int = EVERY,
+        missing: Sequence[Modality] = (),
+    ) -> None:
         if scorer.reach is None:
             raise UserError(
                 "expected a scorer that looks at the surroundings of a segment only, got one that "
@@ -77,6 +85,7 @@ class EventStream:
             )
         if every < 1:
             raise UserError(f"expected scores for at least 1 new segment at once, got {every}")
+        self.missing = missing
         self._scorer, self._decoder, self._every = scorer, decoder, every
         self._reach, self._grid = scorer.reach, scorer.grid
         self._margin = math.ceil(decoder.max_gap) + math.ceil(decoder.min_length) + 1
@@ -105,7 +114,9 @@ class EventStream:
         self._settle(until)
         assert self._scores is not None
         end = float(until) if duration is None else duration
-        timeline = decode(self._scores, self._decoder, duration=end - self._base)
+        timeline = decode(
+            self._scores, self._decoder, duration=end - self._base, missing=self.missing
+        )
         over = self._settled - self._margin if duration is None else math.inf
         events = [_moved(event, self._base) for event in timeline.events]
         told = [event for event in events if self._told < event.end <= over]

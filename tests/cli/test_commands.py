@@ -16,6 +16,7 @@ from mmpyramid.features.store import FeatureStore
 from mmpyramid.models import load_pretrained
 from mmpyramid.recipes import RECIPES
 from mmpyramid.render import FORMATS
+from mmpyramid.render.page import player
 from mmpyramid.types import Timeline
 from reference import released
 
@@ -126,6 +127,26 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
     assert written == {path.name for path in out.iterdir()}
     assert Timeline.load(out / "clip.wav.json").missing == ("visual",)
     assert f"\n\n{sound}" in shown, "a blank line between views"
+
+
+@pytest.mark.network
+def test_parse_goes_on_after_what_cannot_be_reached_embedded_or_written(
+    clip, open_model, run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(player, "LARGEST_EMBEDDED", 100)
+    out, other = tmp_path / "out", tmp_path / "other.mp4"
+    other.write_bytes(clip.read_bytes())
+    (out / "clip.csv").mkdir(parents=True)
+    words = ("--model", open_model, "--out", out, "--device", "cpu", "--formats", "html,csv,json")
+    assert run("parse", tmp_path / ("x" * 300), clip, other, *words, "--embed") == 2
+    told = capsys.readouterr().err
+    assert {path.name for path in out.iterdir()} == {
+        *("clip.csv", "clip.json", "other.csv", "other.json")
+    }
+    assert "x" * 300 in told
+    assert f"written ({out / 'clip.csv'}: Is a directory)" in told
+    assert told.count("no `--embed`") == 2
+    assert "3 of 3 files" in told
 
 
 @pytest.mark.network

@@ -1,5 +1,7 @@
 """What goes into a store from another layout comes out of it unchanged."""
 
+import shutil
+
 import h5py
 import numpy as np
 import pytest
@@ -42,6 +44,28 @@ def test_frames_are_pooled_as_the_reader_of_llp_does(tmp_path):
     store = import_features(tmp_path / "feats", tmp_path / "store", pool=True)
     for name, array in NpyFolder(tmp_path).load("a").items():
         np.testing.assert_array_equal(store.load("a")[name], array)
+
+
+@pytest.mark.parametrize(("pool", "shape"), [(False, (10, 8, 2048)), (True, (10, 2048))])
+def test_frames_that_stand_alone_are_eight_per_segment(tmp_path, pool, shape):
+    write_llp(tmp_path / "feats", ["a"])
+    for name in ("vggish", "r2plus1d_18"):
+        shutil.rmtree(tmp_path / "feats" / name)
+    store = import_features(tmp_path / "feats", tmp_path / "store", pool=pool)
+    assert store.load("a")["resnet152"].shape == shape
+    assert store.info("a").duration == 10
+
+
+def test_what_does_not_fit_beside_the_others_is_noted_and_stops_nothing(tmp_path):
+    write_llp(tmp_path / "feats", ["a", "b", "c"])
+    pooled = RNG.standard_normal((10, 2048), np.float32)
+    np.save(tmp_path / "feats" / "res152" / "b.npy", pooled)
+    for _ in range(2):
+        store = import_features(tmp_path / "feats", tmp_path / "store")
+        assert sorted(store.ids) == ["a", "c"]
+        assert "(2048,) per segment, but (8, 2048) in the store" in store.failures["b"]
+    store = import_features(tmp_path / "feats", tmp_path / "pooled", pool=True)
+    np.testing.assert_array_equal(store.load("b")["resnet152"], pooled)
 
 
 def write_rows(folder, shapes, ids):
@@ -88,6 +112,17 @@ def test_own_streams_missing_and_bad_videos(tmp_path):
     with pytest.raises(UserError, match=r"expected (sound of every video|videos of one length)"):
         export_features(store, tmp_path / "out", "h5")
     assert len(import_features(tmp_path / "mine", tmp_path / "store", modalities)) == 2
+
+
+@pytest.mark.parametrize("video_id", ["caf\udce9", "two\nlines"])
+def test_ids_that_are_no_lines_of_text_are_told_before_anything_is_written(tmp_path, video_id):
+    write_llp(tmp_path / "feats", ["a", video_id], num_segments=1)
+    store = import_features(tmp_path / "feats", tmp_path / "store")
+    with pytest.raises(UserError, match="ids that are lines of UTF-8 text"):
+        export_features(store, tmp_path / "rows", "h5")
+    assert not (tmp_path / "rows").exists()
+    export_features(store, tmp_path / "back", "npy")
+    assert npy_bytes(tmp_path / "back") == npy_bytes(tmp_path / "feats")
 
 
 def test_what_is_no_layout_is_told(tmp_path):

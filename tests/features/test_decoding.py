@@ -2,6 +2,7 @@
 
 import signal
 import struct
+import time
 import zlib
 
 import psutil
@@ -75,6 +76,17 @@ def test_a_crash_costs_one_file(decode, two, how):
     assert number_of_pieces(messages, two[1]) == 1
 
 
+def test_a_crash_in_the_middle_of_a_message_costs_one_file(decode, two):
+    decoding = decode(*two)
+    decoding.receive()
+    time.sleep(0.3)  # By then it waits for room to send the rest.
+    the_decoder().kill()
+    messages = list(everything(decoding))
+    (failure,) = [message for _, message in messages if isinstance(message, Failure)]
+    assert "crashed the decoder" in failure.reason
+    assert number_of_pieces(messages, two[1]) == 1
+
+
 def test_a_stuck_decoder_costs_one_file(decode, two):
     decoding = decode(*two, timeout=2.0)
     decoding.receive()
@@ -84,6 +96,11 @@ def test_a_stuck_decoder_costs_one_file(decode, two):
     assert "took longer than 2." in failure.reason
     assert "--timeout" in failure.reason
     assert number_of_pieces(messages, two[1]) == 1
+
+
+def test_a_timeout_may_be_longer_than_the_system_can_wait(decode, two):
+    messages = list(everything(decode(two[1], timeout=1e10)))
+    assert isinstance(messages[-1][1], VideoInfo)
 
 
 def test_no_decoder_outlives_who_gave_the_orders(decode, two):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from functools import partial
 
 import numpy as np
@@ -266,6 +267,21 @@ def test_videos_are_found_by_file_folder_pattern_or_list(clips):
     assert find_videos([clips / "both.mp4", clips / "m*.mp4"]).keys() == {"both", "mute"}
     assert find_videos([clips, clips / "both.mp4"]).keys() == everything
     assert find_videos(clips / "notes.txt").keys() == {"notes"}
+
+
+def test_folders_named_like_videos_and_links_in_a_circle(clips, tmp_path):
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "circle.mp4").symlink_to("circle.mp4")
+    (tmp_path / "link.mp4").symlink_to(clips / "both.mp4")
+    assert find_videos(tmp_path).keys() == {"circle", "link"}
+    assert find_videos(tmp_path / "*").keys() == {"circle", "link"}
+    assert find_videos([tmp_path, tmp_path / "link.mp4"]).keys() == {"circle", "link"}
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="from there on every pattern is one")
+def test_what_is_no_pattern_is_told():
+    with pytest.raises(UserError, match=r"got .*\*\*\.mp4: Invalid pattern"):
+        find_videos("clips/**.mp4")
 
 
 def test_what_is_not_found_and_what_clashes_is_told_together(clips, tmp_path):

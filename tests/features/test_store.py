@@ -7,7 +7,7 @@ import pytest
 from tiny_store import PROVENANCE, STRANGE_IDS, add_all, assert_same, pending, shards, video
 
 from mmpyramid.errors import UserError
-from mmpyramid.features.source import load_many
+from mmpyramid.features.source import FeatureError, load_many
 from mmpyramid.features.store import FeatureStore
 from mmpyramid.features.writer import StoreWriter
 from mmpyramid.types import Modality
@@ -104,6 +104,21 @@ def test_no_store_and_damaged_stores_are_clear_errors(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot make the store"):
         StoreWriter(tmp_path / "file", PROVENANCE)
+
+
+def test_reading_while_pending_videos_are_packed(tmp_path):
+    videos = {str(n): video(n) for n in range(3)}
+    with StoreWriter(tmp_path, PROVENANCE) as writer:
+        for video_id, extracted in videos.items():
+            writer.add(video_id, extracted)
+        opened, lost = FeatureStore(tmp_path), FeatureStore(tmp_path)
+        writer.add("later", video(3))
+        writer.pack()
+    assert_same(opened, videos)
+    (tmp_path / "shard-00000.h5").unlink()
+    for read in (lost.load, lost.info):
+        with pytest.raises(FeatureError, match="unreadable files: 1"):
+            read("0")
 
 
 def test_reading_while_videos_are_pending(tmp_path):

@@ -62,6 +62,30 @@ def test_unusable_features_are_not_stored(tmp_path, features, kind):
     assert FeatureStore(tmp_path).ids == ()
 
 
+def test_a_stream_has_one_shape_in_all_videos(tmp_path):
+    with StoreWriter(tmp_path, PROVENANCE) as writer:
+        writer.add("a", video(0))
+        other = Extracted(features={"picture": np.zeros((5, 3), np.float32)}, duration=5.0)
+        with pytest.raises(FeatureError, match=r"picture of b: \(3,\) per segment, but \(7, 3\)"):
+            writer.add("b", other)
+    assert_same(FeatureStore(tmp_path), {"a": video(0)})
+    with StoreWriter(tmp_path, PROVENANCE) as writer, pytest.raises(FeatureError):
+        writer.add("b", other)
+
+
+def test_a_store_with_pending_videos_that_cannot_be_packed_recovers(tmp_path):
+    other = Extracted(features={"picture": np.zeros((5, 3), np.float32)}, duration=5.0)
+    for folder, videos in ((tmp_path, {"a": video(0)}), (tmp_path / "other", {"b": other})):
+        with pytest.raises(KeyboardInterrupt):
+            add_and_stop(folder, videos)
+    (stray,) = pending(tmp_path / "other")
+    stray.rename(tmp_path / "pending" / stray.name)
+    with StoreWriter(tmp_path, PROVENANCE) as writer:
+        (kept,) = writer.done
+    assert FeatureStore(tmp_path).ids == (kept,)
+    assert pending(tmp_path) == []
+
+
 def test_a_video_is_stored_once(tmp_path):
     add_all(tmp_path, {"a": video(0)})
     with (

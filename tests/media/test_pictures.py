@@ -4,8 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from media_files import gray, numbers, rotate_by_header, steady, write_media
+from media_files import gray, numbers, rotate_by_header, steady, tone, write_media
 from mmpyramid.media import SegmentReader, View, probe
+from mmpyramid.media.published import PublishedReader
 
 
 def test_the_frame_on_screen_at_each_time_is_chosen(tmp_path):
@@ -44,6 +45,28 @@ def test_b_frames_come_in_the_order_of_display(tmp_path):
     assert numbers(SegmentReader(path, [View(10)])) == [
         [10 * k + j for j in range(10)] for k in range(3)
     ]
+
+
+def test_a_pause_between_b_frames_counts_once(tmp_path):
+    times = [n / 10 for n in range(30)] + [8.0, 8.1, 8.2]
+    path = write_media(tmp_path / "a.mp4", [(t, gray(n % 30)) for n, t in enumerate(times)])
+    with av.open(str(path)) as container:
+        claimed = [(frame.pts + frame.duration) * frame.time_base for frame in container.decode()]
+    assert max(claimed) > 13, "the first frame after the pause was meant to claim it"
+    for reader, num_segments in ((SegmentReader(path), 8), (PublishedReader(path), 10)):
+        assert len(list(reader)) == num_segments
+        assert reader.duration == pytest.approx(8.3, abs=0.01)
+
+
+def test_the_header_tells_how_long_the_last_frame_shows(tmp_path):
+    frames = [(10.0 * n, gray(n)) for n in range(4)]
+    path = write_media(tmp_path / "a.mp4", frames, tone(440, 30.5))
+    with av.open(str(path)) as container:
+        (*_, last) = container.decode(video=0)
+    assert last.duration * last.time_base == 10
+    reader = SegmentReader(path)
+    assert len(numbers(reader)) == 31
+    assert reader.duration == pytest.approx(30.5, abs=0.05)
 
 
 def test_rotation_is_applied(tmp_path):

@@ -25,6 +25,7 @@ def test_probe_tells_what_is_there(tmp_path):
     ("name", "content", "message"),
     [
         ("absent.mp4", None, "does not exist"),
+        (f"{'x' * 300}.mp4", None, "cannot be reached|does not exist"),
         ("empty.mp4", b"", "is empty"),
         ("noise.mp4", np.random.default_rng(0).bytes(100_000), "cannot open"),
         ("notes.txt", b"heard a dog\n" * 100, "text file"),

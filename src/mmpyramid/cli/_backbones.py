@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.cli._options import OPTIONAL
+from mmpyramid.cli._options import OPTIONAL, resolve_device
 from mmpyramid.errors import UserError
 from mmpyramid.features.precision import Precision
 from mmpyramid.features.sets import BackboneOptions
@@ -37,7 +37,7 @@ class BackboneFlags:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """The number format of published backbones; `auto` is bfloat16 where it is faster."""
     device: str = "cpu"
-    """Where networks run: cpu, cuda or cuda:1; give a GPU few --workers."""
+    """Where networks run: auto, cpu, cuda or cuda:1; give a GPU few --workers."""
 
     def names(self) -> str | Sequence[str]:
         """What `create_extractors` makes."""
@@ -49,7 +49,8 @@ class BackboneFlags:
         """How it makes them.
 
         Raises:
-            UserError: if flags cannot be understood, or contradict each other.
+            UserError: if flags cannot be understood, contradict each other, or name a device that
+                cannot be used here.
         """
         pairs = [text.partition("=") for text in self.weights]
         for stream, _, file in pairs:
@@ -59,7 +60,7 @@ class BackboneFlags:
                     "vggish=vggish-10086976.pth"
                 )
         return BackboneOptions(
-            device=self.device,
+            device=resolve_device(self.device),
             sampling=self.sampling,
             precision=Precision(self.precision),
             weights={stream: Path(file) for stream, _, file in pairs},

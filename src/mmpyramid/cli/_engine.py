@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -38,8 +39,11 @@ class EngineFlags:
         """
         if self.workers is not None and self.workers < 1:
             raise UserError(f"expected --workers of at least 1, got {self.workers}")
-        if self.timeout <= 0:
-            raise UserError(f"expected --timeout of more than 0 seconds, got {self.timeout}")
+        if not 0 < self.timeout < math.inf:
+            raise UserError(
+                "expected --timeout of more than 0 seconds, and a finite number of them, got "
+                f"{self.timeout}"
+            )
         limits = Limits(timeout=self.timeout)
         if self.engine == "ray":
             from mmpyramid.features.engines.ray_data import RayEngine

@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
@@ -28,9 +31,15 @@ OptionalPath: TypeAlias = Annotated[
 
 
 def console() -> Console:
-    """Standard output; brackets are text, and long lines are left alone when it is no terminal."""
-    out = Console(highlight=False, markup=False)
-    return out if out.is_terminal else Console(highlight=False, markup=False, soft_wrap=True)
+    """Standard output; brackets and colons are text, and so are names of files of any bytes.
+
+    Long lines are left alone when it is no terminal.
+    """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+    plain = partial(Console, highlight=False, markup=False, emoji=False)
+    out = plain()
+    return out if out.is_terminal else plain(soft_wrap=True)
 
 
 def run(function: Callable[..., Result], name: str, words: list[str]) -> Result:

@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         problem = _missing(error)
     except OSError as error:
-        problem = _refused(error)
+        problem = refused(error)
     except KeyboardInterrupt:
         sys.stderr.write(f"\nmmpyramid {name}: interrupted; what was finished is kept\n")
         return 130
@@ -142,7 +142,7 @@ def _missing(error: ModuleNotFoundError) -> str:
     )
 
 
-def _refused(error: OSError) -> str:
+def refused(error: OSError) -> str:
     """What the operating system refused."""
     told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error
     return (

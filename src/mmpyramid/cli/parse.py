@@ -10,9 +10,10 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from mmpyramid.cli._options import console, resolve_device, run, to_formats
+from mmpyramid.cli.main import refused
 from mmpyramid.decode import Decoder
 from mmpyramid.errors import UserError
 from mmpyramid.pipeline import Pipeline
@@ -99,13 +100,13 @@ def output_names(videos: Sequence[Path]) -> dict[Path, str]:
 def _parse_one(
     video: Path, pipeline: Pipeline, paths: Mapping[str, Path], embed: bool, screen: Console
 ) -> bool:
-    """Parse and write one file; a bad one is reported and does not stop the others."""
+    """Parse and write one file; what goes wrong is reported and stops nothing else."""
     try:
-        with screen.status(escape(video.name)) as status:
-            pipeline.hook = lambda step: status.update(escape(f"{video.name}: {step}"))
+        with screen.status(Text(video.name)) as status:
+            pipeline.hook = lambda step: status.update(Text(f"{video.name}: {step}"))
             parsed = pipeline.run(video)
-    except UserError as error:
-        sys.stderr.write(f"mmpyramid parse: {error}\n")
+    except (UserError, OSError) as error:
+        _tell(error)
         return False
     screen.print(TerminalView(parsed.timeline))
     page = {
@@ -114,7 +115,18 @@ def _parse_one(
         "scores": parsed.scores,
         "decoder": pipeline.decoder,
     }
+    num_written = 0
     for name, path in paths.items():
-        path.write_bytes(encode(parsed.timeline, name, **(page if name == "html" else {})))
-        screen.print(f"  {path}", style="dim")
-    return True
+        try:
+            path.write_bytes(encode(parsed.timeline, name, **(page if name == "html" else {})))
+        except (UserError, OSError) as error:
+            _tell(error)
+        else:
+            screen.print(f"  {path}", style="dim")
+            num_written += 1
+    return num_written == len(paths)
+
+
+def _tell(error: UserError | OSError) -> None:
+    problem = refused(error) if isinstance(error, OSError) else error
+    sys.stderr.write(f"mmpyramid parse: {problem}\n")

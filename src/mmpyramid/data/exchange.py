@@ -16,13 +16,14 @@ from mmpyramid.data.hdf5 import write_rows
 from mmpyramid.data.layouts import IDS_FILE, MODALITIES, STREAMS, Arrays, Layout, open_layout
 from mmpyramid.data.simulation import carry_marker
 from mmpyramid.errors import UserError
+from mmpyramid.features.npy import FRAMES_PER_SEGMENT, PER_FRAME
 from mmpyramid.features.provenance import Provenance, StreamProvenance
 from mmpyramid.features.shard import Extracted
 from mmpyramid.features.source import FeatureError
 from mmpyramid.features.store import FeatureStore
 from mmpyramid.features.writer import StoreWriter
 from mmpyramid.files import write_durably
-from mmpyramid.types import Array, Modality, Progress
+from mmpyramid.types import Array, Features, Modality, Progress
 
 
 def import_features(
@@ -36,8 +37,10 @@ def import_features(
     """Put published or other existing features into a store, as float32.
 
     A stream with F times as many rows as there are segments, as the `resnet152` of LLP, becomes
-    (T, F, D); the number of segments is the smallest among the streams of a video. Videos that
-    cannot be used are noted in the store as failed. Another run goes on, and tries these again.
+    (T, F, D); the number of segments is the smallest among the streams of a video. Where
+    `resnet152` stands alone, a multiple of 8 rows are 8 per segment, as published. Videos that
+    cannot be used, also because F is another than in the store, are noted in it as failed. Another
+    run goes on, and tries these again.
 
     Args:
         folder: in either layout.
@@ -82,13 +85,12 @@ def export_features(
         progress: called after each video, or stream of `h5`.
 
     Raises:
-        UserError: if lengths differ, a stream is missing (`h5`), an id is no file name (`npy`), or
-            the disk is full.
+        UserError: if lengths differ, a stream is missing, an id is no line of UTF-8 text (`h5`),
+            an id is no file name (`npy`), or the disk is full.
 
     Example:
         >>> export_features(FeatureStore("store"), Path("feats"))  # doctest: +SKIP
     """
-    out.mkdir(parents=True, exist_ok=True)
     carry_marker(store.folder, out)
     if layout == "h5":
         _export_h5(store, out, progress)
@@ -98,7 +100,9 @@ def export_features(
 
 def _export_h5(store: FeatureStore, out: Path, progress: Progress | None) -> None:
     names = {ours: theirs for theirs, ours in STREAMS["h5"].items()}
-    write_durably(out / IDS_FILE, "".join(f"{i}\n" for i in store.ids).encode())
+    lines = [_line(video_id) for video_id in store.ids]
+    out.mkdir(parents=True, exist_ok=True)
+    write_durably(out / IDS_FILE, b"".join(lines))
     for number, name in enumerate(store.streams, 1):
         _export_rows(store, name, out / f"{names.get(name, name)}.h5")
         if progress:
@@ -107,6 +111,7 @@ def _export_h5(store: FeatureStore, out: Path, progress: Progress | None) -> Non
 
 def _export_npy(store: FeatureStore, out: Path, progress: Progress | None) -> None:
     names = {ours: theirs for theirs, ours in STREAMS["npy"].items()}
+    out.mkdir(parents=True, exist_ok=True)
     for number, video_id in enumerate(store.ids, 1):
         if Path(video_id).name != video_id:
             raise UserError(f"expected ids that can be file names, but the store has {video_id!r}")
@@ -114,6 +119,15 @@ def _export_npy(store: FeatureStore, out: Path, progress: Progress | None) -> No
             _write_npy(out / names.get(name, name) / f"{video_id}.npy", _flat(array))
         if progress:
             progress(number, len(store))
+
+
+def _line(video_id: str) -> bytes:
+    """An id as a line of `ids.txt`."""
+    if video_id.encode(errors="replace").decode().splitlines() != [video_id]:
+        raise UserError(
+            f"expected ids that are lines of UTF-8 text, but the store has {video_id!r}; use npy"
+        )
+    return f"{video_id}\n".encode()
 
 
 def _export_rows(store: FeatureStore, name: str, path: Path) -> None:
@@ -159,7 +173,7 @@ def _gather(
     found = {
         name: array for name in arrays.names if (array := arrays.read(name, video_id)) is not None
     }
-    num_segments = min((len(array) for array in found.values() if array.ndim), default=0)
+    num_segments = _num_segments(found)
     features = {name: _cut(array, num_segments, pool=pool) for name, array in found.items()}
     present = {streams[name].modality for name in features}
     missing = tuple(
@@ -168,6 +182,15 @@ def _gather(
         if modality in {s.modality for s in streams.values()} - present
     )
     return Extracted(features=features, duration=float(num_segments), missing=missing)
+
+
+def _num_segments(found: Features) -> int:
+    """T of one video, from its streams or from what is published."""
+    if found.keys() == {PER_FRAME} and found[PER_FRAME].ndim == 2:
+        whole, rest = divmod(len(found[PER_FRAME]), FRAMES_PER_SEGMENT)
+        if not rest:
+            return whole
+    return min((len(array) for array in found.values() if array.ndim), default=0)
 
 
 def _cut(array: Array, num_segments: int, *, pool: bool) -> Array:

@@ -52,6 +52,7 @@ def find_marker(folder: Path) -> Path | None:
 def carry_marker(source: Path, out: Path) -> None:
     """Mark what was made of simulated features as such."""
     if marker := find_marker(source):
+        out.mkdir(parents=True, exist_ok=True)
         write_durably(out / MARKER_FILE, marker.read_bytes())
 
 

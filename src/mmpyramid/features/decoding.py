@@ -29,6 +29,8 @@ from mmpyramid.features.workers import Failure, explain
 GIB = 2**30
 BYTES_PER_SECOND = 2**20
 BYTES_PER_SEGMENT = 10
+LONGEST_WAIT = 2e6
+"""Seconds, 23 days: little more fits into the milliseconds that `poll` takes."""
 PIECES_AHEAD = 2
 
 Message: TypeAlias = Piece | VideoInfo | Failure
@@ -65,7 +67,7 @@ class Limits:
     def seconds(self, path: Path) -> float:
         """How long decoding one file may take."""
         size = path.stat().st_size if path.exists() else 0
-        return self.timeout + size / BYTES_PER_SECOND
+        return min(self.timeout + size / BYTES_PER_SECOND, LONGEST_WAIT)
 
 
 class Decoding:
@@ -125,7 +127,7 @@ class Decoding:
                 f"decoding took longer than {allowed:.1f} s and was stopped; if the file is sound, "
                 f"raise --timeout and use --retry-failed"
             )
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # The latter: it died in the middle of a message.
             failure = Failure(f"decoding it crashed the decoder ({self._process.end()})")
         self.close()
         return failure

@@ -63,12 +63,14 @@ class Piece:
     Attributes:
         stop: number of segments that have come, these included.
         promised: seconds that the header promises, if it does.
+        missing: the modalities that the file lacks, whether they are wanted or not.
         rows: (N, 16000) float32 waveforms and, by view, (N, F, height, width, 3) uint8 pictures;
             what the file lacks has no entry.
     """
 
     stop: int
     promised: float | None
+    missing: tuple[Modality, ...]
     rows: dict[Want, NDArray[Any]]
 
 
@@ -115,6 +117,7 @@ def read_pieces(
         yield Piece(
             stop=some[-1].index + 1,
             promised=reader.info.duration,
+            missing=reader.missing,
             rows=_rows(some, reading.views),
         )
     yield VideoInfo(duration=reader.duration, missing=reader.missing, notes=reader.notes)

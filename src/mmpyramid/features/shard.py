@@ -112,6 +112,11 @@ class Shard:
         """What is known about a video besides its features."""
         return self._infos[self._index[video_id]]
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape (..., D) of one segment by stream."""
+        return {name: rows.shape[1:] for name, rows in self._rows.items()}
+
     def features(self, video_id: str, streams: Collection[str] | None = None) -> dict[str, Array]:
         """The features of a video, of the streams that it has."""
         index = self._index[video_id]

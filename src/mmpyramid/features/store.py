@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from mmpyramid.errors import UserError
 from mmpyramid.features.provenance import Provenance
@@ -25,9 +26,11 @@ STORE_FILE, FAILURES_FILE, PENDING_FOLDER = "store.json", "failures.jsonl", "pen
 SHARD_PATTERN = "shard-*.h5"
 NUM_OPEN_SHARDS = 32
 
+Found = TypeVar("Found")
+
 
 class FeatureStore:
-    """A store as a feature source. What is added after opening is not seen.
+    """A store as a feature source. What is added after opening is not seen; what is packed is.
 
     Args:
         folder: the store's folder.
@@ -84,21 +87,15 @@ class FeatureStore:
             FeatureError: if the video is not in the store or its shard is damaged.
         """
         names = choose_streams(self, streams)
-        with self._lock:
-            try:
-                return self._shard(video_id).features(video_id, names)
-            except OSError as error:
-                where = f"{video_id} in {self._places[video_id]}: {error}"
-                raise FeatureError([Fault(FaultKind.UNREADABLE, where)]) from error
+        return self._read(video_id, lambda shard: shard.features(video_id, names))
 
     def info(self, video_id: str) -> VideoInfo:
         """What is known about a video besides its features.
 
         Raises:
-            FeatureError: if the video is not in the store.
+            FeatureError: if the video is not in the store or its shard is gone.
         """
-        with self._lock:
-            return self._shard(video_id).info(video_id)
+        return self._read(video_id, lambda shard: shard.info(video_id))
 
     def read(self, video_id: str) -> Extracted:
         """Features and everything else about one video.
@@ -118,11 +115,27 @@ class FeatureStore:
             while self._open:
                 self._open.popitem()[1].close()
 
+    def _read(self, video_id: str, read: Callable[[Shard], Found]) -> Found:
+        with self._lock:
+            try:
+                return read(self._shard(video_id))
+            except OSError as error:
+                where = f"{video_id} in {self._places[video_id]}: {error}"
+                raise FeatureError([Fault(FaultKind.UNREADABLE, where)]) from error
+
     def _shard(self, video_id: str) -> Shard:
-        """The open shard that holds a video; the least recently used one is closed for it."""
+        """The open shard that holds a video."""
         if video_id not in self._places:
             raise FeatureError([Fault(FaultKind.MISSING, f"{video_id} in {self.folder}")])
-        path = self._places[video_id]
+        try:
+            return self._opened(self._places[video_id])
+        except FileNotFoundError:  # A pending file that has been packed into a shard since.
+            packed = _locate(self.folder.glob(SHARD_PATTERN))
+            self._places |= {known: packed[known] for known in packed.keys() & self._places}
+            return self._opened(self._places[video_id])
+
+    def _opened(self, path: Path) -> Shard:
+        """An open shard; the least recently used one is closed for it."""
         if path not in self._open:
             self._open[path] = Shard(path)
             if len(self._open) > NUM_OPEN_SHARDS:

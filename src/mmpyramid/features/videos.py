@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
-from mmpyramid.errors import Problems
+from mmpyramid.errors import Problems, UserError
 
 Videos: TypeAlias = str | Path | Iterable[str | Path]
 
@@ -44,7 +45,8 @@ def find_videos(videos: Videos) -> dict[str, Path]:
         videos: a file, a folder (searched through), a glob pattern, or several of them.
 
     Raises:
-        UserError: if something does not exist, nothing is found, or two files have the same id.
+        UserError: if something does not exist, is no valid pattern, nothing is found, or two files
+            have the same id.
 
     Example:
         >>> find_videos("clips/*.mp4")["dog"]  # doctest: +SKIP
@@ -59,7 +61,8 @@ def find_videos(videos: Videos) -> dict[str, Path]:
             problems.add("places without video or sound files", str(place))
         for path in files:
             other = found.setdefault(path.stem, path)
-            if other.resolve() != path.resolve():
+            # `Path.resolve` refuses links in a circle, which are for whoever opens them to report.
+            if os.path.realpath(other) != os.path.realpath(path):
                 problems.add(
                     "files whose names differ in folder or suffix only", f"{other}, {path}"
                 )
@@ -74,8 +77,19 @@ def find_videos(videos: Videos) -> dict[str, Path]:
 
 def _files(place: Path) -> list[Path]:
     """The files that one argument means, in a fixed order."""
-    if place.is_dir():
-        return sorted(path for path in place.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES)
     if place.is_file():
         return [place]
-    return sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
+    if place.is_dir():
+        found = [path for path in place.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES]
+    else:
+        found = _matching(place)
+    return sorted(path for path in found if not path.is_dir())
+
+
+def _matching(pattern: Path) -> list[Path]:
+    try:
+        return list(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+    except ValueError as error:
+        raise UserError(
+            f"expected a file, a folder or a glob pattern, got {pattern}: {error}"
+        ) from error

@@ -12,14 +12,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
 from mmpyramid.errors import UserError
 from mmpyramid.features.provenance import Provenance
 from mmpyramid.features.shard import Extracted, Shard, encode_shard
-from mmpyramid.features.source import FeatureError, find_faults
+from mmpyramid.features.source import Fault, FaultKind, FeatureError, find_faults
 from mmpyramid.features.store import (
     FAILURES_FILE,
     PENDING_FOLDER,
@@ -109,18 +109,21 @@ class StoreWriter:
         If the disk fills while it is packed with others, it is kept nevertheless.
 
         Raises:
-            FeatureError: if arrays have a wrong shape or are not finite.
+            FeatureError: if arrays have a wrong shape, or one that differs by more than the number
+                of segments from that of the videos in the store, or are not finite.
             UserError: if the video is in the store already, or the disk is full.
         """
         if video_id in self._done:
             raise UserError(f"the video {video_id} is in the store {self.folder} already")
         faults = list(find_faults(video_id, video.features, self.provenance.dims))
-        if faults:
+        shapes = {name: array.shape[1:] for name, array in video.features.items()}
+        if faults := faults or self._misfits(video_id, shapes):
             raise FeatureError(faults)
         image = encode_shard({video_id: video})
         path = self._pending_folder / pending_name(video_id)
         write_durably(path, image, outlast_power_cuts=False)
         self._done.add(video_id)
+        self._shapes |= shapes
         self._num_pending += 1
         self._pending_bytes += len(image)
         if (
@@ -184,22 +187,44 @@ class StoreWriter:
             _remove(folder.glob("*.tmp"))
         _cut_half_line(self.folder / FAILURES_FILE)
         _remove(path for path in self._pending() if not _is_whole(path))
-        packed = {video for path in self.folder.glob(SHARD_PATTERN) for video in _ids(path)}
-        _remove(path for path in self._pending() if packed.issuperset(_ids(path)))
+        self._done: set[str] = set()
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        for path in self.folder.glob(SHARD_PATTERN):
+            with Shard(path) as shard:
+                self._count(shard)
+        _remove(path for path in sorted(self._pending()) if not self._is_new(path))
         pending = self._pending()
-        self._done = packed.union(*map(_ids, pending))
         self._num_pending = len(pending)
         self._pending_bytes = sum(path.stat().st_size for path in pending)
 
+    def _is_new(self, path: Path) -> bool:
+        """Count a pending file, unless it is packed already or can never be packed with others."""
+        with Shard(path) as shard:
+            if self._done.issuperset(shard.ids) or self._misfits(path.name, shard.shapes):
+                return False
+            self._count(shard)
+        return True
 
-def _ids(path: Path) -> tuple[str, ...]:
-    with Shard(path) as shard:
-        return shard.ids
+    def _count(self, shard: Shard) -> None:
+        self._done.update(shard.ids)
+        self._shapes |= shard.shapes
+
+    def _misfits(self, video_id: str, shapes: Mapping[str, tuple[int, ...]]) -> list[Fault]:
+        """Where segments have another shape than in the store, and could not stand beside them."""
+        return [
+            Fault(
+                FaultKind.SHAPE,
+                f"{name} of {video_id}: {shape} per segment, but {self._shapes[name]} in the store",
+            )
+            for name, shape in shapes.items()
+            if self._shapes.get(name, shape) != shape
+        ]
 
 
 def _is_whole(path: Path) -> bool:
     try:
-        return bool(_ids(path))
+        with Shard(path) as shard:
+            return bool(shard.ids)
     except UserError:
         return False
 

@@ -34,10 +34,17 @@ def open_media(path: Path) -> InputContainer:
     """Open a media file for reading; use it in a `with` statement.
 
     Raises:
-        UserError: if the file is absent, a folder, empty, or not media.
+        UserError: if the file is absent, out of reach, a folder, empty, or not media.
     """
     expected = "expected a video or sound file"
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise UserError(
+            f"{expected}, but {path} cannot be reached: {error.strerror}; check the path and the "
+            "permissions of its folders"
+        ) from error
+    if not exists:
         raise UserError(f"{expected}, but {path} does not exist; check the path")
     if path.is_dir():
         raise UserError(f"{expected}, but {path} is a folder; name a file inside it")

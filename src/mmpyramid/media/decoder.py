@@ -21,12 +21,18 @@ MAX_STEP_BACK = 1
 AVI files store no time of display, so that FFmpeg's guess is shuffled where there are B-frames.
 """
 
+ROUNDING = Fraction(1, 1000)
+"""Seconds. Headers tell no more exactly than this where a file ends."""
+
 FrameT = TypeVar("FrameT", av.VideoFrame, av.AudioFrame)
 
 
 @dataclass(frozen=True, slots=True)
 class Timed(Generic[FrameT]):
-    """A decoded frame, and when it begins and ends in seconds on the file's own clock."""
+    """A decoded frame, and when it begins and ends in seconds on the file's own clock.
+
+    A picture that has a successor ends where that begins; `end` is meant for the last one.
+    """
 
     frame: FrameT
     start: Fraction
@@ -124,13 +130,23 @@ class Decoder(Generic[FrameT]):
 
     def _timed(self, frame: FrameT) -> Timed[FrameT]:
         start = self._end if frame.pts is None else frame.pts * self._time_base
-        return Timed(frame, start, start + self._length(frame))
-
-    def _length(self, frame: FrameT) -> Fraction:
         if isinstance(frame, av.AudioFrame):
-            return Fraction(frame.samples, frame.sample_rate)
+            return Timed(frame, start, start + Fraction(frame.samples, frame.sample_rate))
+        return Timed(frame, start, start + self._length(frame, start))
+
+    def _length(self, picture: av.VideoFrame, start: Fraction) -> Fraction:
+        """How long a picture shows if it is the last one.
+
+        MP4 stores the steps in the order of decoding, so that where there are B-frames a picture
+        may claim a pause that is not its own. The header knows better where the file ends.
+        """
         rate = _fraction(self._stream.average_rate)
-        return frame.duration * self._time_base or (1 / rate if rate else rate)
+        usual = 1 / rate if rate else rate
+        claimed = picture.duration * self._time_base or usual
+        left = self._last_second - start
+        if not self._last_second or claimed <= left + ROUNDING:
+            return claimed
+        return left if left > 0 else min(claimed, usual or claimed)
 
     def _is_broken_jump(self, start: Fraction) -> bool:
         return bool(self._last_second) and start > max(self._end, self._last_second) + MAX_JUMP

@@ -31,7 +31,7 @@ class PictureTrack:
 
     Attributes:
         start: when the first frame shows, seconds on the file's clock; None if no frame decodes.
-        end: when the last frame decoded so far ends.
+        end: when the last frame ends; before it is known, when the latest one begins.
     """
 
     def __init__(self, container: InputContainer, views: Sequence[View]) -> None:
@@ -43,7 +43,7 @@ class PictureTrack:
         self._images: dict[int, Image] = {}
         self._current = self._next = next(self._frames, None)
         self.start = self._current.start if self._current else None
-        self.end = self._current.end if self._current else Fraction(0)
+        self.end = self._current.start if self._current else Fraction(0)
 
     def begin(self, zero: Fraction) -> None:
         """Set the point of the file's clock at which the first segment begins."""
@@ -90,5 +90,6 @@ class PictureTrack:
         return self._images[number]
 
     def _step(self) -> None:
-        self._next = next(self._frames, None)
-        self.end = max(self.end, self._next.end) if self._next else self.end
+        last, self._next = self._next, next(self._frames, None)
+        assert last is not None, "whoever steps has looked at the next frame"
+        self.end = self._next.start if self._next else last.end

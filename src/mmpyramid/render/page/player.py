@@ -53,7 +53,8 @@ def _url(video: Path | str, embed: bool) -> str:
         return str(video) if is_url else link(Path(video))
     if is_url:
         raise UserError(
-            f"expected the path of a file to embed, got the URL {video}; link to it (`embed=False`)"
+            f"expected the path of a file to embed, got the URL {video}; link to it "
+            "(`embed=False`, no `--embed`)"
         )
     return _embedded(Path(video))
 
@@ -68,7 +69,8 @@ def _embedded(path: Path) -> str:
         if (size := path.stat().st_size) > LARGEST_EMBEDDED:
             raise UserError(
                 f"expected at most {LARGEST_EMBEDDED / 2**20:.0f} MiB to embed in a page, but "
-                f"{path} has {size / 2**20:.0f} MiB; link to it instead (`embed=False`)"
+                f"{path} has {size / 2**20:.0f} MiB; link to it instead (`embed=False`, no "
+                "`--embed`)"
             )
         content = base64.b64encode(path.read_bytes()).decode("ascii")
     except OSError as error:
