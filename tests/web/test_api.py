@@ -95,6 +95,7 @@ def test_what_is_no_video_is_refused(post, corrupt, tmp_path, server):
     [
         ({"threshold": 1.5}, "`threshold`"),
         ({"threshold": "high"}, "`threshold`"),
+        ({"max_gap": "inf"}, "`max_gap`"),
         ({"gate": "garden"}, "`gate`"),
         ({"model": "../secret"}, "`model` to be one of teachers-ave"),
         ({"format": "exe"}, "`format` to be one of csv"),
