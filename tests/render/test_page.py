@@ -16,7 +16,7 @@ from page_parts import (
     ready,
     write_video,
 )
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from mmpyramid.decode import decode
 from mmpyramid.render import to_html, to_vtt
@@ -283,6 +283,16 @@ def test_the_browser_reads_the_captions(show, short, video):
     assert [0, 2, "[visible] Frying (food)"] in cues
     assert [4, 9, "[audible and visible] Dog"] in cues
     assert len(cues) == len(short)
+
+
+@pytest.mark.parametrize("control", ["#reset", "#own-visual"])
+def test_the_note_on_another_decision_goes_with_it(control, show, short, scores_of):
+    page = show(to_html(short, scores=scores_of(short)))
+    note = page.locator("#undecided")
+    expect(note).to_be_visible()
+    page.locator("summary", has_text="More").click()
+    page.locator(control).click()
+    expect(note).to_be_hidden()
 
 
 def test_a_real_decision_is_shown_as_it_was_made(show, short, scores_of):
