@@ -139,6 +139,22 @@ def test_a_corrupt_file_is_told_and_deleted(visit, corrupt, server):
     expect(alert).to_contain_text("cannot open broken", timeout=PATIENCE)
     assert "\n\n\n" not in alert.inner_text()
     assert nothing_held(server)
+    expect(page.get_by_role("button", name="Parse", exact=True)).to_be_disabled(timeout=PATIENCE)
+    expect(page.get_by_text("broken.mp4, ")).to_have_count(0)
+    expect(page.locator("video")).to_have_count(0)
+
+
+def test_a_video_whose_worker_died_can_be_parsed_again(visit, clip, server):
+    page = visit()
+    choose(page, clip)
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    parse(page)
+    expect(page.get_by_text("Loading the models")).to_be_visible(timeout=PATIENCE)
+    os.kill(worker, signal.SIGKILL)
+    expect(page.get_by_role("alert")).to_contain_text("died", timeout=PATIENCE)
+    parse(page)
+    expect(page.locator("iframe.timeline")).to_be_visible(timeout=PATIENCE)
 
 
 def test_two_visitors_at_once_do_not_see_each_other(visit, clip, corrupt):
