@@ -285,6 +285,16 @@ def test_the_browser_reads_the_captions(show, short, video):
     assert len(cues) == len(short)
 
 
+def test_the_thresholds_stay_in_their_panel_on_a_phone(show, short, scores_of):
+    page = show(to_html(short, scores=scores_of(short)))
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.locator("summary", has_text="More").click()
+    rights = "all => all.map(each => each.getBoundingClientRect().right)"
+    (panel,) = page.locator(".thresholds").evaluate_all(rights)
+    assert panel < 320
+    assert max(page.locator(".thresholds :is(output, select)").evaluate_all(rights)) < panel
+
+
 @pytest.mark.parametrize("control", ["#reset", "#own-visual"])
 def test_the_note_on_another_decision_goes_with_it(control, show, short, scores_of):
     page = show(to_html(short, scores=scores_of(short)))

@@ -24,6 +24,12 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
 ]
 SEEK = "(v, to) => new Promise(ok => { v.onseeked = () => ok(v.currentTime); v.currentTime = to })"
+FITS = """() => {
+  const frame = document.querySelector("iframe.timeline");
+  const { scrollHeight, clientHeight } = frame.contentDocument.documentElement;
+  return frame.clientHeight > 600 && scrollHeight === clientHeight;
+}"""
+"""Whether nothing of the page in the frame has to be scrolled to."""
 PATIENCE = 90_000
 """Milliseconds; other tests may keep the machine busy."""
 
@@ -179,6 +185,9 @@ def test_an_example_fills_the_form_in(visit):
     expect(page.get_by_text("Bell.mp4, ")).to_be_visible(timeout=PATIENCE)
     parse(page)
     assert len(events(page)) == 4
+    page.wait_for_function(FITS)
+    page.frame_locator("iframe.timeline").locator("summary", has_text="More").click()
+    page.wait_for_function(FITS)
 
 
 def test_a_closed_page_takes_its_timeline_along(visit, server):
