@@ -223,6 +223,7 @@ def test_an_hour_is_quick():
         ({"video_threshold": 2}, "video_threshold"),
         ({"gate": "local"}, "per_modality"),
         ({"max_gap": -1}, "max_gap"),
+        ({"max_gap": float("inf")}, "max_gap"),
         ({"min_length": float("nan")}, "min_length"),
     ],
 )

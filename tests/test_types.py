@@ -1,6 +1,7 @@
 """Timelines carry what selective fusion chose, without loss."""
 
 import json
+import math
 import time
 
 import numpy as np
@@ -69,6 +70,25 @@ def test_json_of_before_the_weights_still_loads():
         model="m",
         missing=(Modality.VISUAL,),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("duration", value) for value in ("10", None, True, math.inf, math.nan, -5)),
+        *(("labels", value) for value in ("abc", [1], None)),
+        *(("source", None), ("model", 5), ("notes", [3]), ("missing", "audio")),
+    ],
+)
+def test_a_field_of_another_kind_is_named(name, value):
+    with pytest.raises(UserError, match=f"expected `{name}`"):
+        Timeline.from_json(json.dumps({**json.loads(OLD), name: value}))
+
+
+@pytest.mark.parametrize("value", [math.inf, -5])
+def test_a_duration_that_cannot_be_is_refused(value):
+    with pytest.raises(UserError, match="expected `duration`"):
+        Timeline(duration=value)
 
 
 def test_an_hour_stays_small_and_quick():

@@ -182,6 +182,18 @@ def test_a_page_without_player_is_said(run, tmp_path, capsys):
     assert "no player" in capsys.readouterr().out
     words = ("--to", "html", "--video", tmp_path / "gone.mp4")
     assert run("render", tmp_path / "a.json", *words) == 2
+    Timeline(duration=2.0).save(tmp_path / "b.json")
+    assert run("render", tmp_path / "b.json", "--to", "html") == 0
+    assert "the timeline names no video; give it by --video" in capsys.readouterr().out
+
+
+def test_a_page_plays_from_a_url(run, tmp_path, capsys):
+    Timeline(duration=2.0, source="gone.mp4").save(tmp_path / "a.json")
+    words = ("--to", "html", "--video", "https://example.org/a.mp4")
+    assert run("render", tmp_path / "a.json", *words) == 0
+    assert 'src="https://example.org/a.mp4"' in (tmp_path / "a.html").read_text()
+    assert run("render", tmp_path / "a.json", *words, "--embed") == 2
+    assert "got the URL https://example.org/a.mp4" in capsys.readouterr().err
 
 
 def test_info_tells_models_and_videos(model, clip, run, capsys):

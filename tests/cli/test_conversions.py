@@ -76,8 +76,28 @@ def test_annotations_are_not_overwritten_unless_named(to, original, run, capsys)
     assert beside.read_text() == "corrected by hand"
 
 
-def test_what_is_no_annotation_is_written_again(original, run):
+def test_a_view_of_the_terminal_is_written_again(original, run):
     assert run("render", original, "--to", "txt") == run("render", original, "--to", "txt") == 0
+
+
+@pytest.mark.parametrize("track", ["1.0\t4.0\tDog\n", "2.0\t2.0\ta point\n"])
+def test_a_label_track_is_not_overwritten_by_a_view(track, original, run, capsys):
+    labels = original.with_name("clip.txt")
+    labels.write_text(track)
+    assert run("render", original, "--to", "txt") == 2
+    assert "clip.txt is there already" in capsys.readouterr().err
+    assert labels.read_text() == track
+
+
+@pytest.mark.parametrize("others", [(), ("other.json",)])
+def test_what_is_read_is_not_overwritten_even_if_named(others, original, run, capsys):
+    before = original.read_text()
+    paths = [original.with_name(name) for name in others]
+    for path in paths:
+        path.write_text(before)
+    assert run("render", *paths, original, "--to", "html", "--out", original) == 2
+    assert "another file to write" in capsys.readouterr().err
+    assert original.read_text() == before
 
 
 def test_a_mistake_names_file_line_and_remedy(original, run, capsys):

@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import httpx
 import pytest
@@ -19,6 +19,12 @@ from mmpyramid.web.limits import Limits
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 LOW = {"threshold": 0.1, "video_threshold": 0.1}
+CHUNKED = {"Content-Type": "multipart/form-data; boundary=x"}
+PART = (
+    b'--x\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n'
+    b"Content-Type: video/mp4\r\n\r\n"
+)
+"""How a body begins whose size no header tells."""
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +95,7 @@ def test_what_is_no_video_is_refused(post, corrupt, tmp_path, server):
     [
         ({"threshold": 1.5}, "`threshold`"),
         ({"threshold": "high"}, "`threshold`"),
+        ({"max_gap": "inf"}, "`max_gap`"),
         ({"gate": "garden"}, "`gate`"),
         ({"model": "../secret"}, "`model` to be one of teachers-ave"),
         ({"format": "exe"}, "`format` to be one of csv"),
@@ -121,24 +128,27 @@ def test_a_large_file_is_refused_before_it_is_sent(server):
         assert connection.recv(4096).startswith(b"HTTP/1.1 413")
 
 
+def test_who_sends_all_of_a_large_file_gets_the_answer(server):
+    pieces = [PART, *[bytes(100_000)] * 30]
+    for _ in range(3):  # A connection that is reset loses the answer now and then.
+        response = httpx.post(f"{server.url}/api/parse", content=iter(pieces), headers=CHUNKED)
+        assert "at most 2 MB" in paragraph(response, 413)
+
+
 def test_a_large_file_is_refused_while_it_is_sent(server):
     """Chunked, so that no header tells its size; an honest sender would go on for ever."""
     sent = 0
 
     def pieces():
         nonlocal sent
-        yield (
-            b'--x\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n'
-            b"Content-Type: video/mp4\r\n\r\n"
-        )
+        yield PART
         while sent < 50_000_000:
             sent += 100_000
             yield bytes(100_000)
             time.sleep(0.002)
 
-    headers = {"Content-Type": "multipart/form-data; boundary=x"}
     try:
-        response = httpx.post(f"{server.url}/api/parse", content=pieces(), headers=headers)
+        response = httpx.post(f"{server.url}/api/parse", content=pieces(), headers=CHUNKED)
         assert "at most 2 MB" in paragraph(response, 413)
     except httpx.TransportError:  # The server hung up before this side looked for an answer.
         pass
@@ -186,6 +196,23 @@ def test_a_hanging_job_does_not_block_the_next(serve, clip):
         assert own.held() == []
         assert send().status_code == 200
         assert own.workers() != [worker]
+
+
+def test_of_many_at_once_no_more_than_may_wait_do(serve, clip):
+    with serve("--models", "teachers-ave", "--max-waiting", "2") as own:
+
+        def send(_):
+            with clip.open("rb") as file:
+                return httpx.post(f"{own.url}/api/parse", files={"video": file}, timeout=200)
+
+        (worker,) = own.workers()
+        os.kill(worker, signal.SIGSTOP)
+        with ThreadPoolExecutor(10) as threads:
+            answers = as_completed([threads.submit(send, number) for number in range(10)])
+            refused = [next(answers).result() for _ in range(7)]
+            assert all("2 others are waiting" in paragraph(each, 503) for each in refused)
+            os.kill(worker, signal.SIGCONT)
+            assert [answer.result().status_code for answer in answers] == [200] * 3
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

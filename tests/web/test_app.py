@@ -24,6 +24,12 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
 ]
 SEEK = "(v, to) => new Promise(ok => { v.onseeked = () => ok(v.currentTime); v.currentTime = to })"
+FITS = """() => {
+  const frame = document.querySelector("iframe.timeline");
+  const { scrollHeight, clientHeight } = frame.contentDocument.documentElement;
+  return frame.clientHeight > 600 && scrollHeight === clientHeight;
+}"""
+"""Whether nothing of the page in the frame has to be scrolled to."""
 PATIENCE = 90_000
 """Milliseconds; other tests may keep the machine busy."""
 
@@ -139,6 +145,22 @@ def test_a_corrupt_file_is_told_and_deleted(visit, corrupt, server):
     expect(alert).to_contain_text("cannot open broken", timeout=PATIENCE)
     assert "\n\n\n" not in alert.inner_text()
     assert nothing_held(server)
+    expect(page.get_by_role("button", name="Parse", exact=True)).to_be_disabled(timeout=PATIENCE)
+    expect(page.get_by_text("broken.mp4, ")).to_have_count(0)
+    expect(page.locator("video")).to_have_count(0)
+
+
+def test_a_video_whose_worker_died_can_be_parsed_again(visit, clip, server):
+    page = visit()
+    choose(page, clip)
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    parse(page)
+    expect(page.get_by_text("Loading the models")).to_be_visible(timeout=PATIENCE)
+    os.kill(worker, signal.SIGKILL)
+    expect(page.get_by_role("alert")).to_contain_text("died", timeout=PATIENCE)
+    parse(page)
+    expect(page.locator("iframe.timeline")).to_be_visible(timeout=PATIENCE)
 
 
 def test_two_visitors_at_once_do_not_see_each_other(visit, clip, corrupt):
@@ -163,6 +185,9 @@ def test_an_example_fills_the_form_in(visit):
     expect(page.get_by_text("Bell.mp4, ")).to_be_visible(timeout=PATIENCE)
     parse(page)
     assert len(events(page)) == 4
+    page.wait_for_function(FITS)
+    page.frame_locator("iframe.timeline").locator("summary", has_text="More").click()
+    page.wait_for_function(FITS)
 
 
 def test_a_closed_page_takes_its_timeline_along(visit, server):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from mmpyramid.cli._options import OptionalPath, console, run
+from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, run
 from mmpyramid.errors import UserError
 from mmpyramid.render import (
     PICTURES,
@@ -23,6 +23,7 @@ from mmpyramid.render import (
     unit_weights_figure,
     unit_weights_to_csv,
 )
+from mmpyramid.render.page import is_url
 from mmpyramid.types import Timeline
 
 
@@ -46,7 +47,9 @@ def render(
     ] = None,
     original: OptionalPath = None,
     unit_weights: bool = False,
-    video: OptionalPath = None,
+    video: Annotated[
+        str | None, tyro.conf.arg(metavar="PATH|URL", help_behavior_hint=OPTIONAL)
+    ] = None,
     embed: bool = False,
 ) -> int:
     """Write a timeline in another format: json or annotations in, any of --to out.
@@ -71,7 +74,7 @@ def render(
             (duration, labels, model) is taken from it; a label that it does not list is a mistake.
         unit_weights: Show which pyramid units selective fusion chose: as a picture above the events
             (png, svg), or as a table with the columns modality, unit, second and weight (csv).
-        video: The video that the page plays; left out, the timeline's own source.
+        video: The video that the page plays, or its URL; left out, the timeline's own source.
         embed: Put the video into the page instead of linking to it.
     """
     if not timelines:
@@ -88,6 +91,7 @@ def render(
         options = _player([first], video, embed) if to == "html" else {}
         content, kind = encode(first, to, **options), ""
     path = out or _beside(timelines[0], kind, to)
+    _check_no_input(path, timelines)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     console().print(str(path))
@@ -101,13 +105,30 @@ def _beside(path: Path, kind: str, to: str) -> Path:
         UserError: if annotations are there, which a person may have corrected.
     """
     beside = path.with_name(f"{_stem(path)}{kind}.{to}")
-    annotations = READERS.keys() - {"txt"}  # A terminal view is written, labels are read.
-    if not kind and to in annotations and beside.exists():
+    if not kind and to in READERS and beside.exists() and not (to == "txt" and _is_view(beside)):
         raise UserError(
             f"{beside} is there already, and may have been corrected by hand; name the file to "
             "write by --out"
         )
     return beside
+
+
+def _is_view(path: Path) -> bool:
+    """Whether a txt is a terminal view, which has no tabs, while a label track has little else."""
+    return b"\t" not in path.read_bytes()
+
+
+def _check_no_input(path: Path, timelines: Sequence[Path]) -> None:
+    """Refuse to overwrite what was read.
+
+    Raises:
+        UserError: if the file is one of the timelines.
+    """
+    if path.exists() and any(path.samefile(timeline) for timeline in timelines):
+        raise UserError(
+            f"expected another file to write than those that are read, got {path} for both; name "
+            "another by --out"
+        )
 
 
 def _stem(path: Path) -> str:
@@ -158,7 +179,7 @@ def _comparison(
     timelines: Mapping[str, Timeline],
     to: str,
     unit_weights: bool,
-    video: Path | None,
+    video: str | None,
     embed: bool,
 ) -> bytes:
     if unit_weights:
@@ -188,14 +209,17 @@ def _unit_weights(timeline: Timeline, to: str) -> bytes:
     return PICTURES[to](unit_weights_figure(timeline))
 
 
-def _player(timelines: Iterable[Timeline], video: Path | None, embed: bool) -> dict[str, Any]:
+def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> dict[str, Any]:
     """What the page plays, or nothing if the timelines' own sources have gone."""
-    sources = [video] if video else [Path(timeline.source) for timeline in timelines]
-    for source in sources:
+    if video and is_url(video):
+        return {"video": video, "embed": embed}
+    sources = [video] if video else [timeline.source for timeline in timelines if timeline.source]
+    for source in map(Path, sources):
         if source.is_file():
             return {"video": source.resolve(), "embed": embed}
-    tried = ", ".join(dict.fromkeys(map(str, sources)))
+    tried = ", ".join(dict.fromkeys(sources))
+    lack = f"there is no video {tried}" if tried else "the timeline names no video"
     if video or embed:
-        raise UserError(f"there is no video {tried}; give its path by --video")
-    console().print(f"the page has no player: there is no video {tried}; give it by --video")
+        raise UserError(f"{lack}; give its path by --video")
+    console().print(f"the page has no player: {lack}; give it by --video")
     return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -31,7 +32,8 @@ class Decoder:
         min_length: runs shorter than this many seconds are dropped, after the filling.
 
     Raises:
-        UserError: if a threshold is outside 0..1, a length is negative, or the gate is unknown.
+        UserError: if a threshold is outside 0..1, a length is negative or not finite, or the
+            gate is unknown.
 
     Example:
         >>> Decoder(threshold=0.4, gate="per_modality").gate
@@ -52,7 +54,9 @@ class Decoder:
                 raise UserError(f"expected `{name}` within 0..1, got {value}; 0.5 is the usual one")
         for name in ("max_gap", "min_length"):
             value = getattr(self, name)
-            if not value >= 0:
-                raise UserError(f"expected `{name}` in seconds, 0 or more, got {value}")
+            if not 0 <= value < math.inf:
+                raise UserError(
+                    f"expected `{name}` in seconds, 0 or more, got {value}; 3600 is an hour"
+                )
         if self.gate is not None and self.gate not in GATES:
             raise UserError(f"expected `gate` to be one of {', '.join(GATES)}, got {self.gate!r}")

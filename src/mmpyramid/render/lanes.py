@@ -36,7 +36,8 @@ TICK_STEPS = (
     *(minutes * _MINUTE for minutes in (1, 2, 5, 10, 15, 30)),
     *(hours * _HOUR for hours in (1, 2, 6, 12, 24)),
 )
-"""Seconds between two ticks of a time axis, from which the smallest that fits is taken."""
+"""Seconds between two ticks of a time axis, from which the smallest that fits is taken; longer
+ones are multiples of the last."""
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,14 @@ def clock(seconds: float) -> str:
 
 
 def ticks(duration: float, most: int) -> list[float]:
-    """Round times from 0 to the duration, at most `most` steps (of a day at the longest).
+    """Round times from 0 to the duration, at most `most` steps.
 
     Example:
         >>> ticks(10, most=6)
         [0, 2, 4, 6, 8, 10]
     """
-    step = next((step for step in TICK_STEPS if duration / step <= most), TICK_STEPS[-1])
+    days = TICK_STEPS[-1] * math.ceil(duration / TICK_STEPS[-1] / most)
+    step = next((step for step in TICK_STEPS if duration / step <= most), days)
     return [round(index * step, 1) for index in range(math.floor(duration / step + 1e-9) + 1)]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ class Timeline(Views):
             decimals; empty where the scorer has no such units.
 
     Raises:
-        UserError: if events carry labels that are not listed, or the unit weights have unequal
-            lengths or lie outside 0..1.
+        UserError: if the duration is negative or not finite, events carry labels that are not
+            listed, or the unit weights have unequal lengths or lie outside 0..1.
 
     Example:
         >>> event = Event(1.0, 4.0, "Dog", Modality.AUDIO, 0.8)
@@ -56,6 +57,8 @@ class Timeline(Views):
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", tuple(sorted(self.events)))
         object.__setattr__(self, "unit_weights", to_unit_weights(self.unit_weights))
+        if not 0 <= self.duration < math.inf:
+            raise UserError(f"expected `duration` in seconds, 0 or more, got {self.duration}")
         unknown = sorted({event.label for event in self.events} - set(self.labels))
         if unknown:
             raise UserError(
@@ -95,6 +98,7 @@ class Timeline(Views):
             data: dict[str, Any] = json.loads(text)
             if data.pop("format", None) != TIMELINE_FORMAT:
                 raise UserError(f"expected a timeline JSON whose `format` is `{TIMELINE_FORMAT}`")
+            _check_kinds(data)
             events = [
                 {**event, "modality": Modality(event["modality"])} for event in data["events"]
             ]
@@ -125,3 +129,32 @@ class Timeline(Views):
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise UserError(f"cannot read the timeline {path}: {error.strerror}") from error
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float}
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "duration": ("a number", _is_number),
+    "labels": ("a list of texts", _is_texts),
+    "source": ("a text", _is_text),
+    "model": ("a text", _is_text),
+    "missing": ("a list of texts", _is_texts),
+    "notes": ("a list of texts", _is_texts),
+}
+"""What the JSON of a field is; the events and the unit weights tell themselves."""
+
+
+def _check_kinds(data: Mapping[str, Any]) -> None:
+    for name, (kind, fits) in KINDS.items():
+        if name in data and not fits(data[name]):
+            raise UserError(f"expected `{name}` to be {kind}, got {data[name]!r:.40}")

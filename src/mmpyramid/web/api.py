@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import APIRouter, Depends, File, HTTPException, Query, Request, Response, UploadFile
 from fastapi.routing import APIRoute
 from starlette.types import Message
@@ -25,6 +25,11 @@ Seconds = Annotated[float, Query(ge=0)]
 
 OVERHEAD = 10_000
 """Bytes of a request that are not the file."""
+
+SILENT_SECONDS = 60
+"""How long a sender may pause."""
+
+CLOSE = {"Connection": "close"}
 
 
 def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
@@ -78,6 +83,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The timeline; the media type is that of the format.",
         "content": {"application/json": {}, "text/vtt": {}, "text/csv": {}},
     },
+    400: {"description": "The body is no valid form."},
+    408: {"description": "Nothing more of the file came for too long."},
     413: {"description": "The file is too large."},
     422: {"description": "The file is no video or sound, is too long, or an option is wrong."},
     503: {"description": "Too many are waiting, or the work took too long."},
@@ -93,7 +100,7 @@ def _parse(
     format: str,  # noqa: A002
 ) -> Response:
     with uploads.write(video.file, video.filename or "upload") as held:
-        parsed = pool.parse(Job(path=held.path, name=held.name, model=model, decoder=decoder))
+        parsed = pool.take_turn(Job(path=held.path, name=held.name, model=model, decoder=decoder))
     return as_file(parsed, format)
 
 
@@ -121,18 +128,19 @@ def _check_choice(name: str, chosen: str, known: tuple[str, ...]) -> None:
 
 
 def _bounded_route(pool: Pool) -> type[APIRoute]:
-    """Routes that stop reading a body that is too large, or that nobody has time for."""
+    """Routes that read a body only for those who have a place, and stop if it is too large."""
 
     class BoundedRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
             handle = super().get_route_handler()
 
             async def bounded(request: Request) -> Response:
-                if request.method == "POST":
-                    pool.check_room()
+                if request.method != "POST":
+                    return await handle(request)
+                with pool.place():
                     promised = int(request.headers.get("content-length", "0"))
                     pool.limits.check_size(promised - OVERHEAD)
-                return await handle(Request(request.scope, _counted(request, pool.limits)))
+                    return await handle(Request(request.scope, _counted(request, pool.limits)))
 
             return bounded
 
@@ -145,13 +153,37 @@ def _counted(request: Request, limits: Limits) -> Callable[[], Awaitable[Message
 
     async def receive() -> Message:
         nonlocal num_bytes
-        message = await request.receive()
+        message = await _piece(request)
         num_bytes += len(message.get("body", b""))
         try:
             limits.check_size(num_bytes - OVERHEAD)
         except TooLargeError as error:
+            await _discard(request, limits.max_bytes)
             # FastAPI calls every other error while it reads a body a bad request.
-            raise HTTPException(413, str(error), {"Connection": "close"}) from error
+            raise HTTPException(413, str(error), CLOSE) from error
         return message
 
     return receive
+
+
+async def _piece(request: Request) -> Message:
+    """The next piece of a body.
+
+    Raises:
+        HTTPException: if none comes, lest senders who are gone keep their places.
+    """
+    try:
+        with fail_after(SILENT_SECONDS):
+            return await request.receive()
+    except TimeoutError as error:
+        told = f"nothing more of the file came for {SILENT_SECONDS} s; send it again"
+        raise HTTPException(408, told, CLOSE) from error
+
+
+async def _discard(request: Request, num_bytes: int) -> None:
+    """Read on to the end, or so far: who still sends when the connection closes may miss why."""
+    more = True
+    while more and num_bytes > 0:
+        message = await _piece(request)
+        more = message.get("more_body", False)
+        num_bytes -= len(message.get("body", b""))

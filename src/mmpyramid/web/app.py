@@ -114,7 +114,11 @@ class Form:
         )
         thresholds = list(self.thresholds)
         parsed = self.button.click(
-            handlers.parse, [self.model, *thresholds], shown, api_visibility="private"
+            handlers.parse,
+            [self.model, *thresholds],
+            [shown, self.video],
+            show_progress_on=shown,
+            api_visibility="private",
         )
         gr.on(
             [slider.change for slider in thresholds],

@@ -12,7 +12,7 @@ from mmpyramid.decode import Decoder
 from mmpyramid.errors import UserError
 from mmpyramid.pipeline import Parsed
 from mmpyramid.web.jobs import Job, Stage
-from mmpyramid.web.limits import BusyError
+from mmpyramid.web.limits import BusyError, GivenUpError
 from mmpyramid.web.pool import Pool
 from mmpyramid.web.uploads import Held, Uploads
 from mmpyramid.web.views import facts_of, problem, progress_of, result
@@ -52,21 +52,21 @@ class Handlers:
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio asks for one
         model: str = "",
         *numbers: float,
-    ) -> str:
-        """Parse the chosen video. One that cannot be parsed is deleted at once."""
+    ) -> tuple[str, Any]:
+        """Parse the chosen video. One that is bad is deleted at once, and leaves the form."""
         visit = self.visits.of(_session(request))
         try:
             if visit.upload is None:
                 raise UserError("no video is chosen; upload one, record one or take an example")
             video = self.uploads.hold_again(visit.upload)
             visit.show(self._parsed(video, model, numbers, progress), video)
-            return result(visit)
-        except BusyError as error:
-            return problem(error)
+            return result(visit), gr.skip()
+        except (BusyError, GivenUpError) as error:
+            return problem(error), gr.skip()
         except UserError as error:
             visit.choose(None)
             visit.show(None, None)
-            return problem(error)
+            return problem(error), None
 
     def decide(self, request: gr.Request, *numbers: float) -> str | dict[str, Any]:
         """Take other thresholds on the same scores; leave what is shown if they are no others."""

@@ -52,20 +52,24 @@ class Pool:
         """How many wait for their turn."""
         return max(0, self._num_inside - len(self.workers))
 
-    def check_room(self) -> None:
-        """Refuse a job before its upload is even received.
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Be one of those inside, from before an upload is even received.
 
         Raises:
             BusyError: if as many as may are waiting.
         """
-        if self._closed or self._num_inside >= self.capacity:
-            raise BusyError(
-                f"{self.num_waiting} others are waiting for their turn, which is as many as this "
-                "server lets wait; try again in a minute"
-            )
+        with self._lock:
+            self._check_room()
+            self._num_inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._num_inside -= 1
 
     def parse(self, job: Job, on_stage: OnStage | None = None) -> Parsed:
-        """Wait for a free worker and let it parse one video; safe in several threads at once.
+        """Take a place and then a turn; safe in several threads at once.
 
         Args:
             job: what to do.
@@ -76,16 +80,30 @@ class Pool:
             BusyError: if too many are waiting.
             GivenUpError: if the work takes too long, or its process dies.
         """
-        with self._place():
-            on_stage = on_stage or _unheeded
-            on_stage(Stage("wait"))
-            worker = self._free.get()
-            try:
-                if self._closed:
-                    raise BusyError("the server is being stopped; try again when it is back")
-                return worker.parse(job, self.limits.max_seconds, on_stage)
-            finally:
-                self._free.put(worker)
+        with self.place():
+            return self.take_turn(job, on_stage)
+
+    def take_turn(self, job: Job, on_stage: OnStage | None = None) -> Parsed:
+        """Wait for a free worker and let it parse one video, for somebody who has a place.
+
+        Args:
+            job: what to do.
+            on_stage: called as the work proceeds; what it raises ends the job.
+
+        Raises:
+            UserError: if the video is bad.
+            BusyError: if the server is being stopped.
+            GivenUpError: if the work takes too long, or its process dies.
+        """
+        on_stage = on_stage or _unheeded
+        on_stage(Stage("wait"))
+        worker = self._free.get()
+        try:
+            if self._closed:
+                raise BusyError("the server is being stopped; try again when it is back")
+            return worker.parse(job, self.limits.max_seconds, on_stage)
+        finally:
+            self._free.put(worker)
 
     def close(self) -> None:
         """End every worker, whatever it is doing."""
@@ -93,16 +111,12 @@ class Pool:
         for worker in self.workers:
             worker.kill()
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        with self._lock:
-            self.check_room()
-            self._num_inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._num_inside -= 1
+    def _check_room(self) -> None:
+        if self._closed or self._num_inside >= self.capacity:
+            raise BusyError(
+                f"{self.num_waiting} others are waiting for their turn, which is as many as this "
+                "server lets wait; try again in a minute"
+            )
 
 
 def _unheeded(stage: Stage) -> None:

@@ -71,10 +71,13 @@ def progress_of(stage: Stage) -> tuple[float, str]:
 
 
 FIT = (
-    "this.style.height = 0;"
-    "this.style.height = `${this.contentDocument.documentElement.scrollHeight + 2}px`"
+    "const { body, documentElement } = this.contentDocument;"
+    "documentElement.style.setProperty('--player', '28rem');"
+    "new ResizeObserver(() => {"
+    "this.style.height = `${Math.ceil(body.getBoundingClientRect().height) + 2}px`"
+    "}).observe(body)"
 )
-"""Makes the frame as high as the page in it."""
+"""Keeps the frame as high as the page in it, whose player must then not measure the frame."""
 
 WORDS = {
     "wait": "Waiting for a free worker",

@@ -85,7 +85,7 @@ def escape(text: str) -> str:
 
 def to_json(data: Any) -> str:
     """JSON that cannot end the element that it stands in."""
-    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 @cache

@@ -61,7 +61,7 @@ def pack_bytes(content: bytes) -> str:
 
 def pack_json(data: Any) -> str:
     """Lists of numbers that may be long."""
-    return pack_bytes(json.dumps(data, separators=(",", ":")).encode())
+    return pack_bytes(json.dumps(data, separators=(",", ":"), allow_nan=False).encode())
 
 
 def _flat(arrays: Mapping[str, Array]) -> Array:

@@ -48,15 +48,25 @@ def player(timeline: Timeline, video: Path | str | None, embed: bool) -> str:
 
 
 def _url(video: Path | str, embed: bool) -> str:
-    is_url = isinstance(video, str) and urlsplit(video).scheme in {"http", "https", "file", "data"}
+    is_linked = isinstance(video, str) and is_url(video)
     if not embed:
-        return str(video) if is_url else link(Path(video))
-    if is_url:
+        return str(video) if is_linked else link(Path(video))
+    if is_linked:
         raise UserError(
             f"expected the path of a file to embed, got the URL {video}; link to it "
             "(`embed=False`, no `--embed`)"
         )
     return _embedded(Path(video))
+
+
+def is_url(video: str) -> bool:
+    """Whether a video is named by its URL, not by its path.
+
+    Example:
+        >>> is_url("https://example.org/clip.mp4"), is_url("clip.mp4")
+        (True, False)
+    """
+    return urlsplit(video).scheme in {"http", "https", "file", "data"}
 
 
 def link(path: Path) -> str:

@@ -22,7 +22,8 @@ export function clock(seconds) {
  * @returns {number[]}
  */
 export function ticks(start, end, most, steps) {
-  const step = steps.find((seconds) => (end - start) / seconds <= most) ?? steps.at(-1);
+  const days = steps.at(-1) * Math.ceil((end - start) / steps.at(-1) / most);
+  const step = steps.find((seconds) => (end - start) / seconds <= most) ?? days;
   const times = [];
   for (let index = Math.ceil(start / step - 1e-9); index * step <= end + 1e-9; index++) {
     times.push(index * step);

@@ -12,14 +12,16 @@ export function startThresholds(model, initial) {
   if (!model.scores) return;
   const decoder = { ...initial };
   const inputs = new Map(FIELDS.map((name) => [name, find(name)]).filter(([, input]) => input));
-  const decide = oncePerFrame(() => model.decide(decoder));
+  const decide = oncePerFrame(() => {
+    model.decide(decoder);
+    find("undecided").hidden = true;
+  });
   const show = () => inputs.forEach((input, name) => showValue(input, name, decoder));
   for (const [name, input] of inputs) {
     input.addEventListener("input", () => {
       decoder[name] = name === "gate" ? input.value : input.valueAsNumber || 0;
       show();
       decide();
-      find("undecided").hidden = true;
     });
   }
   find("own-visual")?.addEventListener("change", ({ target }) => {
