@@ -118,7 +118,7 @@ def _death_told(task: str) -> Iterator[None]:
     """
     try:
         yield
-    except (EOFError, ConnectionError) as error:
+    except (EOFError, OSError) as error:  # The latter: it died in the middle of a message.
         raise GivenUpError(
             f"the process that worked on {task} died: it crashed, was stopped, or the system "
             "killed it for want of memory; try a shorter or smaller video, or another format"
