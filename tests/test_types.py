@@ -85,6 +85,13 @@ def test_a_field_of_another_kind_is_named(name, value):
         Timeline.from_json(json.dumps({**json.loads(OLD), name: value}))
 
 
+def test_a_file_that_is_no_text_in_utf_8_is_refused(tmp_path):
+    path = tmp_path / "clip.json"
+    path.write_bytes(OLD.replace("a.mp4", "é.mp4").encode("latin-1"))
+    with pytest.raises(UserError, match=r"clip\.json: expected text in UTF-8"):
+        Timeline.load(path)
+
+
 @pytest.mark.parametrize("value", [math.inf, -5])
 def test_a_duration_that_cannot_be_is_refused(value):
     with pytest.raises(UserError, match="expected `duration`"):

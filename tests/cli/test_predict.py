@@ -203,6 +203,16 @@ def test_features_of_another_set_are_told(corpus, open_model, run, tmp_path, cap
     assert "hold vggish (128)" in told
 
 
+def test_a_corpus_for_the_other_task_is_told(corpus, model, events, run, tmp_path, capsys):
+    event_corpus, event_model = events
+    for network, data in ((event_model, corpus), (model, event_corpus)):
+        words = ("--data", data, "--ids", IDS[0], "--out", tmp_path / "out")
+        assert run("predict", network, *words) == 2
+        told = capsys.readouterr().err
+        assert "networks need the layout of LLP, and localization networks that of AVE" in told
+        assert "labels.txt" not in told
+
+
 def test_an_output_that_cannot_be_written(corpus, model, run, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     words = ("--data", corpus, "--ids", IDS[0], "--out", tmp_path / "file")

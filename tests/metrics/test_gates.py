@@ -57,6 +57,8 @@ def test_a_float32_probability_reaches_the_same_number_in_float64(limit):
         ({"gate": "per_modality"}, "`video_audio` and `video_visual`"),
         ({"threshold": 1.5}, r"threshold within 0\.\.1.*got 1\.5"),
         ({"threshold": np.array([0.5, 0.5, 0.5])}, "one for each of 2 classes"),
+        ({"threshold": (0.1, 0.2, 0.3)}, r"got 3 in a tuple; one for each class is an array"),
+        ({"video_threshold": (0.1,)}, r"pair for \(audio, visual\), got 1"),
         ({"visual_NTC": VISUAL[:, :1]}, r"one shape.*\(1, 2, 2\) and \(1, 1, 2\)"),
         ({"video_NC": VIDEO[:, :1]}, r"\(N, C\) of videos, got \(1, 2, 2\) and \(1, 1\)"),
         ({"audio_NTC": AUDIO * 5}, "apply the sigmoid"),

@@ -100,6 +100,39 @@ def test_the_report_scores_the_subset_by_itself():
     assert localization_report(argmax, two_head, truth, subset & False).subset is None
 
 
+def test_masks_of_numbers_are_masks():
+    argmax, two_head, truth, subset, mask = random_predictions()
+    report = localization_report(argmax, two_head, truth, subset, mask)
+    for kind in (int, np.float32):
+        assert (
+            localization_report(argmax, two_head, truth, subset.astype(kind), mask.astype(kind))
+            == report
+        )
+    category = truth[:, 0]
+    assert category_everywhere(category, truth, subset.astype(int)) == category_everywhere(
+        category, truth, subset
+    )
+
+
+def test_a_subset_without_a_segment_is_left_out():
+    argmax, two_head, truth, subset, mask = random_predictions()
+    mask = mask & ~subset[:, None]
+    report = localization_report(argmax, two_head, truth, subset, mask)
+    assert report.subset is None
+    assert report.all.argmax == accuracy(argmax, truth, mask)
+    metrics = LocalizationMetrics()
+    metrics.update(*map(torch.from_numpy, (argmax, two_head, truth, subset, mask)))
+    assert metrics.report() == report
+
+
+def test_shapes_of_a_report_are_checked():
+    argmax, two_head, truth, subset, mask = random_predictions()
+    with pytest.raises(UserError, match=r"subset \(N,\), got \(50, 10\) and \(5,\)"):
+        localization_report(argmax, two_head, truth, subset[:5], mask)
+    with pytest.raises(UserError, match=r"one shape \(N, T\)"):
+        localization_report(argmax, two_head, truth, subset, mask[:5])
+
+
 def test_reports_survive_json():
     for report in (REPORT, LocalizationReport(all=REPORT.all, subset=None)):
         assert LocalizationReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report

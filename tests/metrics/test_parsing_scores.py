@@ -126,7 +126,8 @@ def test_padding_changes_nothing():
     assert (parsing_f_scores(*padded) == expected).all()
     dirty = [np.pad(each, ((0, 0), (0, 7), (0, 0)), constant_values=True) for each in masks]
     mask_NT = np.broadcast_to(np.arange(17) < 10, (len(masks[0]), 17))
-    assert (parsing_f_scores(*dirty, mask_NT=mask_NT) == expected).all()
+    for kind in (bool, int, np.float32):
+        assert (parsing_f_scores(*dirty, mask_NT=mask_NT.astype(kind)) == expected).all()
     assert (parsing_f_scores(*dirty) != expected).any()
 
 
@@ -145,6 +146,8 @@ def test_mistakes_are_explained():
         parsing_f_scores(good * 0.7, good, good, good)
     with pytest.raises(UserError, match=r"mask of shape \(1, 10\), got \(10, 1\)"):
         parsing_f_scores(good, good, good, good, mask_NT=np.ones((10, 1), dtype=bool))
+    with pytest.raises(UserError, match="`mask_NT` is True where a segment exists"):
+        parsing_f_scores(good, good, good, good, mask_NT=np.full((1, 10), 0.5))
     with pytest.raises(UserError, match=r"IoU threshold in \(0, 1\], got 0"):
         parsing_f_scores(good, good, good, good, iou_threshold=0)
     with pytest.raises(UserError, match="at least one video"):

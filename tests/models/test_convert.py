@@ -1,5 +1,6 @@
 """Official checkpoints: what is accepted, and what is said about the rest."""
 
+import io
 from typing import get_args
 
 import pytest
@@ -182,11 +183,22 @@ def test_read_official_refuses(tmp_path, content, message):
         read_official(tmp_path / "model.pt")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint"], ids=["empty", "text"])
-def test_read_official_refuses_a_damaged_file(tmp_path, content):
+@pytest.mark.parametrize(
+    "content", [b"", b"not a checkpoint", b"hello", b"q", b"M", b"X\x01\0\0\0\xff"]
+)
+def test_read_official_refuses_a_damaged_or_foreign_file(tmp_path, content):
     (tmp_path / "model.pt").write_bytes(content)
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match="is damaged, is none of PyTorch's"):
         read_official(tmp_path / "model.pt")
+
+
+def test_read_official_refuses_a_file_of_the_old_format_that_was_cut(tmp_path):
+    whole = io.BytesIO()
+    torch.save({"a": torch.ones(2)}, whole, _use_new_zipfile_serialization=False)
+    for size in range(0, len(whole.getvalue()), 7):
+        (tmp_path / "model.pt").write_bytes(whole.getvalue()[:size])
+        with pytest.raises(UserError, match="is damaged"):
+            read_official(tmp_path / "model.pt")
 
 
 def test_read_official_without_a_file(tmp_path):

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmpyramid.data.annotation_layout import refuse_other_layout
 from mmpyramid.data.ave_files import (
     LABELS_FILE,
     NUM_SEGMENTS,
@@ -130,14 +131,16 @@ def read_ave(
         num_segments: T, the length of every clip in seconds.
 
     Raises:
-        UserError: one report of all missing and unreadable files, malformed lines, unknown
-            categories, times that are not whole seconds of the clip, and wrong order entries.
+        UserError: if the folder is in the layout of LLP; one report of all missing and unreadable
+            files, malformed lines, unknown categories, times that are not whole seconds of the
+            clip, and wrong order entries.
 
     Example:
         >>> annotations = read_ave("AVE-ECCV18", "test")  # doctest: +SKIP
         >>> annotations.segment.shape, annotations.is_subset.sum()  # doctest: +SKIP
         ((402, 10), 141)
     """
+    refuse_other_layout(Path(folder), "AVE")
     folder, problems = annotation_folder(folder), Problems()
     classes = tuple(labels) if labels is not None else read_labels(folder)
     lines = read_lines(folder, classes, num_segments, problems)

@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmpyramid.data.annotation_layout import refuse_other_layout
 from mmpyramid.data.annotations import Annotations
 from mmpyramid.errors import Problems
 from mmpyramid.labels import LLP_LABELS
@@ -43,14 +44,16 @@ def read_llp(folder: Path | str, split: Split, labels: Sequence[str] | None = No
             the 25 classes of LLP where there is no such file.
 
     Raises:
-        UserError: one report of all missing files and columns, unknown labels, times that are not
-            whole seconds, and names that do not fit or occur twice.
+        UserError: if the folder is in the layout of AVE; one report of all missing files and
+            columns, unknown labels, times that are not whole seconds, and names that do not fit or
+            occur twice.
 
     Example:
         >>> annotations = read_llp("AVVP-ECCV20", "val")  # doctest: +SKIP
         >>> annotations.audio.shape  # doctest: +SKIP
         (649, 10, 25)
     """
+    refuse_other_layout(Path(folder), "LLP")
     folder = _annotation_folder(Path(folder))
     reader = _Reader(folder, tuple(labels) if labels is not None else _read_labels(folder))
     names, weak = reader.weak(WEAK_FILES[split])

@@ -29,7 +29,10 @@ class Decoder:
             both streams (HAN, MM-Pyramid); `per_modality`: that of the stream itself (MA); `none`.
             None is the one that a network was made for, `global` if it does not tell.
         max_gap: silences of up to this many seconds between two runs of a label are filled.
-        min_length: runs shorter than this many seconds are dropped, after the filling.
+        min_length: runs shorter than this many seconds are dropped, after the filling. A last
+            segment that the end of the video cuts off counts as a whole second. Of a parsing
+            network these are the audible and the visible runs; its `audio_visual` events are where
+            they overlap, and may be shorter.
 
     Raises:
         UserError: if a threshold is outside 0..1, a length is negative or not finite, or the

@@ -58,7 +58,7 @@ class Runs:
 
 
 def tidy(mask_TC: Mask, decoder: Decoder) -> Mask:
-    """Fill short gaps, then drop short runs."""
+    """Fill short gaps, then drop short runs; every segment counts as a whole second."""
     num_segments, num_classes = mask_TC.shape
     if decoder.max_gap:
         gaps = Runs.of(~mask_TC)

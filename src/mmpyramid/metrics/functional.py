@@ -155,7 +155,7 @@ def parsing_f_scores(
         predicted_visual: (N, T, C) what is predicted to be seen.
         truth_audio: (N, T, C) what is heard.
         truth_visual: (N, T, C) what is seen.
-        mask_NT: True where a segment exists; without it all do.
+        mask_NT: True where a segment exists, bool or 0 and 1; without it all do.
         iou_threshold: overlap that makes two events one, in (0, 1].
 
     Returns:
@@ -194,13 +194,22 @@ def _checked(streams: tuple[Mask, ...], mask_NT: Mask | None) -> list[Mask]:
         )
     if mask_NT is not None and mask_NT.shape != shapes[0][:2]:
         raise UserError(f"expected a mask of shape {shapes[0][:2]}, got {mask_NT.shape}")
-    if any(stream.dtype != bool and not np.isin(stream, (0, 1)).all() for stream in streams):
+    masks = [
+        _to_bool(stream, "turn probabilities into masks with `llp_masks` first")
+        for stream in streams
+    ]
+    if mask_NT is None:
+        return masks
+    exists_NT = _to_bool(mask_NT, "`mask_NT` is True where a segment exists")
+    return [mask & exists_NT[..., None] for mask in masks]
+
+
+def _to_bool(mask: Mask, advice: str) -> Mask:
+    if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
         raise UserError(
-            "expected masks of False and True (or 0 and 1), got other values; "
-            "turn probabilities into masks with `llp_masks` first"
+            f"expected masks of False and True (or 0 and 1), got other values; {advice}"
         )
-    masks = [stream.astype(bool, copy=False) for stream in streams]
-    return masks if mask_NT is None else [mask & mask_NT[..., None] for mask in masks]
+    return mask.astype(bool, copy=False)
 
 
 def parsing_report(

@@ -82,7 +82,15 @@ def llp_masks(
 
 
 def _pair(threshold: Threshold) -> tuple[PerClass, PerClass]:
-    return threshold if isinstance(threshold, tuple) else (threshold, threshold)
+    if not isinstance(threshold, tuple):
+        return threshold, threshold
+    num_thresholds = len(threshold)
+    if num_thresholds != 2:
+        raise UserError(
+            f"expected one threshold or a pair for (audio, visual), got {num_thresholds} in a "
+            "tuple; one for each class is an array (C,)"
+        )
+    return threshold
 
 
 def _gated(

@@ -124,7 +124,7 @@ def accuracy(predicted_NT: Classes, truth_NT: Classes, mask_NT: Mask | None = No
         >>> accuracy(np.array([[0, 2, 2, 2]]), np.array([[0, 0, 2, 2]]))
         75.0
     """
-    mask_NT = np.ones(truth_NT.shape, np.bool_) if mask_NT is None else mask_NT
+    mask_NT = np.ones(truth_NT.shape, np.bool_) if mask_NT is None else mask_NT.astype(bool)
     if not predicted_NT.shape == truth_NT.shape == mask_NT.shape:
         raise UserError(
             f"expected predicted and true classes, and their mask, of one shape (N, T), got "
@@ -144,7 +144,7 @@ def localization_report(
     is_subset_N: Mask,
     mask_NT: Mask | None = None,
 ) -> LocalizationReport:
-    """Score one set of clips.
+    """Score one set of clips; where no segment is of the subset, its accuracy is None.
 
     Args:
         argmax_NT: predicted classes by `argmax_rule`.
@@ -156,16 +156,22 @@ def localization_report(
     Raises:
         UserError: if shapes disagree or there is no segment.
     """
-
-    def pair(clips: Mask | slice) -> AccuracyPair:
-        mask = None if mask_NT is None else mask_NT[clips]
-        return AccuracyPair(
-            argmax=accuracy(argmax_NT[clips], truth_NT[clips], mask),
-            two_head=accuracy(two_head_NT[clips], truth_NT[clips], mask),
+    if is_subset_N.shape != truth_NT.shape[:1]:
+        raise UserError(
+            f"expected true classes (N, T) and the subset (N,), got {truth_NT.shape} and "
+            f"{is_subset_N.shape}"
         )
 
-    subset = pair(is_subset_N) if is_subset_N.any() else None
-    return LocalizationReport(all=pair(slice(None)), subset=subset)
+    def pair(counted_NT: Mask) -> AccuracyPair:
+        return AccuracyPair(
+            argmax=accuracy(argmax_NT, truth_NT, counted_NT),
+            two_head=accuracy(two_head_NT, truth_NT, counted_NT),
+        )
+
+    mask_NT = np.ones(truth_NT.shape, np.bool_) if mask_NT is None else mask_NT.astype(bool)
+    every = pair(mask_NT)
+    subset_NT = mask_NT & is_subset_N.astype(bool)[:, None]
+    return LocalizationReport(all=every, subset=pair(subset_NT) if subset_NT.any() else None)
 
 
 def background_everywhere(

@@ -129,6 +129,10 @@ class Timeline(Views):
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise UserError(f"cannot read the timeline {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"cannot read the timeline {path}: expected text in UTF-8; save it as such"
+            ) from error
 
 
 def _is_number(value: object) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -37,17 +36,19 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
     training puts before each name is removed.
 
     Raises:
-        UserError: if the file is absent or damaged, needs code to be read, or holds no state dict.
+        UserError: if the file is absent, damaged or foreign, needs code to be read, or holds no
+            state dict.
     """
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:
+        # What `torch.load` raises depends on the bytes: it follows them as if they were a pickle.
         raise UserError(
-            f"the checkpoint {path} is damaged or holds more than tensors, and files that need "
-            "their own code are not opened; save `model.state_dict()` with `torch.save` where it "
-            "was trained, and convert that"
+            f"the checkpoint {path} is damaged, is none of PyTorch's, or holds more than tensors, "
+            "and files that need their own code are not opened; save `model.state_dict()` with "
+            "`torch.save` where it was trained, and convert that"
         ) from error
     held = list(loaded.values()) if isinstance(loaded, dict) else []
     found = [candidate for candidate in (loaded, *held) if _is_state_dict(candidate)]
