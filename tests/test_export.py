@@ -4,10 +4,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 from mmpyramid.cli import main
 from mmpyramid.errors import UserError
 from mmpyramid.export import backbone_graph, export_onnx, network_graph
+from mmpyramid.export.graphs import Graph
 from mmpyramid.models import (
     MMPyramid,
     MMPyramidAVE,
@@ -47,17 +49,21 @@ def test_any_batch_and_length_gives_what_pytorch_gives(network, session, batch, 
     present[0, 1] = False
     pooled = network(streams, mask, present)
     inputs = {"mask": mask, "present": present, **streams}
-    audio, visual, video = session.run(None, {name: x.numpy() for name, x in inputs.items()})
+    found = session.run(None, {name: x.numpy() for name, x in inputs.items()})
+    audio, visual, video, video_audio, video_visual = found
     np.testing.assert_allclose(audio, pooled.prob_BTMC[:, :, 0], atol=1e-4)
     np.testing.assert_allclose(visual, pooled.prob_BTMC[:, :, 1], atol=1e-4)
     np.testing.assert_allclose(video, pooled.video_BC, atol=1e-4)
+    np.testing.assert_allclose(video_audio, pooled.stream_BMC[:, 0], atol=1e-4)
+    np.testing.assert_allclose(video_visual, pooled.stream_BMC[:, 1], atol=1e-4)
 
 
 @pytest.mark.slow
 def test_by_command(network, tmp_path, capsys):
     save_pretrained(network, tmp_path / "model")
     assert main(["export", str(tmp_path / "model"), "--out", str(tmp_path / "a.onnx")]) == 0
-    assert "from mask, present, ear, eye to audio, visual, video" in capsys.readouterr().out
+    outputs = "audio, visual, video, video_audio, video_visual"
+    assert f"from mask, present, ear, eye to {outputs}" in capsys.readouterr().out
     assert (tmp_path / "a.onnx").stat().st_size > 1000
 
 
@@ -118,9 +124,38 @@ def test_localization_gives_relevance_and_category(map_size, tmp_path):
     np.testing.assert_allclose(category_BC, output.category_BC.softmax(-1), atol=1e-4)
 
 
-@pytest.mark.slow
-def test_a_network_that_cannot_be_traced_is_a_clear_error(tmp_path):
+def test_recurrent_layers_are_a_clear_error(tmp_path):
     network = create_model(architecture("avel").config_class(width=16))
     with pytest.raises(UserError, match="without recurrent layers"):
         export_onnx(network_graph(network), tmp_path / "avel.onnx")
     assert not (tmp_path / "avel.onnx").exists()
+
+
+class Counting(nn.Module):
+    """What it computes depends on values."""
+
+    def forward(self, x):
+        return sum(x[index] for index in range(int(x.sum())))
+
+
+@pytest.mark.slow
+def test_what_depends_on_values_is_a_clear_error(tmp_path, capfd):
+    x = {"x": torch.rand(5)}
+    graph = Graph(module=Counting(), example=x, free={"x": {0: "batch"}}, outputs=("y",))
+    with pytest.raises(UserError, match=r"cannot trace .*data-dependent"):
+        export_onnx(graph, tmp_path / "counting.onnx")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_normalized_layers_of_kong_are_exported_with_padding(tmp_path):
+    network = create_model(architecture("kong").config_class(width=16, labels=("Dog", "Cat")))
+    export_onnx(network_graph(network), tmp_path / "kong.onnx")
+    session = onnxruntime.InferenceSession((tmp_path / "kong.onnx").read_bytes())
+    streams = {name: torch.randn(2, 9, width) for name, width in network.streams.items()}
+    mask = torch.arange(9) < torch.tensor([[9], [4]])
+    inputs = {"mask": mask, "present": torch.ones(2, 2).bool(), **streams}
+    (video,) = session.run(["video"], {name: x.numpy() for name, x in inputs.items()})
+    short = {name: values[1:, :4] for name, values in streams.items()}
+    np.testing.assert_allclose(video[1:], network.eval()(short).video_BC, atol=1e-4)

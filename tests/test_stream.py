@@ -110,5 +110,26 @@ def test_what_needs_the_whole_video_is_refused():
         EventStream(network(), Decoder(), every=0)
 
 
+def test_streams_come_together():
+    stream, video = EventStream(network(), Decoder()), features(8)
+    stream.push({name: rows[:4] for name, rows in video.items()})
+    for other in (
+        {"eye": video["eye"][4:]},
+        {"eye": video["eye"][4:], "ear": video["ear"]},
+        {**video, "nose": video["eye"]},
+    ):
+        with pytest.raises(UserError, match="as many rows of each of ear, eye"):
+            stream.push(other)
+    with pytest.raises(UserError, match="as many rows of each"):
+        EventStream(network(), Decoder()).push({"eye": video["eye"], "ear": video["ear"][:4]})
+
+
+def test_the_end_is_told_once():
+    stream = EventStream(network(), Decoder(gate="none", threshold=0.0))
+    stream.push(features(20))
+    assert stream.finish()
+    assert stream.finish() == []
+
+
 def test_nothing_comes_of_nothing():
     assert EventStream(network(), Decoder()).finish() == []

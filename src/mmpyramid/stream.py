@@ -93,10 +93,15 @@ class EventStream:
         self._features: dict[str, Array] = {}
         self._begin = self._length = self._settled = 0
         self._scores: AnyScores | None = None
-        self._base = self._told = 0
+        self._base, self._told = 0, 0.0
 
     def push(self, features: Features) -> list[Event]:
-        """Take the next segments, (N, ...) by stream name; give the events that are over."""
+        """Take the next segments, (N, ...) by stream name; give the events that are over.
+
+        Raises:
+            UserError: if there are other streams than before, or not as many rows of each.
+        """
+        self._check(features)
         for name, rows in features.items():
             known = self._features.get(name)
             self._features[name] = rows if known is None else np.concatenate((known, rows))
@@ -104,11 +109,22 @@ class EventStream:
         until = self._length - self._reach
         return self._advance(until) if until >= self._settled + self._every else []
 
+    def _check(self, features: Features) -> None:
+        counts = {name: len(rows) for name, rows in features.items()}
+        known = self._features.keys() or counts.keys()
+        if counts.keys() != known or len(set(counts.values())) > 1:
+            raise UserError(
+                f"expected as many rows of each of {', '.join(known)}, got {counts}; where one "
+                "begins later, push zeros for what is not there yet"
+            )
+
     def finish(self, duration: float | None = None) -> list[Event]:
-        """Give the remaining events; `duration` in seconds is where they end at the latest."""
+        """Give the remaining events, once; they end at `duration` seconds at the latest."""
         if not self._length:
             return []
-        return self._advance(self._length, float(duration or self._length))
+        remaining = self._advance(self._length, float(duration or self._length))
+        self._told = math.inf
+        return remaining
 
     def _advance(self, until: int, duration: float | None = None) -> list[Event]:
         self._settle(until)

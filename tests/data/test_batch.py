@@ -47,6 +47,11 @@ def test_videos_of_a_batch_share_the_grid():
         collate([video(4), video(4, grid=(3, 3))], STREAMS)
 
 
+def test_no_segments_are_refused():
+    with pytest.raises(UserError, match="at least one segment in `vgg19`, `vggish`"):
+        collate([video(0)], STREAMS)
+
+
 @pytest.mark.parametrize("shape", [(4, 2, 3, 5), (4, 3, 6), (4,)])
 def test_other_shapes_are_refused(shape):
     features = video(4) | {"vgg19": np.zeros(shape, np.float32)}

@@ -132,6 +132,13 @@ def test_what_is_no_table_of_numbers_is_a_fault(stored, folder):
         NpyFolder(folder, ["vggish"], num_segments=10).load(IDS[0])
 
 
+def test_a_video_without_segments_is_a_fault(folder):
+    for name, width in (("vggish", 128), ("res152", 2048), ("r2plus1d_18", 512)):
+        save(folder, name, IDS[0], np.ones((0, width)))
+    with pytest.raises(FeatureError, match=r"\(0, 128\) instead of \(T, …, 128\)"):
+        NpyFolder(folder).load(IDS[0])
+
+
 def test_a_file_of_a_later_version_of_the_format_is_read(folder):
     with (folder / "feats" / "vggish" / f"{IDS[0]}.npy").open("wb") as file:
         np.lib.format.write_array(file, np.full((10, 128), 3.0), version=(2, 0))

@@ -161,9 +161,10 @@ def test_other_weights_are_refused(tmp_path, layers):
     path = save(tmp_path, nn.ModuleDict({"features": layers}))
     with pytest.raises(UserError, match=r"expected the weights of ResNet in .* do not fit"):
         ResNet152Extractor(weights=path)
-    path.write_bytes(b"no checkpoint")
-    with pytest.raises(UserError, match=r"expected a PyTorch checkpoint at .* reading it failed"):
-        R2Plus1D18Extractor(weights=path)
+    for content in (b"no checkpoint", b"hello"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"expected a PyTorch checkpoint at .* it failed: \w+"):
+            R2Plus1D18Extractor(weights=path)
     bad = tmp_path / "vgg19.h5"
     bad.write_bytes(b"no checkpoint")
     with pytest.raises(UserError, match=r"expected a Keras weights file \(.h5\)"):

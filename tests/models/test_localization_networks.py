@@ -87,17 +87,28 @@ def test_the_two_decisions():
         category_BC=torch.tensor([[2.0, 1.0]]),
     )
     assert argmax_decision(output).tolist() == [[1, 2]]
-    assert two_head_decision(output, 2).tolist() == [[2, 0]]
+    every_BT = torch.ones(1, 2, dtype=torch.bool)
+    assert two_head_decision(output, 2, every_BT).tolist() == [[2, 0]]
     says_background = output._replace(category_BC=torch.tensor([[2.0, 1.0, 3.0]]))
-    assert two_head_decision(says_background, 2).tolist() == [[2, 2]]
+    assert two_head_decision(says_background, 2, every_BT).tolist() == [[2, 2]]
 
 
 def test_a_network_without_the_two_heads_is_read_by_its_softmax():
     output = Localized(score_BTC=torch.tensor([[[4.0, 0.0, 0.0], [0.0, 0.0, 4.0]]]))
-    relevance_BT, category_BC = event_probabilities(output, 2)
+    every_BT = torch.ones(1, 2, dtype=torch.bool)
+    relevance_BT, category_BC = event_probabilities(output, 2, every_BT)
     assert relevance_BT[0, 0] > 0.9 > 0.1 > relevance_BT[0, 1]
     torch.testing.assert_close(category_BC.sum(-1), torch.ones(1))
-    assert two_head_decision(output, 2).tolist() == [[0, 2]]
+    assert two_head_decision(output, 2, every_BT).tolist() == [[0, 2]]
+
+
+def test_padding_has_no_part_in_the_category_of_a_network_without_the_two_heads():
+    score_BTC = torch.tensor([[[2.0, 1.0, 0.0], [3.0, 0.0, 0.0], [0.0, 9.0, 0.0]]])
+    alone = event_probabilities(Localized(score_BTC[:, :2]), 2, torch.ones(1, 2).bool())
+    mask_BT = torch.tensor([[True, True, False]])
+    padded = event_probabilities(Localized(score_BTC), 2, mask_BT)
+    torch.testing.assert_close(padded[1], alone[1])
+    assert two_head_decision(Localized(score_BTC), 2, mask_BT)[0, 1] == 0
 
 
 def test_overlapping_windows_are_averaged():

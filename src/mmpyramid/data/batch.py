@@ -150,6 +150,8 @@ def _align(video: Features, streams: Streams) -> tuple[dict[str, Array], int]:
                 f"{width}), got {values.shape}: another extractor made it"
             )
     num_segments = min(len(values) for values in found.values())
+    if not num_segments:
+        raise UserError(f"expected at least one segment in {_names(found)}, got none")
     return {n: per_segment(n, values, num_segments) for n, values in found.items()}, num_segments
 
 

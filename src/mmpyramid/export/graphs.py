@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mmpyramid.features.backbone import Backbone
 from mmpyramid.features.sets import create_extractors
-from mmpyramid.models import LocalizationNetwork, Network, Pooled, load_pretrained
+from mmpyramid.models import LocalizationNetwork, Localized, Network, Pooled, load_pretrained
 from mmpyramid.models.localization import event_probabilities
 
 BACKBONES = ("yamnet", "efficientnet_lite0")
@@ -40,21 +40,31 @@ class Graph:
 
 
 class _Plain(nn.Module):
-    """A network with plain tensors in and out: `read` picks them from what it gives."""
+    """A network with plain tensors in and out: `read` picks them from what it gives, and mask."""
 
     def __init__(
-        self, network: Network[Any, Any], read: Callable[[Any], tuple[Tensor, ...]]
+        self, network: Network[Any, Any], read: Callable[[Any, Tensor], tuple[Tensor, ...]]
     ) -> None:
         super().__init__()
         self.network, self.read = network, read
 
     def forward(self, mask: Tensor, present: Tensor, *streams: Tensor) -> tuple[Tensor, ...]:
         named = dict(zip(self.network.streams, streams, strict=True))
-        return self.read(self.network(named, mask, present))
+        return self.read(self.network(named, mask, present), mask)
 
 
-def _read_parsed(pooled: Pooled) -> tuple[Tensor, ...]:
-    return pooled.prob_BTMC[:, :, 0], pooled.prob_BTMC[:, :, 1], pooled.video_BC
+def _read_parsed(pooled: Pooled, _: Tensor) -> tuple[Tensor, ...]:
+    segment_BTMC, stream_BMC = pooled.prob_BTMC, pooled.stream_BMC
+    return (
+        *(segment_BTMC[:, :, 0], segment_BTMC[:, :, 1], pooled.video_BC),
+        *(stream_BMC[:, 0], stream_BMC[:, 1]),
+    )
+
+
+def _read_localized(
+    output: Localized, mask_BT: Tensor, *, num_classes: int
+) -> tuple[Tensor, Tensor]:
+    return event_probabilities(output, num_classes, mask_BT)
 
 
 class _Embedding(nn.Module):
@@ -72,18 +82,19 @@ class _Embedding(nn.Module):
 def network_graph(network: Network[Any, Any]) -> Graph:
     """A network: `mask` (B, T), `present` (B, 2) and its streams (B, T, ..., D), any B and T.
 
-    Parsing networks give `audio` and `visual` (B, T, C) and `video` (B, C), which is pooled over
-    all of T; localization networks give `relevance` (B, T) and `category` (B, C). Attention is
-    dense, so that cost grows with the square of T: cut long videos.
+    Parsing networks give `audio` and `visual` (B, T, C), and pooled over all of T `video` and, of
+    each stream for the gate `per_modality`, `video_audio` and `video_visual` (B, C); localization
+    networks give `relevance` (B, T) and `category` (B, C). Attention is dense, so that cost grows
+    with the square of T: cut long videos.
     """
     shapes = {name: (*_map_size(network, name), width) for name, width in network.streams.items()}
     streams = {name: torch.randn(2, 12, *shape) for name, shape in shapes.items()}
     masks = {"mask": torch.ones(2, 12).bool(), "present": torch.ones(2, 2).bool()}
     time = {0: "batch", 1: "segments"}
-    read: Callable[[Any], tuple[Tensor, ...]] = _read_parsed
-    outputs: tuple[str, ...] = ("audio", "visual", "video")
+    read: Callable[[Any, Tensor], tuple[Tensor, ...]] = _read_parsed
+    outputs: tuple[str, ...] = ("audio", "visual", "video", "video_audio", "video_visual")
     if isinstance(network, LocalizationNetwork):
-        read = partial(event_probabilities, num_classes=len(network.labels))
+        read = partial(_read_localized, num_classes=len(network.labels))
         outputs = ("relevance", "category")
     return Graph(
         module=_Plain(network, read).eval(),

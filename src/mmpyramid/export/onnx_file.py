@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from mmpyramid.errors import UserError
 from mmpyramid.export.graphs import Graph
@@ -37,6 +40,12 @@ def export_onnx(graph: Graph, path: Path, *, int8: bool = False) -> float:
         >>> export_onnx(open_graph("runs/llp/model"), Path("model.onnx"))  # doctest: +SKIP
         4.2e-07
     """
+    if any(isinstance(module, nn.RNNBase) for module in graph.module.modules()):
+        raise UserError(
+            "expected a network without recurrent layers, which PyTorch cannot trace for lengths "
+            "that are not known yet. MM-Pyramid, HAN, the hybrid transformer, CMRAN, Kong et al., "
+            "STPN and CMCS can be exported"
+        )
     content = quantized(_serialized(graph)) if int8 else _serialized(graph)
     difference = _largest_difference(graph, content)
     if difference > TOLERANCE and not int8:
@@ -53,8 +62,9 @@ def _serialized(graph: Graph) -> bytes:
     names = {name for axes in graph.free.values() for name in axes.values()}
     dims = {name: torch.export.Dim(name) for name in names}
     free = [{axis: dims[n] for axis, n in graph.free[name].items()} for name in graph.example]
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the exporter, about itself
+    # The exporter warns about itself, and prints a network that it cannot trace as it sees it.
+    with warnings.catch_warnings(), redirect_stderr(StringIO()), torch.no_grad():
+        warnings.simplefilter("ignore")
         try:
             program = torch.onnx.export(
                 graph.module,
@@ -67,10 +77,10 @@ def _serialized(graph: Graph) -> bytes:
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
             raise UserError(
-                "expected a network without recurrent layers: PyTorch cannot trace this one for "
-                "lengths that are not known yet. MM-Pyramid, HAN, the hybrid transformer, CMRAN, "
-                "STPN and CMCS can be exported"
+                f"PyTorch cannot trace this network for any batch and length: {reason}. What it "
+                "computes may not depend on values or on a fixed number of segments"
             ) from error
     assert program is not None
     content: bytes = program.model_proto.SerializeToString()

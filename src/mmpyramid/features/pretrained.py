@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +76,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise UserError(_unreadable(path, "a PyTorch checkpoint", error)) from error
+    except Exception as error:  # What it is depends on the bytes, which are taken for a pickle.
+        why = f"{type(error).__name__}: {error}"
+        raise UserError(_unreadable(path, "a PyTorch checkpoint", why)) from error
     if not isinstance(state, Mapping):
         raise UserError(_unreadable(path, "a PyTorch checkpoint", f"it is a {type(state)}"))
     return dict(state)

@@ -102,7 +102,7 @@ def find_faults(
 
     Args:
         video_id: named in the faults.
-        features: arrays that should be (T, ..., D) with finite values and one common T.
+        features: arrays that should be (T, ..., D) with finite values and one common T above 0.
         dims: the width D of every stream.
         num_segments: T; None means that of the first stream.
     """
@@ -110,7 +110,8 @@ def find_faults(
         where = f"{name} of {video_id}"
         if num_segments is None and array.ndim:
             num_segments = len(array)
-        if array.ndim < 2 or len(array) != num_segments or array.shape[-1] != dims[name]:
+        fits = array.ndim > 1 and len(array) == num_segments and array.shape[-1] == dims[name]
+        if not (fits and num_segments):
             expected = f"({num_segments or 'T'}, …, {dims[name]})"
             yield Fault(FaultKind.SHAPE, f"{where}: {array.shape} instead of {expected}")
         elif not np.isfinite(array).all():

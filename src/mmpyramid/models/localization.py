@@ -59,7 +59,7 @@ class LocalizationNetwork(Network[Localized, LocalizationScores]):
         every = torch.ones(len(starts), size, dtype=torch.bool, device=batch.mask_BT.device)
         present_BM = batch.present_BM[row].expand(len(starts), -1)
         output: Localized = self(streams, every, present_BM)
-        relevance_BT, category_BC = event_probabilities(output, len(self.labels))
+        relevance_BT, category_BC = event_probabilities(output, len(self.labels), every)
         category_BTC = category_BC[:, None].expand(-1, size, -1)
         category_TC = overlap_mean(category_BTC, starts, length)
         weights = output.unit_weights_BTML
@@ -88,21 +88,24 @@ def overlap_mean(windows: Tensor, starts: Sequence[int], length: int) -> Array:
     return mean
 
 
-def event_probabilities(output: Localized, num_classes: int) -> tuple[Tensor, Tensor]:
+def event_probabilities(
+    output: Localized, num_classes: int, mask_BT: Tensor
+) -> tuple[Tensor, Tensor]:
     """Relevance (B, T) and category (B, C) probabilities, whatever heads the network has.
 
     A network that decomposes the task is read by the two-head rule. For one that scores classes and
     background segment by segment, relevance is what its softmax does not give to the background,
-    and the category is the mean over segments of the event scores' softmax.
+    and the category is the mean over existing segments of the event scores' softmax.
     """
     if output.relevance_BT is not None and output.category_BC is not None:
         category_BC = output.category_BC.softmax(-1)[:, :num_classes]
         return torch.sigmoid(output.relevance_BT), category_BC
     relevance_BT = 1 - output.score_BTC.softmax(-1)[..., num_classes]
-    return relevance_BT, F.softmax(output.score_BTC[..., :num_classes], dim=-1).mean(1)
+    category_BTC = F.softmax(output.score_BTC[..., :num_classes], dim=-1) * mask_BT[..., None]
+    return relevance_BT, category_BTC.sum(1) / mask_BT.sum(1, keepdim=True)
 
 
-def two_head_decision(output: Localized, num_classes: int) -> Tensor:
+def two_head_decision(output: Localized, num_classes: int, mask_BT: Tensor) -> Tensor:
     """The class of each segment by the two-head rule, (B, T) int64, C for background.
 
     The most probable category where the relevance exceeds 0.5, else the background; a category head
@@ -112,7 +115,7 @@ def two_head_decision(output: Localized, num_classes: int) -> Tensor:
     if output.relevance_BT is not None and output.category_BC is not None:
         happens_BT, best_B = output.relevance_BT > 0, output.category_BC.argmax(-1)
     else:
-        relevance_BT, category_BC = event_probabilities(output, num_classes)
+        relevance_BT, category_BC = event_probabilities(output, num_classes, mask_BT)
         happens_BT, best_B = relevance_BT > 0.5, category_BC.argmax(-1)
     return torch.where(happens_BT, best_B[:, None], num_classes)
 

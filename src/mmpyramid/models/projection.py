@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mmpyramid.errors import UserError
 from mmpyramid.models.linear import Linear
 
 
@@ -22,7 +23,18 @@ class StreamProjection(nn.Module):
         self.fusion = Linear(len(streams) * width, width) if len(streams) > 1 else nn.Identity()
 
     def forward(self, streams: Mapping[str, Tensor]) -> Tensor:
-        """Give (B, T, D)."""
+        """Give (B, T, D).
+
+        Raises:
+            UserError: if a stream has more than one vector per segment.
+        """
+        for name in self.projections:
+            if streams[name].ndim != 3:
+                raise UserError(
+                    f"expected one vector per segment in the stream `{name}`, got "
+                    f"{tuple(streams[name].shape[2:])} each; pool them (`store import --pool`), or "
+                    "take a network that attends to maps"
+                )
         projected = [layer(streams[name]) for name, layer in self.projections.items()]
         out: Tensor = self.fusion(torch.cat(projected, dim=-1))
         return out

@@ -90,6 +90,9 @@ class Kong(OneSidedNetwork):
 
     def encode_side(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         """Embed each segment; padding has no part in the statistics of the normalizations."""
+        if not self.training:
+            embedded_BTD: Tensor = self.layers(x_BTD.flatten(0, 1)).reshape(*x_BTD.shape[:2], -1)
+            return embedded_BTD * mask_BT[..., None]
         embedded_ND: Tensor = self.layers(x_BTD[mask_BT])
         out_BTD = embedded_ND.new_zeros(*mask_BT.shape, embedded_ND.shape[-1])
         out_BTD[mask_BT] = embedded_ND

@@ -78,7 +78,7 @@ class LocalizationTask(Task[EventCorpus, LocalizationReport]):
         assert batch.weak_BC is not None
         background = batch.weak_BC.shape[-1] - 1
         is_subset_B = (batch.segment_BT == background).any(1)
-        decisions = decide(output, background)
+        decisions = decide(output, background, batch.mask_BT)
         metric.update(*decisions, batch.segment_BT, is_subset_B, batch.mask_BT)
 
     @torch.inference_mode()
@@ -117,6 +117,6 @@ class LocalizationTask(Task[EventCorpus, LocalizationReport]):
         return localization_table(reports, title)
 
 
-def decide(output: Localized, background: int) -> tuple[Tensor, Tensor]:
+def decide(output: Localized, background: int, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
     """The class of each segment by the argmax rule and by the two-head rule, (B, T) each."""
-    return argmax_decision(output), two_head_decision(output, background)
+    return argmax_decision(output), two_head_decision(output, background, mask_BT)
