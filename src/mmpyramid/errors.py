@@ -22,6 +22,20 @@ class UserError(ValueError):
     """
 
 
+def refused(error: OSError) -> str:
+    """What the operating system refused, told as a `UserError` is.
+
+    Example:
+        >>> refused(PermissionError(13, "Permission denied", "a.json")).partition(";")[0]
+        'a file or folder could not be read or written (a.json: Permission denied)'
+    """
+    told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error
+    return (
+        f"a file or folder could not be read or written ({told}); check the path, its permissions "
+        "and the space left on the disk"
+    )
+
+
 class Problems:
     """Collects faults by kind, so that a user mends them in one go.
 

@@ -178,14 +178,6 @@ def test_missing_and_damaged_files_are_named(folder, tmp_path_factory):
         read_ave(folder, "train", "weak")
 
 
-@pytest.mark.parametrize("place", ["", "data"])
-def test_a_folder_of_llp_is_told(tmp_path, place):
-    (tmp_path / place).mkdir(exist_ok=True)
-    (tmp_path / place / "AVVP_train.csv").write_text("filename\tevent_labels\n")
-    with pytest.raises(UserError, match=r"layout of AVE in .*, got files of LLP \(AVVP_\*.csv"):
-        read_ave(tmp_path, "train", "weak")
-
-
 def test_a_file_with_two_datasets_is_refused(folder):
     with h5py.File(folder / "val_order.h5", "a") as file:
         file["more"] = [1]

@@ -110,14 +110,6 @@ def test_missing_files_are_named(tmp_path):
         read_llp(tmp_path, "val")
 
 
-@pytest.mark.parametrize("place", ["", "data"])
-def test_a_folder_of_ave_is_told(tmp_path, place):
-    (tmp_path / place).mkdir(exist_ok=True)
-    (tmp_path / place / "Annotations.txt").write_text("Bark&bbbbbbbbbbb&good&6&8\n")
-    with pytest.raises(UserError, match=r"layout of LLP in .*, got files of AVE \(Annotations.txt"):
-        read_llp(tmp_path, "test")
-
-
 def test_a_folder_of_both_layouts_is_read(folder):
     (folder / "Annotations.txt").write_text("Bark&bbbbbbbbbbb&good&6&8\n")
     assert len(read_llp(folder, "test")) == 3

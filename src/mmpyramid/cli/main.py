@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from mmpyramid.errors import UserError
+from mmpyramid.errors import UserError, refused
 from mmpyramid.huge_pages import use_huge_pages
 from mmpyramid.interrupts import interrupts_kept
 from mmpyramid.version import __version__
@@ -139,15 +139,6 @@ def _missing(error: ModuleNotFoundError) -> str:
     return (
         f"this command needs the package `{package}`, which is not installed here; install it with "
         f"`pip install 'mmpyramid[{EXTRAS[package]}]'`"
-    )
-
-
-def refused(error: OSError) -> str:
-    """What the operating system refused."""
-    told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error
-    return (
-        f"a file or folder could not be read or written ({told}); check the path, its permissions "
-        "and the space left on the disk"
     )
 
 

@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from mmpyramid.cli._options import console, resolve_device, run, to_formats
-from mmpyramid.cli.main import refused
 from mmpyramid.decode import Decoder
-from mmpyramid.errors import UserError
+from mmpyramid.errors import UserError, refused
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.render import TerminalView, encode
 

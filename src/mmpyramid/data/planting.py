@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mmpyramid.data.llp import AUDIO_FILE, ID_LENGTH, LABELS_FILE, VISUAL_FILE, WEAK_FILES
+from mmpyramid.data.simulation import check_seed
 from mmpyramid.errors import UserError
 from mmpyramid.types import Event, Modality
 
@@ -101,16 +102,6 @@ class ClipPlan:
     def video_id(self) -> str:
         """The 11 characters that name the video's feature files."""
         return self.filename[:ID_LENGTH]
-
-
-def check_seed(seed: int) -> None:
-    """Refuse a seed that no generator takes.
-
-    Raises:
-        UserError: if it is negative.
-    """
-    if seed < 0:
-        raise UserError(f"expected a seed of at least 0, got {seed}")
 
 
 def video_rng(seed: int, name: str) -> np.random.Generator:

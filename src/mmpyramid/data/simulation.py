@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.data.planting import check_seed
 from mmpyramid.errors import UserError
 from mmpyramid.files import write_durably
 from mmpyramid.types import Array
@@ -54,6 +53,16 @@ def carry_marker(source: Path, out: Path) -> None:
     if marker := find_marker(source):
         out.mkdir(parents=True, exist_ok=True)
         write_durably(out / MARKER_FILE, marker.read_bytes())
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes.
+
+    Raises:
+        UserError: if it is negative.
+    """
+    if seed < 0:
+        raise UserError(f"expected a seed of at least 0, got {seed}")
 
 
 def check_parameters(

@@ -69,16 +69,10 @@ class Pool:
                 self._num_inside -= 1
 
     def parse(self, job: Job, on_stage: OnStage | None = None) -> Parsed:
-        """Take a place and then a turn; safe in several threads at once.
-
-        Args:
-            job: what to do.
-            on_stage: called as the work proceeds; what it raises ends the job.
+        """Take a `place`, then a turn, see `take_turn`; safe in several threads at once.
 
         Raises:
-            UserError: if the video is bad.
-            BusyError: if too many are waiting.
-            GivenUpError: if the work takes too long, or its process dies.
+            BusyError: if too many are waiting; and what `take_turn` raises.
         """
         with self.place():
             return self.take_turn(job, on_stage)

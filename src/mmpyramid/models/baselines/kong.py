@@ -90,7 +90,7 @@ class Kong(OneSidedNetwork):
 
     def encode_side(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         """Embed each segment; padding has no part in the statistics of the normalizations."""
-        if not self.training:
+        if not self.training:  # Without statistics, and in shapes that ONNX can describe.
             embedded_BTD: Tensor = self.layers(x_BTD.flatten(0, 1)).reshape(*x_BTD.shape[:2], -1)
             return embedded_BTD * mask_BT[..., None]
         embedded_ND: Tensor = self.layers(x_BTD[mask_BT])
