@@ -33,10 +33,13 @@ def attend(q_TK: Tensor, k_SK: Tensor, v_SK: Tensor, bias: Tensor | None, dropou
 
     Plain products: for tens of segments they are faster on a CPU than fused kernels.
     """
-    if torch.is_grad_enabled():
-        mixed: Tensor = _Attention.apply(q_TK, k_SK, v_SK, bias, dropout)
-        return mixed
-    return _weights(q_TK, k_SK, bias) @ v_SK
+    # Autocast's choices differ between processors; here every number keeps the type of the queries.
+    with torch.autocast(q_TK.device.type, enabled=False):
+        k_SK, v_SK = k_SK.to(q_TK.dtype), v_SK.to(q_TK.dtype)
+        if torch.is_grad_enabled():
+            mixed: Tensor = _Attention.apply(q_TK, k_SK, v_SK, bias, dropout)
+            return mixed
+        return _weights(q_TK, k_SK, bias) @ v_SK
 
 
 def _weights(q_TK: Tensor, k_SK: Tensor, bias: Tensor | None) -> Tensor:

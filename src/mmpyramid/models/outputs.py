@@ -6,8 +6,9 @@ units.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -59,3 +60,20 @@ class Localized(NamedTuple):
     category_BC: Tensor | None = None
     similarity_BT: Tensor | None = None
     unit_weights_BTML: Tensor | None = None
+
+
+def to_full_precision(output: Any) -> Any:
+    """The output of a network in float32 where autocast left fewer bits; float64 is kept.
+
+    Example:
+        >>> half = torch.tensor([[[0.5]]], dtype=torch.bfloat16)
+        >>> to_full_precision(Localized(half)).score_BTC.dtype
+        torch.float32
+    """
+
+    def widen(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.to(torch.promote_types(value.dtype, torch.float32))
+        return value if value is None else to_full_precision(value)
+
+    return output._replace(**{name: widen(value) for name, value in output._asdict().items()})

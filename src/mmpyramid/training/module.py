@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mmpyramid.data.batch import Batch
 from mmpyramid.models import Network, create_model
+from mmpyramid.models.outputs import to_full_precision
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.evaluate import refuse_nan
 from mmpyramid.training.mixed_adam import MixedAdam
@@ -69,10 +70,12 @@ class NetworkModule(pl.LightningModule):
         torch.manual_seed(self.config.seed + 1_000 * (self.global_step + 1) + self.global_rank)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch."""
+        """Loss of one batch, computed in float32 or better, outside autocast."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         forward = optimizer.forward if isinstance(optimizer, MixedAdam) else self.network
-        loss = self.config.objective(_score(forward, batch), batch)
+        output = _score(forward, batch)
+        with torch.autocast(self.device.type, enabled=False):
+            loss = self.config.objective(to_full_precision(output), batch)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.mask_BT))
         return loss
 
