@@ -19,11 +19,11 @@ import tyro
 from evaluate import their_network
 from timing import header, interleave, table
 
-from mmpyramid.data.corpus import Corpus, open_source
-from mmpyramid.data.llp import read_llp
+from mmpyramid.datasets.corpus import Corpus, open_source
+from mmpyramid.datasets.llp import read_llp
 from mmpyramid.export import export_onnx, network_graph
-from mmpyramid.metrics import Predictions, comparison_table
 from mmpyramid.models import ParsingNetwork, load_pretrained
+from mmpyramid.problems.parsing import Predictions, comparison_table
 from mmpyramid.training.evaluate import BATCH, predict_corpus, report_of
 
 CALLS, REST = 40, 0.3

@@ -24,11 +24,11 @@ from sides import Maker, beside, take_turns
 from timing import header, table
 from train_step import our_training
 
-from mmpyramid.data.corpus import Corpus, open_source
-from mmpyramid.data.llp import read_llp
-from mmpyramid.data.simulated import simulate_features
+from mmpyramid.datasets.corpus import Corpus, open_source
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.synthetic.simulated import simulate_features
 from mmpyramid.models import MMPyramid
-from mmpyramid.training.losses import guided_loss
+from mmpyramid.problems.parsing.losses import guided_loss
 from mmpyramid.training.run import loader
 from mmpyramid.training.sampler import EpochShuffle
 

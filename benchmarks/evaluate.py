@@ -24,8 +24,8 @@ from timing import header, table
 from train_step import streams_of
 from train_step import videos as random_videos
 
-from mmpyramid.data.corpus import Corpus, open_source
-from mmpyramid.data.llp import read_llp
+from mmpyramid.datasets.corpus import Corpus, open_source
+from mmpyramid.datasets.llp import read_llp
 from mmpyramid.models import MMPyramid
 from mmpyramid.training.evaluate import predict_corpus, report_of
 

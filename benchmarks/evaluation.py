@@ -6,7 +6,7 @@
 With `--golden FILE` the authors' scores are kept for the tests, with the masks that they belong to:
 
     python benchmarks/evaluation.py --videos 60 --official MM_Pyramid \
-        --golden tests/metrics/official_scores.npz
+        --golden tests/problems/official_scores.npz
 """
 
 import platform
@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from mmpyramid.labels import LLP_LABELS
-from mmpyramid.metrics import llp_masks, parsing_f_scores, parsing_report
+from mmpyramid.core.labels import LLP_LABELS
+from mmpyramid.problems.parsing import llp_masks, parsing_f_scores, parsing_report
 
 NUM_SEGMENTS, NUM_CLASSES = 10, len(LLP_LABELS)
 REPEATS = 20

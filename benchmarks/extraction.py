@@ -17,11 +17,11 @@ import tyro
 from timing import header, interleave, matmul_rate, peak_memory
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmpyramid.features.base import Extractor
-from mmpyramid.features.extract import extract_features
-from mmpyramid.features.pieces import Piece, plan_reading, read_pieces, want
-from mmpyramid.features.precision import Precision
-from mmpyramid.features.sets import BackboneOptions, create_extractors
+from mmpyramid.backbones.base import Extractor
+from mmpyramid.backbones.precision import Precision
+from mmpyramid.backbones.sets import BackboneOptions, create_extractors
+from mmpyramid.extract.extract import extract_features
+from mmpyramid.extract.pieces import Piece, plan_reading, read_pieces, want
 
 SEGMENTS = 8
 

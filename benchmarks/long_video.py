@@ -15,8 +15,8 @@ import torch
 import tyro
 from timing import header, interleave, peak_memory
 
-from mmpyramid.decode import decode
 from mmpyramid.models import MMPyramid
+from mmpyramid.problems import decode
 
 
 def parse_features(network: MMPyramid, length: int) -> Callable[[], None]:

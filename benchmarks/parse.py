@@ -16,8 +16,8 @@ import tyro
 from timing import header
 
 from mmpyramid import Pipeline
-from mmpyramid.features.extract import BATCH
-from mmpyramid.features.pieces import Piece, plan_reading, read_pieces, want
+from mmpyramid.extract.extract import BATCH
+from mmpyramid.extract.pieces import Piece, plan_reading, read_pieces, want
 
 
 def seconds_of(action: Callable[[], object]) -> float:

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmpyramid.models import MMPyramid
 from mmpyramid.models.outputs import Pooled
-from mmpyramid.training.losses import guided_loss
+from mmpyramid.problems.parsing.losses import guided_loss
 from mmpyramid.training.mixed_adam import MixedAdam
 
 ADAM_PASSES = 7

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["timeline_fixtures"]
+
 # Tiny tensors gain nothing from threads, which on a busy machine wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from mmpyramid.data.batch import Batch
+from mmpyramid.core.batch import Batch
 from mmpyramid.models import NetworkConfig
 
 NUM_VIDEOS, NUM_SEGMENTS, MAP = 3, 10, {"vgg19": (7, 7)}

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mmpyramid.cli import main
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.export import backbone_graph, export_onnx, network_graph
 from mmpyramid.export.graphs import Graph
 from mmpyramid.models import (

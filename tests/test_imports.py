@@ -10,25 +10,23 @@ import pytest
 import mmpyramid
 
 PACKAGE = Path(mmpyramid.__file__).parent
-RANKS = {
-    **dict.fromkeys(["errors", "huge_pages", "interrupts", "labels", "version"], -1),
-    **dict.fromkeys(["files", "types"], 0),
-    **dict.fromkeys(["media", "metrics"], 1),
-    "features": 2,
-    "data": 3,
-    **dict.fromkeys(["models", "teachers"], 4),
-    "decode": 5,
-    "render": 6,
-    "training": 7,
-    "recipes": 8,
-    "tables": 9,
-    "stream": 9,
-    **dict.fromkeys(["export", "pipeline"], 10),
-    "web": 11,
-    "cli": 12,
-    "__main__": 13,
-    "__init__": 14,
-}
+ROOMS = (
+    *(
+        "version",
+        "huge_pages",
+        "core",
+        "media",
+        "backbones",
+        "store",
+        "extract",
+        "datasets",
+        "models",
+    ),
+    *("accelerate", "problems", "teachers", "training", "experiments", "formats", "render"),
+    *("export", "stream", "pipeline", "web", "cli", "__main__", "__init__"),
+)
+"""From the ground up: a room imports from those before it."""
+RANKS = {name: rank for rank, name in enumerate(ROOMS)}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

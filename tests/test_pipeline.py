@@ -8,8 +8,8 @@ import torch
 
 import media_files
 from mmpyramid import parse
-from mmpyramid.decode import Decoder
-from mmpyramid.errors import UserError
+from mmpyramid.core import Modality, Timeline
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import (
     MMPyramid,
     MMPyramidAVE,
@@ -18,7 +18,7 @@ from mmpyramid.models import (
     save_pretrained,
 )
 from mmpyramid.pipeline import Pipeline
-from mmpyramid.types import Modality, Timeline
+from mmpyramid.problems import Decoder
 
 OPEN = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_lite0": 1280}}
 LABELS = ("Dog", "Cat")

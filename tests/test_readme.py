@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmpyramid.cli.main import COMMANDS, main
-from mmpyramid.data.rendered import render_corpus
+from mmpyramid.datasets.synthetic.rendered import render_corpus
 from reference import released
 
 ROOT = Path(__file__).parents[1]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmpyramid.decode import Decoder, decode
-from mmpyramid.errors import UserError
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import (
     HAN,
     HANConfig,
@@ -14,8 +14,8 @@ from mmpyramid.models import (
     MMPyramidAVEConfig,
     MMPyramidConfig,
 )
+from mmpyramid.problems import Decoder, decode
 from mmpyramid.stream import EventStream
-from mmpyramid.types import Modality
 
 STREAMS = {"audio_streams": {"ear": 5}, "visual_streams": {"eye": 6}, "width": 16}
 LABELS = ("Dog", "Cat", "Car")

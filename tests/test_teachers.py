@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from mmpyramid.decode import decode
-from mmpyramid.errors import UserError
-from mmpyramid.features.efficientnet import EfficientNetLite0Extractor
-from mmpyramid.features.yamnet import YAMNetExtractor
+from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
+from mmpyramid.backbones.yamnet import YAMNetExtractor
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
 from mmpyramid.media import SegmentReader, View
+from mmpyramid.problems import decode
 from mmpyramid.teachers import LABEL_SETS, LabelSet, Teacher, load_teacher
 from mmpyramid.teachers.maps import Span, class_indices
 from mmpyramid.teachers.zero_shot import calibrate, surroundings, thresholds
-from mmpyramid.types import Modality
 
 BOTH = (Modality.AUDIO, Modality.VISUAL)
 PETS = LabelSet(

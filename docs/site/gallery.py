@@ -13,12 +13,13 @@ import numpy as np
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from mmpyramid.data.llp import read_llp
-from mmpyramid.data.rendered import RENDERED_LABELS, render_corpus
-from mmpyramid.decode import annotated, decode, rasterize
-from mmpyramid.labels import LLP_LABELS
+from mmpyramid.core import Array, Modality, Scores, Timeline
+from mmpyramid.core.labels import LLP_LABELS
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.synthetic.rendered import RENDERED_LABELS, render_corpus
 from mmpyramid.media import thumbnail
-from mmpyramid.metrics.per_video import parsing_scores
+from mmpyramid.problems import annotated, decode, rasterize
+from mmpyramid.problems.per_video import parsing_scores
 from mmpyramid.render import (
     comparison_figure,
     comparison_html,
@@ -27,7 +28,6 @@ from mmpyramid.render import (
     unit_weights_figure,
 )
 from mmpyramid.render.page import Entry, corpus_html
-from mmpyramid.types import Array, Modality, Scores, Timeline
 
 NOTES = ("Simulated: the events are planted, and chance blurred them. No network was asked.",)
 CHANCE = ("Simulated: the probabilities are drawn by chance, and there is no video.",)

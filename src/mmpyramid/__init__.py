@@ -6,8 +6,8 @@ Importing this package loads torch and numpy at most; everything heavier is load
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mmpyramid.errors import UserError
-from mmpyramid.types import Event, Features, Modality, Scores, Timeline
+from mmpyramid.core import Event, Features, Modality, Scores, Timeline
+from mmpyramid.core.errors import UserError
 from mmpyramid.version import __version__
 
 if TYPE_CHECKING:

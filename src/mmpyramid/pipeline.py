@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from mmpyramid.decode import Decoder, Gate, decode
-from mmpyramid.errors import UserError
-from mmpyramid.features.ahead import one_ahead
-from mmpyramid.features.base import Extractor
-from mmpyramid.features.extract import BATCH, SegmentProgress, extract_features
-from mmpyramid.features.pieces import Piece, plan_reading, read_pieces, want
-from mmpyramid.features.sets import EXTRACTORS, BackboneOptions, create_extractors
+from mmpyramid.backbones.base import Extractor
+from mmpyramid.backbones.sets import EXTRACTORS, BackboneOptions, create_extractors
+from mmpyramid.core import AnyScores, Event, Features, Timeline
+from mmpyramid.core.errors import UserError
+from mmpyramid.extract.ahead import one_ahead
+from mmpyramid.extract.extract import BATCH, SegmentProgress, extract_features
+from mmpyramid.extract.pieces import Piece, plan_reading, read_pieces, want
 from mmpyramid.models import ParsingConfig, load_pretrained
+from mmpyramid.problems import Decoder, Gate, decode
 from mmpyramid.stream import EVERY, EventStream
 from mmpyramid.teachers import load_teacher
-from mmpyramid.types import AnyScores, Event, Features, Timeline
 
 TEACHERS: dict[str, Literal["llp", "ave"]] = {
     "teachers": "llp",

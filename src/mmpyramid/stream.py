@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from mmpyramid.decode import Decoder, decode
-from mmpyramid.errors import UserError
-from mmpyramid.types import AnyScores, Array, Event, Features, Modality, Scores
+from mmpyramid.core import AnyScores, Array, Event, Features, Modality, Scores
+from mmpyramid.core.errors import UserError
+from mmpyramid.problems import Decoder, decode
 
 EVERY = 16
 

@@ -10,14 +10,14 @@ import torch
 import media_files
 from mmpyramid.cli import demo as demo_command
 from mmpyramid.cli.parse import output_names
-from mmpyramid.data.llp import read_llp
-from mmpyramid.errors import UserError
-from mmpyramid.features.store import FeatureStore
+from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.llp import read_llp
 from mmpyramid.models import load_pretrained
-from mmpyramid.recipes import RECIPES
 from mmpyramid.render import FORMATS
 from mmpyramid.render.page import player
-from mmpyramid.types import Timeline
+from mmpyramid.store.store import FeatureStore
+from mmpyramid.training.recipes import RECIPES
 from reference import released
 
 SMALL = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.render import FORMATS, READERS, encode, read_timeline
-from mmpyramid.types import Event, Modality, Timeline
 
 ANNOTATIONS = sorted(READERS.keys() & set(FORMATS) - {"txt"})
 TIMELINE = Timeline(

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from mmpyramid.cli.main import COMMANDS
-from mmpyramid.recipes import RECIPES
 from mmpyramid.render import FORMATS
+from mmpyramid.training.recipes import RECIPES
 from mmpyramid.version import __version__
 
 

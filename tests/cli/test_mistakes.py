@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from mmpyramid.types import Timeline
+from mmpyramid.core import Timeline
 
 BLOCKED = """
 import sys

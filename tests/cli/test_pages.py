@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from mmpyramid.data.llp import read_llp
+from mmpyramid.datasets.llp import read_llp
 
 
 def means(index: str) -> list[float]:

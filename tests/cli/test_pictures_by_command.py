@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmpyramid.cli.render import short_names
-from mmpyramid.types import Event, Modality, Timeline
+from mmpyramid.core import Event, Modality, Timeline
 
 BLOCKED = """
 import sys

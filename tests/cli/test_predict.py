@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmpyramid.data.llp import read_llp
-from mmpyramid.decode import Decoder, decode, rasterize
-from mmpyramid.features.npy import NpyFolder
+from mmpyramid.core import Modality, Timeline
+from mmpyramid.datasets.llp import read_llp
 from mmpyramid.models import (
     HAN,
     HANConfig,
@@ -18,7 +17,8 @@ from mmpyramid.models import (
     load_pretrained,
     save_pretrained,
 )
-from mmpyramid.types import Modality, Timeline
+from mmpyramid.problems import Decoder, decode, rasterize
+from mmpyramid.store.npy import NpyFolder
 from render.picture_parts import Drawing
 from training import tiny_corpus
 

@@ -4,8 +4,8 @@ import shutil
 
 import numpy as np
 
-from mmpyramid.data.exchange import import_features
-from mmpyramid.data.simulated import is_simulated
+from mmpyramid.datasets.synthetic.simulated import is_simulated
+from mmpyramid.store.exchange import import_features
 
 
 def test_import_and_export(corpus, run, tmp_path, capsys):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from media_files import gray, spoil, steady, tone, truncate, write_media, write_wav
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.media import SegmentReader, probe
 from mmpyramid.media.decoder import Decoder
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from media_files import gray, steady, tone, write_media, write_wav
-from mmpyramid.errors import UserError
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
 from mmpyramid.media import SegmentReader, probe
-from mmpyramid.types import Modality
 
 
 def test_probe_tells_what_is_there(tmp_path):

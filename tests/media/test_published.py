@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from media_files import LEVEL_STEP, click, gray, onset, steady, waveform, write_media
-from mmpyramid.errors import UserError
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
 from mmpyramid.media import Resizing, SegmentReader, View
 from mmpyramid.media.published import (
     PublishedReader,
@@ -12,7 +13,6 @@ from mmpyramid.media.published import (
     choose_ave,
     choose_llp,
 )
-from mmpyramid.types import Modality
 
 RELEASED = [0, 1, 3, 7, 10, 14, 18, 22]
 """What LLP's 82 released pictures begin with; their video has 300 frames at 359 / 12 per second."""

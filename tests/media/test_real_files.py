@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
+from mmpyramid.core import Modality
 from mmpyramid.media import SegmentReader, View
-from mmpyramid.types import Modality
 
 
 @pytest.mark.parametrize(

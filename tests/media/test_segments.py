@@ -5,9 +5,9 @@ import psutil
 import pytest
 
 from media_files import click, gray, numbers, onset, steady, tone, waveform, write_media
-from mmpyramid.errors import UserError
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
 from mmpyramid.media import SAMPLE_RATE, SegmentReader, View
-from mmpyramid.types import Modality
 
 
 @pytest.mark.parametrize(

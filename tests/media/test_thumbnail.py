@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import media_files
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.media import thumbnail
 
 

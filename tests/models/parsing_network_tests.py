@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mmpyramid import load_pretrained
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import ParsingConfig, ParsingNetwork, create_model, save_pretrained
 
 LABELS = ("Dog", "Cat", "Car")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmpyramid import load_pretrained
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import MMPyramid, MMPyramidConfig, PyramidConfig, save_pretrained
 
 CONFIG = MMPyramidConfig(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmpyramid.cli.convert import Architecture, convert
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import HANConfig, create_model, load_pretrained
 from mmpyramid.models.convert import (
     CONVERTERS,

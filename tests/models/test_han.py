@@ -6,7 +6,7 @@ import torch
 from parsing_network_tests import ParsingNetworkTests, video
 from torch import nn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import HANConfig
 from mmpyramid.models.han import HANLayer
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from parsing_network_tests import ParsingNetworkTests, video
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.hybrid_transformer import HybridTransformerConfig, positional_encoding
 
 

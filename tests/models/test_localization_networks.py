@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmpyramid.decode import decode
-from mmpyramid.errors import UserError
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import MMPyramidAVE, MMPyramidAVEConfig
 from mmpyramid.models.localization import (
     argmax_decision,
@@ -15,7 +15,7 @@ from mmpyramid.models.localization import (
 )
 from mmpyramid.models.outputs import Localized
 from mmpyramid.models.visual_attention import AudioGuidedAttention
-from mmpyramid.types import Modality
+from mmpyramid.problems import decode
 
 LABELS = ("Bell", "Bark", "Bus")
 WIDTHS = {"ear": (5,), "eye": (2, 3, 6)}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from parsing_network_tests import ParsingNetworkTests, batch_of, video
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import MMPyramid, MMPyramidConfig, PyramidConfig
 from mmpyramid.models.attention import TransformerLayer
 from mmpyramid.models.fusion import FUSIONS

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmpyramid.data.batch import collate
+from mmpyramid.core.batch import collate
 from mmpyramid.models import ParsingConfig, ParsingNetwork, create_model
 from mmpyramid.models.convert import convert_han, convert_mm_pyramid, read_official
 from mmpyramid.models.convert import han as han_names
 from mmpyramid.models.convert import mm_pyramid as mm_pyramid_names
 from mmpyramid.models.outputs import Pooled
-from mmpyramid.training.contrastive import contrastive_loss
-from mmpyramid.training.losses import guided_loss
+from mmpyramid.problems.parsing.contrastive import contrastive_loss
+from mmpyramid.problems.parsing.losses import guided_loss
 from reference import made_up, released, released_han
 
 REFERENCE = Path(__file__).parents[1] / "reference"

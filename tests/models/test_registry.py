@@ -9,7 +9,7 @@ import torch
 from parsing_network_tests import ParsingNetworkTests
 from torch import Tensor, nn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import ARCHITECTURES, MMPyramid, ParsingConfig, ParsingNetwork, register
 from mmpyramid.models.outputs import Encoded
 from mmpyramid.models.projection import StreamProjection

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import PyramidConfig
 from mmpyramid.models.registry import architecture
-from mmpyramid.recipes import RECIPES
 from mmpyramid.training.compared_objectives import CompletenessObjective, SparseObjective
 from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
+from mmpyramid.training.recipes import RECIPES
 
 
 @pytest.mark.parametrize(

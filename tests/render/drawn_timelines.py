@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from mmpyramid.types import Event, Modality, Timeline
+from mmpyramid.core import Event, Modality, Timeline
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 PRINTABLE = st.text(st.characters().filter(str.isprintable), min_size=1)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from mmpyramid.labels import LLP_LABELS
-from mmpyramid.types import Scores
+from mmpyramid.core import Scores
+from mmpyramid.core.labels import LLP_LABELS
 
 CHROMIUM = "/usr/bin/chromium"
 RATE, FPS, SECONDS = 48_000, 10, 10

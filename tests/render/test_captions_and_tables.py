@@ -3,9 +3,9 @@ import io
 
 import pytest
 
-from mmpyramid.errors import UserError
+from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.errors import UserError
 from mmpyramid.render import to_csv, to_vtt, unit_weights_to_csv
-from mmpyramid.types import Event, Modality, Timeline
 
 VTT = """\
 WEBVTT

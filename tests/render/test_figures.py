@@ -10,11 +10,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from mmpyramid.errors import UserError
-from mmpyramid.labels import AVE_LABELS
+from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.labels import AVE_LABELS
 from mmpyramid.render import comparison_figure, timeline_figure, to_png, to_svg, unit_weights_figure
 from mmpyramid.render.figures.style import system_style, width_of, wrap
-from mmpyramid.types import Event, Modality, Timeline
 from render.picture_parts import Drawing, pixel_at, pixels, text_boxes
 
 LONG = "A label as long as if whoever wrote it had been paid by the word"
@@ -156,7 +156,7 @@ def test_settings_of_the_user_change_nothing_and_are_left_alone(short):
 
 def test_a_figure_opens_no_window_and_keeps_no_state():
     code = (
-        "import sys; from mmpyramid.render import *; from mmpyramid.types import Timeline; "
+        "import sys; from mmpyramid.render import *; from mmpyramid.core import Timeline; "
         "assert 'matplotlib' not in sys.modules; to_png(timeline_figure(Timeline())); "
         "assert 'matplotlib' in sys.modules; assert 'matplotlib.pyplot' not in sys.modules"
     )

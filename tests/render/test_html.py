@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from page_parts import data_of, random_scores
 
-from mmpyramid.decode import Decoder, decode
-from mmpyramid.errors import UserError
+from mmpyramid.core import Event, Modality, Timeline, to_unit_weights
+from mmpyramid.core.errors import UserError
+from mmpyramid.problems import Decoder, decode
 from mmpyramid.render import to_html
 from mmpyramid.render.page import player as player_module
-from mmpyramid.types import Event, Modality, Timeline, to_unit_weights
 
 EVIL = "</script><script>alert(1)</script>\"'&$data"
 

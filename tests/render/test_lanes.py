@@ -1,16 +1,8 @@
 import pytest
 
-from mmpyramid.render.lanes import (
-    Remark,
-    clock,
-    printable,
-    remarks,
-    span,
-    ticks,
-    title_of,
-    to_lanes,
-)
-from mmpyramid.types import Event, Modality, Timeline
+from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.wording import clock, printable, title_of
+from mmpyramid.render.lanes import Remark, remarks, span, ticks, to_lanes
 
 
 def names(lanes):

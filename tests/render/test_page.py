@@ -18,8 +18,8 @@ from page_parts import (
 )
 from playwright.sync_api import Page
 
+from mmpyramid.core import Event, Modality, Timeline, to_unit_weights
 from mmpyramid.render import to_html, to_vtt
-from mmpyramid.types import Event, Modality, Timeline, to_unit_weights
 
 pytestmark = in_browser
 

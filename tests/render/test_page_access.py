@@ -6,10 +6,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from page_parts import in_browser
 
-from mmpyramid.decode import decode
+from mmpyramid.core import to_unit_weights
+from mmpyramid.problems import decode
 from mmpyramid.render import comparison_html, to_html
 from mmpyramid.render.page import Entry, corpus_html
-from mmpyramid.types import to_unit_weights
 
 pytestmark = in_browser
 

@@ -8,9 +8,9 @@ import pytest
 from page_parts import in_browser
 from playwright.sync_api import Page
 
+from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.render.page import Entry, Site, corpus_html, page_assets, to_html
 from mmpyramid.render.page.sketch import sketch
-from mmpyramid.types import Event, Modality, Timeline
 
 EVIL = "</script><img src=x onerror=console.log(1)>&\"'"
 LABELS = ("Dog", "Cat", "Frying_(food)")

@@ -11,11 +11,11 @@ from page_parts import data_of, in_browser, listed, random_scores
 from playwright.sync_api import Page, Route
 
 import mmpyramid.render.page
-from mmpyramid.decode import GATES, Decoder, decode
+from mmpyramid.core import AnyScores, Event, LocalizationScores, Modality, Timeline
+from mmpyramid.core.wording import MODALITY_PHRASES, clock, title_of
+from mmpyramid.problems import GATES, Decoder, decode
 from mmpyramid.render import to_html
-from mmpyramid.render.lanes import MODALITY_PHRASES, clock, title_of
 from mmpyramid.render.page.probabilities import decoder_data
-from mmpyramid.types import AnyScores, Event, LocalizationScores, Modality, Timeline
 
 SCRIPTS = Path(mmpyramid.render.page.__file__).parent / "scripts"
 LABELS = ("Dog", "Cat", "Car")

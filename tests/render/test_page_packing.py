@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from page_parts import random_scores
 
-from mmpyramid.decode import Decoder, decode
+from mmpyramid.problems import Decoder, decode
 from mmpyramid.render.page.packing import pack_codes, pack_floats
 from mmpyramid.render.page.probabilities import LARGEST_PACKED, scores_data
 

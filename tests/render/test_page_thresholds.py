@@ -4,7 +4,7 @@ import pytest
 from page_parts import in_browser, listed
 from playwright.sync_api import expect
 
-from mmpyramid.decode import decode
+from mmpyramid.problems import decode
 from mmpyramid.render import to_html
 
 pytestmark = in_browser

@@ -4,7 +4,7 @@ import pytest
 from page_parts import clock_time, cursor_fraction, in_browser, point, random_scores
 from playwright.sync_api import Page
 
-from mmpyramid.decode import Decoder, decode
+from mmpyramid.problems import Decoder, decode
 from mmpyramid.render import to_html
 
 pytestmark = in_browser

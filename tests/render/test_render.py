@@ -1,8 +1,8 @@
 import pytest
 
-from mmpyramid.errors import UserError
+from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
 from mmpyramid.render import FORMATS, PICTURES, RENDERERS, encode, render
-from mmpyramid.types import Timeline
 
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml"}
 

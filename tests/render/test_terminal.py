@@ -2,9 +2,9 @@ import io
 
 from rich.console import Console
 
-from mmpyramid.labels import LLP_LABELS
+from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.render.terminal import TerminalView, to_text
-from mmpyramid.types import Event, Modality, Timeline
 
 SHORT = """\
 clips/dog.mp4  0:10  teachers

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from mmpyramid.data.batch import Batch
-from mmpyramid.errors import UserError
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.outputs import Encoded, Localized, Pooled
-from mmpyramid.training.compared_losses import segment_loss, similarity_loss
+from mmpyramid.problems.compared_losses import segment_loss, similarity_loss
 from mmpyramid.training.compared_objectives import (
     CompletenessObjective,
     SegmentObjective,

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from mmpyramid.cli import main
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import create_model, load_pretrained
 from mmpyramid.models.outputs import Localized
-from mmpyramid.recipes import RECIPES
-from mmpyramid.training.localization_losses import decomposed_loss, pooled_loss
+from mmpyramid.problems.localization.losses import decomposed_loss, pooled_loss
 from mmpyramid.training.objectives import DecomposedObjective
+from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.tasks import TASKS
 from training import tiny_events
 

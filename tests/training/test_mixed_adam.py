@@ -8,8 +8,8 @@ from torch import nn
 
 from mmpyramid.models import create_model
 from mmpyramid.models.linear import Linear
-from mmpyramid.recipes import RECIPES
 from mmpyramid.training.mixed_adam import MixedAdam
+from mmpyramid.training.recipes import RECIPES
 from random_batch import random_batch
 
 

@@ -10,9 +10,9 @@ from cuda_autocast import CudaAutocast
 from torch.overrides import TorchFunctionMode
 
 from mmpyramid.models.attention import attend
-from mmpyramid.recipes import RECIPES
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.objectives import Objective
+from mmpyramid.training.recipes import RECIPES
 from random_batch import random_batch
 
 

@@ -10,14 +10,13 @@ import pytest
 import torch
 
 from mmpyramid.cli import main
-from mmpyramid.data.batch import Batch
-from mmpyramid.data.llp import read_llp
-from mmpyramid.data.refined import read_refined
-from mmpyramid.data.simulated import simulate_features
-from mmpyramid.errors import UserError
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.refined import read_refined
+from mmpyramid.datasets.synthetic.simulated import simulate_features
 from mmpyramid.models import create_model
 from mmpyramid.models.checkpoint import read_description
-from mmpyramid.recipes import RECIPES
 from mmpyramid.training.modality_aware import (
     StreamProbabilities,
     draw_partners,
@@ -25,6 +24,7 @@ from mmpyramid.training.modality_aware import (
     relative_error,
     removals,
 )
+from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.tasks import TASKS
 from random_batch import random_batch
 from training import tiny_corpus

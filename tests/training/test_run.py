@@ -15,18 +15,18 @@ import yaml
 from safetensors.torch import load_file
 
 from mmpyramid.cli import main
-from mmpyramid.data.llp import read_llp
-from mmpyramid.data.refined import write_refined
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import MMPyramidConfig, load_pretrained
 from mmpyramid.models.checkpoint import read_description
-from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.evaluate import predict_corpus
 from mmpyramid.training.mixed_adam import MixedAdam
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
 from mmpyramid.training.precision import resolve_precision
+from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.run import fit
 from mmpyramid.training.tasks import TASKS
 from training import tiny_corpus

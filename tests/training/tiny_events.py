@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmpyramid.data.simulated_ave import simulate_ave
+from mmpyramid.datasets.synthetic.simulated_ave import simulate_ave
 
 SIZES = {"train": 24, "val": 10, "test": 10}
 FLAGS = (

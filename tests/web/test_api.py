@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 import media_files
-from mmpyramid.decode import Decoder
+from mmpyramid.core import Timeline
 from mmpyramid.pipeline import Pipeline
+from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS
-from mmpyramid.types import Timeline
 from mmpyramid.web.limits import Limits
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
@@ -239,7 +239,7 @@ def test_a_server_that_is_stopped_leaves_nothing_behind(how, serve, clip):
 
 
 def test_limits_are_positive():
-    from mmpyramid.errors import UserError
+    from mmpyramid.core.errors import UserError
 
     with pytest.raises(UserError, match="--max-megabytes above 0, got 0"):
         Limits(max_megabytes=0)

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from mmpyramid.core import Timeline
 from mmpyramid.render import FORMATS
-from mmpyramid.types import Timeline
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.web import api, server
 from mmpyramid.web.jobs import Setup
 from mmpyramid.web.limits import Limits

@@ -8,9 +8,9 @@ from threading import Event
 
 import pytest
 
-from mmpyramid.decode import Decoder
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Pipeline
+from mmpyramid.problems import Decoder
 from mmpyramid.web.jobs import Job, Setup
 from mmpyramid.web.limits import BusyError, GivenUpError, Limits
 from mmpyramid.web.pool import Pool

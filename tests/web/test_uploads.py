@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.web.uploads import Uploads
 
 

@@ -4,11 +4,11 @@ import io
 
 import pytest
 
-from mmpyramid.decode import Decoder
-from mmpyramid.errors import UserError
+from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
+from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS
-from mmpyramid.types import Timeline
 from mmpyramid.web.jobs import Stage
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.views import facts_of, problem, progress_of, result

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmpyramid.types import Timeline
+from mmpyramid.core import Timeline
 
 PAGE = Path(__file__).parents[2] / "docs" / "web.md"
 

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mmpyramid.backbones.precision import Precision
+from mmpyramid.backbones.sets import BackboneOptions
 from mmpyramid.cli._options import OPTIONAL, resolve_device
-from mmpyramid.errors import UserError
-from mmpyramid.features.precision import Precision
-from mmpyramid.features.sets import BackboneOptions
+from mmpyramid.core.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

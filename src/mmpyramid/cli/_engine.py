@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.errors import UserError
-from mmpyramid.features.decoding import Limits
-from mmpyramid.features.engines import Engine, LocalEngine
+from mmpyramid.core.errors import UserError
+from mmpyramid.extract.decoding import Limits
+from mmpyramid.extract.engines import Engine, LocalEngine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class EngineFlags:
             )
         limits = Limits(timeout=self.timeout)
         if self.engine == "ray":
-            from mmpyramid.features.engines.ray_data import RayEngine
+            from mmpyramid.extract.engines.ray_data import RayEngine
 
             return RayEngine(workers=self.workers, limits=limits, address=self.address)
         if self.address is not None:

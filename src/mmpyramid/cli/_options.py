@@ -18,7 +18,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.render import FORMATS, PACKAGES
 
 Result = TypeVar("Result")
@@ -105,7 +105,7 @@ def multiplying_in(
 
 def simulated(*folders: Path | None) -> str:
     """A warning to put before numbers: `simulated features, ` if a folder holds such, else ``."""
-    from mmpyramid.data.simulated import is_simulated
+    from mmpyramid.datasets.synthetic.simulated import is_simulated
 
     return "simulated features, " if any(map(is_simulated, filter(None, folders))) else ""
 

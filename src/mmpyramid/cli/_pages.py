@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 from mmpyramid.cli._options import progress_bar
 from mmpyramid.cli.predict import decoder_of, predict_item
-from mmpyramid.data.items import Items
-from mmpyramid.decode import annotated, rasterize
-from mmpyramid.errors import UserError
+from mmpyramid.core import AnyScores, Timeline
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.items import Items
 from mmpyramid.media import thumbnail
-from mmpyramid.metrics.per_video import VideoScores, localization_scores, parsing_scores
 from mmpyramid.models import Network
+from mmpyramid.problems import annotated, rasterize
+from mmpyramid.problems.per_video import VideoScores, localization_scores, parsing_scores
 from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
-from mmpyramid.types import AnyScores, Timeline
 
 SITE = Site(assets="../assets", home="../index.html")
 FOLDERS = ("assets", "videos", "thumbnails")

@@ -8,8 +8,8 @@ from typing import TypeVar
 import tyro
 
 from mmpyramid.cli._options import console
-from mmpyramid.errors import UserError
-from mmpyramid.recipes import Recipe
+from mmpyramid.core.errors import UserError
+from mmpyramid.training.recipes import Recipe
 
 Command = TypeVar("Command")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 import tyro
 
 from mmpyramid.cli._options import console, run
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 
 Architecture: TypeAlias = Literal["mm-pyramid", "han", "cmran", "psp", "avel"]
 """The keys of `CONVERTERS`, known before torch is loaded."""

@@ -12,13 +12,13 @@ import numpy as np
 from rich.console import Console
 
 from mmpyramid.cli._options import console, progress_bar, run
-from mmpyramid.data.llp import read_llp
-from mmpyramid.data.rendered import render_corpus
-from mmpyramid.features.corpus import extract_corpus
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.synthetic.rendered import render_corpus
+from mmpyramid.extract.corpus import extract_corpus
 from mmpyramid.models import load_pretrained
 from mmpyramid.pipeline import Pipeline
-from mmpyramid.recipes import RECIPES
 from mmpyramid.render import TerminalView, to_html
+from mmpyramid.training.recipes import RECIPES
 
 SIZES = {"train": 200, "val": 40, "test": 60}
 """Clips of each split: enough to learn from, few enough for five minutes on two cores."""

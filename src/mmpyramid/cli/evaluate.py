@@ -18,9 +18,9 @@ from mmpyramid.cli._options import (
     write_json,
 )
 from mmpyramid.cli.predict import SIMULATED
-from mmpyramid.data.items import open_items
-from mmpyramid.errors import UserError
-from mmpyramid.features.videos import find_videos
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.items import open_items
+from mmpyramid.extract.videos import find_videos
 from mmpyramid.models import ParsingConfig, load_pretrained
 
 Gate = Literal["global", "per_modality"]

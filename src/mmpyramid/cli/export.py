@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from mmpyramid.cli._options import console, run
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 
 
 def main(words: list[str]) -> int:

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import tyro
 
+from mmpyramid.backbones.sets import create_extractors
 from mmpyramid.cli._backbones import BackboneFlags
 from mmpyramid.cli._engine import EngineFlags
 from mmpyramid.cli._options import console, progress_bar, run
-from mmpyramid.errors import UserError
-from mmpyramid.features.corpus import ExtractionProgress, extract_corpus
-from mmpyramid.features.sets import create_extractors
+from mmpyramid.core.errors import UserError
+from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
 
 
 def main(words: list[str]) -> int:
@@ -84,7 +84,7 @@ def _check(
     videos: tuple[str, ...], store: Path, backbones: BackboneFlags, engine: EngineFlags
 ) -> int:
     """Print what is wrong with a store, and give the exit code."""
-    from mmpyramid.features.checking import check_corpus
+    from mmpyramid.extract.checking import check_corpus
 
     with progress_bar("check") as update:
         report = check_corpus(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mmpyramid.cli._options import console, run, simulated
-from mmpyramid.errors import UserError
-from mmpyramid.types import Modality
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
 
 if TYPE_CHECKING:
-    from mmpyramid.features.store import FeatureStore
+    from mmpyramid.store.store import FeatureStore
 
 NUM_FAILURES = 20
 """That are shown; the file in the store has them all."""
@@ -42,8 +42,8 @@ def info(path: Annotated[Path, tyro.conf.Positional], /) -> int:
 
 
 def _folder(path: Path) -> dict[str, object]:
-    from mmpyramid.features.store import FeatureStore
     from mmpyramid.models.checkpoint import DESCRIPTION, read_description
+    from mmpyramid.store.store import FeatureStore
 
     if not FeatureStore.is_store(path):
         if not (path / DESCRIPTION).exists():
@@ -66,7 +66,7 @@ def _folder(path: Path) -> dict[str, object]:
 
 
 def _store(store: FeatureStore) -> dict[str, object]:
-    from mmpyramid.features.store import FAILURES_FILE
+    from mmpyramid.store.store import FAILURES_FILE
 
     infos = [store.info(video_id) for video_id in store.ids]
     files = [path for path in store.folder.rglob("*.h5") if path.is_file()]
@@ -87,7 +87,7 @@ def _store(store: FeatureStore) -> dict[str, object]:
 
 def _file(path: Path) -> dict[str, object]:
     if path.suffix == ".json":
-        from mmpyramid.types import Timeline
+        from mmpyramid.core import Timeline
 
         timeline = Timeline.load(path)
         return {

@@ -8,9 +8,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from mmpyramid.errors import UserError, refused
+from mmpyramid.core.errors import UserError, refused
+from mmpyramid.core.interrupts import interrupts_kept
 from mmpyramid.huge_pages import use_huge_pages
-from mmpyramid.interrupts import interrupts_kept
 from mmpyramid.version import __version__
 
 COMMANDS = {

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from mmpyramid.cli._options import console, resolve_device, run, to_formats
-from mmpyramid.decode import Decoder
-from mmpyramid.errors import UserError, refused
+from mmpyramid.core.errors import UserError, refused
 from mmpyramid.pipeline import Pipeline
+from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
 
 

@@ -19,13 +19,13 @@ from mmpyramid.cli._options import (
     simulated,
     to_formats,
 )
-from mmpyramid.data.batch import Streams
-from mmpyramid.data.items import Items, open_items
-from mmpyramid.decode import Decoder, annotated, decode
-from mmpyramid.errors import UserError
+from mmpyramid.core import AnyScores, Features, Modality, Timeline
+from mmpyramid.core.batch import Streams
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.items import Items, open_items
 from mmpyramid.models import Network, ParsingConfig, load_pretrained
+from mmpyramid.problems import Decoder, annotated, decode
 from mmpyramid.render import encode
-from mmpyramid.types import AnyScores, Features, Modality, Timeline
 
 NUM_CLOSE = 3
 SIMULATED = "simulated features: no video is behind them"

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import tyro
 
 from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, run
-from mmpyramid.errors import UserError
+from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
 from mmpyramid.render import (
     PICTURES,
     READERS,
@@ -24,7 +25,6 @@ from mmpyramid.render import (
     unit_weights_to_csv,
 )
 from mmpyramid.render.page import is_url
-from mmpyramid.types import Timeline
 
 
 def main(words: list[str]) -> int:

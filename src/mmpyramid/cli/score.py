@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, run, simulated, write_json
-from mmpyramid.data.llp import read_llp
-from mmpyramid.metrics import score_predictions
-from mmpyramid.metrics.predictions import predicted_ids
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.problems.parsing import score_predictions
+from mmpyramid.problems.parsing.predictions import predicted_ids
 
 
 def main(words: list[str]) -> int:

@@ -11,8 +11,8 @@ from typing import Annotated
 import tyro
 
 from mmpyramid.cli._options import console, resolve_device, run
-from mmpyramid.errors import UserError
-from mmpyramid.features.workers import num_cores
+from mmpyramid.core.errors import UserError
+from mmpyramid.extract.workers import num_cores
 from mmpyramid.web.folder import working_folder
 from mmpyramid.web.limits import Limits
 

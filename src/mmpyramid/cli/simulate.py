@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, progress_bar, run
-from mmpyramid.data.ave import read_ave
-from mmpyramid.data.llp import read_llp
-from mmpyramid.data.simulated import SPLITS, simulate_features
-from mmpyramid.data.simulated_ave import simulate_ave
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.ave import read_ave
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.synthetic.simulated import SPLITS, simulate_features
+from mmpyramid.datasets.synthetic.simulated_ave import simulate_ave
 
 Size = Annotated[
     int | None,

@@ -11,8 +11,8 @@ from typing import Annotated, Literal, NoReturn
 import tyro
 
 from mmpyramid.cli._options import console, progress_bar, run
-from mmpyramid.errors import UserError
-from mmpyramid.types import Modality
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
 
 OVERVIEW = """usage: mmpyramid store {import,export} FOLDER --out FOLDER [options]
 
@@ -65,7 +65,7 @@ def import_(
         visual: Names of streams that are seen.
         pool: Average streams with several rows per segment, as networks do first.
     """
-    from mmpyramid.data.exchange import import_features
+    from mmpyramid.store.exchange import import_features
 
     modalities = {**dict.fromkeys(audio, Modality.AUDIO), **dict.fromkeys(visual, Modality.VISUAL)}
     with progress_bar("import") as update:
@@ -91,8 +91,8 @@ def export(
         out: The new folder.
         layout: One `.npy` per stream and video, or one `.h5` per stream.
     """
-    from mmpyramid.data.exchange import export_features
-    from mmpyramid.features.store import FeatureStore
+    from mmpyramid.store.exchange import export_features
+    from mmpyramid.store.store import FeatureStore
 
     opened = FeatureStore(store)
     with progress_bar("export") as update:

@@ -11,12 +11,12 @@ import tyro
 from rich.markdown import Markdown
 
 from mmpyramid.cli._options import OptionalPath, console, run, simulated
-from mmpyramid.errors import UserError
-from mmpyramid.files import write_durably
-from mmpyramid.tables import TABLES, WRITERS, Changes, jobs, run_job, summarize
-from mmpyramid.tables.run import claim, finished, gather
-from mmpyramid.tables.table import Row, Table
-from mmpyramid.tables.write import to_markdown
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
+from mmpyramid.experiments import TABLES, WRITERS, Changes, jobs, run_job, summarize
+from mmpyramid.experiments.run import claim, finished, gather
+from mmpyramid.experiments.table import Row, Table
+from mmpyramid.experiments.write import to_markdown
 from mmpyramid.training.tasks import TASKS
 
 SIMULATED = (

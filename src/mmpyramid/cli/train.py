@@ -11,8 +11,8 @@ import tyro
 from mmpyramid.cli._options import OptionalPath, console, simulated
 from mmpyramid.cli._recipes import parse_command
 from mmpyramid.models.checkpoint import read_description
-from mmpyramid.recipes import RECIPES
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from mmpyramid.training.run import Run

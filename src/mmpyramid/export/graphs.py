@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.features.backbone import Backbone
-from mmpyramid.features.sets import create_extractors
+from mmpyramid.backbones.backbone import Backbone
+from mmpyramid.backbones.sets import create_extractors
 from mmpyramid.models import LocalizationNetwork, Localized, Network, Pooled, load_pretrained
 from mmpyramid.models.localization import event_probabilities
 

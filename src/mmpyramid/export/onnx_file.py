@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.export.graphs import Graph
 from mmpyramid.export.int8 import quantized
-from mmpyramid.files import write_durably
 
 TOLERANCE = 1e-4
 """What an exported file may differ from PyTorch in any output."""

@@ -9,7 +9,7 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform: what the sound backbones were trained on."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.media.container import best_audio, best_video, open_media, undecodable_notes
 
 

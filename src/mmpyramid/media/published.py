@@ -18,13 +18,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.errors import UserError
+from mmpyramid.core import Array
+from mmpyramid.core.errors import UserError
 from mmpyramid.media.container import open_media
 from mmpyramid.media.pictures import PictureTrack, picture_decoder
 from mmpyramid.media.resizing import Converter, Image, View
 from mmpyramid.media.segments import Segment, SegmentReader
 from mmpyramid.media.sound import SoundTrack
-from mmpyramid.types import Array
 
 NUM_SEGMENTS = 10
 LLP_RATE = LLP_FRAMES = 8

@@ -12,9 +12,9 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from mmpyramid.errors import UserError
+from mmpyramid.core import Array
+from mmpyramid.core.errors import UserError
 from mmpyramid.media.info import quarter_turns
-from mmpyramid.types import Array
 
 Image: TypeAlias = NDArray[np.uint8]
 Size: TypeAlias = tuple[int, int]

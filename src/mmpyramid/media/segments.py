@@ -9,13 +9,13 @@ from fractions import Fraction
 from itertools import count
 from pathlib import Path
 
-from mmpyramid.errors import UserError
+from mmpyramid.core import Array, Modality
+from mmpyramid.core.errors import UserError
 from mmpyramid.media.container import HEADERLESS, open_media
 from mmpyramid.media.info import MediaInfo, probe
 from mmpyramid.media.pictures import PictureTrack
 from mmpyramid.media.resizing import Image, View
 from mmpyramid.media.sound import SoundTrack
-from mmpyramid.types import Array, Modality
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -13,10 +13,10 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from mmpyramid.errors import UserError
+from mmpyramid.core import Array
+from mmpyramid.core.errors import UserError
 from mmpyramid.media.container import SAMPLE_RATE, best_audio
 from mmpyramid.media.decoder import Decoder, Timed
-from mmpyramid.types import Array
 
 MAX_GAP = Fraction(1, 10)
 """Seconds. Where timestamps leave a longer hole, silence fills it; FFmpeg's `aresample` does so."""

@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from mmpyramid.errors import UserError
-from mmpyramid.files import write_durably
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.models.network import Network
 from mmpyramid.models.registry import architecture
 from mmpyramid.version import __version__

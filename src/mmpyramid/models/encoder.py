@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import TransformerLayer
 from mmpyramid.models.fusion import FUSIONS, UnitAttention
 from mmpyramid.models.outputs import Encoded

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import TransformerLayer
 from mmpyramid.models.outputs import Encoded
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmpyramid.data.batch import Batch
-from mmpyramid.labels import AVE_LABELS
+from mmpyramid.core import Array, LocalizationScores
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.labels import AVE_LABELS
 from mmpyramid.models.network import Network, NetworkConfig, window_starts
 from mmpyramid.models.outputs import Localized
-from mmpyramid.types import Array, LocalizationScores
 
 
 @dataclass(kw_only=True, slots=True)

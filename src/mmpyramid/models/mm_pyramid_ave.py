@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.encoder import PyramidConfig, PyramidEncoder
 from mmpyramid.models.localization import LocalizationConfig, LocalizationNetwork
 from mmpyramid.models.outputs import Encoded, Localized

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.data.batch import Batch, Streams, collate
-from mmpyramid.errors import UserError
+from mmpyramid.core import Features
+from mmpyramid.core.batch import Batch, Streams, collate
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.settings import check_settings
-from mmpyramid.types import Features
 
 Output = TypeVar("Output")
 Result = TypeVar("Result")

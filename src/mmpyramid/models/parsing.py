@@ -14,13 +14,13 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.data.batch import Batch
-from mmpyramid.labels import LLP_LABELS
+from mmpyramid.core import Scores
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.models.heads import AttentiveMMIL
 from mmpyramid.models.network import Network, NetworkConfig, window_starts
 from mmpyramid.models.outputs import Encoded, Pooled
 from mmpyramid.models.pieces import PIECE, encode_in_pieces
-from mmpyramid.types import Scores
 
 Gate: TypeAlias = Literal["global", "per_modality"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines import BASELINES
 from mmpyramid.models.han import HAN
 from mmpyramid.models.hybrid_transformer import HybridTransformer

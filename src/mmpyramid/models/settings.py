@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 
 
 def check_grid(

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from mmpyramid.errors import UserError
-from mmpyramid.render.annotations import (
+from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
+from mmpyramid.formats import (
     READERS,
     from_audacity,
     from_csv,
@@ -24,7 +25,7 @@ from mmpyramid.render.annotations import (
     to_elan,
     to_tsv,
 )
-from mmpyramid.render.captions import to_srt, to_vtt
+from mmpyramid.formats.captions import to_srt, to_vtt
 from mmpyramid.render.figures import (
     comparison_figure,
     timeline_figure,
@@ -36,7 +37,6 @@ from mmpyramid.render.markdown import to_markdown
 from mmpyramid.render.page import comparison_html, to_html
 from mmpyramid.render.terminal import TerminalView, to_text
 from mmpyramid.render.unit_weights import unit_weights_to_csv
-from mmpyramid.types import Timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,34 +1,18 @@
-"""What every picture of a timeline shares: lanes, words for people, clock times, axis ticks."""
+"""What every picture of a timeline shares: lanes, remarks, axis ticks."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from mmpyramid.errors import UserError
-from mmpyramid.types import Event, Modality, Timeline, UnitWeights
-
-MODALITY_WORDS = {
-    Modality.AUDIO: "audible",
-    Modality.VISUAL: "visible",
-    Modality.AUDIO_VISUAL: "both",
-}
-"""How a modality is called at the head of a lane, in the order of the lanes."""
-
-MODALITY_PHRASES = {**MODALITY_WORDS, Modality.AUDIO_VISUAL: "audible and visible"}
-"""The same after a label in running text."""
+from mmpyramid.core import Event, Modality, Timeline, UnitWeights
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.wording import MODALITY_WORDS
 
 MISSING_TRACKS = {
     Modality.AUDIO: "This file has no audio track, so nothing could be heard.",
     Modality.VISUAL: "This file has no video track, so nothing could be seen.",
 }
-
-TITLES = {
-    "Baby_cry_infant_cry": "Baby cry, infant cry",
-    "Chicken_rooster": "Chicken, rooster",
-    "Violin_fiddle": "Violin, fiddle",
-}
-"""Labels of LLP that lost the comma of their AudioSet names."""
 
 _MINUTE, _HOUR = 60, 3600
 TICK_STEPS = (
@@ -115,20 +99,6 @@ def unit_weights_of(timeline: Timeline) -> UnitWeights:
     return timeline.unit_weights
 
 
-def clock(seconds: float) -> str:
-    """Write seconds as people do, with tenths only where there are any.
-
-    Example:
-        >>> clock(3), clock(75.5), clock(3723)
-        ('0:03', '1:15.5', '1:02:03')
-    """
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
-    return f"{hours}:{minutes:02d}:{text}" if hours else f"{minutes}:{text}"
-
-
 def ticks(duration: float, most: int) -> list[float]:
     """Round times from 0 to the duration, at most `most` steps.
 
@@ -139,23 +109,3 @@ def ticks(duration: float, most: int) -> list[float]:
     days = TICK_STEPS[-1] * math.ceil(duration / TICK_STEPS[-1] / most)
     step = next((step for step in TICK_STEPS if duration / step <= most), days)
     return [round(index * step, 1) for index in range(math.floor(duration / step + 1e-9) + 1)]
-
-
-def printable(text: str) -> str:
-    r"""Replace what could steer a terminal or break an encoding, such as escapes in file names.
-
-    Example:
-        >>> printable("clip\x1b[31m.mp4")
-        'clip�[31m.mp4'
-    """
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
-
-
-def title_of(label: str) -> str:
-    """The label as people write it.
-
-    Example:
-        >>> title_of("Frying_(food)")
-        'Frying (food)'
-    """
-    return printable(TITLES.get(label, label).replace("_", " "))

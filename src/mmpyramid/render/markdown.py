@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from mmpyramid.render.lanes import MODALITY_PHRASES, clock, title_of
-from mmpyramid.types import Event, Timeline
+from mmpyramid.core import Event, Timeline
+from mmpyramid.core.wording import MODALITY_PHRASES, clock, title_of
 
 HEAD = "| start | end | perceived | event | score |\n|---:|---:|---|---|---:|\n"
 MARKUP = re.compile(r"([\\`*_~\[\]<>&|#$])")
@@ -17,7 +17,7 @@ def to_markdown(timeline: Timeline) -> str:
     Source: GitHub Flavored Markdown, tables (extension).
 
     Example:
-        >>> from mmpyramid.types import Modality
+        >>> from mmpyramid.core import Modality
         >>> event = Event(1.0, 4.0, "Dog", Modality.AUDIO, 0.8)
         >>> print(to_markdown(Timeline(events=(event,), labels=("Dog",))), end="")
         | start | end | perceived | event | score |

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from mmpyramid.core import Timeline
 from mmpyramid.render.figures import timeline_figure
 from mmpyramid.render.lanes import to_lanes
 from mmpyramid.render.page import to_html
-from mmpyramid.types import Timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,18 +8,9 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from mmpyramid.render.lanes import (
-    MODALITY_WORDS,
-    Lane,
-    clock,
-    printable,
-    remarks,
-    span,
-    ticks,
-    title_of,
-    to_lanes,
-)
-from mmpyramid.types import Event, Modality, Timeline
+from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.wording import MODALITY_WORDS, clock, printable, title_of
+from mmpyramid.render.lanes import Lane, remarks, span, ticks, to_lanes
 
 # Half blocks add up: what is heard fills the lower half, what is seen the upper, both all of it.
 GLYPHS = {Modality.AUDIO: "▄", Modality.VISUAL: "▀", Modality.AUDIO_VISUAL: "█"}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mmpyramid.render.annotations.delimited import to_table
+from mmpyramid.core import Modality, Timeline
+from mmpyramid.formats.delimited import to_table
 from mmpyramid.render.lanes import unit_weights_of
-from mmpyramid.types import Modality, Timeline
 
 COLUMNS = ("modality", "unit", "second", "weight")
 

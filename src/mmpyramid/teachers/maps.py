@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from mmpyramid.labels import AVE_LABELS, LLP_LABELS
-from mmpyramid.types import Modality
+from mmpyramid.core import Modality
+from mmpyramid.core.labels import AVE_LABELS, LLP_LABELS
 
 
 class Span(NamedTuple):

@@ -9,12 +9,12 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias, overload
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mmpyramid.errors import UserError
-from mmpyramid.features.base import Extractor
-from mmpyramid.features.efficientnet import EfficientNetLite0Extractor
-from mmpyramid.features.yamnet import YAMNetExtractor
+from mmpyramid.backbones.base import Extractor
+from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
+from mmpyramid.backbones.yamnet import YAMNetExtractor
+from mmpyramid.core import Array, Features, Modality, Scores
+from mmpyramid.core.errors import UserError
 from mmpyramid.teachers.maps import LABEL_SETS, LabelSet, class_indices
-from mmpyramid.types import Array, Features, Modality, Scores
 
 LabelSetName: TypeAlias = Literal["llp", "ave"]
 

@@ -10,20 +10,20 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from mmpyramid.data.batch import Batch
-from mmpyramid.errors import UserError
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines.cmcs import split_branches
 from mmpyramid.models.baselines.one_sided import VISUAL
 from mmpyramid.models.baselines.stpn import split_attention
 from mmpyramid.models.outputs import Localized, Pooled
-from mmpyramid.training.compared_losses import (
+from mmpyramid.problems.compared_losses import (
     diversity_loss,
     norm_loss,
     segment_loss,
     similarity_loss,
     sparsity_loss,
 )
-from mmpyramid.training.losses import binary_cross_entropy
+from mmpyramid.problems.parsing.losses import binary_cross_entropy
 from mmpyramid.training.objectives import LocalizationObjective, Objective
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import NetworkConfig
 from mmpyramid.models.registry import architecture
 from mmpyramid.training.objectives import Objective

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmpyramid.data.corpus import Corpus
-from mmpyramid.errors import UserError
-from mmpyramid.metrics import (
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.corpus import Corpus
+from mmpyramid.models import Network, ParsingNetwork
+from mmpyramid.models.outputs import Localized, Pooled
+from mmpyramid.problems.parsing import (
     ParsingReport,
     Predictions,
     llp_masks,
     parsing_report,
 )
-from mmpyramid.metrics.gates import Gate
-from mmpyramid.models import Network, ParsingNetwork
-from mmpyramid.models.outputs import Localized, Pooled
+from mmpyramid.problems.parsing.gates import Gate
 
 BATCH = 128
 """Videos scored at once, here and in validation."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mmpyramid.data.items import open_items
+from mmpyramid.datasets.items import open_items
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.tasks import TASKS
 from mmpyramid.training.tasks.base import Split

@@ -19,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmpyramid.data.batch import Batch
-from mmpyramid.data.corpus import Corpus
+from mmpyramid.core import Array, Progress
+from mmpyramid.core.batch import Batch
+from mmpyramid.datasets.corpus import Corpus
 from mmpyramid.models import ParsingNetwork
 from mmpyramid.training.evaluate import BATCH
-from mmpyramid.types import Array, Progress
 
 CONFIDENT = 0.5
 """A class is found when its probability, divided by its relative error, reaches this."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mmpyramid.data.batch import Batch
+from mmpyramid.core.batch import Batch
 from mmpyramid.models import Network, create_model
 from mmpyramid.models.outputs import to_full_precision
 from mmpyramid.training.config import TrainConfig

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from mmpyramid.data.ave_files import Supervision
-from mmpyramid.data.batch import Batch
-from mmpyramid.errors import UserError
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.ave_files import Supervision
 from mmpyramid.models.outputs import Localized, Pooled
-from mmpyramid.training.contrastive import contrastive_loss
-from mmpyramid.training.localization_losses import decomposed_loss, pooled_loss
-from mmpyramid.training.losses import guided_loss
+from mmpyramid.problems.localization.losses import decomposed_loss, pooled_loss
+from mmpyramid.problems.parsing.contrastive import contrastive_loss
+from mmpyramid.problems.parsing.losses import guided_loss
 
 
 @dataclass(kw_only=True, slots=True)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmpyramid.data.corpus import Corpus
-from mmpyramid.data.refined import write_refined
-from mmpyramid.errors import UserError
-from mmpyramid.files import write_durably
+from mmpyramid.core import Progress
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
+from mmpyramid.datasets.corpus import Corpus
+from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import ParsingNetwork, load_pretrained
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.modality_aware import Refinement, refine_labels
 from mmpyramid.training.run import Run, fit
 from mmpyramid.training.tasks import TASKS
-from mmpyramid.types import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class RefinedRun:
 
     @property
     def labels(self) -> Path:
-        """Step 2: the modality-aware labels, see `mmpyramid.data.refined`."""
+        """Step 2: the modality-aware labels, see `mmpyramid.datasets.refined`."""
         return self.folder / "refined_labels.tsv"
 
     @property

@@ -21,9 +21,9 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
-from mmpyramid.data.batch import Batch
-from mmpyramid.errors import UserError
-from mmpyramid.files import write_durably
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, Keep, Lines
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.evaluate import BATCH
@@ -91,7 +91,7 @@ def fit(
         data: corpus folder in the layout of the task.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
-        refined: modality-aware labels of the training videos, see `mmpyramid.data.refined`.
+        refined: modality-aware labels of the training videos, see `mmpyramid.datasets.refined`.
         resume: go on after the last finished epoch of the run in `out`; with nothing there, start.
         progress: show a bar on a terminal, elsewhere a line per epoch.
 

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, File, HTTPException, Query, Request, Res
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
-from mmpyramid.decode import Decoder, Gate
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
+from mmpyramid.problems import Decoder, Gate
 from mmpyramid.render import FORMATS
 from mmpyramid.version import __version__
 from mmpyramid.web.downloads import as_file

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmpyramid.data.planting import ClipPlan
-from mmpyramid.data.rendered import ClipFormat
-from mmpyramid.data.rendered.corpus import render_clip
-from mmpyramid.types import Event, Modality
+from mmpyramid.core import Event, Modality
+from mmpyramid.datasets.synthetic.planting import ClipPlan
+from mmpyramid.datasets.synthetic.rendered import ClipFormat
+from mmpyramid.datasets.synthetic.rendered.corpus import render_clip
 
 CLIP = ClipFormat(width=320, height=240)
 

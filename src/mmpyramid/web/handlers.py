@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from mmpyramid.decode import Decoder
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
+from mmpyramid.problems import Decoder
 from mmpyramid.web.jobs import Job, Stage
 from mmpyramid.web.limits import BusyError, GivenUpError
 from mmpyramid.web.pool import Pool

@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
 
-from mmpyramid.decode import Decoder
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed, Pipeline
+from mmpyramid.problems import Decoder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

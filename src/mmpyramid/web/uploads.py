@@ -11,7 +11,7 @@ from threading import Lock
 from types import TracebackType
 from typing import BinaryIO
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.web.folder import RECEIVED
 
 LONGEST_SUFFIX = 8

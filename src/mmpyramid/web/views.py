@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.render import FORMATS
 from mmpyramid.web.jobs import Stage
 from mmpyramid.web.limits import Limits

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
 from mmpyramid.web.jobs import Answer, Job, OnStage, Ready, Refusal, Setup, Stage, serve_jobs
 from mmpyramid.web.limits import GivenUpError

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tester import LABELS, LocalizationTester
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines import AVELConfig, AVSDNConfig, CMRANConfig, PSPConfig
 from mmpyramid.models.registry import create_model
 from mmpyramid.training.compared_objectives import SegmentObjective

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmpyramid.data.batch import Batch
-from mmpyramid.errors import UserError
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import Network, create_model
 from mmpyramid.models.baselines.cmcs import split_branches
 from mmpyramid.models.baselines.one_sided import VISUAL
 from mmpyramid.models.convert import CONVERTERS, read_official
 from mmpyramid.models.convert.layers import names_by_layer
 from mmpyramid.models.outputs import Localized, Pooled
-from mmpyramid.recipes import RECIPES
+from mmpyramid.training.recipes import RECIPES
 from reference.compared import made_up
 
 GOLDEN = Path(__file__).parents[2] / "reference" / "compared"

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tester import LABELS, ParsingTester
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines import (
     AVELParserConfig,
     AVSDNParserConfig,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmpyramid.data.batch import Batch, Streams
+from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.models import Network, NetworkConfig, create_model, load_pretrained, save_pretrained
 from mmpyramid.training.objectives import Objective
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
 from mmpyramid.models.baselines.one_sided import VISUAL, OneSidedHead, OneSidedNetwork
 from mmpyramid.models.parsing import ParsingConfig

@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines.decomposition import DecomposedHead, Head
 from mmpyramid.models.baselines.pair import PairConfig, PairNetwork
 from mmpyramid.models.outputs import Localized

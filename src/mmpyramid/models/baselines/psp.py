@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmpyramid.errors import UserError
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines.guided import GuidedConfig, GuidedNetwork
 from mmpyramid.models.baselines.recurrent import bidirectional_lstm, run
 from mmpyramid.models.outputs import Localized

@@ -9,14 +9,14 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mmpyramid.errors import UserError
+from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
 from mmpyramid.render.figures import bars, heat
 from mmpyramid.render.figures.groups import to_groups
 from mmpyramid.render.figures.header import draw_header
 from mmpyramid.render.figures.sheet import PAD, Sheet
 from mmpyramid.render.figures.style import house_style
 from mmpyramid.render.lanes import span, unit_weights_of
-from mmpyramid.types import Timeline
 from mmpyramid.version import __version__
 
 if TYPE_CHECKING:

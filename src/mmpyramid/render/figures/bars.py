@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmpyramid.core import Event, Modality
+from mmpyramid.core.wording import MODALITY_WORDS, title_of
 from mmpyramid.render.figures.groups import Group
 from mmpyramid.render.figures.sheet import MARGIN, PAD, Sheet, grid
 from mmpyramid.render.figures.style import (
@@ -21,8 +23,6 @@ from mmpyramid.render.figures.style import (
     width_of,
     wrap,
 )
-from mmpyramid.render.lanes import MODALITY_WORDS, title_of
-from mmpyramid.types import Event, Modality
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

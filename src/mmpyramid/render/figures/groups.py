@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mmpyramid.render.lanes import MODALITY_WORDS, to_lanes
-from mmpyramid.types import Event, Modality, Timeline
+from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.wording import MODALITY_WORDS
+from mmpyramid.render.lanes import to_lanes
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePath
 
+from mmpyramid.core import Timeline
+from mmpyramid.core.wording import clock, printable
 from mmpyramid.render.figures.sheet import MARGIN, PAD, Sheet
 from mmpyramid.render.figures.style import (
     INK,
@@ -19,8 +21,7 @@ from mmpyramid.render.figures.style import (
     width_of,
     wrap,
 )
-from mmpyramid.render.lanes import clock, printable, remarks
-from mmpyramid.types import Timeline
+from mmpyramid.render.lanes import remarks
 
 SWATCH_WIDTH, SWATCH_HEIGHT = 0.3, 0.12
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmpyramid.core import Array, Modality, UnitWeights
 from mmpyramid.render.figures.sheet import PAD, Sheet
 from mmpyramid.render.figures.style import INK, LABEL, QUIET, SMALL, height_of, width_of
-from mmpyramid.types import Array, Modality, UnitWeights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

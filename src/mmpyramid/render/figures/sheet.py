@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mmpyramid.core.wording import clock
 from mmpyramid.render.figures.style import (
     GRID,
     INK,
@@ -14,7 +15,7 @@ from mmpyramid.render.figures.style import (
     height_of,
     width_of,
 )
-from mmpyramid.render.lanes import clock, ticks
+from mmpyramid.render.lanes import ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

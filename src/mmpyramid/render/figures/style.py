@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mmpyramid.types import Modality
+from mmpyramid.core import Modality
 
 INK, QUIET, GRID, LANE = "#1c2430", "#5b6675", "#d3d8df", "#f1f3f6"
 FONT = "DejaVu Sans"  # Comes with matplotlib, so that a figure looks the same everywhere.

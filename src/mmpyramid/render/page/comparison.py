@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmpyramid.errors import UserError
-from mmpyramid.render.lanes import TICK_STEPS, Remark, clock, remarks, span
+from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.wording import clock
+from mmpyramid.render.lanes import TICK_STEPS, Remark, remarks, span
 from mmpyramid.render.page.document import build, escape
 from mmpyramid.render.page.header import (
     facts_list,
@@ -23,7 +25,6 @@ from mmpyramid.render.page.systems import (
     modalities_data,
     system_data,
 )
-from mmpyramid.types import Timeline
 
 STYLES = ("base", "lanes", "list", "comparison")
 NOTHING = "None of the timelines has an event."

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from mmpyramid.render.lanes import title_of
+from mmpyramid.core import Timeline
+from mmpyramid.core.wording import title_of
 from mmpyramid.render.page.document import build, escape
 from mmpyramid.render.page.header import facts_list
 from mmpyramid.render.page.sketch import sketch
-from mmpyramid.types import Timeline
 
 STYLES = ("base", "corpus")
 LEVELS = {"segment": "Segment level", "event": "Event level"}

@@ -15,7 +15,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from mmpyramid.render.lanes import printable
+from mmpyramid.core.wording import printable
 from mmpyramid.version import __version__
 
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w-]+)\.js";$', re.MULTILINE)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-from mmpyramid.render.lanes import MODALITY_PHRASES, MODALITY_WORDS, Remark
+from mmpyramid.core import Timeline
+from mmpyramid.core.wording import MODALITY_PHRASES, MODALITY_WORDS
+from mmpyramid.render.lanes import Remark
 from mmpyramid.render.page.document import escape
-from mmpyramid.types import Timeline
 
 
 def title_of_video(timeline: Timeline) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mmpyramid.types import Array
+from mmpyramid.core import Array
 
 STEPS = 200
 """Steps from 0 to 1 of numbers that take one byte: every stop of a slider, and one between two."""

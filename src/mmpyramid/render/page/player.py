@@ -7,9 +7,9 @@ import html
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from mmpyramid.errors import UserError
+from mmpyramid.core import Modality, Timeline
+from mmpyramid.core.errors import UserError
 from mmpyramid.render.page.document import escape
-from mmpyramid.types import Modality, Timeline
 
 LARGEST_EMBEDDED = 200 * 2**20
 """Bytes; browsers refuse or choke on data URIs that are much larger."""

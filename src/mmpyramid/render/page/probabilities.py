@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmpyramid.decode import Decoder, category_mask, decode
-from mmpyramid.errors import UserError
+from mmpyramid.core import AnyScores, Array, LocalizationScores, Scores, Timeline
+from mmpyramid.core.errors import UserError
+from mmpyramid.problems import Decoder, category_mask, decode
 from mmpyramid.render.page.packing import pack_codes, pack_floats
-from mmpyramid.types import AnyScores, Array, LocalizationScores, Scores, Timeline
 
 FLOORS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 LARGEST_PACKED = 130_000

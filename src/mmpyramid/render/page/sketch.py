@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmpyramid.render.lanes import MODALITY_WORDS, span
-from mmpyramid.types import Event, Timeline
+from mmpyramid.core import Event, Timeline
+from mmpyramid.core.wording import MODALITY_WORDS
+from mmpyramid.render.lanes import span
 
 WIDTH = 200
 LINE, BAR, TRUTH = 14, 8, 3

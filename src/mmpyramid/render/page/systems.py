@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmpyramid.decode import rasterize
-from mmpyramid.decode.runs import Mask, Runs
-from mmpyramid.render.lanes import MODALITY_PHRASES, MODALITY_WORDS, span, title_of
+from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.runs import Mask, Runs
+from mmpyramid.core.wording import MODALITY_PHRASES, MODALITY_WORDS, title_of
+from mmpyramid.problems import rasterize
+from mmpyramid.render.lanes import span
 from mmpyramid.render.page.packing import pack_json
-from mmpyramid.types import Event, Modality, Timeline
 
 MODALITIES = tuple(MODALITY_WORDS)
 
@@ -104,7 +105,7 @@ def disagreement(first: Timeline, other: Timeline) -> Disagreement:
     """Compare two timelines of one video segment by segment, each label and modality apart.
 
     Example:
-        >>> from mmpyramid.types import Event
+        >>> from mmpyramid.core import Event
         >>> dog = Event(0.0, 3.0, "Dog", Modality.AUDIO)
         >>> first = Timeline(events=(dog,), duration=3.0, labels=("Dog",))
         >>> disagreement(first, Timeline(duration=3.0, labels=("Dog",))).marks

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mmpyramid.decode import GATES, Decoder
-from mmpyramid.render.lanes import TICK_STEPS, clock, remarks, span
+from mmpyramid.core import AnyScores, Timeline, UnitWeights
+from mmpyramid.core.wording import clock
+from mmpyramid.problems import GATES, Decoder
+from mmpyramid.render.lanes import TICK_STEPS, remarks, span
 from mmpyramid.render.page.document import Site, build, escape, shared_assets, template
 from mmpyramid.render.page.header import (
     facts_list,
@@ -22,7 +24,6 @@ from mmpyramid.render.page.packing import pack_bytes
 from mmpyramid.render.page.player import player
 from mmpyramid.render.page.probabilities import decoder_data, scores_data
 from mmpyramid.render.page.systems import MODALITIES, labels_of, modalities_data, system_data
-from mmpyramid.types import AnyScores, Timeline, UnitWeights
 
 SCRIPT = "timeline"
 STYLES = ("base", "lanes", "list")

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 from torch.utils.data import Dataset
 from torchmetrics import Metric
 
-from mmpyramid.data.batch import Batch
-from mmpyramid.errors import UserError
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import Network, NetworkConfig
 from mmpyramid.training.objectives import Objective
 

@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from mmpyramid.data.ave import EventAnnotations, read_ave
-from mmpyramid.data.batch import Batch
-from mmpyramid.data.event_corpus import EventCorpus, open_events
-from mmpyramid.errors import UserError
-from mmpyramid.metrics.localization import (
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.ave import EventAnnotations, read_ave
+from mmpyramid.datasets.event_corpus import EventCorpus, open_events
+from mmpyramid.models import Network, NetworkConfig
+from mmpyramid.models.localization import argmax_decision, two_head_decision
+from mmpyramid.models.outputs import Localized
+from mmpyramid.problems.localization.metrics import (
     LocalizationReport,
     background_everywhere,
     category_everywhere,
     localization_table,
 )
-from mmpyramid.metrics.stateful_localization import LocalizationMetrics
-from mmpyramid.models import Network, NetworkConfig
-from mmpyramid.models.localization import argmax_decision, two_head_decision
-from mmpyramid.models.outputs import Localized
+from mmpyramid.problems.localization.stateful import LocalizationMetrics
 from mmpyramid.training.evaluate import BATCH, check_labels, refuse_nan
 from mmpyramid.training.objectives import LocalizationObjective, Objective
 from mmpyramid.training.tasks.base import Split, Task, refuse_empty

@@ -8,21 +8,21 @@ from typing import Any, ClassVar
 
 from torchmetrics import Metric
 
-from mmpyramid.data.annotations import Annotations
-from mmpyramid.data.batch import Batch
-from mmpyramid.data.corpus import Corpus, open_source
-from mmpyramid.data.llp import read_llp
-from mmpyramid.data.refined import read_refined
-from mmpyramid.errors import UserError
-from mmpyramid.metrics import (
+from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.annotations import Annotations
+from mmpyramid.datasets.corpus import Corpus, open_source
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.refined import read_refined
+from mmpyramid.models import Network, NetworkConfig, ParsingConfig
+from mmpyramid.models.outputs import Pooled
+from mmpyramid.problems.parsing import (
     ParsingReport,
     comparison_table,
     nothing_predicted,
     weak_labels_everywhere,
 )
-from mmpyramid.metrics.stateful import ParsingMetrics
-from mmpyramid.models import Network, NetworkConfig, ParsingConfig
-from mmpyramid.models.outputs import Pooled
+from mmpyramid.problems.parsing.stateful import ParsingMetrics
 from mmpyramid.training.evaluate import predict_corpus, report_of
 from mmpyramid.training.objectives import Objective
 from mmpyramid.training.tasks.base import Split, Task, refuse_empty

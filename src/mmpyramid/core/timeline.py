@@ -1,0 +1,164 @@
+"""Sorted events of one video, and what is needed to read them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.events import Event, Modality
+from mmpyramid.core.unit_weights import UnitWeights, to_unit_weights, weights_json
+from mmpyramid.core.views import Views
+
+TIMELINE_FORMAT = "mmpyramid-timeline-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline(Views):
+    """Sorted events of one video, and what is needed to read them.
+
+    Attributes:
+        events: the events, sorted.
+        duration: length of the video in seconds.
+        labels: every label that the scorer knows, in its order.
+        source: the video's path or id, as given.
+        model: what made the scores.
+        missing: the modalities that the file does not have, so that "nothing heard" and "no sound"
+            differ.
+        notes: what a reader should know, for instance that the file is damaged after some second.
+        unit_weights: (2, L, T) what selective fusion chose: the weight of each pyramid unit in the
+            audio, then in the visual features of each second, within 0..1, rounded to four
+            decimals; empty where the scorer has no such units.
+
+    Raises:
+        UserError: if the duration is negative or not finite, events carry labels that are not
+            listed, or the unit weights have unequal lengths or lie outside 0..1.
+
+    Example:
+        >>> event = Event(1.0, 4.0, "Dog", Modality.AUDIO, 0.8)
+        >>> timeline = Timeline(events=(event,), duration=10.0, labels=("Dog", "Cat"))
+        >>> timeline == Timeline.from_json(timeline.to_json())
+        True
+    """
+
+    events: tuple[Event, ...] = ()
+    duration: float = 0.0
+    labels: tuple[str, ...] = ()
+    source: str = ""
+    model: str = ""
+    missing: tuple[Modality, ...] = ()
+    notes: tuple[str, ...] = ()
+    unit_weights: UnitWeights = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", tuple(sorted(self.events)))
+        object.__setattr__(self, "unit_weights", to_unit_weights(self.unit_weights))
+        if not 0 <= self.duration < math.inf:
+            raise UserError(f"expected `duration` in seconds, 0 or more, got {self.duration}")
+        unknown = sorted({event.label for event in self.events} - set(self.labels))
+        if unknown:
+            raise UserError(
+                f"events carry labels that the timeline does not list: {', '.join(unknown)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    def of(self, modality: Modality | str) -> Timeline:
+        """The same timeline with the events of one modality only."""
+        return replace(
+            self, events=tuple(e for e in self.events if e.modality == Modality(modality))
+        )
+
+    def to_json(self) -> str:
+        """Write as ASCII JSON, lossless: `from_json` gives an equal timeline."""
+        plain = asdict(replace(self, unit_weights=()))
+        del plain["unit_weights"]
+        text = json.dumps({"format": TIMELINE_FORMAT, **plain}, indent=2)
+        if not self.unit_weights:
+            return text
+        opened = text.removesuffix("\n}")
+        return f'{opened},\n  "unit_weights": {weights_json(self.unit_weights)}\n}}'
+
+    @classmethod
+    def from_json(cls, text: str) -> Timeline:
+        """Read what `to_json` wrote.
+
+        Raises:
+            UserError: if the text is not such JSON.
+        """
+        try:
+            data: dict[str, Any] = json.loads(text)
+            if data.pop("format", None) != TIMELINE_FORMAT:
+                raise UserError(f"expected a timeline JSON whose `format` is `{TIMELINE_FORMAT}`")
+            _check_kinds(data)
+            events = [
+                {**event, "modality": Modality(event["modality"])} for event in data["events"]
+            ]
+            data["events"] = tuple(Event(**event) for event in events)
+            data["missing"] = tuple(Modality(name) for name in data["missing"])
+            data["labels"], data["notes"] = tuple(data["labels"]), tuple(data["notes"])
+            return cls(**data)
+        except UserError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            names = ", ".join(f.name for f in fields(cls))
+            raise UserError(
+                f"expected a timeline JSON with the fields {names}; reading failed with: {error!r}"
+            ) from error
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON to a file."""
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Timeline:
+        """Read the JSON of a file.
+
+        Raises:
+            UserError: if the file is absent or is not a timeline.
+        """
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"cannot read the timeline {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"cannot read the timeline {path}: expected text in UTF-8; save it as such"
+            ) from error
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float}
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "duration": ("a number", _is_number),
+    "labels": ("a list of texts", _is_texts),
+    "source": ("a text", _is_text),
+    "model": ("a text", _is_text),
+    "missing": ("a list of texts", _is_texts),
+    "notes": ("a list of texts", _is_texts),
+}
+"""What the JSON of a field is; the events and the unit weights tell themselves."""
+
+
+def _check_kinds(data: Mapping[str, Any]) -> None:
+    for name, (kind, fits) in KINDS.items():
+        if name in data and not fits(data[name]):
+            raise UserError(f"expected `{name}` to be {kind}, got {data[name]!r:.40}")

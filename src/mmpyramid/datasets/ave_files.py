@@ -1,0 +1,222 @@
+"""The files that AVE's annotations are distributed in, read one by one.
+
+Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018. A line of
+`Annotations.txt` is a clip, and its number is the clip's row in every feature and label file.
+
+Shape letters: L lines (clips), T segments, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmpyramid.core import Array
+from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.labels import AVE_LABELS
+from mmpyramid.store.hdf5 import read_dataset
+
+Split: TypeAlias = Literal["train", "val", "test"]
+Supervision: TypeAlias = Literal["full", "weak", "proportion"]
+Index: TypeAlias = NDArray[np.int64]
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+ANNOTATIONS_FILE = "Annotations.txt"
+ORDER_FILES: dict[Split, str] = {split: f"{split}_order.h5" for split in SPLITS}
+NOISY_LABELS_FILE = "labels_noisy.h5"
+LABELS_FILE = "labels.txt"
+HEADER = "Category&VideoID&Quality&StartTime&EndTime"
+"""First line of the file as it comes with the videos; the copy beside the features has none."""
+
+NUM_SEGMENTS = 10
+
+WITHOUT_BACKGROUND_CLIPS = (
+    " Without the background clips: background_clips=False (`--objective.no-background-clips`)."
+)
+"""Advice for somebody who lacks the noisy set."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EventLines:
+    """Every clip of `Annotations.txt`: L lines, one contiguous event in each.
+
+    Attributes:
+        ids: the YouTube ids; one may stand in several lines, with different categories.
+        category_L: class of the event.
+        extent_L2: its onset and offset in whole seconds; an empty event has them equal.
+        labels: the C class names.
+        num_segments: T.
+    """
+
+    ids: tuple[str, ...]
+    category_L: Index
+    extent_L2: Index
+    labels: tuple[str, ...]
+    num_segments: int
+
+    def segments(self) -> Index:
+        """Class of every segment, (L, T), C where there is background."""
+        onset_L1, offset_L1 = self.extent_L2[:, :1], self.extent_L2[:, 1:]
+        second_T = np.arange(self.num_segments)
+        inside_LT = (onset_L1 <= second_T) & (second_T < offset_L1)
+        return np.where(inside_LT, self.category_L[:, None], len(self.labels))
+
+    def targets(self, supervision: Supervision) -> Array:
+        """The video-level targets (L, C + 1), see `mmpyramid.datasets.ave.read_ave`."""
+        clips = np.arange(len(self.ids))
+        weak_LC = np.zeros((len(self.ids), len(self.labels) + 1), np.float32)
+        if supervision == "proportion":
+            seconds_L = self.extent_L2[:, 1] - self.extent_L2[:, 0]
+            weak_LC[clips, self.category_L] = seconds_L / self.num_segments
+            weak_LC[:, -1] = 1 - seconds_L / self.num_segments
+        else:
+            weak_LC[clips, self.category_L] = 1
+        return weak_LC
+
+
+def annotation_folder(folder: Path | str) -> Path:
+    """The folder itself, or its `data/` where only that holds the annotations."""
+    folder = Path(folder)
+    inner = folder / "data"
+    outer_has_them = (folder / ANNOTATIONS_FILE).is_file()
+    return inner if not outer_has_them and (inner / ANNOTATIONS_FILE).is_file() else folder
+
+
+def read_labels(folder: Path) -> tuple[str, ...]:
+    """The class names: the lines of `labels.txt` if there is one, else those of AVE."""
+    path = folder / LABELS_FILE
+    if not path.is_file():
+        return AVE_LABELS
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def raw_lines(folder: Path) -> list[tuple[int, str]]:
+    """The lines of `Annotations.txt` with their numbers from 1, without a header.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    text = (folder / ANNOTATIONS_FILE).read_text(encoding="utf-8-sig")
+    lines = list(enumerate(text.splitlines(), start=1))
+    return lines[1:] if text.startswith(HEADER) else lines
+
+
+def read_lines(
+    folder: Path, labels: Sequence[str], num_segments: int, problems: Problems
+) -> EventLines:
+    """Read `Annotations.txt`, adding what is wrong with it to `problems`.
+
+    Args:
+        folder: where it is.
+        labels: the class names in order.
+        num_segments: T, the length of every clip in seconds.
+        problems: gets a missing file, malformed lines, unknown categories and wrong times.
+
+    Returns:
+        What was read; what is faulty stands there as the first class and an empty event.
+    """
+    index = {label: number for number, label in enumerate(labels)}
+    ids, categories, extents = [], [], []
+    try:
+        lines = raw_lines(folder)
+    except FileNotFoundError:
+        problems.add("missing files", ANNOTATIONS_FILE)
+        lines = []
+    for number, line in lines:
+        fields = line.split("&")
+        if len(fields) != len(HEADER.split("&")):
+            problems.add(f"lines that are not {HEADER}", f"{line!r} at line {number}")
+            fields = ["", "", "", "0", "0"]
+        elif fields[0] not in index:
+            problems.add("unknown categories", f"{fields[0]!r} at line {number}")
+        ids.append(fields[1])
+        categories.append(index.get(fields[0], 0))
+        extents.append(_extent(fields[3:], num_segments, number, problems))
+    return EventLines(
+        ids=tuple(ids),
+        category_L=np.array(categories, np.int64),
+        extent_L2=np.array(extents, np.int64).reshape(-1, 2),
+        labels=tuple(labels),
+        num_segments=num_segments,
+    )
+
+
+def _extent(
+    times: Sequence[str], num_segments: int, number: int, problems: Problems
+) -> tuple[int, int]:
+    where = f"{'..'.join(times)} at line {number}"
+    if not all(time.isdecimal() for time in times):
+        problems.add("times that are not whole seconds", where)
+        return 0, 0
+    onset, offset = map(int, times)
+    if not 0 <= onset <= offset <= num_segments:
+        problems.add(f"times that are not in order within the {num_segments} s of a clip", where)
+        return 0, 0
+    return onset, offset
+
+
+def read_order(folder: Path, split: Split, num_lines: int, problems: Problems) -> Index:
+    """Read which clips a split has, (N,), adding what is wrong to `problems`.
+
+    Args:
+        folder: where `<split>_order.h5` is.
+        split: the split.
+        num_lines: L, the number of clips there are.
+        problems: gets a missing or unreadable file, and entries out of range or repeated.
+
+    Returns:
+        The usable entries, in order.
+    """
+    name = ORDER_FILES[split]
+    order = _read_array(folder / name, problems)
+    if order is None:
+        return np.zeros(0, np.int64)
+    if order.ndim != 1 or order.dtype.kind not in "iu":
+        problems.add("orders that are no list of integers", f"{order.shape} in {name}")
+        return np.zeros(0, np.int64)
+    inside = (order >= 0) & (order < num_lines)
+    for entry in order[~inside]:
+        problems.add(f"order entries that are none of the {num_lines} clips", f"{entry} in {name}")
+    entries, counts = np.unique(order, return_counts=True)
+    for entry in entries[counts > 1]:
+        problems.add("order entries that occur twice", f"{entry} in {name}")
+    return order[inside].astype(np.int64)
+
+
+def count_background_clips(folder: Path, num_classes: int, problems: Problems) -> int:
+    """How many clips without an event `labels_noisy.h5` lists, adding what is wrong to `problems`.
+
+    Args:
+        folder: where the file is.
+        num_classes: C; the file is (K, C + 1), every row one-hot at C.
+        problems: gets a missing or unreadable file, a wrong shape, and rows that say anything else.
+    """
+    labels = _read_array(folder / NOISY_LABELS_FILE, problems)
+    if labels is None:
+        return 0
+    if labels.ndim != 2 or labels.shape[1] != num_classes + 1:
+        problems.add(
+            "wrong shapes", f"{labels.shape} in {NOISY_LABELS_FILE}, not (K, {num_classes + 1})"
+        )
+        return 0
+    background = np.arange(num_classes + 1) == num_classes
+    for row in np.flatnonzero((labels != background).any(axis=1)):
+        problems.add("background clips that are labeled otherwise", f"row {row} in the noisy set")
+    return len(labels)
+
+
+def _read_array(path: Path, problems: Problems) -> NDArray[Any] | None:
+    if not path.is_file():
+        problems.add("missing files", path.name)
+        return None
+    try:
+        return read_dataset(path)
+    except UserError as error:
+        problems.add("unreadable files", str(error))
+        return None

@@ -1,0 +1,95 @@
+"""Modality-aware labels of training videos: which classes are heard, which are seen.
+
+The file is tab-separated text with a header, one row per video, in any order:
+
+    filename              audio_labels    visual_labels
+    00BDwKBD5i8_0_10      Speech,Dog      Dog
+
+Labels are separated by commas; an empty cell means that no class of the video is believed to occur
+in that modality.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from mmpyramid.core import Array
+from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.files import write_durably
+from mmpyramid.datasets.annotations import Annotations
+
+COLUMNS = ("filename", "audio_labels", "visual_labels")
+
+
+def write_refined(path: Path, annotations: Annotations, modality_NMC: Array) -> None:
+    """Write the labels of a split.
+
+    Args:
+        path: the file; one that exists is replaced as a whole.
+        annotations: the videos and their class names.
+        modality_NMC: (N, 2, C), 1 where a class occurs in the audio (0) or visual (1) modality.
+    """
+    lines = ["\t".join(COLUMNS)]
+    for name, label_MC in zip(annotations.names, modality_NMC, strict=True):
+        cells = (
+            ",".join(annotations.labels[index] for index in np.flatnonzero(label_C))
+            for label_C in label_MC
+        )
+        lines.append("\t".join((name, *cells)))
+    write_durably(path, ("\n".join(lines) + "\n").encode())
+
+
+def read_refined(path: Path, annotations: Annotations) -> Array:
+    """Read the labels of a split in the order of its videos, (N, 2, C).
+
+    Raises:
+        UserError: if there is no such file, a video is missing or occurs twice, or a label is not
+            one of the video's weak labels; all problems are told together.
+    """
+    problems = Problems()
+    row_of = {name: row for row, name in enumerate(annotations.names)}
+    column_of = {label: column for column, label in enumerate(annotations.labels)}
+    shape = (len(annotations), 2, len(annotations.labels))
+    modality_NMC = np.zeros(shape, np.float32)
+    found: set[str] = set()
+    for line, cells in _rows(path):
+        name = cells["filename"]
+        if name in found or name not in row_of:
+            kind = "videos that occur twice" if name in found else "videos of another split"
+            problems.add(kind, f"{name} at line {line}")
+            continue
+        found.add(name)
+        for modality, column in enumerate(COLUMNS[1:]):
+            for label in filter(None, cells[column].split(",")):
+                index = column_of.get(label)
+                if index is None or not annotations.weak[row_of[name], index]:
+                    problems.add("labels that the video does not have", f"{label!r} at line {line}")
+                else:
+                    modality_NMC[row_of[name], modality, index] = 1
+    for name in annotations.names:
+        if name not in found:
+            problems.add("missing videos", name)
+    problems.raise_if_any(
+        f"expected modality-aware labels of {len(annotations)} videos in {path}",
+        "Refine the labels of this corpus by `mmpyramid refine`.",
+    )
+    return modality_NMC
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            table = csv.DictReader(lines, delimiter="\t", restval="", quoting=csv.QUOTE_NONE)
+            rows = [(table.line_num, row) for row in table]
+            columns = table.fieldnames
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the modality-aware labels {path}: {error}") from error
+    if columns is None or not set(COLUMNS) <= set(columns):
+        raise UserError(
+            f"expected {path} to be tab-separated with the columns {', '.join(COLUMNS)}, got "
+            f"{', '.join(columns or ()) or 'an empty file'}"
+        )
+    return rows

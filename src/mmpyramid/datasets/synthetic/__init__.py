@@ -1,0 +1,1 @@
+"""Corpora that we make: rendered videos and simulated features."""

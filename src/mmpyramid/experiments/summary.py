@@ -1,0 +1,143 @@
+"""From the reports of all seeds to the lines of a table: ours beside the printed numbers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from mmpyramid.experiments.table import Row, Table
+
+Reports: TypeAlias = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
+"""The reports of all seeds by (slug of the row, setting)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One number over seeds.
+
+    Attributes:
+        values: per cent, one per seed; empty if nothing was run.
+        printed: the paper's number, if it has one.
+    """
+
+    values: tuple[float, ...] = ()
+    printed: float | None = None
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over seeds."""
+        return statistics.fmean(self.values) if self.values else None
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation over seeds; None for fewer than two."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    def ours(self, plus_minus: str = " ± ") -> str:
+        """The mean, and the deviation where there is one, as text.
+
+        Example:
+            >>> Cell(values=(50.0, 52.0)).ours(), Cell(values=(50.0,)).ours(), Cell().ours()
+            ('51.00 ± 1.41', '50.00', '')
+        """
+        if self.mean is None:
+            return ""
+        spread = "" if self.deviation is None else f"{plus_minus}{self.deviation:.2f}"
+        return f"{self.mean:.2f}{spread}"
+
+    def paper(self) -> str:
+        """The printed number as printed."""
+        return "" if self.printed is None else f"{self.printed:.1f}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One system.
+
+    Attributes:
+        name: as printed.
+        source: where its numbers come from: `ours` was run, `reference` needs no network.
+        cells: one per column.
+        footnotes: their numbers.
+    """
+
+    name: str
+    source: str = "ours"
+    cells: tuple[Cell, ...]
+    footnotes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A table, ready to be written.
+
+    Attributes:
+        title: what it shows and on what data; says so if the data is simulated.
+        headings: of the columns.
+        lines: the systems, then what needs no network.
+        footnotes: what to know about some lines; number 1 is the first.
+        notes: what to know about the whole.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    lines: tuple[Line, ...]
+    footnotes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def summarize(
+    table: Table,
+    reports: Reports,
+    references: Mapping[str, Mapping[str, Any]],
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+) -> Page:
+    """Put ours and the printed numbers side by side.
+
+    Args:
+        table: which one.
+        reports: what was run.
+        references: reports of answers that need no network, by name.
+        title: of the page.
+        notes: about this run, before the table's own.
+    """
+    footnotes: list[str] = []
+    inconsistent: dict[str, list[str]] = {}
+    for row, text in table.inconsistencies():
+        inconsistent.setdefault(row.slug, []).append(text)
+    lines = []
+    for row in table.rows:
+        numbers = []
+        for text in (*row.notes, *inconsistent.get(row.slug, ())):
+            if text not in footnotes:
+                footnotes.append(text)
+            numbers.append(footnotes.index(text) + 1)
+        cells = _cells(table, row, reports)
+        lines.append(Line(name=row.name, cells=cells, footnotes=tuple(numbers)))
+    for name, report in references.items():
+        values = (column.read(report, "argmax") for column in table.columns)
+        cells = tuple(Cell(values=() if value is None else (value,)) for value in values)
+        lines.append(Line(name=name, source="reference", cells=cells))
+    return Page(
+        title=title,
+        headings=tuple(column.heading for column in table.columns),
+        lines=tuple(lines),
+        footnotes=tuple(footnotes),
+        notes=(*notes, *table.notes),
+    )
+
+
+def _cells(table: Table, row: Row, reports: Reports) -> tuple[Cell, ...]:
+    cells = []
+    for column, printed in zip(table.columns, row.printed, strict=True):
+        held = reports.get((row.slug, column.setting), ())
+        values = [column.read(report, row.rule) for report in held]
+        known = [value for value in values if value is not None]
+        if row.only and column.heading not in row.only:
+            known = []
+        cells.append(Cell(values=tuple(known), printed=printed))
+    return tuple(cells)

@@ -1,0 +1,70 @@
+"""Label tracks of Audacity: start, end and a text per line, separated by tabs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.wording import printable
+from mmpyramid.formats.grid import to_seconds
+from mmpyramid.formats.rows import Row, to_timeline
+
+TEXT = re.compile(r"(?P<label>.*?)(?: \[(?P<modality>\w+)(?: (?P<score>[\d.]+))?\])?")
+FREQUENCIES = "\\\t"
+"""How a line begins that holds the frequencies of the label above it."""
+
+
+def to_audacity(timeline: Timeline) -> str:
+    """Write a label track; a label reads `Dog [audio 0.81]`, its score rounded for people.
+
+    Source: the Audacity manual, Importing and Exporting Labels.
+
+    Example:
+        >>> from mmpyramid.core import Event, Modality
+        >>> event = Event(1.0, 4.0, "Dog", Modality.AUDIO, 0.8)
+        >>> print(to_audacity(Timeline(events=(event,), labels=("Dog",))).expandtabs(1), end="")
+        1.000000 4.000000 Dog [audio 0.80]
+    """
+    times = map(to_seconds, timeline)
+    return "".join(
+        f"{start:.6f}\t{end:.6f}\t{printable(event.label)} [{event.modality} {event.score:.2f}]\n"
+        for (start, end), event in zip(times, timeline, strict=True)
+    )
+
+
+def from_audacity(text: str) -> Timeline:
+    r"""Read an exported label track; a label without brackets, such as `Dog`, is heard.
+
+    Raises:
+        UserError: if a line is not a label over a region; tells the line.
+
+    Example:
+        >>> from_audacity("1.0\t4.0\tDog [visual]\n").events[0].modality.value
+        'visual'
+    """
+    return to_timeline([row.to_event() for row in _rows(text)])
+
+
+def _rows(text: str) -> Iterator[Row]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip() or line.startswith(FREQUENCIES):
+            continue
+        start, end, label = _cells(line.removesuffix("\r"), number)
+        said = TEXT.fullmatch(label)
+        assert said is not None, "the pattern fits every line"
+        parts = {name: part for name, part in said.groupdict().items() if part is not None}
+        yield Row(where=f"line {number}", start=start, end=end, **parts)
+
+
+def _cells(line: str, number: int) -> list[str]:
+    cells = line.split("\t")
+    if len(cells) != 3:
+        raise UserError(
+            f"line {number}: expected the label of an Audacity track (start, end and text, "
+            f"separated by tabs), got {line!r}"
+        )
+    if cells[0] == cells[1]:
+        raise UserError(f"line {number}: expected a label over a region, got a point: {line!r}")
+    return cells

@@ -1,0 +1,266 @@
+"""Audio-visual video parsing scored as its authors do, vectorized over videos.
+
+Masks become counts (`segment_counts`, `event_counts`), counts become F-scores of videos, and their
+average is the report. `mmpyramid.problems.parsing.gates` makes the masks.
+
+Axes: N videos, T segments of one second, C classes.
+
+The rules are those of Tian et al., "Unified Multisensory Perception: Weakly-Supervised Audio-Visual
+Video Parsing", ECCV 2020, and of the evaluator released with it, which every later paper on LLP
+uses. Its peculiarities are kept, since published numbers contain them:
+
+- F is averaged over the classes of a video that are present or predicted, then over videos. A rare
+  class weighs as much as the videos that it occurs in; counts are never pooled over the corpus.
+- A video with nothing true and nothing predicted scores 1.
+- An event is a maximal run of segments of one class. It matches if some event of the other side
+  reaches the intersection over union; several may match one. That cannot happen from 0.5 upwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmpyramid.core.errors import UserError
+from mmpyramid.problems.parsing.report import LevelScores, ParsingReport
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+LEVELS = ("segment", "event")
+MEASURES = ("audio", "visual", "audio_visual", "event_av")
+"""What is averaged over videos; Type@AV follows from the first three."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Counts:
+    """True positives, false positives and false negatives of each video and class, (N, C) int64."""
+
+    true_positive_NC: NDArray[np.int64]
+    false_positive_NC: NDArray[np.int64]
+    false_negative_NC: NDArray[np.int64]
+
+    def __add__(self, other: Counts) -> Counts:
+        """Pool the counts of two streams."""
+        return Counts(
+            self.true_positive_NC + other.true_positive_NC,
+            self.false_positive_NC + other.false_positive_NC,
+            self.false_negative_NC + other.false_negative_NC,
+        )
+
+
+def segment_counts(predicted_NTC: Mask, truth_NTC: Mask) -> Counts:
+    """Count segments.
+
+    Args:
+        predicted_NTC: the segments predicted.
+        truth_NTC: the segments annotated.
+    """
+    hits_NC = np.count_nonzero(predicted_NTC & truth_NTC, axis=1)
+    return Counts(
+        hits_NC,
+        np.count_nonzero(predicted_NTC, axis=1) - hits_NC,
+        np.count_nonzero(truth_NTC, axis=1) - hits_NC,
+    )
+
+
+class _Runs(NamedTuple):
+    """Maximal runs of ones; `start` indexes the cells of `_runs`, ascending."""
+
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+
+def _runs(mask_NTC: Mask) -> _Runs:
+    """Find the runs in one row per video and class: T cells, and an empty one that ends the row."""
+    N, T, C = mask_NTC.shape
+    cells_NCT = np.zeros((N, C, T + 1), dtype=bool)
+    cells_NCT[..., :T] = mask_NTC.swapaxes(1, 2)
+    edges = np.flatnonzero(np.diff(cells_NCT.ravel(), prepend=False))
+    start, stop = edges[::2], edges[1::2]
+    return _Runs(start, stop - start)
+
+
+def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.5) -> Counts:
+    """Count events: maximal runs of segments of one class.
+
+    A predicted event is a true positive if its intersection over union with any annotated event
+    reaches the threshold, else a false positive. An annotated event that no predicted one reaches
+    is a false negative. Below a threshold of 0.5 several may match one, as in the released code.
+
+    Args:
+        predicted_NTC: the segments predicted.
+        truth_NTC: the segments annotated.
+        iou_threshold: in (0, 1]; the benchmark uses 0.5.
+
+    Raises:
+        UserError: if the threshold is outside (0, 1].
+    """
+    if not 0 < iou_threshold <= 1:
+        raise UserError(f"expected an IoU threshold in (0, 1], got {iou_threshold}")
+    N, T, C = predicted_NTC.shape
+    predicted, truth = _runs(predicted_NTC), _runs(truth_NTC)
+    # Two overlapping runs share exactly one run of cells, so the runs of the intersection list
+    # every overlapping pair once, with its intersection as length.
+    shared = _runs(predicted_NTC & truth_NTC)
+    predicted_of = np.searchsorted(predicted.start, shared.start, side="right") - 1
+    truth_of = np.searchsorted(truth.start, shared.start, side="right") - 1
+    union = predicted.length[predicted_of] + truth.length[truth_of] - shared.length
+    match = shared.length >= iou_threshold * union
+    predicted_hit = np.zeros(len(predicted.start), dtype=bool)
+    predicted_hit[predicted_of[match]] = True
+    truth_hit = np.zeros(len(truth.start), dtype=bool)
+    truth_hit[truth_of[match]] = True
+
+    def per_class(start: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.bincount(start // (T + 1), minlength=N * C).reshape(N, C)
+
+    return Counts(
+        per_class(predicted.start[predicted_hit]),
+        per_class(predicted.start[~predicted_hit]),
+        per_class(truth.start[~truth_hit]),
+    )
+
+
+def video_f_scores(counts: Counts) -> NDArray[np.float64]:
+    """F-score of each video, (N,) within 0..1: the mean over its present or predicted classes.
+
+    F = 2 TP / (2 TP + FP + FN). A video without such a class scores 1.
+    """
+    doubled_NC = 2 * counts.true_positive_NC
+    total_NC = doubled_NC + counts.false_positive_NC + counts.false_negative_NC
+    f_NC = doubled_NC / np.maximum(total_NC, 1)
+    num_classes_N = np.count_nonzero(total_NC, axis=1)
+    return np.where(num_classes_N > 0, f_NC.sum(axis=1) / np.maximum(num_classes_N, 1), 1.0)
+
+
+def parsing_f_scores(
+    predicted_audio: Mask,
+    predicted_visual: Mask,
+    truth_audio: Mask,
+    truth_visual: Mask,
+    *,
+    mask_NT: Mask | None = None,
+    iou_threshold: float = 0.5,
+) -> NDArray[np.float64]:
+    """F-scores of every video at both levels.
+
+    Videos of different lengths are padded to one T. Padding that is zero on both sides changes no
+    score; `mask_NT` makes it zero.
+
+    Args:
+        predicted_audio: (N, T, C) what is predicted to be heard, bool or 0 and 1.
+        predicted_visual: (N, T, C) what is predicted to be seen.
+        truth_audio: (N, T, C) what is heard.
+        truth_visual: (N, T, C) what is seen.
+        mask_NT: True where a segment exists, bool or 0 and 1; without it all do.
+        iou_threshold: overlap that makes two events one, in (0, 1].
+
+    Returns:
+        (N, 2, 4) within 0..1, axes (video, `LEVELS`, `MEASURES`).
+
+    Raises:
+        UserError: if shapes disagree, values other than 0 and 1 occur or the threshold is wrong.
+    """
+    streams = (predicted_audio, predicted_visual, truth_audio, truth_visual)
+    audio, visual, true_audio, true_visual = _checked(streams, mask_NT)
+    both, true_both = audio & visual, true_audio & true_visual
+
+    def level(of_audio: Counts, of_visual: Counts, of_both: Counts) -> NDArray[np.float64]:
+        counts = (of_audio, of_visual, of_both, of_audio + of_visual)
+        return np.stack([video_f_scores(each) for each in counts], axis=-1)
+
+    segment = level(
+        segment_counts(audio, true_audio),
+        segment_counts(visual, true_visual),
+        segment_counts(both, true_both),
+    )
+    event = level(
+        event_counts(audio, true_audio, iou_threshold),
+        event_counts(visual, true_visual, iou_threshold),
+        event_counts(both, true_both, iou_threshold),
+    )
+    return np.stack([segment, event], axis=1)
+
+
+def _checked(streams: tuple[Mask, ...], mask_NT: Mask | None) -> list[Mask]:
+    shapes = [stream.shape for stream in streams]
+    if len(set(shapes)) != 1 or len(shapes[0]) != 3:
+        raise UserError(
+            "expected predictions and truth of one shape (N, T, C), got "
+            f"{shapes[0]} and {shapes[1]} predicted, {shapes[2]} and {shapes[3]} true"
+        )
+    if mask_NT is not None and mask_NT.shape != shapes[0][:2]:
+        raise UserError(f"expected a mask of shape {shapes[0][:2]}, got {mask_NT.shape}")
+    masks = [
+        _to_bool(stream, "turn probabilities into masks with `llp_masks` first")
+        for stream in streams
+    ]
+    if mask_NT is None:
+        return masks
+    exists_NT = _to_bool(mask_NT, "`mask_NT` is True where a segment exists")
+    return [mask & exists_NT[..., None] for mask in masks]
+
+
+def _to_bool(mask: Mask, advice: str) -> Mask:
+    if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
+        raise UserError(
+            f"expected masks of False and True (or 0 and 1), got other values; {advice}"
+        )
+    return mask.astype(bool, copy=False)
+
+
+def parsing_report(
+    predicted_audio: Mask,
+    predicted_visual: Mask,
+    truth_audio: Mask,
+    truth_visual: Mask,
+    *,
+    mask_NT: Mask | None = None,
+    iou_threshold: float = 0.5,
+) -> ParsingReport:
+    """The ten numbers of a data set; arguments and errors as `parsing_f_scores`.
+
+    Raises:
+        UserError: also if there is no video.
+
+    Example:
+        >>> truth_NTC = np.array([[[1], [1], [0], [0]]])
+        >>> guess_NTC = np.array([[[1], [0], [0], [0]]])
+        >>> report = parsing_report(guess_NTC, truth_NTC, truth_NTC, truth_NTC)
+        >>> round(report.segment.audio, 2), report.event.audio
+        (66.67, 100.0)
+    """
+    f_N24 = parsing_f_scores(
+        predicted_audio,
+        predicted_visual,
+        truth_audio,
+        truth_visual,
+        mask_NT=mask_NT,
+        iou_threshold=iou_threshold,
+    )
+    if len(f_N24) == 0:
+        raise UserError("expected at least one video to evaluate, got none")
+    return report_from_means(f_N24.mean(axis=0))
+
+
+def report_from_means(f_24: NDArray[np.float64]) -> ParsingReport:
+    """Write means over videos as a report in per cent.
+
+    Args:
+        f_24: (2, 4) within 0..1, axes (`LEVELS`, `MEASURES`).
+    """
+
+    def level(row: NDArray[np.float64]) -> LevelScores:
+        audio, visual, audio_visual, event_av = (100 * row).tolist()
+        return LevelScores(
+            audio=audio,
+            visual=visual,
+            audio_visual=audio_visual,
+            type_av=(audio + visual + audio_visual) / 3,
+            event_av=event_av,
+        )
+
+    return ParsingReport(segment=level(f_24[0]), event=level(f_24[1]))

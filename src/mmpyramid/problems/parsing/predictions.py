@@ -1,0 +1,221 @@
+"""Anybody's predictions in one file, checked and scored with the official numbers."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmpyramid.core.errors import UserError
+from mmpyramid.problems.parsing.gates import Gate, Probabilities, Threshold, llp_masks
+from mmpyramid.problems.parsing.metrics import Mask, parsing_report
+from mmpyramid.problems.parsing.report import ParsingReport
+
+_REQUIRED = ("ids", "audio", "visual", "video")
+_OPTIONAL = ("video_audio", "video_visual")
+_NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """Probabilities for N videos of T segments and C classes, checked.
+
+    Attributes:
+        ids: the N video ids.
+        audio: (N, T, C) probability that a class is heard in a segment.
+        visual: (N, T, C) probability that a class is seen in a segment.
+        video: (N, C) probability that a class occurs in the video.
+        video_audio: (N, C) the same of the audio stream alone, if known.
+        video_visual: (N, C) the same of the visual stream alone, if known.
+    """
+
+    ids: tuple[str, ...]
+    audio: Probabilities
+    visual: Probabilities
+    video: Probabilities
+    video_audio: Probabilities | None = None
+    video_visual: Probabilities | None = None
+
+    def save(self, path: str | Path) -> None:
+        """Write `PREDICTIONS.npz`, which `read_predictions` reads."""
+        present = {name: getattr(self, name) for name in (*_REQUIRED[1:], *_OPTIONAL)}
+        arrays = {name: array for name, array in present.items() if array is not None}
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, ids=np.array(self.ids, dtype=np.str_), **arrays)
+
+
+def read_predictions(
+    source: str | Path | Mapping[str, NDArray[Any]], ids: Sequence[str], shape: tuple[int, int]
+) -> Predictions:
+    """Read predictions and put them in the order of the labels.
+
+    Args:
+        source: an `.npz` file, or the same arrays by name: `ids` (N,), `audio` and `visual`
+            (N, T, C), `video` (N, C), optionally `video_audio` and `video_visual` (N, C); in any
+            order of ids. Other names in the file are ignored.
+        ids: the ids of the labeled videos, in the order wanted.
+        shape: (T, C) of the labels.
+
+    Raises:
+        UserError: with all problems at once, if arrays are missing or have wrong shapes, values are
+            not probabilities, or the ids are not exactly those of the labels.
+    """
+    if isinstance(source, Mapping):
+        arrays, origin = _known(source), "predictions"
+    else:
+        arrays, origin = _load(source), str(source)
+    problems = [f"`{name}` is missing" for name in _REQUIRED if name not in arrays]
+    given, id_problems = _check_ids(arrays["ids"], ids) if "ids" in arrays else (list(ids), [])
+    problems += id_problems
+    for name in (*_REQUIRED[1:], *_OPTIONAL):
+        if name in arrays:
+            trailing = shape if name in {"audio", "visual"} else shape[1:]
+            problems += _check_values(name, arrays[name], given, trailing)
+    if problems:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise UserError(
+            f"{origin}: expected `ids` (N,), `audio` and `visual` (N, {shape[0]}, {shape[1]}) and "
+            f"`video` (N, {shape[1]}) with probabilities of the {len(ids)} labeled videos; "
+            f"to be put right:\n{listed}"
+        )
+    row_of = {video_id: row for row, video_id in enumerate(given)}
+    order = [row_of[video_id] for video_id in ids]
+    values = {name: arrays[name][order] for name in (*_REQUIRED[1:], *_OPTIONAL) if name in arrays}
+    return Predictions(ids=tuple(ids), **values)
+
+
+def predicted_ids(path: str | Path) -> frozenset[str]:
+    """The video ids that an `.npz` file speaks of; none if it has no `ids` of text.
+
+    Raises:
+        UserError: if there is no such file or it cannot be read.
+    """
+    ids = _load(path).get("ids", np.array([], np.str_))
+    return frozenset(ids.ravel().astype(np.str_).tolist() if ids.dtype.kind in "US" else ())
+
+
+def _load(path: str | Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays that we know from an `.npz` file, without running pickled code."""
+    expected = "expected an .npz file as `numpy.savez` writes it, without pickled objects"
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise UserError(f"{path}: {expected}, got a single array")
+        with archive:
+            return _known(archive)
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: {expected}, but there is no such file") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"{path}: {expected}; reading failed with: {error}. Ids of dtype object are pickled: "
+            f"save them as `np.array(ids, dtype=str)`"
+        ) from error
+
+
+def _known(source: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(source[name]) for name in (*_REQUIRED, *_OPTIONAL) if name in source}
+
+
+def _check_ids(array: NDArray[Any], expected: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Compare ids with those of the labels; returns them as text, and what is wrong."""
+    if array.ndim != 1 or array.dtype.kind not in "US":
+        problem = f"`ids` must be a row of text, got {array.dtype} of shape {array.shape}"
+        return list(expected), [problem]
+    given = array.astype(np.str_).tolist()
+    known, present = set(expected), set(given)
+    found = {
+        "ids occur more than once": [name for name, count in Counter(given).items() if count > 1],
+        "ids are not among the labels": [
+            name for name in dict.fromkeys(given) if name not in known
+        ],
+        "labeled videos have no prediction": [name for name in expected if name not in present],
+    }
+    return given, [_named(what, names) for what, names in found.items() if names]
+
+
+def _check_values(
+    name: str, array: NDArray[Any], ids: Sequence[str], trailing: tuple[int, ...]
+) -> list[str]:
+    """Say what is wrong with one array of probabilities."""
+    shape = (len(ids), *trailing)
+    if array.shape != shape:
+        return [f"`{name}` must have shape {shape}, got {array.shape}"]
+    if array.dtype.kind != "f":
+        return [f"`{name}` must be floating point, got {array.dtype}: use `.astype('float32')`"]
+    axes = tuple(range(1, array.ndim))
+    not_numbers = np.isnan(array).any(axis=axes)
+    outside = ((array < 0) | (array > 1)).any(axis=axes)
+    found = {
+        f"videos have NaN in `{name}`": not_numbers,
+        f"videos have values outside 0..1 in `{name}`; apply the sigmoid to logits": outside,
+    }
+    return [
+        _named(what, [video_id for video_id, is_wrong in zip(ids, rows, strict=True) if is_wrong])
+        for what, rows in found.items()
+        if rows.any()
+    ]
+
+
+def _named(what: str, names: Sequence[str]) -> str:
+    """A count, and the first names."""
+    more = ", ..." if len(names) > _NAMES_SHOWN else ""
+    return f"{len(names)} {what} ({', '.join(names[:_NAMES_SHOWN])}{more})"
+
+
+def score_predictions(
+    source: str | Path | Mapping[str, NDArray[Any]],
+    ids: Sequence[str],
+    truth_audio: Mask,
+    truth_visual: Mask,
+    *,
+    gate: Gate = "global",
+    threshold: Threshold = 0.5,
+    video_threshold: Threshold = 0.5,
+    iou_threshold: float = 0.5,
+) -> ParsingReport:
+    """The official numbers of a file of predictions.
+
+    Args:
+        source: an `.npz` file or arrays, see `read_predictions`.
+        ids: the N ids of the labeled videos.
+        truth_audio: (N, T, C) what is heard, in the order of `ids`.
+        truth_visual: (N, T, C) what is seen.
+        gate: what decides that a video has a class, see `llp_masks`.
+        threshold: for segments.
+        video_threshold: for videos.
+        iou_threshold: overlap that makes two events one.
+
+    Raises:
+        UserError: if the predictions do not fit the labels or a setting is wrong.
+
+    Example:
+        >>> truth_NTC = np.array([[[True], [False]]])
+        >>> arrays = {"ids": np.array(["clip"]), "video": np.array([[0.9]])}
+        >>> arrays |= dict.fromkeys(("audio", "visual"), np.array([[[0.8], [0.1]]]))
+        >>> score_predictions(arrays, ["clip"], truth_NTC, truth_NTC).event.type_av
+        100.0
+    """
+    num_segments, num_classes = truth_audio.shape[1:]
+    predictions = read_predictions(source, ids, (num_segments, num_classes))
+    audio_NTC, visual_NTC = llp_masks(
+        predictions.audio,
+        predictions.visual,
+        predictions.video,
+        gate=gate,
+        threshold=threshold,
+        video_threshold=video_threshold,
+        video_audio=predictions.video_audio,
+        video_visual=predictions.video_visual,
+    )
+    return parsing_report(
+        audio_NTC, visual_NTC, truth_audio, truth_visual, iou_threshold=iou_threshold
+    )

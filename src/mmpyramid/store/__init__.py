@@ -1,0 +1,1 @@
+"""The store: features of many videos in a folder that survives any crash."""

@@ -1,0 +1,238 @@
+"""Features of other people into a store, and those of a store out to their layouts.
+
+Shape letters: T segments, F vectors per segment, D width.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from mmpyramid.core import Array, Features, Modality, Progress
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
+from mmpyramid.store.hdf5 import write_rows
+from mmpyramid.store.layouts import IDS_FILE, MODALITIES, STREAMS, Arrays, Layout, open_layout
+from mmpyramid.store.marker import carry_marker
+from mmpyramid.store.npy import FRAMES_PER_SEGMENT, PER_FRAME
+from mmpyramid.store.provenance import Provenance, StreamProvenance
+from mmpyramid.store.shard import Extracted
+from mmpyramid.store.source import FeatureError
+from mmpyramid.store.store import FeatureStore
+from mmpyramid.store.writer import StoreWriter
+
+
+def import_features(
+    folder: Path,
+    out: Path,
+    modalities: Mapping[str, Modality] | None = None,
+    *,
+    pool: bool = False,
+    progress: Progress | None = None,
+) -> FeatureStore:
+    """Put published or other existing features into a store, as float32.
+
+    A stream with F times as many rows as there are segments, as the `resnet152` of LLP, becomes
+    (T, F, D); the number of segments is the smallest among the streams of a video. Where
+    `resnet152` stands alone, a multiple of 8 rows are 8 per segment, as published. Videos that
+    cannot be used, also because F is another than in the store, are noted in it as failed. Another
+    run goes on, and tries these again.
+
+    Args:
+        folder: in either layout.
+        out: the store.
+        modalities: those of streams with names of their own.
+        pool: average the F vectors of a segment.
+        progress: called after each video.
+
+    Raises:
+        UserError: if the layout is not known, or a stream's modality is not.
+
+    Example:
+        >>> import_features(Path("LLP/feats"), Path("store")).ids[0]  # doctest: +SKIP
+        '-0A9suni5YA'
+    """
+    arrays = open_layout(folder)
+    with StoreWriter(out, _provenance(folder, arrays, modalities or {})) as writer:
+        carry_marker(folder, out)
+        streams = writer.provenance.streams
+        todo = [video_id for video_id in arrays.ids if video_id not in writer.done]
+        for number, video_id in enumerate(todo, 1):
+            try:
+                video = _gather(arrays, video_id, streams, pool=pool)
+            except UserError as error:
+                writer.fail(video_id, str(error))
+            else:
+                _keep(writer, video_id, video)
+            if progress:
+                progress(number, len(todo))
+    return FeatureStore(out)
+
+
+def export_features(
+    store: FeatureStore, out: Path, layout: Layout = "npy", progress: Progress | None = None
+) -> None:
+    """Write a store in one of the layouts; (T, F, D) becomes (F * T, D) again.
+
+    Args:
+        store: what to write.
+        out: the folder.
+        layout: `npy`, or `h5`, for which all videos have to be of one length.
+        progress: called after each video, or stream of `h5`.
+
+    Raises:
+        UserError: if lengths differ, a stream is missing, an id is no line of UTF-8 text (`h5`),
+            an id is no file name (`npy`), or the disk is full.
+
+    Example:
+        >>> export_features(FeatureStore("store"), Path("feats"))  # doctest: +SKIP
+    """
+    carry_marker(store.folder, out)
+    if layout == "h5":
+        _export_h5(store, out, progress)
+    else:
+        _export_npy(store, out, progress)
+
+
+def _export_h5(store: FeatureStore, out: Path, progress: Progress | None) -> None:
+    names = {ours: theirs for theirs, ours in STREAMS["h5"].items()}
+    lines = [_line(video_id) for video_id in store.ids]
+    out.mkdir(parents=True, exist_ok=True)
+    write_durably(out / IDS_FILE, b"".join(lines))
+    for number, name in enumerate(store.streams, 1):
+        _export_rows(store, name, out / f"{names.get(name, name)}.h5")
+        if progress:
+            progress(number, len(store.streams))
+
+
+def _export_npy(store: FeatureStore, out: Path, progress: Progress | None) -> None:
+    names = {ours: theirs for theirs, ours in STREAMS["npy"].items()}
+    out.mkdir(parents=True, exist_ok=True)
+    for number, video_id in enumerate(store.ids, 1):
+        if Path(video_id).name != video_id:
+            raise UserError(f"expected ids that can be file names, but the store has {video_id!r}")
+        for name, array in store.load(video_id).items():
+            _write_npy(out / names.get(name, name) / f"{video_id}.npy", _flat(array))
+        if progress:
+            progress(number, len(store))
+
+
+def _line(video_id: str) -> bytes:
+    """An id as a line of `ids.txt`."""
+    if video_id.encode(errors="replace").decode().splitlines() != [video_id]:
+        raise UserError(
+            f"expected ids that are lines of UTF-8 text, but the store has {video_id!r}; use npy"
+        )
+    return f"{video_id}\n".encode()
+
+
+def _export_rows(store: FeatureStore, name: str, path: Path) -> None:
+    rows = (_flat(_required(store, name, video_id)) for video_id in store.ids)
+    shapes = {_flat(_required(store, name, video_id)).shape for video_id in store.ids}
+    if len(shapes) != 1:
+        raise UserError(
+            f"expected videos of one length for a file with a row for each, but {name} in "
+            f"{store.folder} has shapes {sorted(shapes)}; use the layout npy"
+        )
+    write_rows(path, "dataset", (len(store), *shapes.pop()), np.float32, rows)
+
+
+def _required(store: FeatureStore, name: str, video_id: str) -> Array:
+    features = store.load(video_id, [name])
+    if name not in features:
+        raise UserError(f"expected {name} of every video, but {video_id} has none; use npy")
+    return features[name]
+
+
+def _write_npy(path: Path, array: Array) -> None:
+    path.parent.mkdir(exist_ok=True)
+    content = io.BytesIO()
+    np.save(content, array)
+    write_durably(path, content.getvalue())
+
+
+def _flat(array: Array) -> Array:
+    return array.reshape(-1, array.shape[-1]) if array.ndim == 3 else array
+
+
+def _keep(writer: StoreWriter, video_id: str, video: Extracted) -> None:
+    try:
+        writer.add(video_id, video)
+    except FeatureError as error:
+        writer.fail(video_id, str(error))
+
+
+def _gather(
+    arrays: Arrays, video_id: str, streams: Mapping[str, StreamProvenance], *, pool: bool
+) -> Extracted:
+    """All streams of one video, cut into its segments."""
+    found = {
+        name: array for name in arrays.names if (array := arrays.read(name, video_id)) is not None
+    }
+    num_segments = _num_segments(found)
+    features = {name: _cut(array, num_segments, pool=pool) for name, array in found.items()}
+    present = {streams[name].modality for name in features}
+    missing = tuple(
+        modality
+        for modality in (Modality.AUDIO, Modality.VISUAL)
+        if modality in {s.modality for s in streams.values()} - present
+    )
+    return Extracted(features=features, duration=float(num_segments), missing=missing)
+
+
+def _num_segments(found: Features) -> int:
+    """T of one video, from its streams or from what is published."""
+    if found.keys() == {PER_FRAME} and found[PER_FRAME].ndim == 2:
+        whole, rest = divmod(len(found[PER_FRAME]), FRAMES_PER_SEGMENT)
+        if not rest:
+            return whole
+    return min((len(array) for array in found.values() if array.ndim), default=0)
+
+
+def _cut(array: Array, num_segments: int, *, pool: bool) -> Array:
+    """(F * T, D) to (T, F, D), or to (T, D); what does not fit is left for the writer to refuse."""
+    if (
+        array.ndim != 2
+        or not num_segments
+        or len(array) % num_segments
+        or len(array) == num_segments
+    ):
+        return array
+    array_TFD = array.reshape(num_segments, -1, array.shape[-1])
+    return array_TFD.mean(axis=1) if pool else array_TFD
+
+
+def _provenance(folder: Path, arrays: Arrays, modalities: Mapping[str, Modality]) -> Provenance:
+    known = {**MODALITIES, **modalities}
+    unknown = [name for name in arrays.names if name not in known]
+    if unknown:
+        raise UserError(
+            f"expected to know whether {', '.join(unknown)} is heard or seen; name it after "
+            "--audio or --visual"
+        )
+    return Provenance(
+        streams={
+            name: StreamProvenance(
+                modality=known[name],
+                dim=_dim(arrays, name),
+                frames_per_segment=0,
+                frame_size=(0, 0),
+                weights_sha256=f"imported from {folder.resolve()}",
+            )
+            for name in arrays.names
+        }
+    )
+
+
+def _dim(arrays: Arrays, name: str) -> int:
+    """The width of the first array of a stream that can be read."""
+    for video_id in arrays.ids:
+        with suppress(UserError):
+            array = arrays.read(name, video_id)
+            if array is not None and array.ndim > 1:
+                return int(array.shape[-1])
+    raise UserError(f"expected arrays (T, ..., D) in {arrays.names[name]}, but there are none")

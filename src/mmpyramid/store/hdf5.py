@@ -1,0 +1,191 @@
+"""HDF5 files that hold one dataset each, whatever its key: the way AVE is distributed.
+
+Shape letters: N rows of the file, B rows of a batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mmpyramid.core import Array
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import full_disk_told
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def only_dataset(path: Path) -> Iterator[h5py.Dataset]:
+    """Open the one dataset of a file for reading.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The dataset; it can be read while the context lasts.
+
+    Raises:
+        UserError: if the file is missing, is no HDF5 file, or holds another number of datasets.
+
+    Example:
+        >>> with only_dataset(Path("audio_feature.h5")) as dataset:  # doctest: +SKIP
+        ...     dataset.shape
+        (4143, 10, 128)
+    """
+    try:
+        file = h5py.File(str(path), "r")
+    except FileNotFoundError as error:
+        raise UserError(f"expected the file {path}, but it does not exist") from error
+    except OSError as error:
+        raise UserError(
+            f"expected an HDF5 file, but {path} cannot be read as one ({error}); it may be a "
+            "download that was cut short, fetch it again"
+        ) from error
+    with file:
+        found = [value for value in file.values() if isinstance(value, h5py.Dataset)]
+        if len(found) != 1:
+            raise UserError(
+                f"expected one dataset in {path}, got {len(found)} "
+                f"({', '.join(file.keys()) or 'an empty file'})"
+            )
+        yield found[0]
+
+
+def read_dataset(path: Path) -> NDArray[Any]:
+    """Read the one dataset of a small file whole.
+
+    Raises:
+        UserError: as `only_dataset`, or if its values cannot be read.
+    """
+    with only_dataset(path) as dataset:
+        try:
+            return np.asarray(dataset[()])
+        except OSError as error:
+            raise UserError(f"the values in {path} cannot be read ({error})") from error
+
+
+def write_rows(
+    path: Path, key: str, shape: tuple[int, ...], dtype: DTypeLike, rows: Iterable[NDArray[Any]]
+) -> None:
+    """Write a contiguous dataset row by row, whatever its size, into a file that appears whole.
+
+    A run that is killed leaves `<name>.part` behind, which the next one overwrites.
+
+    Args:
+        path: the file; one that exists is replaced.
+        key: name of the dataset.
+        shape: (N, ...).
+        dtype: of the stored values.
+        rows: N arrays of one row each.
+
+    Raises:
+        UserError: if the disk is full; nothing is left behind.
+    """
+    aside = path.with_name(f"{path.name}.part")
+    try:
+        with full_disk_told(path):
+            with _new_file(aside) as file:
+                dataset = file.create_dataset(key, shape, dtype)
+                for place, row in zip(range(shape[0]), rows, strict=True):
+                    dataset[place] = row
+            with aside.open("rb") as written:
+                os.fsync(written.fileno())
+            aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    file = h5py.File(str(path), "w")
+    try:
+        yield file
+    except BaseException:
+        # HDF5 cannot close a file that the disk has no room for; the first error tells more.
+        with suppress(RuntimeError):
+            file.close()
+        raise
+    file.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFile:
+    """The dataset of one HDF5 file, of which a few rows are read at a time.
+
+    A contiguous dataset is mapped into memory for each batch, so nothing stays in memory. Datasets
+    that are chunked or compressed are read through HDF5: slower, and a warning says so.
+
+    Attributes:
+        path: the file.
+        shape: (N, ...).
+        dtype: of the stored values.
+        offset: where the values start in the file; None if they are not contiguous.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int | None
+
+    @classmethod
+    def open(cls, path: Path) -> RowFile:
+        """Read the description of a file, not its values.
+
+        Raises:
+            UserError: if the file is missing or damaged, or does not hold one dataset of floats.
+        """
+        with only_dataset(path) as dataset:
+            if dataset.dtype.kind != "f":
+                raise UserError(f"expected features as floats, but {path} holds {dataset.dtype}")
+            file = cls(
+                path=path,
+                shape=dataset.shape,
+                dtype=dataset.dtype,
+                offset=dataset.id.get_offset(),  # type: ignore[attr-defined]
+            )
+        if file.offset is None:
+            logger.warning(
+                "%s is chunked or compressed and will be read row by row, which is slow; "
+                "`h5repack -l CONTI -f NONE OLD NEW` makes a file that can be mapped",
+                path,
+            )
+        return file
+
+    def fill(self, values: Array, places: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        """Copy rows of the file to places of an array, in the order of the file.
+
+        Args:
+            values: (B, ...) float32.
+            places: indices into `values`.
+            rows: as many rows of the file.
+
+        Raises:
+            UserError: if a row holds NaN or values that are infinite in float32.
+        """
+        with self._opened() as stored:
+            for turn in np.argsort(rows):
+                values[places[turn]] = stored[rows[turn]]
+                # The sum is finite if all are, and costs less than asking each.
+                if not np.isfinite(values[places[turn]].sum()):
+                    raise UserError(
+                        f"expected finite features, but row {rows[turn]} of {self.path} has NaN or "
+                        "infinite values; fetch the file again"
+                    )
+
+    @contextmanager
+    def _opened(self) -> Iterator[NDArray[Any] | h5py.Dataset]:
+        if self.offset is None:
+            with only_dataset(self.path) as dataset:
+                yield dataset
+        else:
+            yield np.memmap(self.path, self.dtype, mode="r", offset=self.offset, shape=self.shape)

@@ -1,0 +1,127 @@
+"""What made the features of a store, so that nobody has to guess later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from mmpyramid.backbones.base import Extractor
+from mmpyramid.backbones.precision import Precision
+from mmpyramid.backbones.weights import NOTHING_LEARNED
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
+from mmpyramid.media.resizing import Resizing
+from mmpyramid.media.sampling import Sampling
+from mmpyramid.version import __version__
+
+STORE_FORMAT = "mmpyramid-features-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamProvenance:
+    """The backbone of one stream; the attributes are those of `Extractor`."""
+
+    modality: Modality
+    dim: int
+    frames_per_segment: int
+    frame_size: tuple[int, int]
+    weights_sha256: str
+    resizing: Resizing = Resizing.SCALER
+    sampling: Sampling = Sampling.SECONDS
+    precision: Precision = Precision.FLOAT32
+
+    def describe(self) -> str:
+        """What a person should know: width and weights; sampling and precision if unusual."""
+        learned = self.weights_sha256 != NOTHING_LEARNED
+        facts = [
+            f"{self.dim}-d",
+            f"weights {self.weights_sha256[:8]}" if learned else NOTHING_LEARNED,
+            "" if self.sampling == Sampling.SECONDS else f"{self.sampling} sampling",
+            "" if self.precision == Precision.FLOAT32 else self.precision,
+        ]
+        return ", ".join(filter(None, facts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """The backbones of a store, and when and with which version of this package it was begun.
+
+    Example:
+        >>> Provenance.of(create_extractors("open")).streams["yamnet"].dim  # doctest: +SKIP
+        1024
+    """
+
+    streams: Mapping[str, StreamProvenance]
+    package_version: str = __version__
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @classmethod
+    def of(cls, extractors: Iterable[Extractor]) -> Provenance:
+        """The provenance of what these extractors will make."""
+        names = [attribute.name for attribute in fields(StreamProvenance)]
+        return cls(
+            streams={
+                extractor.name: StreamProvenance(
+                    **{name: getattr(extractor, name) for name in names}
+                )
+                for extractor in extractors
+            }
+        )
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """The width D of every stream."""
+        return {name: stream.dim for name, stream in self.streams.items()}
+
+    def differences(self, other: Provenance) -> list[str]:
+        """Say in which backbones two stores differ; dates and versions may differ freely."""
+        found = []
+        for name in sorted({*self.streams, *other.streams}):
+            ours, theirs = self.streams.get(name), other.streams.get(name)
+            if ours is None or theirs is None:
+                found.append(f"{name} is {'new' if ours is None else 'not asked for'}")
+                continue
+            for attribute, value in asdict(ours).items():
+                if value != getattr(theirs, attribute):
+                    found.append(
+                        f"{attribute} of {name} is {value} and not {getattr(theirs, attribute)}"
+                    )
+        return found
+
+    def describe(self) -> str:
+        """One line for people."""
+        streams = [f"{name} ({stream.describe()})" for name, stream in self.streams.items()]
+        return f"{', '.join(streams)}, by mmpyramid {self.package_version}, begun {self.created}"
+
+    def to_json(self) -> str:
+        """Write as JSON."""
+        return json.dumps({"format": STORE_FORMAT, **asdict(self)}, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Provenance:
+        """Read what `to_json` wrote.
+
+        Raises:
+            UserError: if the text is not such JSON.
+        """
+        try:
+            data: dict[str, Any] = json.loads(text)
+            if data.pop("format", None) != STORE_FORMAT:
+                raise UserError(f"expected a description whose `format` is `{STORE_FORMAT}`")
+            for stream in data["streams"].values():
+                stream["modality"] = Modality(stream["modality"])
+                stream["frame_size"] = tuple(stream["frame_size"])
+                stream["resizing"] = Resizing(stream.get("resizing", Resizing.SCALER))
+                stream["sampling"] = Sampling(stream.get("sampling", Sampling.SECONDS))
+                stream["precision"] = Precision(stream.get("precision", Precision.FLOAT32))
+            streams = {name: StreamProvenance(**stream) for name, stream in data["streams"].items()}
+            return cls(**{**data, "streams": streams})
+        except UserError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"expected the description of a store; reading failed with: {error!r}"
+            ) from error

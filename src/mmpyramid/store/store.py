@@ -1,0 +1,191 @@
+"""Reads the features of a corpus from one folder: the store.
+
+Layout: `store.json` says what made the features; `shard-00000.h5` and so on hold many videos each
+and never change; `pending/` holds videos that are finished and not yet packed into a shard, a small
+file of the same form each; `failures.jsonl` lists the videos that failed, with reasons. A video is
+in the store when its file is: files appear by renaming, complete or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from mmpyramid.core import Features
+from mmpyramid.core.errors import UserError
+from mmpyramid.store.provenance import Provenance
+from mmpyramid.store.shard import Extracted, Shard, VideoInfo
+from mmpyramid.store.source import Fault, FaultKind, FeatureError, choose_streams
+
+STORE_FILE, FAILURES_FILE, PENDING_FOLDER = "store.json", "failures.jsonl", "pending"
+SHARD_PATTERN = "shard-*.h5"
+NUM_OPEN_SHARDS = 32
+
+Found = TypeVar("Found")
+
+
+class FeatureStore:
+    """A store as a feature source. What is added after opening is not seen; what is packed is.
+
+    Args:
+        folder: the store's folder.
+
+    Raises:
+        UserError: if the folder is no store, or a file in it is damaged.
+
+    Example:
+        >>> store = FeatureStore("features")  # doctest: +SKIP
+        >>> store.load(store.ids[0])["yamnet"].shape  # doctest: +SKIP
+        (10, 1024)
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.provenance = read_provenance(self.folder)
+        # Pending files come first: a video that is packed meanwhile is then found in its shard.
+        self._places = _locate(self.folder.glob(f"{PENDING_FOLDER}/*.h5"))
+        self._places |= _locate(sorted(self.folder.glob(SHARD_PATTERN)))
+        self._open: OrderedDict[Path, Shard] = OrderedDict()
+        self._lock = Lock()
+
+    @staticmethod
+    def is_store(folder: Path | str) -> bool:
+        """Whether a folder holds a store."""
+        return (Path(folder) / STORE_FILE).is_file()
+
+    @property
+    def streams(self) -> Mapping[str, int]:
+        """The width D of every stream by name."""
+        return self.provenance.dims
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all videos in the store."""
+        return tuple(self._places)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why videos failed, by id; a video that succeeded later is not among them."""
+        failures = read_failures(self.folder)
+        return {video_id: why for video_id, why in failures.items() if video_id not in self}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, video_id: object) -> bool:
+        return video_id in self._places
+
+    def load(self, video_id: str, streams: Collection[str] | None = None) -> Features:
+        """Load one video; see `FeatureSource.load`.
+
+        Raises:
+            FeatureError: if the video is not in the store or its shard is damaged.
+        """
+        names = choose_streams(self, streams)
+        return self._read(video_id, lambda shard: shard.features(video_id, names))
+
+    def info(self, video_id: str) -> VideoInfo:
+        """What is known about a video besides its features.
+
+        Raises:
+            FeatureError: if the video is not in the store or its shard is gone.
+        """
+        return self._read(video_id, lambda shard: shard.info(video_id))
+
+    def read(self, video_id: str) -> Extracted:
+        """Features and everything else about one video.
+
+        Raises:
+            FeatureError: as `load`.
+        """
+        return Extracted(**vars(self.info(video_id)), features=self.load(video_id))
+
+    def describe(self) -> str:
+        """The backbones, the version and the number of videos, on one line."""
+        return f"{len(self)} videos in {self.folder}: {self.provenance.describe()}"
+
+    def close(self) -> None:
+        """Close all files; loading opens them again."""
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1].close()
+
+    def _read(self, video_id: str, read: Callable[[Shard], Found]) -> Found:
+        with self._lock:
+            try:
+                return read(self._shard(video_id))
+            except OSError as error:
+                where = f"{video_id} in {self._places[video_id]}: {error}"
+                raise FeatureError([Fault(FaultKind.UNREADABLE, where)]) from error
+
+    def _shard(self, video_id: str) -> Shard:
+        """The open shard that holds a video."""
+        if video_id not in self._places:
+            raise FeatureError([Fault(FaultKind.MISSING, f"{video_id} in {self.folder}")])
+        try:
+            return self._opened(self._places[video_id])
+        except FileNotFoundError:  # A pending file that has been packed into a shard since.
+            packed = _locate(self.folder.glob(SHARD_PATTERN))
+            self._places |= {known: packed[known] for known in packed.keys() & self._places}
+            return self._opened(self._places[video_id])
+
+    def _opened(self, path: Path) -> Shard:
+        """An open shard; the least recently used one is closed for it."""
+        if path not in self._open:
+            self._open[path] = Shard(path)
+            if len(self._open) > NUM_OPEN_SHARDS:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(path)
+        return self._open[path]
+
+
+def pending_name(video_id: str) -> str:
+    """A file name for an id of any characters and length, also where case does not count."""
+    digest = hashlib.sha256(video_id.encode("utf-8", "surrogateescape"))
+    return f"{digest.hexdigest()[:32]}.h5"
+
+
+def read_provenance(folder: Path) -> Provenance:
+    """Read `store.json`.
+
+    Raises:
+        UserError: if the folder is no store.
+    """
+    path = folder / STORE_FILE
+    try:
+        return Provenance.from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"expected a store of features in {folder}, but there is no {STORE_FILE}; make one "
+            f"with `mmpyramid extract VIDEOS --out {folder}`"
+        ) from error
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
+
+
+def read_failures(folder: Path) -> dict[str, str]:
+    """Why videos failed, by id; the last reason counts."""
+    path = folder / FAILURES_FILE
+    if not path.is_file():
+        return {}
+    # What follows the last line break was cut off while it was written.
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    records = [json.loads(line) for line in lines]
+    return {record["id"]: record["reason"] for record in records}
+
+
+def _locate(paths: Iterable[Path]) -> dict[str, Path]:
+    """The file of every video."""
+    places: dict[str, Path] = {}
+    for path in paths:
+        try:
+            with Shard(path) as shard:
+                places |= dict.fromkeys(shard.ids, path)
+        except FileNotFoundError:
+            continue  # A pending file that was packed into a shard this very moment.
+    return places

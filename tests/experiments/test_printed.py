@@ -1,0 +1,55 @@
+"""The printed tables: whole, consistent where the paper is, and runnable."""
+
+import pytest
+
+from mmpyramid.core.errors import UserError
+from mmpyramid.experiments import TABLES
+from mmpyramid.training.recipes import RECIPES
+
+ROWS = [(table, row) for table in TABLES.values() for row in table.rows]
+
+
+@pytest.mark.parametrize(("table", "row"), ROWS, ids=lambda value: getattr(value, "name", ""))
+def test_a_row_has_a_number_or_a_gap_for_each_column_and_known_recipes(table, row):
+    assert len(row.printed) == len(table.columns)
+    assert set(row.recipes.values()) <= RECIPES.keys()
+    assert set(row.recipes) <= {column.setting for column in table.columns}
+    assert set(row.only) <= {column.heading for column in table.columns}
+    for recipe in row.recipes.values():
+        assert RECIPES[recipe]().objective.task == table.task
+
+
+def test_slugs_are_different():
+    for table in TABLES.values():
+        slugs = [row.slug for row in table.rows]
+        assert len(set(slugs)) == len(slugs)
+
+
+def test_what_the_paper_prints_inconsistently_is_found():
+    found = {
+        (table.number, row.name) for table in TABLES.values() for row, _ in table.inconsistencies()
+    }
+    assert found == {
+        (2, "HAN+MA"),
+        (2, "MM-Pyramid"),
+        (2, "MM-Pyramid+MA"),
+        (3, "Hybr-Trans w/ PE"),
+        (3, "MM-Pyramid w/o conv"),
+        (3, "MM-Pyramid (full)"),
+    }  # fmt: skip
+    text = next(text for row, text in TABLES[2].inconsistencies() if row.name == "MM-Pyramid")
+    assert "prints Type@AV Eve 49.9, but the mean of its Audio, Visual and AV is 49.6" in text
+
+
+def test_the_full_network_stands_in_three_tables_with_the_same_numbers():
+    printed = {row.printed for _, row in ROWS if row.recipes.get("") == "llp"}
+    longest = max(printed, key=len)
+    assert printed == {longest, longest[6:]}
+
+
+def test_rows_are_chosen_by_slug_in_the_order_of_the_table():
+    chosen = TABLES[3].choose(("mm-pyramid-full", "mm-unpyramid"))
+    assert [row.name for row in chosen] == ["MM-Unpyramid", "MM-Pyramid (full)"]
+    assert len(TABLES[3].choose(())) == 8
+    with pytest.raises(UserError, match=r"no row to run called dam; it has .*mm-pyramid"):
+        TABLES[1].choose(("dam",))

@@ -1,0 +1,103 @@
+"""Tables are run for real, share their runs, and go on where they stopped."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mmpyramid.cli import main
+from mmpyramid.experiments import Changes
+from mmpyramid.training.recipes import RECIPES
+from training import tiny_corpus
+
+SMALL = ("--width", "16", "--epochs", "1", "--batch-size", "8", "--precision", "32-true")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return tiny_corpus.make(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("tables")
+
+
+def run(corpus: Path, out: Path, number: int, *more: str) -> int:
+    words = ("tables", str(number), "--data", str(corpus), "--out", str(out), *more)
+    return main([*words, *SMALL])
+
+
+def test_a_table_is_written_and_what_is_finished_is_not_run_again(corpus, out, capsys):
+    assert run(corpus, out, 4, "--seeds", "1", "2") == 0
+    first = capsys.readouterr()
+    assert first.err.count("seed") == 4
+    assert "| Non-Sharing | ours |" in first.out
+    assert "± " in first.out
+    assert "simulated" not in first.out
+    assert {path.name for path in out.glob("table-4.*")} == {
+        f"table-4.{s}" for s in ("md", "csv", "tex")
+    }
+    stamps = {path: path.stat().st_mtime_ns for path in out.rglob("test.json")}
+    assert len(stamps) == 4
+    assert not list(out.rglob("last.ckpt"))
+    assert run(corpus, out, 4, "--seeds", "1", "2") == 0
+    again = capsys.readouterr()
+    assert again.out == first.out
+    assert again.err == ""
+    assert stamps == {path: path.stat().st_mtime_ns for path in out.rglob("test.json")}
+
+
+def test_tables_share_runs_and_other_settings_are_refused(corpus, out, capsys):
+    assert run(corpus, out, 3, "--seeds", "1", "--rows", "mm-pyramid-full") == 0
+    shared = capsys.readouterr()
+    assert shared.err == ""
+    assert re.search(r"\| MM-Pyramid \(full\)\S* \| ours \|", shared.out)
+    assert "MM-Pyramid-Last | paper" in shared.out
+    assert (
+        run(corpus, out, 3, "--seeds", "1", "--rows", "mm-pyramid-full", "--learning-rate", "1")
+        == 2
+    )
+    assert "another configuration" in capsys.readouterr().err
+
+
+def test_results_of_another_corpus_are_refused(corpus, out, tmp_path, capsys):
+    other = tiny_corpus.make(tmp_path, num_val=9)
+    assert run(other, out, 4, "--seeds", "1") == 2
+    assert "of other annotations or features" in capsys.readouterr().err
+
+
+def test_a_row_of_ma_runs_its_three_steps(corpus, out, capsys):
+    assert run(corpus, out, 2, "--seeds", "1", "--rows", "han-ma") == 0
+    folder = out / "runs" / "han-ma-refined" / "seed-1"
+    assert (folder / "refined_labels.tsv").exists()
+    held = json.loads((folder / "test.json").read_text())
+    assert held["config"]["model"]["gate"] == "per_modality"
+    assert f"{held['report']['segment']['audio']:.2f}" in capsys.readouterr().out
+
+
+def test_rows_are_listed(corpus, out, capsys):
+    assert run(corpus, out, 3, "--list-rows") == 0
+    assert "mm-pyramid-w-o-ula          llp-without-ula" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--rows", "nobody"), "no row to run called nobody"),
+        (("--seeds", "1", "1"), "different numbers"),
+        (("--learning-rate", "-1"), "--learning-rate should be above 0"),
+    ],
+)
+def test_mistakes_are_told(corpus, tmp_path, words, message, capsys):
+    assert run(corpus, tmp_path, 4, *words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_changes_leave_the_recipe_alone():
+    recipe = RECIPES["llp"]()
+    changed = Changes(width=32, epochs=3).apply(recipe)
+    assert (changed.model.width, changed.epochs) == (32, 3)
+    assert recipe == RECIPES["llp"]()
+    assert Changes(width=32, epochs=3).describe() == "width 32, epochs 3"

@@ -1,0 +1,158 @@
+"""Decoding in a process of its own survives what files do to it."""
+
+import signal
+import struct
+import time
+import zlib
+
+import psutil
+import pytest
+from tiny_extraction import make
+
+from media_files import click, steady, tone, write_media
+from mmpyramid.extract.decoding import Decoding, Limits
+from mmpyramid.extract.pieces import Piece, plan_reading
+from mmpyramid.extract.workers import Failure
+from mmpyramid.store.shard import VideoInfo
+
+READING = plan_reading(make(["mean_color", "bands"]))
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A film longer than what is decoded ahead, and a short one."""
+    first = write_media(tmp_path / "first.mp4", steady(200), tone(300, 20))
+    return first, write_media(tmp_path / "second.mp4", steady(10), tone(300, 1))
+
+
+@pytest.fixture
+def decode():
+    """Start a decoding of some files, one segment at a time; all are ended after the test."""
+    started = []
+
+    def start(*paths, **limits):
+        decoding = Decoding(READING, 1, Limits(**limits))
+        started.append(decoding)
+        for path in paths:
+            decoding.expect(path)
+        return decoding
+
+    yield start
+    for decoding in started:
+        decoding.close()
+
+
+def everything(decoding):
+    while decoding.expected:
+        yield decoding.receive()
+
+
+def the_decoder():
+    (process,) = [
+        p for p in psutil.Process().children() if "mmpyramid.extract.dec" in p.cmdline()[2]
+    ]
+    return process
+
+
+def number_of_pieces(messages, path):
+    return sum(isinstance(message, Piece) for place, message in messages if place == path)
+
+
+def test_files_come_one_after_the_other(decode, two):
+    messages = list(everything(decode(*two)))
+    assert [place for place, _ in messages] == [two[0]] * 21 + [two[1]] * 2
+    assert isinstance(messages[20][1], VideoInfo)
+    assert isinstance(messages[22][1], VideoInfo)
+
+
+@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_crash_costs_one_file(decode, two, how):
+    decoding = decode(*two)
+    decoding.receive()
+    the_decoder().send_signal(how)
+    messages = list(everything(decoding))
+    (failure,) = [message for _, message in messages if isinstance(message, Failure)]
+    assert f"crashed the decoder (signal {how})" in failure.reason
+    assert number_of_pieces(messages, two[1]) == 1
+
+
+def test_a_crash_in_the_middle_of_a_message_costs_one_file(decode, two):
+    decoding = decode(*two)
+    decoding.receive()
+    time.sleep(0.3)  # By then it waits for room to send the rest.
+    the_decoder().kill()
+    messages = list(everything(decoding))
+    (failure,) = [message for _, message in messages if isinstance(message, Failure)]
+    assert "crashed the decoder" in failure.reason
+    assert number_of_pieces(messages, two[1]) == 1
+
+
+def test_a_stuck_decoder_costs_one_file(decode, two):
+    decoding = decode(*two, timeout=2.0)
+    decoding.receive()
+    the_decoder().suspend()
+    messages = list(everything(decoding))
+    (failure,) = [message for _, message in messages if isinstance(message, Failure)]
+    assert "took longer than 2." in failure.reason
+    assert "--timeout" in failure.reason
+    assert number_of_pieces(messages, two[1]) == 1
+
+
+def test_a_timeout_may_be_longer_than_the_system_can_wait(decode, two):
+    messages = list(everything(decode(two[1], timeout=1e10)))
+    assert isinstance(messages[-1][1], VideoInfo)
+
+
+def test_no_decoder_outlives_who_gave_the_orders(decode, two):
+    decoding = decode(*two)
+    decoding.receive()
+    process = the_decoder()
+    process.suspend()
+    decoding.close()
+    assert not process.is_running()
+
+
+def write_picture(path, side, rows):
+    """A PNG of `side` x `side` pixels in its header and `rows` rows of black in a few bytes."""
+
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    packer = zlib.compressobj()
+    data = b"".join(packer.compress(bytes(3 * side + 1)) for _ in range(rows)) + packer.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    return path
+
+
+def test_an_enormous_picture_takes_no_memory(decode, tmp_path):
+    small = write_picture(tmp_path / "small.png", 1_000, 1_000)
+    enormous = write_picture(tmp_path / "enormous.png", 9_000, 9_000)
+    assert enormous.stat().st_size < 300_000
+    decoding = decode(small)
+    list(everything(decoding))
+    before = the_decoder().memory_info().rss
+    decoding.expect(enormous)
+    ((_, failure),) = everything(decoding)
+    assert isinstance(failure, Failure)
+    assert "can be decoded" in failure.reason
+    assert the_decoder().memory_info().rss < before + 50e6
+
+
+def test_more_memory_than_allowed_is_told(decode, tmp_path):
+    path = write_picture(tmp_path / "big.png", 6_000, 6_000)
+    ((_, failure),) = everything(decode(path, memory=300 * 2**20))
+    assert isinstance(failure, Failure)
+    assert list(everything(decode(path)))[-1][1].duration > 0
+
+
+def test_a_file_that_goes_on_and_on_is_stopped(decode, tmp_path):
+    path = write_media(
+        tmp_path / "endless.mkv", sound=click(1, 2), sound_gap=(1, 50), audio_codec="pcm_s16le"
+    )
+    assert isinstance(list(everything(decode(path)))[-1][1], VideoInfo)
+    *pieces, (_, failure) = everything(decode(path, length=-path.stat().st_size // 10 + 20))
+    assert "goes on after 20 s" in failure.reason
+    assert len(pieces) == 19

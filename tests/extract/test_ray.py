@@ -1,0 +1,88 @@
+"""The Ray engine on a real Ray of this machine, with two actors."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+from tiny_extraction import make
+
+from media_files import gray, tone, write_media
+from mmpyramid.extract.corpus import extract_corpus
+from mmpyramid.extract.engines import LocalEngine
+from mmpyramid.store.store import FeatureStore
+
+pytestmark = pytest.mark.slow
+ray = pytest.importorskip("ray", reason="the extra `scale` is not installed")
+NAMES = ("mean_color", "bands")
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """Two actors on a cluster that lasts for all tests."""
+    from mmpyramid.extract.engines.ray_data import RayEngine
+
+    ray.init(
+        "local",
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=2**28,
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
+    )
+    yield RayEngine(workers=2)
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Twenty clips of one or two seconds, of which one is black, one mute and one bad."""
+    folder = tmp_path_factory.mktemp("clips")
+    for n in range(20):
+        frames = [(k / 10, gray(n)) for k in range(10 + 10 * (n % 2))]
+        write_media(folder / f"{n:02d}.mp4", frames, tone(300 + 9 * n, 1) if n != 7 else None)
+    (folder / "bad\udcff.mp4").write_bytes(b"not a video")
+    return folder
+
+
+def shard_bytes(store):
+    return [path.read_bytes() for path in sorted(store.glob("shard-*.h5"))]
+
+
+def test_the_store_is_that_of_the_local_engine(clips, tmp_path, engine):
+    found = extract_corpus(clips, tmp_path / "ray", NAMES, factory=make, engine=engine)
+    local = LocalEngine(workers=1)
+    expected = extract_corpus(clips, tmp_path / "local", NAMES, factory=make, engine=local)
+    assert found == expected
+    assert (found.done, list(found.failed)) == (20, ["bad\udcff"])
+    assert shard_bytes(tmp_path / "ray") == shard_bytes(tmp_path / "local")
+    assert FeatureStore(tmp_path / "ray").failures == found.failed
+    again = extract_corpus(clips, tmp_path / "ray", NAMES, factory=make, engine=engine)
+    assert (again.done, again.skipped) == (0, 20)
+
+
+@pytest.mark.network
+def test_the_open_backbones_give_the_same_bits(clips, tmp_path, engine):
+    few = sorted(clips.glob("0*.mp4"))[:6]
+    extract_corpus(few, tmp_path / "ray", engine=engine)
+    extract_corpus(few, tmp_path / "local", engine=LocalEngine(workers=2))
+    assert shard_bytes(tmp_path / "ray") == shard_bytes(tmp_path / "local") != []
+
+
+def test_an_actor_that_dies_costs_one_video(clips, tmp_path, engine):
+    factory = partial(make, on_black="die")
+    summary = extract_corpus(clips, tmp_path, NAMES, factory=factory, engine=engine)
+    assert sorted(summary.failed) == ["00", "bad\udcff"]
+    assert "died" in summary.failed["00"]
+    assert summary.done == 19
+
+
+def test_a_cluster_that_is_not_there_is_told():
+    code = (
+        "from mmpyramid.extract.engines.ray_data import RayEngine\n"
+        "next(RayEngine(address='127.0.0.1:1').run(None, ['a'], []))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "expected a Ray cluster at 127.0.0.1:1" in done.stderr

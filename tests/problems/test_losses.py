@@ -1,0 +1,66 @@
+"""The loss and the learning rate, against their definitions."""
+
+import pytest
+import torch
+
+from mmpyramid.models.outputs import Pooled
+from mmpyramid.problems.parsing.losses import EPSILON, guided_loss, smooth, stream_target
+from mmpyramid.training.schedules import SCHEDULES
+
+
+def test_smoothing_goes_to_one_half():
+    assert smooth(torch.tensor([0.0, 1.0]), 0.9).tolist() == pytest.approx([0.05, 0.95])
+    assert smooth(torch.tensor([0.0, 1.0]), 1.0).tolist() == [0.0, 1.0]
+
+
+def test_the_loss_is_the_sum_of_three_cross_entropies():
+    stream_BMC = torch.tensor([[[0.2, 0.7], [0.6, 0.1]]])
+    video_BC, weak_BC = torch.tensor([[0.4, 0.9]]), torch.tensor([[0.0, 1.0]])
+
+    def entropy(p, y):
+        return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+
+    expected = (
+        entropy(stream_BMC[:, 0], weak_BC)
+        + entropy(stream_BMC[:, 1], torch.tensor([[0.05, 0.95]]))
+        + entropy(video_BC, weak_BC)
+    )
+    loss = guided_loss(Pooled(torch.empty(0), stream_BMC, video_BC), weak_BC)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_certain_mistakes_cost_a_finite_amount():
+    wrong = Pooled(torch.empty(0), torch.ones(1, 2, 1), torch.ones(1, 1))
+    loss = guided_loss(wrong, torch.zeros(1, 1), visual_smoothing=1.0)
+    assert loss.item() == pytest.approx(-3 * torch.log(torch.tensor(EPSILON)).item(), rel=0.05)
+
+
+def test_a_class_that_is_not_in_a_modality_is_a_target_of_zero_without_smoothing():
+    weak_BC, present_BC = torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[1.0, 0.0, 0.0]])
+    target_BC = stream_target(weak_BC, 0.9, present_BC)
+    assert target_BC.tolist() == [pytest.approx([0.95, 0.0, 0.05])]
+
+
+def test_refined_labels_reach_their_own_stream_only():
+    pooled = Pooled(torch.empty(0), torch.full((1, 2, 1), 0.3), torch.full((1, 1), 0.4))
+    weak_BC, modality_BMC = torch.ones(1, 1), torch.tensor([[[0.0], [1.0]]])
+    plain = guided_loss(pooled, weak_BC, visual_smoothing=1.0)
+    refined = guided_loss(pooled, weak_BC, visual_smoothing=1.0, modality_BMC=modality_BMC)
+    difference = torch.tensor(0.3).log() - torch.tensor(0.7).log()
+    assert (refined - plain).item() == pytest.approx(difference.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "factors"),
+    [
+        ("constant", {0: 1, 200: 1}),
+        ("tenth-every-10", {0: 1, 9: 1, 10: 0.1, 20: 0.01, 39: 0.001}),
+        ("fifth-after-10", {0: 1, 9: 1, 10: 0.2, 39: 0.2}),
+        ("tenth-after-50", {49: 1, 50: 0.1, 79: 0.1}),
+        ("half-at-10-20-30", {9: 1, 10: 0.5, 20: 0.25, 30: 0.125, 199: 0.125}),
+        ("half-at-5-20-40", {4: 1, 5: 0.5, 20: 0.25, 40: 0.125}),
+    ],
+)
+def test_schedules(name, factors):
+    schedule = SCHEDULES[name]
+    assert {epoch: schedule(epoch) for epoch in factors} == pytest.approx(factors)
