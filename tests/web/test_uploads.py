@@ -67,6 +67,29 @@ def test_an_upload_that_has_gone_is_told(uploads, tmp_path):
     assert list((tmp_path / "held").iterdir()) == []
 
 
+def test_only_what_was_received_is_an_upload(uploads, receive, tmp_path):
+    received = receive()
+    assert uploads.is_received(str(received))
+    assert uploads.is_received(str(uploads.received / "gone.mp4"))
+    assert not uploads.is_received(str(uploads.received / "gone.mp4"), missing_ok=False)
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(b"secret")
+    link, pipe = uploads.received / "link.mp4", uploads.received / "pipe.mp4"
+    link.symlink_to(secret)
+    os.mkfifo(pipe)
+    (uploads.received / "folder").symlink_to(tmp_path)
+    no_uploads = (secret, link, pipe, uploads.received, uploads.received / "folder/secret.mp4")
+    texts = ("", "clip.mp4", "/dev/zero", f"{received}/", f"{received}\0", f"{received}/x")
+    detours = (f"{uploads.received}/../secret.mp4", f"{uploads.received}/./clip.mp4", "\ud800")
+    for path in (*map(str, no_uploads), *texts, *detours, f"{uploads.received}/{'x' * 999}"):
+        assert not uploads.is_received(path), path
+    for path in no_uploads:
+        with pytest.raises(UserError, match="is no upload"):
+            uploads.hold(path)
+    assert secret.read_bytes() == b"secret"
+    assert list((tmp_path / "held").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("name", "shown", "on_disk"),
     [

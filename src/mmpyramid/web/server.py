@@ -19,6 +19,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.version import __version__
 from mmpyramid.web import api, pages
 from mmpyramid.web.app import CSS, THEME, create_app
+from mmpyramid.web.door import Door
 from mmpyramid.web.examples import EXAMPLES, render_example
 from mmpyramid.web.handlers import Handlers
 from mmpyramid.web.limits import BusyError, GivenUpError, TooLargeError
@@ -44,23 +45,32 @@ def create_server(pool: Pool, root: Path) -> FastAPI:
         root: what `working_folder` gives.
     """
     uploads, visits = Uploads(root), Visits()
+    page = _create_page(Handlers(pool, uploads, visits), root / "examples")
     server: FastAPI = FastAPIOffline(
         title="mmpyramid",
         version=__version__,
         description="Any video in, a timeline out: what can be heard, seen, and both.",
-        lifespan=_housekeeping(pool, uploads, visits),
+        lifespan=_housekeeping(pool, uploads, visits, page),
     )
     server.add_exception_handler(UserError, _told)
     server.add_exception_handler(ModuleNotFoundError, _told_missing)
     server.add_exception_handler(RequestValidationError, _told_invalid)
     server.include_router(api.create_router(pool, uploads))
     server.include_router(pages.create_router(visits))
-    folder = root / "examples"
+    server.mount("/", Door(page, uploads))
+    return server
+
+
+def _create_page(handlers: Handlers, folder: Path) -> FastAPI:
+    """The app, with all that Gradio opens; visitors reach it through a `Door` only."""
+    pool = handlers.pool
     folder.mkdir()
     examples = {e: render_example(e, folder) for e in EXAMPLES if e.model in pool.setup.models}
+    app = create_app(handlers, examples)
+    page = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
-        server,
-        create_app(Handlers(pool, uploads, visits), examples),
+        page,
+        app,
         path="/",
         footer_links=[],
         run_history=False,
@@ -70,7 +80,12 @@ def create_server(pool: Pool, root: Path) -> FastAPI:
         theme=THEME,
         css=CSS,
     )
-    return server
+    # Gradio checks the paths that visitors name only if this is set. `launch` sets it, mounting
+    # does not, and there is no public way to ask for the check.
+    if not hasattr(app, "has_launched"):
+        raise RuntimeError("this version of Gradio does not check the paths that visitors name")
+    app.has_launched = True
+    return page
 
 
 def run_server(
@@ -111,9 +126,9 @@ class _Server(uvicorn.Server):
 
 
 def _housekeeping(
-    pool: Pool, uploads: Uploads, visits: Visits
+    pool: Pool, uploads: Uploads, visits: Visits, page: FastAPI
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Delete now and then what visitors left behind."""
+    """Start the page, and delete now and then what visitors left behind."""
 
     async def sweep() -> None:
         while True:
@@ -125,7 +140,9 @@ def _housekeeping(
     async def lifespan(server: FastAPI) -> AsyncIterator[None]:
         del server
         task = asyncio.create_task(sweep())
-        yield
+        # The lifespan of an app that is mounted is not entered by itself.
+        async with page.router.lifespan_context(page):
+            yield
         task.cancel()
 
     return lifespan

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -39,12 +41,33 @@ class Uploads:
             folder.mkdir()
         self._lock = Lock()
 
+    def is_received(self, path: str, *, missing_ok: bool = True) -> bool:
+        """Whether a path names a plain file that was received, by no detour.
+
+        Args:
+            path: what a visitor says.
+            missing_ok: count one that has gone, too; its place could be nobody else's.
+        """
+        folder = str(self.received)
+        try:
+            inside = Path(path).relative_to(folder)
+            # Of a path without detours, nothing below the folder changes when it is resolved.
+            if os.path.realpath(path) != str(Path(os.path.realpath(folder)) / inside):
+                return False
+            return os.path.normpath(path) == path and stat.S_ISREG(os.lstat(path).st_mode)
+        except FileNotFoundError:
+            return missing_ok
+        except (OSError, ValueError):
+            return False
+
     def hold(self, received: Path) -> Held:
         """Keep a received file until it is let go.
 
         Raises:
-            UserError: if it has gone.
+            UserError: if it has gone, or was never received.
         """
+        if not self.is_received(str(received)):
+            raise UserError(f"{received.name} is no upload; choose the file again")
         return self._link(received, self._place(received, received.name))
 
     def hold_again(self, other: Held) -> Held:
