@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.training.callbacks import (
     AtomicCheckpointIO,
     EpochLog,
@@ -36,7 +38,6 @@ from mmpyramid.training.identity import identify
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.sampler import EpochShuffle
-from mmpyramid.training.tasks import TASKS
 
 HARMLESS = (
     ".*exists and is not empty",  # a resumed run is meant to go on in its folder
@@ -93,7 +94,7 @@ def fit(
 
     Args:
         config: the run; the labels and the context of its network are taken from the data.
-        data: corpus folder in the layout of the task.
+        data: corpus folder, see `mmpyramid.datasets.open_dataset`.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
         refined: modality-aware labels of the training videos, see `mmpyramid.datasets.refined`.
@@ -106,16 +107,20 @@ def fit(
     Raises:
         UserError: if the data cannot be used, or `out` holds another run.
     """
-    run, task = Run(folder=out), TASKS[config.objective.task]
+    run = Run(folder=out)
     _check_folder(run, resume)
-    known = task.annotations(data, "train")
-    model = dataclasses.replace(config.model, labels=known.labels, context=known.num_segments)
-    config = dataclasses.replace(config, model=model)
-    train = task.open(
-        data, "train", model, features=features, objective=config.objective, refined=refined
+    open_split = partial(
+        open_dataset,
+        data,
+        streams=config.model.inputs,
+        problem=config.objective.task,
+        features=features,
     )
-    val = task.open(data, "val", model, features=features)
-    resolved = {**config.to_dict(), "data": identify(config, data, features, refined)}
+    train = open_split("train", supervision=config.objective.labels(refined)).check()
+    val = open_split("val").check()
+    model = dataclasses.replace(config.model, labels=train.labels, context=train.num_segments)
+    config = dataclasses.replace(config, model=model)
+    resolved = {**config.to_dict(), "data": identify({"train": train, "val": val})}
     _check_same(run, resolved)
     shuffle = EpochShuffle(train, config.seed)
     torch.manual_seed(config.seed)
@@ -146,9 +151,9 @@ def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
 
 
 def loader(
-    corpus: Dataset[Batch], batch_size: int, sampler: EpochShuffle | None = None
+    corpus: Dataset, batch_size: int, sampler: EpochShuffle | None = None
 ) -> DataLoader[Batch]:
-    """Batches of a corpus, taken whole from memory or a map: no worker processes are needed."""
+    """Batches of a split, read whole from a memory map: no worker processes are needed."""
     return DataLoader(corpus, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
 
 
