@@ -16,7 +16,6 @@ from mmpyramid.models import Network, create_model
 from mmpyramid.models.network import to_full_precision
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.evaluate import refuse_nan
-from mmpyramid.training.schedules import SCHEDULES
 from mmpyramid.training.tasks import TASKS
 
 
@@ -53,7 +52,7 @@ class NetworkModule(pl.LightningModule):
         optimizer = torch.optim.Adam(
             self.network.parameters(), lr=self.config.learning_rate, fused=fused
         )
-        return [optimizer], [LambdaLR(optimizer, SCHEDULES[self.config.schedule])]
+        return [optimizer], [LambdaLR(optimizer, self.config.schedule)]
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Seed dropout by step, so that a resumed run repeats what an uninterrupted one draws.
