@@ -8,6 +8,7 @@ import torch
 
 from mmpyramid.cli import main
 from mmpyramid.core.errors import UserError
+from mmpyramid.datasets import open_dataset
 from mmpyramid.models import create_model, load_pretrained
 from mmpyramid.models.outputs import Localized
 from mmpyramid.problems.localization.losses import decomposed_loss, pooled_loss
@@ -42,12 +43,13 @@ def test_every_supervision_trains_and_evaluates(recipe, corpus, tmp_path, capsys
 
 def test_a_network_that_diverged_has_no_numbers(corpus):
     config, task = RECIPES["ave"]().model, TASKS["localization"]
-    labels = task.annotations(corpus, "test").labels
+    test = open_dataset(corpus, "test", config.inputs)
+    labels = test.labels
     network = create_model(replace(config, width=16, labels=labels))
     with torch.no_grad():
         network.relevance.weight.fill_(torch.nan)
     with pytest.raises(UserError, match="diverged"):
-        task.evaluate(network, task.open(corpus, "test", network.config))
+        task.evaluate(network, test)
 
 
 @pytest.mark.slow
@@ -55,24 +57,25 @@ def test_full_supervision_beats_both_references(corpus, tmp_path):
     assert train("ave", corpus, tmp_path / "run", epochs=60) == 0
     network = load_pretrained(tmp_path / "run" / "model")
     task = TASKS["localization"]
-    known = task.evaluate(network, task.open(corpus, "train", network.config))
-    best = max(report.all.two_head for report in task.references(corpus, "train").values())
+    train_split = open_dataset(corpus, "train", network.inputs)
+    known = task.evaluate(network, train_split)
+    best = max(report.all.two_head for report in task.references(train_split).values())
     assert known.all.two_head > best + 5
 
 
 def test_weak_training_reads_background_clips_and_no_segment(corpus):
     config = RECIPES["ave-weak"]()
-    task = TASKS["localization"]
-    train_split = task.open(corpus, "train", config.model, objective=config.objective)
+    streams, supervision = config.model.inputs, config.objective.labels()
+    train_split = open_dataset(corpus, "train", streams, supervision=supervision)
     assert train_split.annotations.noisy.any()
-    batch = train_split.__getitems__([0, len(train_split) - 1])
+    batch = train_split.batch([0, len(train_split) - 1])
     network = create_model(config.model)
     output = network(batch.streams)
     loss = config.objective(output, batch)
     batch.segment_BT.fill_(0)
     torch.testing.assert_close(config.objective(output, batch), loss)
     config.objective.background_clips = False
-    without = task.open(corpus, "train", config.model, objective=config.objective)
+    without = open_dataset(corpus, "train", streams, supervision=config.objective.labels())
     assert not without.annotations.noisy.any()
 
 

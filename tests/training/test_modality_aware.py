@@ -25,7 +25,6 @@ from mmpyramid.training.modality_aware import (
     removals,
 )
 from mmpyramid.training.recipes import RECIPES
-from mmpyramid.training.tasks import TASKS
 from random_batch import random_batch
 from training import tiny_corpus
 
@@ -151,13 +150,7 @@ def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
     assert config.objective.reads_modalities == is_read
     if not config.objective.reads_modalities:
         with pytest.raises(UserError, match="leave --refined out"):
-            TASKS["parsing"].open(
-                tmp_path,
-                "train",
-                config.model,
-                objective=config.objective,
-                refined=tmp_path / "refined.tsv",
-            )
+            config.objective.labels(refined=tmp_path / "refined.tsv")
 
 
 def test_refined_labels_can_train_another_recipe(corpus, tmp_path, capsys):

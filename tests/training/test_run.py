@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from mmpyramid.cli import main
 from mmpyramid.core.errors import UserError
+from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import MMPyramidConfig, load_pretrained
@@ -28,12 +29,11 @@ from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.run import fit
-from mmpyramid.training.tasks import TASKS
 from training import tiny_corpus
 
 FLAGS = [
     *("--model.width", "16", "--model.pyramid.num-heads", "4", "--batch-size", "4"),
-    *("--learning-rate", "1e-3", "--schedule", "constant"),
+    *("--learning-rate", "1e-3", "--schedule.factor", "1"),
     *("--precision", "32-true", "--accelerator", "cpu"),
 ]
 
@@ -117,10 +117,10 @@ def test_the_context_is_the_length_of_the_videos(tmp_path):
     config.model = dataclasses.replace(config.model, width=16)
     network = load_pretrained(fit(config, data, tmp_path / "run").model)
     assert network.context == 13
-    corpus = TASKS["parsing"].open(data, "test", network.config)
+    corpus = open_dataset(data, "test", network.inputs)
     scored = predict_corpus(network, corpus)
     for row in range(len(corpus)):
-        streams = {name: values[row].numpy() for name, values in corpus.streams.items()}
+        streams = {name: values[0].numpy() for name, values in corpus[row].streams.items()}
         np.testing.assert_allclose(network.predict(streams).video, scored.video[row], atol=1e-6)
 
 
@@ -208,6 +208,8 @@ def test_two_processes_train_one_network(corpus, tmp_path):
         [sys.executable, "-m", "mmpyramid", *words], capture_output=True, text=True, check=True
     )
     assert done.stdout.count("best epoch") == 1
+    batch = "global batch of 8 videos (--devices 2 x --num-nodes 1 x --batch-size 4)"
+    assert done.stderr.count(f"{batch}; the learning rate stays 0.001\n") == 1
     assert [line.split(":")[0] for line in done.stderr.splitlines() if "loss" in line] == [
         "epoch 1/3",
         "epoch 2/3",

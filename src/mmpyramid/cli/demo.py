@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from mmpyramid.cli._options import console, progress_bar, run
+from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.extract.corpus import extract_corpus
@@ -82,9 +83,9 @@ def _evaluate(model: Path, data: Path) -> str:
     from mmpyramid.training.tasks import TASKS
 
     network, task = load_pretrained(model), TASKS["parsing"]
-    corpus = task.open(data, "test", network.config)
+    corpus = open_dataset(data, "test", network.inputs, problem=network.task)
     report = task.evaluate(network, corpus)
-    reports = {"MM-Pyramid (compact)": report, **task.references(data, "test")}
+    reports = {"MM-Pyramid (compact)": report, **task.references(corpus)}
     return task.table(reports, f"rendered corpus, {len(corpus)} test clips, F-scores in per cent")
 
 

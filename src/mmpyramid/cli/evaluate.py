@@ -19,7 +19,7 @@ from mmpyramid.cli._options import (
 )
 from mmpyramid.cli.predict import SIMULATED
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.items import open_items
+from mmpyramid.datasets import open_dataset
 from mmpyramid.extract.corpus import find_videos
 from mmpyramid.models import ParsingConfig, load_pretrained
 
@@ -81,7 +81,7 @@ def evaluate(
 
     Args:
         model: Checkpoint folder or hub id.
-        data: Corpus folder: annotations in the LLP or AVE layout, with the features.
+        data: Corpus folder: annotations, with the features.
         split: Which split.
         features: Where the features are, if not in the corpus folder.
         gate: Which video-level probability a segment also needs, in parsing: `global` (HAN,
@@ -101,11 +101,11 @@ def evaluate(
     elif gate:
         raise UserError("--gate is for parsing networks; this one localizes")
     task = TASKS[network.task]
-    corpus = task.open(data, split, network.config, features=features)
+    corpus = open_dataset(data, split, network.inputs, problem=network.task, features=features)
     with multiplying_in(precision, device):
         report = task.evaluate(network, corpus, outputs.predictions)
         title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
-        name, references = Path(model).resolve().name, task.references(data, split)
+        name, references = Path(model).resolve().name, task.references(corpus)
         reports = {f"{name} (network)" if name in references else name: report, **references}
         console().print(task.table(reports, title))
         if outputs.json:
@@ -115,7 +115,7 @@ def evaluate(
 
             pages = SplitPages(
                 network=network,
-                items=open_items(network.task, data, split, network.inputs, features),
+                dataset=corpus,
                 folder=outputs.pages,
                 videos=videos,
                 model=model,

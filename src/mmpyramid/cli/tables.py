@@ -13,6 +13,7 @@ from rich.markdown import Markdown
 from mmpyramid.cli._options import OptionalPath, console, run, simulated
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.datasets import open_dataset
 from mmpyramid.experiments import TABLES, WRITERS, Changes, jobs, run_job, summarize
 from mmpyramid.experiments.run import claim, finished, gather
 from mmpyramid.experiments.table import Row, Table
@@ -88,7 +89,8 @@ def tables(
 
 def _write(table: Table, changes: Changes, out: Path, data: Path, kind: str) -> str:
     """Write the page of everything that is finished, in all formats; give it as Markdown."""
-    references = TASKS[table.task].references(data, "test")
+    test = open_dataset(data, "test", problem=table.task)
+    references = TASKS[table.task].references(test)
     changed = changes.describe()
     page = summarize(
         table,

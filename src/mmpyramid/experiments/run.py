@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.datasets import SPLITS, open_dataset
 from mmpyramid.experiments.table import Row, Table
 from mmpyramid.models import load_pretrained
 from mmpyramid.training.config import TrainConfig
@@ -95,12 +96,18 @@ def claim(out: Path, task: str, data: Path, features: Path | None = None) -> Non
         UserError: if there are runs of another corpus, or this one cannot be used.
     """
     recipe = {"parsing": "llp", "localization": "ave"}[task]
-    held = identify(RECIPES[recipe](), data, features, splits=("train", "val", "test"))
+    streams = RECIPES[recipe]().model.inputs
+    found = identify(
+        {
+            split: open_dataset(data, split, streams, problem=task, features=features)
+            for split in SPLITS
+        }
+    )
     path = out / f"data-{task}.json"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
-        write_durably(path, (json.dumps(held, indent=2) + "\n").encode())
-    elif json.loads(path.read_text(encoding="utf-8")) != held:
+        write_durably(path, (json.dumps(found, indent=2) + "\n").encode())
+    elif json.loads(path.read_text(encoding="utf-8")) != found:
         raise UserError(
             f"the runs in {out} are of other annotations or features than those of {data}; choose "
             "another --out"
@@ -171,9 +178,9 @@ def run_job(job: Job, data: Path, features: Path | None = None) -> Report:
         model = refined.retrained.model
     else:
         model = fit(job.config, data, job.folder, features=features, resume=True).model
-    network, task = load_pretrained(model), TASKS[job.config.objective.task]
-    corpus = task.open(data, "test", network.config, features=features)
-    scored: Report = task.evaluate(network, corpus).to_dict()
+    network = load_pretrained(model)
+    corpus = open_dataset(data, "test", network.inputs, problem=network.task, features=features)
+    scored: Report = TASKS[network.task].evaluate(network, corpus).to_dict()
     content = json.dumps({"config": _plain(job.config), "report": scored}, indent=2) + "\n"
     write_durably(job.result, content.encode())
     for resumable in job.folder.rglob("last.ckpt"):  # Three times the size of the network.

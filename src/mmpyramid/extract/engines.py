@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from mmpyramid.backbones.base import Extractor
+from mmpyramid.core.code import load_inherited_code
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import Answer, Channel, Worker, WorkerDiedError, num_cores
 from mmpyramid.extract.decoding import Failure, Limits
@@ -53,6 +54,7 @@ class Job:
 
     def prepare(self) -> Job:
         """Make the extractors here, and note what they are for all other processes."""
+        load_inherited_code()
         made = self.factory(self.extractors)
         return replace(self, made=made, provenance=Provenance.of(made))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -18,6 +19,7 @@ import ray
 import ray.data
 from numpy.typing import NDArray
 
+from mmpyramid.core import code
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import num_cores
 from mmpyramid.extract.decoding import Limits
@@ -62,8 +64,8 @@ class RayEngine(Engine):
             return job.prepare()
         with self._cluster():
             self._num_workers()
-            describe = ray.remote(num_gpus=self.gpus, num_cpus=1)(_describe)
-            provenance, mistake = ray.get(describe.remote(job))
+            describe = ray.remote(num_gpus=self.gpus, num_cpus=1, runtime_env=_user_code())
+            provenance, mistake = ray.get(describe(_describe).remote(job))
         if mistake is not None:
             raise UserError(mistake)
         return replace(job, provenance=provenance)
@@ -132,6 +134,7 @@ class RayEngine(Engine):
                 num_gpus=self.gpus or None,
                 max_restarts=-1,
                 max_task_retries=1,
+                runtime_env=_user_code(),
             )
         for row in answers.iter_rows():
             answer = pickle.loads(row["answer"])
@@ -165,6 +168,11 @@ def _describe(job: Job) -> tuple[Provenance | None, str | None]:
         return job.prepare().provenance, None
     except UserError as error:
         return None, str(error)
+
+
+def _user_code() -> dict[str, Any]:
+    """What lets processes of the cluster import the files of `--code`."""
+    return {"env_vars": {code.VARIABLE: json.dumps(code.code_files())}}
 
 
 def _cell(value: object) -> NDArray[Any]:

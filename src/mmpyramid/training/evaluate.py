@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.corpus import Corpus
+from mmpyramid.datasets.base import Dataset
 from mmpyramid.models import Network, ParsingNetwork
 from mmpyramid.models.outputs import Localized, Pooled
 from mmpyramid.problems.parsing import (
@@ -25,20 +25,20 @@ BATCH = 128
 
 
 @torch.inference_mode()
-def predict_corpus(network: Network[Any, Any], corpus: Corpus) -> Predictions:
+def predict_corpus(network: Network[Any, Any], corpus: Dataset) -> Predictions:
     """Score every video of a corpus, on the segment grid of its annotations.
 
     Raises:
         UserError: if the network was trained for other labels, or another order of them.
     """
-    check_labels(network, corpus.annotations.labels)
+    check_labels(network, corpus.labels)
     assert isinstance(network, ParsingNetwork)
     network.eval()
     device = next(network.parameters()).device
     segments, streams, videos = [], [], []
     for start in range(0, len(corpus), BATCH):
         rows = range(start, min(start + BATCH, len(corpus)))
-        batch = corpus.__getitems__(rows).to(device)
+        batch = corpus.batch(rows).to(device)
         pooled = network(batch.streams, batch.mask_BT, batch.present_BM)
         refuse_nan(pooled)
         segments.append((pooled.prob_BTMC * batch.mask_BT[..., None, None]).cpu())
@@ -46,7 +46,7 @@ def predict_corpus(network: Network[Any, Any], corpus: Corpus) -> Predictions:
         videos.append(pooled.video_BC.cpu())
     segment_NTMC, stream_NMC = torch.cat(segments).numpy(), torch.cat(streams).numpy()
     return Predictions(
-        ids=corpus.annotations.ids,
+        ids=corpus.ids,
         audio=segment_NTMC[:, :, 0],
         visual=segment_NTMC[:, :, 1],
         video=torch.cat(videos).numpy(),
@@ -55,7 +55,7 @@ def predict_corpus(network: Network[Any, Any], corpus: Corpus) -> Predictions:
     )
 
 
-def report_of(predictions: Predictions, corpus: Corpus, gate: Gate = "global") -> ParsingReport:
+def report_of(predictions: Predictions, corpus: Dataset, gate: Gate = "global") -> ParsingReport:
     """The ten official numbers of the predictions of a corpus.
 
     Args:
@@ -66,7 +66,7 @@ def report_of(predictions: Predictions, corpus: Corpus, gate: Gate = "global") -
     Raises:
         UserError: if the split has weak labels only.
     """
-    truth = corpus.annotations.truth
+    truth = corpus.masks
     masks = llp_masks(
         predictions.audio,
         predictions.visual,

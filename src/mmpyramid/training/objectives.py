@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.ave_files import Supervision
+from mmpyramid.datasets.base import Kind, Supervision
 from mmpyramid.models.outputs import Localized, Pooled
 from mmpyramid.problems.localization.losses import decomposed_loss, pooled_loss
 from mmpyramid.problems.parsing.contrastive import contrastive_loss
@@ -40,6 +41,22 @@ class Objective(ABC):
     @abstractmethod
     def __call__(self, output: Any, batch: Batch) -> Tensor:
         """The loss of a batch, a scalar."""
+
+    def labels(self, refined: Path | None = None) -> Supervision:
+        """Which labels of the training split this learns from.
+
+        Args:
+            refined: a file of modality-aware labels.
+
+        Raises:
+            UserError: if there is such a file, and the loss would not read it.
+        """
+        if refined and not self.reads_modalities:
+            raise UserError(
+                "modality-aware labels are for recipes whose loss reads them, such as `llp` and "
+                "`han`; for this one leave --refined out"
+            )
+        return Supervision(refined=refined)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -101,11 +118,17 @@ class LocalizationObjective(Objective):
 
     task: ClassVar[str] = "localization"
 
-    supervision: Supervision = "full"
+    supervision: Kind = "full"
     """`full`: the class of every segment. `weak`: the category of the video. `proportion`: also
     which share of the video it fills, which PSP calls weak."""
     background_clips: bool = True
     """Without full supervision, also learn from the clips of pure background."""
+
+    def labels(self, refined: Path | None = None) -> Supervision:
+        """Which labels of the training split this learns from."""
+        if refined:
+            raise UserError("modality-aware labels are for parsing; leave --refined out")
+        return Supervision(kind=self.supervision, background_clips=self.background_clips)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -136,7 +159,7 @@ class DecomposedObjective(LocalizationObjective):
 class PooledObjective(LocalizationObjective):
     """The video's distribution over classes, pooled from the scores of its segments (weak)."""
 
-    supervision: Supervision = "weak"
+    supervision: Kind = "weak"
     """Labels of the videos: `weak` or `proportion`."""
     pool: Literal["max", "mean"] = "max"
     """How the scores of segments become those of the video: `max` (AVE, CMRAN), `mean` (PSP)."""

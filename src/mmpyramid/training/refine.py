@@ -10,13 +10,12 @@ from typing import Any
 from mmpyramid.core import Progress
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
-from mmpyramid.datasets.corpus import Corpus
+from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import ParsingNetwork, load_pretrained
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.modality_aware import Refinement, refine_labels
 from mmpyramid.training.run import Run, fit
-from mmpyramid.training.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +84,9 @@ def fit_modality_aware(
     if not is_refined:
         network = load_pretrained(run.base.model)
         assert isinstance(network, ParsingNetwork)
-        train = TASKS["parsing"].open(data, "train", network.config, features=features)
+        train = open_dataset(data, "train", network.inputs, problem="parsing", features=features)
         refinement = refine_labels(network, train, config.seed + 1, on_refine)
-        write_refined(run.labels, train.annotations, refinement.modality_NMC)
+        write_refined(run.labels, train, refinement.modality_NMC)
         summary = json.dumps(_summary(refinement, train, config), indent=2) + "\n"
         write_durably(run.summary, summary.encode())
     fit(config, data, run.retrained.folder, refined=run.labels, **settings)
@@ -107,8 +106,8 @@ def _is_refined(run: RefinedRun, config: TrainConfig) -> bool:
     return True
 
 
-def _summary(refinement: Refinement, corpus: Corpus, config: TrainConfig) -> dict[str, Any]:
-    labels, weak_NC = corpus.annotations.labels, corpus.annotations.weak
+def _summary(refinement: Refinement, corpus: Dataset, config: TrainConfig) -> dict[str, Any]:
+    labels, weak_NC = corpus.labels, corpus.weak
     audio_C, visual_C = refinement.removed_MC.tolist()
     audio_error_C, visual_error_C = refinement.relative_error_MC.tolist()
     columns = zip(

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,24 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
-from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, Keep, Lines
+from mmpyramid.datasets import Dataset, open_dataset
+from mmpyramid.training.callbacks import (
+    AtomicCheckpointIO,
+    EpochLog,
+    EpochProgressBar,
+    NetworkCheckpoint,
+)
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.evaluate import BATCH
 from mmpyramid.training.identity import identify
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.sampler import EpochShuffle
-from mmpyramid.training.tasks import TASKS
 
 HARMLESS = (
     ".*exists and is not empty",  # a resumed run is meant to go on in its folder
@@ -88,7 +94,7 @@ def fit(
 
     Args:
         config: the run; the labels and the context of its network are taken from the data.
-        data: corpus folder in the layout of the task.
+        data: corpus folder, see `mmpyramid.datasets.open_dataset`.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
         refined: modality-aware labels of the training videos, see `mmpyramid.datasets.refined`.
@@ -101,20 +107,25 @@ def fit(
     Raises:
         UserError: if the data cannot be used, or `out` holds another run.
     """
-    run, task = Run(folder=out), TASKS[config.objective.task]
+    run = Run(folder=out)
     _check_folder(run, resume)
-    known = task.annotations(data, "train")
-    model = dataclasses.replace(config.model, labels=known.labels, context=known.num_segments)
-    config = dataclasses.replace(config, model=model)
-    train = task.open(
-        data, "train", model, features=features, objective=config.objective, refined=refined
+    open_split = partial(
+        open_dataset,
+        data,
+        streams=config.model.inputs,
+        problem=config.objective.task,
+        features=features,
     )
-    val = task.open(data, "val", model, features=features)
-    resolved = {**config.to_dict(), "data": identify(config, data, features, refined)}
+    train = open_split("train", supervision=config.objective.labels(refined)).check()
+    val = open_split("val").check()
+    model = dataclasses.replace(config.model, labels=train.labels, context=train.num_segments)
+    config = dataclasses.replace(config, model=model)
+    resolved = {**config.to_dict(), "data": identify({"train": train, "val": val})}
     _check_same(run, resolved)
     shuffle = EpochShuffle(train, config.seed)
     torch.manual_seed(config.seed)
     module, trainer = NetworkModule(config), _trainer(config, run, progress)
+    _report_global_batch(trainer, config)
     _save_config(run, resolved)
     with warnings.catch_warnings(), _interruptible(trainer):
         for message in HARMLESS:
@@ -140,9 +151,9 @@ def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
 
 
 def loader(
-    corpus: Dataset[Batch], batch_size: int, sampler: EpochShuffle | None = None
+    corpus: Dataset, batch_size: int, sampler: EpochShuffle | None = None
 ) -> DataLoader[Batch]:
-    """Batches of a corpus, taken whole from memory or a map: no worker processes are needed."""
+    """Batches of a split, read whole from a memory map: no worker processes are needed."""
     return DataLoader(corpus, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
 
 
@@ -178,6 +189,18 @@ def _check_same(run: Run, resolved: Mapping[str, Any]) -> None:
 
 
 @rank_zero_only
+def _report_global_batch(trainer: pl.Trainer, config: TrainConfig) -> None:
+    """Say what several devices do to a step: more videos, at an unchanged learning rate."""
+    devices, nodes = trainer.num_devices, trainer.num_nodes
+    if devices * nodes > 1:
+        sys.stderr.write(
+            f"global batch of {devices * nodes * config.batch_size} videos (--devices {devices} x "
+            f"--num-nodes {nodes} x --batch-size {config.batch_size}); the learning rate stays "
+            f"{config.learning_rate:g}\n"
+        )
+
+
+@rank_zero_only
 def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
     write_durably(run.config, yaml.safe_dump(dict(resolved), sort_keys=False).encode())
@@ -192,7 +215,7 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    bar = Bar() if sys.stderr.isatty() else Lines()
+    bar = EpochProgressBar() if sys.stderr.isatty() else EpochLog()
     try:
         return pl.Trainer(
             max_epochs=config.epochs,
@@ -201,12 +224,16 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
             num_nodes=config.num_nodes,
             gradient_clip_val=config.clip_norm or None,
             precision=resolve_precision(config.precision, config.accelerator),
-            callbacks=[Keep(run.model, config.keep), resumable, *([bar] if progress else [])],
+            callbacks=[
+                NetworkCheckpoint(run.model, config.keep),
+                resumable,
+                *([bar] if progress else []),
+            ],
             plugins=[AtomicCheckpointIO()],
             logger=TensorBoardLogger(run.folder, name=None, version=run.log.name),
             num_sanity_val_steps=0,
             log_every_n_steps=10,
-            enable_progress_bar=progress and isinstance(bar, Bar),
+            enable_progress_bar=progress and isinstance(bar, EpochProgressBar),
             enable_model_summary=False,
         )
     except (ValueError, MisconfigurationException) as error:

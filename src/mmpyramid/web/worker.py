@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mmpyramid.core.code import load_inherited_code
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import (
     Answer,
@@ -162,6 +163,7 @@ def serve_jobs(setup: Setup, channel: Channel) -> None:
     """What a worker process does: load the models, then parse one video after the other."""
     import torch
 
+    load_inherited_code()
     torch.set_num_threads(setup.num_threads)
     limits = DecodingLimits(max_seconds=setup.max_seconds)
     try:

@@ -15,8 +15,7 @@ from torchmetrics import Metric
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.ave import EventAnnotations, read_ave
-from mmpyramid.datasets.event_corpus import EventCorpus, open_events
+from mmpyramid.datasets.ave import AVEDataset
 from mmpyramid.models import Network, NetworkConfig
 from mmpyramid.models.localization import argmax_decision, two_head_decision
 from mmpyramid.models.outputs import Localized
@@ -28,44 +27,14 @@ from mmpyramid.problems.localization.metrics import (
 )
 from mmpyramid.problems.localization.stateful import LocalizationMetrics
 from mmpyramid.training.evaluate import BATCH, check_labels, refuse_nan
-from mmpyramid.training.objectives import LocalizationObjective, Objective
-from mmpyramid.training.tasks.base import Split, Task, refuse_empty
+from mmpyramid.training.tasks.base import Task
 
 
-class LocalizationTask(Task[EventCorpus, LocalizationReport]):
+class LocalizationTask(Task[AVEDataset, LocalizationReport]):
     """Selects by accuracy on all validation clips, by the two-head rule."""
 
     selection: ClassVar[str] = "accuracy_two_head"
     selection_title: ClassVar[str] = "accuracy (two-head rule)"
-
-    def annotations(
-        self, data: Path, split: Split, objective: Objective | None = None
-    ) -> EventAnnotations:
-        """Read a split's annotations; the supervision decides what training labels tell."""
-        if isinstance(objective, LocalizationObjective):
-            annotations = read_ave(
-                data, split, objective.supervision, background_clips=objective.background_clips
-            )
-        else:
-            annotations = read_ave(data, split)
-        refuse_empty(annotations, data, split)
-        return annotations
-
-    def open(
-        self,
-        data: Path,
-        split: Split,
-        model: NetworkConfig,
-        *,
-        features: Path | None = None,
-        objective: Objective | None = None,
-        refined: Path | None = None,
-    ) -> EventCorpus:
-        """Map a split; the objective's supervision decides what training labels tell."""
-        if refined is not None:
-            raise UserError("modality-aware labels are for parsing; leave --refined out")
-        annotations = self.annotations(data, split, objective)
-        return EventCorpus(annotations, open_events(data, features), model.inputs)
 
     def metrics(self, model: NetworkConfig) -> Metric:
         """The accuracies by both rules, on all clips and on the subset."""
@@ -83,26 +52,26 @@ class LocalizationTask(Task[EventCorpus, LocalizationReport]):
 
     @torch.inference_mode()
     def evaluate(
-        self, network: Network[Any, Any], corpus: EventCorpus, predictions: Path | None = None
+        self, network: Network[Any, Any], corpus: AVEDataset, predictions: Path | None = None
     ) -> LocalizationReport:
         """The accuracies by both rules, on all clips and on the subset."""
         if predictions:
             raise UserError("predictions are saved of parsing networks only; this one localizes")
-        check_labels(network, corpus.annotations.labels)
+        check_labels(network, corpus.labels)
         network.eval()
         device = next(network.parameters()).device
         metrics = LocalizationMetrics().to(device)
         for start in range(0, len(corpus), BATCH):
             rows = range(start, min(start + BATCH, len(corpus)))
-            batch = corpus.__getitems__(rows).to(device)
+            batch = corpus.batch(rows).to(device)
             output = network(batch.streams, batch.mask_BT, batch.present_BM)
             refuse_nan(output)
             self.update(metrics, output, batch)
         return metrics.report()
 
-    def references(self, data: Path, split: Split) -> dict[str, LocalizationReport]:
+    def references(self, corpus: AVEDataset) -> dict[str, LocalizationReport]:
         """What needs no network: the true category everywhere, and background everywhere."""
-        truth = read_ave(data, split)
+        truth = corpus.annotations
         return {
             "category everywhere": category_everywhere(
                 truth.category, truth.segment, truth.is_subset

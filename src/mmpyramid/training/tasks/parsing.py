@@ -9,11 +9,7 @@ from typing import Any, ClassVar
 from torchmetrics import Metric
 
 from mmpyramid.core.batch import Batch
-from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.annotations import Annotations
-from mmpyramid.datasets.corpus import Corpus, open_source
-from mmpyramid.datasets.llp import read_llp
-from mmpyramid.datasets.refined import read_refined
+from mmpyramid.datasets.base import Dataset
 from mmpyramid.models import Network, NetworkConfig, ParsingConfig
 from mmpyramid.models.outputs import Pooled
 from mmpyramid.problems.parsing import (
@@ -24,44 +20,14 @@ from mmpyramid.problems.parsing import (
 )
 from mmpyramid.problems.parsing.stateful import ParsingMetrics
 from mmpyramid.training.evaluate import predict_corpus, report_of
-from mmpyramid.training.objectives import Objective
-from mmpyramid.training.tasks.base import Split, Task, refuse_empty
+from mmpyramid.training.tasks.base import Task
 
 
-class ParsingTask(Task[Corpus, ParsingReport]):
+class ParsingTask(Task[Dataset, ParsingReport]):
     """Trains on weak labels; selects by segment-level Type@AV, as the released code does."""
 
     selection: ClassVar[str] = "segment_type_av"
     selection_title: ClassVar[str] = "segment-level Type@AV"
-
-    def annotations(
-        self, data: Path, split: Split, objective: Objective | None = None
-    ) -> Annotations:
-        """Read a split's annotations; those of training are weak for any objective."""
-        del objective
-        annotations = read_llp(data, split)
-        refuse_empty(annotations, data, split)
-        return annotations
-
-    def open(
-        self,
-        data: Path,
-        split: Split,
-        model: NetworkConfig,
-        *,
-        features: Path | None = None,
-        objective: Objective | None = None,
-        refined: Path | None = None,
-    ) -> Corpus:
-        """Read a split into memory; refined labels are those of the training split."""
-        if refined and objective and not objective.reads_modalities:
-            raise UserError(
-                "modality-aware labels are for recipes whose loss reads them, such as `llp` and "
-                "`han`; for this one leave --refined out"
-            )
-        annotations = self.annotations(data, split)
-        modality = read_refined(refined, annotations) if refined and split == "train" else None
-        return Corpus(annotations, open_source(data, features), model.inputs, modality)
 
     def metrics(self, model: NetworkConfig) -> Metric:
         """The ten official numbers, with the gate of the network."""
@@ -82,7 +48,7 @@ class ParsingTask(Task[Corpus, ParsingReport]):
         )
 
     def evaluate(
-        self, network: Network[Any, Any], corpus: Corpus, predictions: Path | None = None
+        self, network: Network[Any, Any], corpus: Dataset, predictions: Path | None = None
     ) -> ParsingReport:
         """The ten official numbers, with the gate of the network."""
         assert isinstance(network.config, ParsingConfig)
@@ -92,12 +58,11 @@ class ParsingTask(Task[Corpus, ParsingReport]):
             predicted.save(predictions)
         return report_of(predicted, corpus, network.config.gate)
 
-    def references(self, data: Path, split: Split) -> dict[str, ParsingReport]:
+    def references(self, corpus: Dataset) -> dict[str, ParsingReport]:
         """What needs no network: the true weak labels everywhere, and nothing."""
-        annotations = read_llp(data, split)
-        truth = annotations.truth
+        truth = corpus.masks
         return {
-            "weak labels on all segments": weak_labels_everywhere(annotations.weak, *truth),
+            "weak labels on all segments": weak_labels_everywhere(corpus.weak, *truth),
             "nothing": nothing_predicted(*truth),
         }
 
