@@ -4,8 +4,8 @@
 
 Features are simulated in the published layout, 80 frames of ResNet-152 for each video: 0.7 MB each,
 7 GB for the 10,000 videos of LLP. Ours reads and packs them once, whatever the number of epochs;
-that is counted as if there were one epoch only. Theirs reads them in every epoch, here without worker
-processes, so that both sides use the same cores.
+that is counted as if there were one epoch only. Theirs reads them in every epoch, here without
+worker processes, so that both sides use the same cores.
 """
 
 import contextlib
