@@ -30,8 +30,7 @@ from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.synthetic.simulated import simulate_features
 from mmpyramid.models import MMPyramid
 from mmpyramid.problems.parsing.losses import guided_loss
-from mmpyramid.training.run import loader
-from mmpyramid.training.sampler import EpochShuffle
+from mmpyramid.training.run import EpochShuffle, loader
 
 BATCH = 16
 
