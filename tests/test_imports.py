@@ -13,7 +13,6 @@ PACKAGE = Path(mmpyramid.__file__).parent
 ROOMS = (
     *(
         "version",
-        "huge_pages",
         "core",
         "media",
         "backbones",

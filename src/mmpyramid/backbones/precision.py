@@ -36,10 +36,23 @@ class Precision(StrEnum):
 
 
 def computes_in_bf16(device: str) -> bool:
-    """Tell whether a device multiplies matrices in bfloat16 natively."""
+    """Tell whether a device multiplies matrices in bfloat16 natively.
+
+    Each kind of device is asked itself; one that cannot be asked, such as MPS, is taken not to.
+
+    Args:
+        device: as PyTorch names it, such as `cpu`, `cuda:1` or `xpu`.
+    """
     import torch
 
-    if torch.device(device).type == "cuda":
+    kind = torch.device(device).type
+    if kind == "cpu":
+        asked = getattr(torch.cpu, "get_capabilities", dict)()
+        return any(asked.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
+    if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
+    if kind == "xpu":
+        return torch.xpu.is_available() and bool(
+            torch.xpu.is_bf16_supported(including_emulation=False)
+        )
+    return False

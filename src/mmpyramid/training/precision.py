@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-import torch
+from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 
 from mmpyramid.backbones.precision import computes_in_bf16
 
@@ -10,13 +10,20 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 
 def resolve_precision(precision: Precision | Literal["auto"], accelerator: str) -> Precision:
-    """Turn `auto` into Lightning's `bf16-mixed` or `32-true`; leave anything else as it is.
+    """Turn `auto` into `bf16-mixed` where the device computes in bf16, else into `32-true`.
 
     Args:
-        precision: `auto`, or one of Lightning's names.
-        accelerator: Lightning's accelerator; `auto` takes the GPU if there is one.
+        precision: `auto`, or one of Lightning's names, which is left as it is.
+        accelerator: Lightning's accelerator; `auto` and `gpu` mean the GPU that Lightning takes.
+
+    Example:
+        >>> resolve_precision("32-true", "cuda")
+        '32-true'
     """
     if precision != "auto":
         return precision
-    on_gpu = accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
-    return "bf16-mixed" if computes_in_bf16("cuda" if on_gpu else "cpu") else "32-true"
+    if accelerator in {"auto", "gpu"}:
+        gpus = {"mps": MPSAccelerator, "cuda": CUDAAccelerator}  # in Lightning's order
+        accelerator = next((name for name, kind in gpus.items() if kind.is_available()), "cpu")
+    is_asked = accelerator in {"cpu", "cuda", "mps", "xpu"} and computes_in_bf16(accelerator)
+    return "bf16-mixed" if is_asked else "32-true"
