@@ -133,7 +133,7 @@ def _labels(entry: Entry) -> str:
 
 
 def _cell(value: float) -> str:
-    return f'<td class="number" style="--share:{value / 100:.3f}">{value:.1f}</td>'
+    return f'<td class="number">{value:.1f}</td>'
 
 
 WIDTH = 200
