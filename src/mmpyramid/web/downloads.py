@@ -51,7 +51,7 @@ def media_type(name: str) -> str:
     """The media type of an upload by its suffix.
 
     Example:
-        >>> media_type("clip.wav"), media_type("clip.mp4")
-        ('audio/x-wav', 'video/mp4')
+        >>> media_type("clip.mp3"), media_type("clip.mp4")
+        ('audio/mpeg', 'video/mp4')
     """
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
