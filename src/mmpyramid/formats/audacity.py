@@ -38,7 +38,7 @@ def from_audacity(text: str) -> Timeline:
     r"""Read an exported label track; a label without brackets, such as `Dog`, is heard.
 
     Raises:
-        UserError: if a line is not a label over a region; tells the line.
+        UserError: if a line is not a label over a region; names the line.
 
     Example:
         >>> from_audacity("1.0\t4.0\tDog [visual]\n").events[0].modality.value

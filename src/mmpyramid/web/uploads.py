@@ -24,7 +24,7 @@ RECEIVED = "received"
 """The folder into which Gradio receives uploads."""
 
 LONGEST_SUFFIX = 8
-"""Letters of a suffix that is kept, because some formats are told by their suffix only."""
+"""Letters of a suffix that is passed on: some formats are recognized by their suffix only."""
 
 
 @contextmanager
