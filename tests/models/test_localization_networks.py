@@ -8,13 +8,13 @@ from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import MMPyramidAVE, MMPyramidAVEConfig
 from mmpyramid.models.localization import (
+    AudioGuidedAttention,
     argmax_decision,
     event_probabilities,
     overlap_mean,
     two_head_decision,
 )
-from mmpyramid.models.outputs import Localized
-from mmpyramid.models.visual_attention import AudioGuidedAttention
+from mmpyramid.models.network import Localized
 from mmpyramid.problems import decode
 
 LABELS = ("Bell", "Bark", "Bus")

@@ -5,7 +5,7 @@ import torch
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.outputs import Encoded, Localized, Pooled
+from mmpyramid.models.network import Encoded, Localized, Pooled
 from mmpyramid.problems.compared_losses import segment_loss, similarity_loss
 from mmpyramid.training.compared_objectives import (
     CompletenessObjective,

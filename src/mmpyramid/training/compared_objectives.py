@@ -13,9 +13,9 @@ from torch import Tensor
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines.cmcs import split_branches
-from mmpyramid.models.baselines.one_sided import VISUAL
+from mmpyramid.models.baselines.layers import VISUAL
 from mmpyramid.models.baselines.stpn import split_attention
-from mmpyramid.models.outputs import Localized, Pooled
+from mmpyramid.models.network import Localized, Pooled
 from mmpyramid.problems.compared_losses import (
     diversity_loss,
     norm_loss,

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.base import Dataset
 from mmpyramid.models import Network, ParsingNetwork
-from mmpyramid.models.outputs import Localized, Pooled
+from mmpyramid.models.network import Localized, Pooled
 from mmpyramid.problems.parsing import (
     ParsingReport,
     Predictions,

@@ -13,7 +13,7 @@ from torch import Tensor
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.base import Kind, Supervision
-from mmpyramid.models.outputs import Localized, Pooled
+from mmpyramid.models.network import Localized, Pooled
 from mmpyramid.problems.localization.losses import decomposed_loss, pooled_loss
 from mmpyramid.problems.parsing.contrastive import contrastive_loss
 from mmpyramid.problems.parsing.losses import guided_loss

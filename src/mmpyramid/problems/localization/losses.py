@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmpyramid.models.attention import MASKED
-from mmpyramid.models.outputs import Localized
+from mmpyramid.models.network import Localized
 from mmpyramid.problems.parsing.losses import binary_cross_entropy
 
 

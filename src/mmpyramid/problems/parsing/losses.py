@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmpyramid.models.outputs import Pooled
+from mmpyramid.models.network import Pooled
 
 EPSILON = 1e-7
 """Probabilities are kept this far from 0 and 1, as in the released code."""

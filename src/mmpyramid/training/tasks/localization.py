@@ -18,7 +18,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.ave import AVEDataset
 from mmpyramid.models import Network, NetworkConfig
 from mmpyramid.models.localization import argmax_decision, two_head_decision
-from mmpyramid.models.outputs import Localized
+from mmpyramid.models.network import Localized
 from mmpyramid.problems.localization.metrics import (
     LocalizationReport,
     background_everywhere,

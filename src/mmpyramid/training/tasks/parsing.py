@@ -11,7 +11,7 @@ from torchmetrics import Metric
 from mmpyramid.core.batch import Batch
 from mmpyramid.datasets.base import Dataset
 from mmpyramid.models import Network, NetworkConfig, ParsingConfig
-from mmpyramid.models.outputs import Pooled
+from mmpyramid.models.network import Pooled
 from mmpyramid.problems.parsing import (
     ParsingReport,
     comparison_table,
