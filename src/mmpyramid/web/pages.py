@@ -1,7 +1,5 @@
 """Timelines as files to download, and the result of a visit as a page for its frame."""
 
-from __future__ import annotations
-
 import mimetypes
 from pathlib import Path
 from typing import Annotated
