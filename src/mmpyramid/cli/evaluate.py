@@ -13,7 +13,6 @@ from mmpyramid.cli._options import (
     console,
     multiplying_in,
     resolve_device,
-    run,
     simulated,
     write_json,
 )
@@ -50,11 +49,6 @@ class Outputs:
         if self.pages is None:
             raise UserError("--videos is for the pages: give the folder to write them to, --pages")
         return find_videos(self.videos)
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(evaluate, "evaluate", words)
 
 
 def evaluate(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, run
+from mmpyramid.cli._options import OPTIONAL, OptionalPath, console
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.render import (
@@ -25,11 +25,6 @@ from mmpyramid.render import (
     unit_weights_to_csv,
 )
 from mmpyramid.render.page import is_url
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(render, "render", words)
 
 
 def render(

@@ -7,15 +7,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.cli._options import OptionalPath, console, run, simulated, write_json
+from mmpyramid.cli._options import OptionalPath, console, simulated, write_json
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.problems.parsing import score_predictions
 from mmpyramid.problems.parsing.predictions import predicted_ids
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(score, "score", words)
 
 
 def score(
