@@ -17,8 +17,7 @@ from mmpyramid.models.convert import convert_han, convert_mm_pyramid, read_offic
 from mmpyramid.models.convert import han as han_names
 from mmpyramid.models.convert import mm_pyramid as mm_pyramid_names
 from mmpyramid.models.outputs import Pooled
-from mmpyramid.problems.parsing.contrastive import contrastive_loss
-from mmpyramid.problems.parsing.losses import guided_loss
+from mmpyramid.problems.parsing.losses import contrastive_loss, guided_loss
 from reference import made_up, released, released_han
 
 REFERENCE = Path(__file__).parents[1] / "reference"

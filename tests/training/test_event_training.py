@@ -10,10 +10,10 @@ from mmpyramid.cli import main
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import create_model, load_pretrained
 from mmpyramid.models.outputs import Localized
-from mmpyramid.problems.localization.losses import decomposed_loss, pooled_loss
-from mmpyramid.training.objectives import DecomposedObjective
+from mmpyramid.problems import LocalizationProblem
+from mmpyramid.problems.localization.losses import DecomposedObjective, decomposed_loss, pooled_loss
+from mmpyramid.training.data import open_split, read_annotations
 from mmpyramid.training.recipes import RECIPES
-from mmpyramid.training.tasks import TASKS
 from training import tiny_events
 
 
@@ -41,29 +41,34 @@ def test_every_supervision_trains_and_evaluates(recipe, corpus, tmp_path, capsys
 
 
 def test_a_network_that_diverged_has_no_numbers(corpus):
-    config, task = RECIPES["ave"]().model, TASKS["localization"]
-    labels = task.annotations(corpus, "test").labels
+    config = RECIPES["ave"]().model
+    labels = read_annotations("localization", corpus, "test").labels
     network = create_model(replace(config, width=16, labels=labels))
     with torch.no_grad():
         network.relevance.weight.fill_(torch.nan)
     with pytest.raises(UserError, match="diverged"):
-        task.evaluate(network, task.open(corpus, "test", network.config))
+        LocalizationProblem().evaluate(
+            network, open_split("localization", corpus, "test", network.config)
+        )
 
 
 @pytest.mark.slow
 def test_full_supervision_beats_both_references(corpus, tmp_path):
     assert train("ave", corpus, tmp_path / "run", epochs=60) == 0
     network = load_pretrained(tmp_path / "run" / "model")
-    task = TASKS["localization"]
-    known = task.evaluate(network, task.open(corpus, "train", network.config))
-    best = max(report.all.two_head for report in task.references(corpus, "train").values())
+    problem, train_split = (
+        LocalizationProblem(),
+        open_split("localization", corpus, "train", network.config),
+    )
+    known = problem.evaluate(network, train_split)
+    best = max(report.all.two_head for report in problem.references(train_split).values())
     assert known.all.two_head > best + 5
 
 
 def test_weak_training_reads_background_clips_and_no_segment(corpus):
     config = RECIPES["ave-weak"]()
-    task = TASKS["localization"]
-    train_split = task.open(corpus, "train", config.model, objective=config.objective)
+    settings = {"objective": config.objective}
+    train_split = open_split("localization", corpus, "train", config.model, **settings)
     assert train_split.annotations.noisy.any()
     batch = train_split.__getitems__([0, len(train_split) - 1])
     network = create_model(config.model)
@@ -72,7 +77,7 @@ def test_weak_training_reads_background_clips_and_no_segment(corpus):
     batch.segment_BT.fill_(0)
     torch.testing.assert_close(config.objective(output, batch), loss)
     config.objective.background_clips = False
-    without = task.open(corpus, "train", config.model, objective=config.objective)
+    without = open_split("localization", corpus, "train", config.model, **settings)
     assert not without.annotations.noisy.any()
 
 

@@ -30,7 +30,7 @@ class Training:
     def step(self, seed: int) -> None:
         """One step, dropout by the seed."""
         torch.manual_seed(seed)
-        videos = random_batch(self.config.model, self.config.objective.task)
+        videos = random_batch(self.config.model, self.config.objective.problem)
         self.optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             output = self.forward(videos.streams, videos.mask_BT, videos.present_BM)

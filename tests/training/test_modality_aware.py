@@ -17,6 +17,7 @@ from mmpyramid.datasets.refined import read_refined
 from mmpyramid.datasets.synthetic.simulated import simulate_features
 from mmpyramid.models import create_model
 from mmpyramid.models.checkpoint import read_description
+from mmpyramid.training.data import open_split
 from mmpyramid.training.modality_aware import (
     StreamProbabilities,
     draw_partners,
@@ -25,7 +26,6 @@ from mmpyramid.training.modality_aware import (
     removals,
 )
 from mmpyramid.training.recipes import RECIPES
-from mmpyramid.training.tasks import TASKS
 from random_batch import random_batch
 from training import tiny_corpus
 
@@ -138,7 +138,7 @@ def test_annotations_beside_simulated_features_know_of_no_planted_labels(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "recipe", [name for name, recipe in RECIPES.items() if recipe().objective.task == "parsing"]
+    "recipe", [name for name, recipe in RECIPES.items() if recipe().objective.problem == "parsing"]
 )
 def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
     config = RECIPES[recipe]()
@@ -151,7 +151,8 @@ def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
     assert config.objective.reads_modalities == is_read
     if not config.objective.reads_modalities:
         with pytest.raises(UserError, match="leave --refined out"):
-            TASKS["parsing"].open(
+            open_split(
+                "parsing",
                 tmp_path,
                 "train",
                 config.model,

@@ -20,15 +20,16 @@ from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import MMPyramidConfig, load_pretrained
 from mmpyramid.models.checkpoint import read_description
+from mmpyramid.problems import problem_named
+from mmpyramid.problems.localization.losses import DecomposedObjective
+from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.evaluate import predict_corpus
+from mmpyramid.training.data import open_split
 from mmpyramid.training.mixed_adam import MixedAdam
 from mmpyramid.training.module import NetworkModule
-from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.run import fit
-from mmpyramid.training.tasks import TASKS
 from training import tiny_corpus
 
 FLAGS = [
@@ -117,8 +118,8 @@ def test_the_context_is_the_length_of_the_videos(tmp_path):
     config.model = dataclasses.replace(config.model, width=16)
     network = load_pretrained(fit(config, data, tmp_path / "run").model)
     assert network.context == 13
-    corpus = TASKS["parsing"].open(data, "test", network.config)
-    scored = predict_corpus(network, corpus)
+    corpus = open_split("parsing", data, "test", network.config)
+    scored = problem_named("parsing").predict(network, corpus)
     for row in range(len(corpus)):
         streams = {name: values[row].numpy() for name, values in corpus.streams.items()}
         np.testing.assert_allclose(network.predict(streams).video, scored.video[row], atol=1e-6)

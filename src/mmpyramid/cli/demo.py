@@ -17,7 +17,9 @@ from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.extract.corpus import extract_corpus
 from mmpyramid.models import load_pretrained
 from mmpyramid.pipeline import Pipeline
+from mmpyramid.problems import problem_named
 from mmpyramid.render import TerminalView, to_html
+from mmpyramid.training.data import open_split
 from mmpyramid.training.recipes import RECIPES
 
 SIZES = {"train": 200, "val": 40, "test": 60}
@@ -79,13 +81,14 @@ def _step(screen: Console, title: str) -> Iterator[None]:
 
 
 def _evaluate(model: Path, data: Path) -> str:
-    from mmpyramid.training.tasks import TASKS
-
-    network, task = load_pretrained(model), TASKS["parsing"]
-    corpus = task.open(data, "test", network.config)
-    report = task.evaluate(network, corpus)
-    reports = {"MM-Pyramid (compact)": report, **task.references(data, "test")}
-    return task.table(reports, f"rendered corpus, {len(corpus)} test clips, F-scores in per cent")
+    network = load_pretrained(model)
+    problem = problem_named(network.problem)
+    corpus = open_split(problem.name, data, "test", network.config)
+    report = problem.evaluate(network, corpus)
+    reports = {"MM-Pyramid (compact)": report, **problem.references(corpus)}
+    return problem.table(
+        reports, f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
+    )
 
 
 def _parse(model: Path, data: Path, out: Path, screen: Console) -> Path:

@@ -23,7 +23,7 @@ from mmpyramid.core import AnyScores, Features, Modality, Timeline
 from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.items import Items, open_items
-from mmpyramid.models import Network, ParsingConfig, load_pretrained
+from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, annotated, decode
 from mmpyramid.render import encode
 
@@ -79,8 +79,8 @@ def predict(
     """
     chosen = to_formats(formats)
     network = load_pretrained(model).to(resolve_device(device))
-    decoder = decoder_of(network)
-    items = open_items(network.task, corpus.data, corpus.split, network.inputs, corpus.features)
+    decoder = network.decoder
+    items = open_items(network.problem, corpus.data, corpus.split, network.inputs, corpus.features)
     wanted = _known([word for words in ids for word in words.split(",") if word], items)
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
@@ -102,12 +102,6 @@ def predict(
         (out / name).write_bytes(content)
     console().print("\n".join([*notes, *(str(out / name) for name in files)]))
     return 0
-
-
-def decoder_of(network: Network[Any, AnyScores]) -> Decoder:
-    """The official rule, with the gate that the network was made for."""
-    config = network.config
-    return Decoder(gate=config.gate) if isinstance(config, ParsingConfig) else Decoder()
 
 
 def predict_item(

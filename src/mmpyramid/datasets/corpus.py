@@ -63,6 +63,16 @@ class Corpus(Dataset[Batch]):
         self.visual_NTC = _float(annotations.visual)
         self.modality_NMC = None if modality_NMC is None else torch.from_numpy(modality_NMC)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The C class names."""
+        return self.annotations.labels
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the videos."""
+        return self.annotations.ids
+
     def __len__(self) -> int:
         return len(self.annotations.ids)
 

@@ -56,6 +56,16 @@ class EventCorpus(Dataset[Batch]):
         self.weak_NC = torch.from_numpy(annotations.weak)
         self.segment_NT = torch.from_numpy(annotations.segment)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The C class names."""
+        return self.annotations.labels
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the videos."""
+        return self.annotations.ids
+
     def __len__(self) -> int:
         return len(self.annotations)
 

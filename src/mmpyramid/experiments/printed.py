@@ -56,7 +56,7 @@ def _seen(name: str, recipe: str, segment: float, event: float) -> Row:
 TABLE_1 = Table(
     number=1,
     caption="Accuracy on AVE, fully (Sup.) and weakly (W-Sup.) supervised",
-    task="localization",
+    recipe="ave",
     columns=ACCURACIES,
     rows=(
         _ave(
@@ -106,7 +106,7 @@ TABLE_1 = Table(
 TABLE_2 = Table(
     number=2,
     caption="F-scores on LLP, weakly supervised",
-    task="parsing",
+    recipe="llp",
     columns=F_SCORES,
     rows=(
         _heard("Kong et al.", "kong", 39.6, 29.1),
@@ -147,7 +147,7 @@ TABLE_2 = Table(
 TABLE_3 = Table(
     number=3,
     caption="Ablations on LLP",
-    task="parsing",
+    recipe="llp",
     columns=F_SCORES,
     rows=(
         _llp(
@@ -193,7 +193,7 @@ TABLE_3 = Table(
 TABLE_4 = Table(
     number=4,
     caption="Sharing the cross-modal attention on LLP",
-    task="parsing",
+    recipe="llp",
     columns=F_SCORES[6:],
     rows=(
         _llp("Non-Sharing", "llp-non-sharing", 54.8, 50.1, 57.2, 50.0),

@@ -13,12 +13,14 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.experiments.table import Row, Table
 from mmpyramid.models import load_pretrained
+from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.data import open_split
 from mmpyramid.training.identity import identify
+from mmpyramid.training.precision import computing_device
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.refine import fit_modality_aware
 from mmpyramid.training.run import fit
-from mmpyramid.training.tasks import TASKS
 
 Report: TypeAlias = dict[str, Any]
 
@@ -88,15 +90,21 @@ class Job:
         return self.folder / "test.json"
 
 
-def claim(out: Path, task: str, data: Path, features: Path | None = None) -> None:
+def claim(out: Path, recipe: str, data: Path, features: Path | None = None) -> None:
     """Note which corpus the tables in a folder are of, and refuse another one.
+
+    Args:
+        out: the folder.
+        recipe: one that reads such a corpus.
+        data: corpus folder.
+        features: where the features are, if not in the corpus folder.
 
     Raises:
         UserError: if there are runs of another corpus, or this one cannot be used.
     """
-    recipe = {"parsing": "llp", "localization": "ave"}[task]
-    held = identify(RECIPES[recipe](), data, features, splits=("train", "val", "test"))
-    path = out / f"data-{task}.json"
+    config = RECIPES[recipe]()
+    held = identify(config, data, features, splits=("train", "val", "test"))
+    path = out / f"data-{config.objective.problem}.json"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
         write_durably(path, (json.dumps(held, indent=2) + "\n").encode())
@@ -171,9 +179,9 @@ def run_job(job: Job, data: Path, features: Path | None = None) -> Report:
         model = refined.retrained.model
     else:
         model = fit(job.config, data, job.folder, features=features, resume=True).model
-    network, task = load_pretrained(model), TASKS[job.config.objective.task]
-    corpus = task.open(data, "test", network.config, features=features)
-    scored: Report = task.evaluate(network, corpus).to_dict()
+    network = load_pretrained(model).to(computing_device(job.config.accelerator))
+    corpus = open_split(network.problem, data, "test", network.config, features=features)
+    scored: Report = problem_named(network.problem).evaluate(network, corpus).to_dict()
     content = json.dumps({"config": _plain(job.config), "report": scored}, indent=2) + "\n"
     write_durably(job.result, content.encode())
     for resumable in job.folder.rglob("last.ckpt"):  # Three times the size of the network.

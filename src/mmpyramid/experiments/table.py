@@ -82,7 +82,7 @@ class Table:
     Attributes:
         number: as printed.
         caption: what it shows.
-        task: `parsing` or `localization`.
+        recipe: a recipe that reads the data that the table is about.
         columns: the numbers.
         rows: the systems, in their printed order.
         notes: what a reader of the whole table should know.
@@ -90,7 +90,7 @@ class Table:
 
     number: int
     caption: str
-    task: str
+    recipe: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()

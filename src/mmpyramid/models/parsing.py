@@ -9,20 +9,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.core import Scores
+from mmpyramid.core import Decoder, Gate, Scores
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.models.heads import AttentiveMMIL
 from mmpyramid.models.network import Network, NetworkConfig, window_starts
 from mmpyramid.models.outputs import Encoded, Pooled
 from mmpyramid.models.pieces import PIECE, encode_in_pieces
-
-Gate: TypeAlias = Literal["global", "per_modality"]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -39,6 +36,11 @@ class ParsingConfig(NetworkConfig):
     """Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid) or
     `per_modality` (MA)."""
 
+    @property
+    def decoder(self) -> Decoder:
+        """The official rule, with the gate that the network was made for."""
+        return Decoder(gate=self.gate)
+
 
 class ParsingNetwork(Network[Pooled, Scores]):
     """A network that says what can be heard and seen in each segment.
@@ -47,7 +49,7 @@ class ParsingNetwork(Network[Pooled, Scores]):
     than by attentive MMIL writes `make_head` as well.
     """
 
-    task = "parsing"
+    problem = "parsing"
     config: ParsingConfig
 
     def __init__(self, config: ParsingConfig) -> None:

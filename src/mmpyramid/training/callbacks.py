@@ -72,7 +72,7 @@ class Lines(pl.Callback):
             sys.stderr.write(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
                 f"loss {metrics['train/loss']:.3f}, validation "
-                f"{pl_module.task.selection_title} {metrics[pl_module.selection_metric]:.2f}\n"
+                f"{pl_module.problem.selection_title} {metrics[pl_module.selection_metric]:.2f}\n"
             )
 
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from mmpyramid.datasets.items import open_items
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.tasks import TASKS
-from mmpyramid.training.tasks.base import Split
+from mmpyramid.training.data import Split, read_annotations
 
 
 def identify(
@@ -38,11 +37,11 @@ def identify(
     Raises:
         UserError: if annotations or features cannot be used.
     """
-    name = config.objective.task
+    name = config.objective.problem
     annotations = {}
     for split in splits:
         objective = config.objective if split == "train" else None
-        annotations[split] = vars(TASKS[name].annotations(data, split, objective))
+        annotations[split] = vars(read_annotations(name, data, split, objective))
     items = open_items(name, data, splits[0], config.model.inputs, features)
     found: dict[str, Any] = {
         "annotations": annotations,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,8 +22,9 @@ from torch import Tensor
 from mmpyramid.core import Array, Progress
 from mmpyramid.core.batch import Batch
 from mmpyramid.datasets.corpus import Corpus
-from mmpyramid.models import ParsingNetwork
-from mmpyramid.training.evaluate import BATCH
+from mmpyramid.models import Network
+from mmpyramid.models.outputs import Pooled
+from mmpyramid.problems.base import BATCH
 
 CONFIDENT = 0.5
 """A class is found when its probability, divided by its relative error, reaches this."""
@@ -61,7 +62,7 @@ class Refinement:
 
 
 def refine_labels(
-    network: ParsingNetwork, corpus: Corpus, seed: int, progress: Progress | None = None
+    network: Network[Pooled, Any], corpus: Corpus, seed: int, progress: Progress | None = None
 ) -> Refinement:
     """Refine the weak labels of a training split.
 
@@ -124,7 +125,7 @@ def removals(found: StreamProbabilities, weak_NC: Array, error_MC: Array) -> NDA
 
 @torch.inference_mode()
 def _probabilities(
-    network: ParsingNetwork,
+    network: Network[Pooled, Any],
     corpus: Corpus,
     partner_N: NDArray[np.int64],
     progress: Progress | None,
@@ -165,7 +166,7 @@ def exchange(seen: Batch, heard: Batch, audio_streams: Sequence[str]) -> Batch:
     )
 
 
-def _streams_of(network: ParsingNetwork, batch: Batch) -> Tensor:
+def _streams_of(network: Network[Pooled, Any], batch: Batch) -> Tensor:
     batch = batch.to(next(network.parameters()).device)
     streams_BMC: Tensor = network(batch.streams, batch.mask_BT, batch.present_BM).stream_BMC
     return streams_BMC.float().cpu()

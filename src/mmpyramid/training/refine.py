@@ -12,11 +12,12 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets.corpus import Corpus
 from mmpyramid.datasets.refined import write_refined
-from mmpyramid.models import ParsingNetwork, load_pretrained
+from mmpyramid.models import load_pretrained
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.data import open_split
 from mmpyramid.training.modality_aware import Refinement, refine_labels
+from mmpyramid.training.precision import computing_device
 from mmpyramid.training.run import Run, fit
-from mmpyramid.training.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ def fit_modality_aware(
     Step 2 draws its partners with `config.seed + 1`, steps 1 and 3 start from `config.seed`.
 
     Args:
-        config: of steps 1 and 3, a parsing network.
+        config: of steps 1 and 3, a network whose objective reads labels of each modality.
         data: corpus folder in the LLP layout.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
@@ -74,18 +75,18 @@ def fit_modality_aware(
         on_refine: called in step 2 with (videos completed, videos in total).
 
     Raises:
-        UserError: if the network localizes, or `fit` refuses.
+        UserError: if the objective does not read labels of each modality, or as `fit`.
     """
-    if config.objective.task != "parsing":
+    if not config.objective.reads_modalities:
         raise UserError("modality-aware labels are for parsing; take a recipe such as `han-ma`")
     run = RefinedRun(folder=out)
     is_refined = _is_refined(run, config)
     settings: dict[str, Any] = {"features": features, "resume": resume, "progress": progress}
     fit(config, data, run.base.folder, **settings)
     if not is_refined:
-        network = load_pretrained(run.base.model)
-        assert isinstance(network, ParsingNetwork)
-        train = TASKS["parsing"].open(data, "train", network.config, features=features)
+        network = load_pretrained(run.base.model).to(computing_device(config.accelerator))
+        train = open_split(network.problem, data, "train", network.config, features=features)
+        assert isinstance(train, Corpus)
         refinement = refine_labels(network, train, config.seed + 1, on_refine)
         write_refined(run.labels, train.annotations, refinement.modality_NMC)
         summary = json.dumps(_summary(refinement, train, config), indent=2) + "\n"

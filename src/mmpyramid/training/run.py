@@ -24,14 +24,14 @@ from torch.utils.data import DataLoader, Dataset
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.problems.base import BATCH
 from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, Keep, Lines
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.evaluate import BATCH
+from mmpyramid.training.data import open_split, read_annotations
 from mmpyramid.training.identity import identify
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.sampler import EpochShuffle
-from mmpyramid.training.tasks import TASKS
 
 HARMLESS = (
     ".*exists and is not empty",  # a resumed run is meant to go on in its folder
@@ -88,7 +88,7 @@ def fit(
 
     Args:
         config: the run; the labels and the context of its network are taken from the data.
-        data: corpus folder in the layout of the task.
+        data: corpus folder in the layout of the problem.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
         refined: modality-aware labels of the training videos, see `mmpyramid.datasets.refined`.
@@ -101,15 +101,21 @@ def fit(
     Raises:
         UserError: if the data cannot be used, or `out` holds another run.
     """
-    run, task = Run(folder=out), TASKS[config.objective.task]
+    run, problem = Run(folder=out), config.objective.problem
     _check_folder(run, resume)
-    known = task.annotations(data, "train")
+    known = read_annotations(problem, data, "train")
     model = dataclasses.replace(config.model, labels=known.labels, context=known.num_segments)
     config = dataclasses.replace(config, model=model)
-    train = task.open(
-        data, "train", model, features=features, objective=config.objective, refined=refined
+    train = open_split(
+        problem,
+        data,
+        "train",
+        model,
+        features=features,
+        objective=config.objective,
+        refined=refined,
     )
-    val = task.open(data, "val", model, features=features)
+    val = open_split(problem, data, "val", model, features=features)
     resolved = {**config.to_dict(), "data": identify(config, data, features, refined)}
     _check_same(run, resolved)
     shuffle = EpochShuffle(train, config.seed)
