@@ -19,8 +19,7 @@ import tyro
 from evaluate import their_network
 from timing import header, interleave, table
 
-from mmpyramid.datasets.corpus import Corpus, open_source
-from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.export import export_onnx, network_graph
 from mmpyramid.models import ParsingNetwork, load_pretrained
 from mmpyramid.problems import ParsingProblem
@@ -31,14 +30,14 @@ CALLS, REST = 40, 0.3
 """Calls in a row, and seconds of sleep before: threads of onnxruntime stay awake after a call."""
 
 
-def inputs_of(corpus: Corpus, rows: range) -> dict[str, np.ndarray]:
+def inputs_of(corpus: Dataset, rows: range) -> dict[str, np.ndarray]:
     """What an exported network takes."""
     batch = corpus.__getitems__(rows)
     tensors = {"mask": batch.mask_BT, "present": batch.present_BM, **batch.streams}
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
-def run_onnx(session: onnxruntime.InferenceSession, corpus: Corpus) -> Predictions:
+def run_onnx(session: onnxruntime.InferenceSession, corpus: Dataset) -> Predictions:
     """Score a split with an exported network."""
     parts = [
         session.run(
@@ -51,7 +50,7 @@ def run_onnx(session: onnxruntime.InferenceSession, corpus: Corpus) -> Predictio
     return Predictions(ids=corpus.annotations.ids, audio=audio, visual=visual, video=video)
 
 
-def run_pytorch(network: ParsingNetwork, corpus: Corpus, bf16: bool) -> Predictions:
+def run_pytorch(network: ParsingNetwork, corpus: Dataset, bf16: bool) -> Predictions:
     """Score a split as `mmpyramid evaluate` does."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         return ParsingProblem().predict(network, corpus)
@@ -83,7 +82,7 @@ def main(model: Path, /, data: Path, official: Path | None = None, rounds: int =
     print(header())
     network = load_pretrained(model)
     assert isinstance(network, ParsingNetwork)
-    corpus = Corpus(read_llp(data, "test"), open_source(data), network.inputs)
+    corpus = open_dataset(data, "test", network.inputs)
     predictions = {
         "PyTorch float32": run_pytorch(network, corpus, bf16=False),
         "PyTorch bfloat16": run_pytorch(network, corpus, bf16=True),

@@ -24,8 +24,7 @@ from sides import Maker, beside, take_turns
 from timing import header, table
 from train_step import our_training
 
-from mmpyramid.datasets.corpus import Corpus, open_source
-from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.synthetic.simulated import simulate_features
 from mmpyramid.models import MMPyramid
 from mmpyramid.problems.parsing.losses import guided_loss
@@ -62,7 +61,7 @@ def our_epoch(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[],
     forward, optimizer = our_training(network, precision)
 
     def epoch() -> None:
-        corpus = Corpus(read_llp(data, "train"), open_source(data), network.inputs)
+        corpus = open_dataset(data, "train", network.inputs)
         for batch in loader(corpus, BATCH, EpochShuffle(corpus, 1)):
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):

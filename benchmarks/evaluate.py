@@ -24,8 +24,7 @@ from timing import header, table
 from train_step import streams_of
 from train_step import videos as random_videos
 
-from mmpyramid.datasets.corpus import Corpus, open_source
-from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets import open_dataset
 from mmpyramid.models import MMPyramid
 from mmpyramid.problems import ParsingProblem
 
@@ -49,7 +48,7 @@ def our_evaluation(data: Path, precision: Literal["float32", "bf16"]) -> Callabl
     network = MMPyramid().eval()
 
     def evaluate() -> None:
-        corpus = Corpus(read_llp(data, "test"), open_source(data), network.inputs)
+        corpus = open_dataset(data, "test", network.inputs)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             ParsingProblem().evaluate(network, corpus)
 

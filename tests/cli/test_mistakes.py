@@ -124,6 +124,29 @@ def test_a_missing_extra_is_named(package, fill):
     assert "pip install 'mmpyramid[train]'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [("ray.data", "scale"), ("onnxruntime.tools", "export"), ("pandas", "pandas")],
+)
+def test_the_extra_is_that_of_the_package(package, extra, monkeypatch, run, capsys):
+    def fail(name, rest):
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    monkeypatch.setattr(sys.modules["mmpyramid.cli.main"], "_run", fail)
+    assert run("info", "x") == 2
+    assert f"pip install 'mmpyramid[{extra}]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["xarray", "arraykit", "onnxsim", "yaml_include"])
+def test_an_unknown_package_is_not_taken_for_one_with_a_similar_name(package, monkeypatch, run):
+    def fail(name, rest):
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    monkeypatch.setattr(sys.modules["mmpyramid.cli.main"], "_run", fail)
+    with pytest.raises(ModuleNotFoundError, match=package):
+        run("info", "x")
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_a_run_that_can_go_on(fill, tmp_path):
     words = fill(["train", "llp", "--data", "CORPUS", "--out", "OUT", "--epochs", "1000"])

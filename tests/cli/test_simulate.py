@@ -2,9 +2,9 @@
 
 import pytest
 
+from mmpyramid.datasets import is_simulated
 from mmpyramid.datasets.ave import read_ave
 from mmpyramid.datasets.ave_features import AveFolder
-from mmpyramid.datasets.synthetic.simulated import is_simulated
 
 
 def test_the_layout_of_ave(run, tmp_path, capsys):

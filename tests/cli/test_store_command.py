@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 
-from mmpyramid.datasets.synthetic.simulated import is_simulated
+from mmpyramid.datasets import is_simulated
 from mmpyramid.store.exchange import import_features
 
 

@@ -9,7 +9,7 @@ import pytest
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import AVE_LABELS
 from mmpyramid.datasets.ave import EventAnnotations, read_ave
-from mmpyramid.datasets.ave_labels import verify_ave
+from mmpyramid.datasets.ave_files import verify_ave
 
 SPLITS = ("train", "val", "test")
 LINES = (

@@ -11,9 +11,8 @@ import torch
 
 from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.ave import EventAnnotations, read_ave
+from mmpyramid.datasets.ave import AVEDataset, EventAnnotations, open_events, read_ave
 from mmpyramid.datasets.ave_features import AveFolder
-from mmpyramid.datasets.event_corpus import EventCorpus, open_events
 from mmpyramid.store.hdf5 import RowFile
 
 AUDIO, GRID = (10, 128), (10, 7, 7, 512)
@@ -56,7 +55,7 @@ def published(tmp_path_factory):
 def test_a_batch_has_the_rows_asked_for_in_the_order_asked_for(published):
     folder, stored, _ = published
     known = annotations([5, 0, 3, 1])
-    corpus = EventCorpus(known, AveFolder(folder), STREAMS)
+    corpus = AVEDataset(known, AveFolder(folder), STREAMS)
     assert len(corpus) == 4
     batch = corpus.__getitems__([2, 0, 3, 0])
     rows = [3, 5, 1, 5]
@@ -74,7 +73,7 @@ def test_a_batch_has_the_rows_asked_for_in_the_order_asked_for(published):
 
 def test_background_clips_come_from_the_noisy_files(published):
     folder, stored, noisy = published
-    corpus = EventCorpus(annotations([4, 2], noisy_rows=[0, 2]), AveFolder(folder), STREAMS)
+    corpus = AVEDataset(annotations([4, 2], noisy_rows=[0, 2]), AveFolder(folder), STREAMS)
     batch = corpus.__getitems__([3, 0, 2, 1])
     for stream, name in (("vggish", "audio_feature"), ("vgg19", "visual_feature")):
         expected = [noisy[name][2], stored[name][4], noisy[name][0], stored[name][2]]
@@ -96,7 +95,7 @@ def test_background_clips_come_from_the_noisy_files(published):
 def test_every_way_of_storing_gives_equal_arrays(tmp_path, caplog, options, dtype, mapped):
     stored = write_features(tmp_path, 4, dtype=dtype, **options)
     with caplog.at_level(logging.WARNING):
-        corpus = EventCorpus(annotations([3, 1]), AveFolder(tmp_path), STREAMS)
+        corpus = AVEDataset(annotations([3, 1]), AveFolder(tmp_path), STREAMS)
     assert ("h5repack" in caplog.text) is not mapped
     assert (RowFile.open(tmp_path / "visual_feature.h5").offset is not None) is mapped
     batch = corpus.__getitems__([1, 0])
@@ -116,7 +115,7 @@ def test_a_file_with_a_header_of_its_own_is_mapped_at_the_right_place(tmp_path):
 
 def test_the_corpus_travels_to_workers_without_its_features(published):
     folder, stored, _ = published
-    corpus = EventCorpus(annotations([5, 0]), AveFolder(folder), STREAMS)
+    corpus = AVEDataset(annotations([5, 0]), AveFolder(folder), STREAMS)
     corpus.__getitems__([0])
     sent = pickle.dumps(corpus)
     assert len(sent) < 20_000
@@ -128,7 +127,7 @@ def test_a_network_may_read_one_stream(tmp_path):
     write_features(tmp_path, 2)
     (tmp_path / "visual_feature.h5").unlink()
     deaf = Streams(audio={"vggish": 128}, visual={})
-    batch = EventCorpus(annotations([1]), AveFolder(tmp_path), deaf)[0]
+    batch = AVEDataset(annotations([1]), AveFolder(tmp_path), deaf)[0]
     assert batch.streams.keys() == {"vggish"}
     assert batch.present_BM.tolist() == [[True, False]]
 
@@ -136,16 +135,16 @@ def test_a_network_may_read_one_stream(tmp_path):
 def test_the_files_may_be_in_data(tmp_path):
     (tmp_path / "data").mkdir()
     stored = write_features(tmp_path / "data", 2)
-    batch = EventCorpus(annotations([1]), open_events(tmp_path), STREAMS)[0]
+    batch = AVEDataset(annotations([1]), open_events(tmp_path), STREAMS)[0]
     np.testing.assert_array_equal(batch.streams["vggish"][0], stored["audio_feature"][1])
 
 
 def test_missing_files_are_told_together(tmp_path, published):
     with pytest.raises(UserError, match=r"files: 2 \(audio_feature.h5, visual_feature.h5\)"):
-        EventCorpus(annotations([0]), AveFolder(tmp_path), STREAMS)
+        AVEDataset(annotations([0]), AveFolder(tmp_path), STREAMS)
     write_features(tmp_path, 2)
     with pytest.raises(UserError) as caught:
-        EventCorpus(annotations([0], noisy_rows=[0]), AveFolder(tmp_path), STREAMS)
+        AVEDataset(annotations([0], noisy_rows=[0]), AveFolder(tmp_path), STREAMS)
     message = str(caught.value)
     assert "files: 2 (audio_feature_noisy.h5, visual_feature_noisy.h5)" in message
     assert "background_clips=False" in message
@@ -156,7 +155,7 @@ def test_wrong_shapes_are_told_with_the_right_ones(tmp_path):
     with h5py.File(tmp_path / "visual_feature.h5", "w") as file:
         file["avadataset"] = np.zeros((5, 10, 7, 512))
     with pytest.raises(UserError) as caught:
-        EventCorpus(annotations([4]), AveFolder(tmp_path), STREAMS)
+        AVEDataset(annotations([4]), AveFolder(tmp_path), STREAMS)
     message = str(caught.value)
     assert "(2, 10, 128) in audio_feature.h5, not (at least 5, 10, 128)" in message
     assert "(5, 10, 7, 512) in visual_feature.h5, not (at least 5, 10, 7, 7, 512)" in message
@@ -168,24 +167,24 @@ def test_damaged_files_are_told(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="cut short, fetch it again"):
-        EventCorpus(annotations([1]), AveFolder(tmp_path), STREAMS)
+        AVEDataset(annotations([1]), AveFolder(tmp_path), STREAMS)
     path.write_bytes(whole)
     with h5py.File(path, "r+") as file:
         file["avadataset"][2, 3, 4, 5, 6] = np.nan
-    corpus = EventCorpus(annotations([1, 2]), AveFolder(tmp_path), STREAMS)
+    corpus = AVEDataset(annotations([1, 2]), AveFolder(tmp_path), STREAMS)
     corpus.__getitems__([0])
     with pytest.raises(UserError, match=r"row 2 of .*visual_feature.h5 has NaN"):
         corpus.__getitems__([0, 1])
     with h5py.File(tmp_path / "audio_feature.h5", "w") as file:
         file["avadataset"] = np.zeros((3, *AUDIO), np.int64)
     with pytest.raises(UserError, match=r"as floats, but .*audio_feature.h5 holds int64"):
-        EventCorpus(annotations([1]), AveFolder(tmp_path), STREAMS)
+        AVEDataset(annotations([1]), AveFolder(tmp_path), STREAMS)
 
 
 def test_streams_that_are_not_there_are_told(published):
     other = Streams(audio={"yamnet": 1024}, visual={"vgg19": 512})
     with pytest.raises(UserError, match=r"reads the streams yamnet \(1024\), .* vggish \(128\)"):
-        EventCorpus(annotations([0]), AveFolder(published[0]), other)
+        AVEDataset(annotations([0]), AveFolder(published[0]), other)
 
 
 def test_any_features_found_by_id(tmp_path):
@@ -199,7 +198,7 @@ def test_any_features_found_by_id(tmp_path):
             sounds.setdefault(clip, values)
     streams = Streams(audio={"vggish": 128}, visual={"r2plus1d_18": 512})
     known = annotations([7, 9])
-    corpus = EventCorpus(known, open_events(tmp_path), streams)
+    corpus = AVEDataset(known, open_events(tmp_path), streams)
     batch = corpus.__getitems__([1, 0])
     np.testing.assert_array_equal(batch.streams["vggish"][0, :8], sounds[1])
     np.testing.assert_array_equal(batch.streams["vggish"][1], sounds[0])
@@ -207,7 +206,7 @@ def test_any_features_found_by_id(tmp_path):
     np.testing.assert_array_equal(batch.segment_BT.numpy(), known.segment[[1, 0]])
     np.testing.assert_array_equal(batch.weak_BC.numpy(), known.weak[[1, 0]])
     with pytest.raises(UserError, match=r"but 1 are background clips .*background_clips=False"):
-        EventCorpus(annotations([7], noisy_rows=[0]), open_events(tmp_path), streams)
+        AVEDataset(annotations([7], noisy_rows=[0]), open_events(tmp_path), streams)
 
 
 def test_a_folder_without_features_is_told(tmp_path):
@@ -234,7 +233,7 @@ def test_an_epoch_over_a_large_file_takes_the_memory_of_a_batch(tmp_path):
             for row in range(num_rows):
                 dataset[row] = row
     size = (tmp_path / "visual_feature.h5").stat().st_size
-    corpus = EventCorpus(annotations(range(num_rows)), AveFolder(tmp_path), STREAMS)
+    corpus = AVEDataset(annotations(range(num_rows)), AveFolder(tmp_path), STREAMS)
     process = psutil.Process()
     before = process.memory_info().rss
     order = np.random.default_rng(0).permutation(num_rows)

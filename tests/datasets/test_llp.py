@@ -5,8 +5,7 @@ import pytest
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import LLP_LABELS
-from mmpyramid.datasets.annotations import Annotations
-from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.llp import Annotations, read_llp
 
 SPLITS = ("train", "val", "test")
 WEAK = {

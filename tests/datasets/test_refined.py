@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.annotations import Annotations
+from mmpyramid.datasets.llp import Annotations
 from mmpyramid.datasets.refined import read_refined, write_refined
 
 NAMES = ("aaaaaaaaaaa_0_10", "bbbbbbbbbbb_0_10", 'quote"ccccc_0_10')

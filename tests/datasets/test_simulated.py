@@ -6,9 +6,10 @@ import pytest
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import LLP_LABELS
+from mmpyramid.datasets import is_simulated
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.planting import LLP_LIKE, plan_corpus
-from mmpyramid.datasets.synthetic.simulated import is_simulated, planted_truth, simulate_features
+from mmpyramid.datasets.synthetic.simulated import planted_truth, simulate_features
 from mmpyramid.store.npy import NpyFolder
 
 SIZES = {"train": 4, "val": 2, "test": 3}

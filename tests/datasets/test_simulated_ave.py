@@ -11,13 +11,12 @@ import torch
 from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import AVE_LABELS
-from mmpyramid.datasets.ave import read_ave
+from mmpyramid.datasets import is_simulated
+from mmpyramid.datasets.ave import AVEDataset, read_ave
 from mmpyramid.datasets.ave_features import AveFolder
-from mmpyramid.datasets.ave_labels import verify_ave
-from mmpyramid.datasets.event_corpus import EventCorpus
+from mmpyramid.datasets.ave_files import verify_ave
 from mmpyramid.datasets.synthetic.ave_planting import given_events, random_events
 from mmpyramid.datasets.synthetic.ave_scenes import draw_scene
-from mmpyramid.datasets.synthetic.simulated import is_simulated
 from mmpyramid.datasets.synthetic.simulated_ave import simulate_ave
 from mmpyramid.problems.localization.metrics import accuracy
 
@@ -94,7 +93,7 @@ def test_annotations_and_labels_agree(corpus):
 
 def test_it_is_read_as_the_published_files_are(corpus):
     weak = read_ave(corpus, "train", "weak")
-    batch = EventCorpus(weak, AveFolder(corpus), STREAMS).__getitems__([21, 4])
+    batch = AVEDataset(weak, AveFolder(corpus), STREAMS).__getitems__([21, 4])
     assert batch.streams["vgg19"].shape == (2, 10, 7, 7, 512)
     expected = read(corpus / "visual_feature.h5")[weak.rows[4]]
     np.testing.assert_array_equal(batch.streams["vgg19"][1].numpy(), expected)
@@ -219,7 +218,7 @@ def test_a_run_that_stops_leaves_no_file_that_looks_complete(tmp_path, stop):
     assert (out / "audio_feature.h5").is_file()
     assert not (out / "visual_feature.h5").exists()
     with pytest.raises(UserError, match=r"missing files: 1 \(visual_feature.h5\)"):
-        EventCorpus(read_ave(out, "test"), AveFolder(out), STREAMS)
+        AVEDataset(read_ave(out, "test"), AveFolder(out), STREAMS)
     sizes = {"train": 8, "val": 2, "test": 2}
     again = by_clip(simulate_ave(None, out, sizes=sizes))
     assert not list(out.glob("*.part"))

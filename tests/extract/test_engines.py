@@ -27,6 +27,35 @@ def clips(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def code(tmp_path, monkeypatch):
+    """A module with a backbone of the user, loaded as `--code` does."""
+    from mmpyramid.core.code import VARIABLE, load_code
+
+    monkeypatch.setenv(VARIABLE, "[]")
+    path = tmp_path / "random.py"
+    path.write_text(MINE)
+    return load_code(path)
+
+
+MINE = """
+from tiny_extraction import MeanColor
+
+class Mine(MeanColor):
+    name = "mine"
+
+def make(names):
+    return [Mine()]
+"""
+
+
+def test_spawned_workers_know_backbones_of_the_user(clips, tmp_path, code):
+    summary = extract_corpus(
+        clips, tmp_path / "out", ("mine",), factory=code.make, engine=LocalEngine(workers=2)
+    )
+    assert summary.done == 4, summary
+
+
 class Sizes(MeanColor):
     """Notes the size of every batch, and fails on pictures of some brightness."""
 

@@ -69,6 +69,24 @@ def test_the_open_backbones_give_the_same_bits(clips, tmp_path, engine):
     assert shard_bytes(tmp_path / "ray") == shard_bytes(tmp_path / "local") != []
 
 
+def test_actors_know_backbones_of_the_user(clips, tmp_path, engine, monkeypatch):
+    from mmpyramid.core.code import VARIABLE, load_code
+
+    monkeypatch.setenv(VARIABLE, "[]")  # The cluster was started before.
+    path = tmp_path / "my_backbone.py"
+    path.write_text(
+        "from tiny_extraction import MeanColor\n\n"
+        "class Mine(MeanColor):\n    pass\n\n"
+        "def make(names):\n    return [Mine()]\n"
+    )
+    module = load_code(path)
+    few = sorted(clips.glob("0*.mp4"))[:4]
+    summary = extract_corpus(
+        few, tmp_path / "out", ("mean_color",), factory=module.make, engine=engine
+    )
+    assert (summary.done, summary.failed) == (4, {}), summary
+
+
 def test_an_actor_that_dies_costs_one_video(clips, tmp_path, engine):
     factory = partial(make, on_black="die")
     summary = extract_corpus(clips, tmp_path, NAMES, factory=factory, engine=engine)

@@ -8,11 +8,11 @@ import torch
 
 from mmpyramid.cli import main
 from mmpyramid.core.errors import UserError
+from mmpyramid.datasets import open_dataset
 from mmpyramid.models import create_model, load_pretrained
 from mmpyramid.models.outputs import Localized
 from mmpyramid.problems import LocalizationProblem
 from mmpyramid.problems.localization.losses import DecomposedObjective, decomposed_loss, pooled_loss
-from mmpyramid.training.data import open_split, read_annotations
 from mmpyramid.training.recipes import RECIPES
 from training import tiny_events
 
@@ -42,24 +42,21 @@ def test_every_supervision_trains_and_evaluates(recipe, corpus, tmp_path, capsys
 
 def test_a_network_that_diverged_has_no_numbers(corpus):
     config = RECIPES["ave"]().model
-    labels = read_annotations("localization", corpus, "test").labels
+    test = open_dataset(corpus, "test", config.inputs)
+    labels = test.labels
     network = create_model(replace(config, width=16, labels=labels))
     with torch.no_grad():
         network.relevance.weight.fill_(torch.nan)
     with pytest.raises(UserError, match="diverged"):
-        LocalizationProblem().evaluate(
-            network, open_split("localization", corpus, "test", network.config)
-        )
+        LocalizationProblem().evaluate(network, test)
 
 
 @pytest.mark.slow
 def test_full_supervision_beats_both_references(corpus, tmp_path):
     assert train("ave", corpus, tmp_path / "run", epochs=60) == 0
     network = load_pretrained(tmp_path / "run" / "model")
-    problem, train_split = (
-        LocalizationProblem(),
-        open_split("localization", corpus, "train", network.config),
-    )
+    problem = LocalizationProblem()
+    train_split = open_dataset(corpus, "train", network.inputs)
     known = problem.evaluate(network, train_split)
     best = max(report.all.two_head for report in problem.references(train_split).values())
     assert known.all.two_head > best + 5
@@ -67,17 +64,17 @@ def test_full_supervision_beats_both_references(corpus, tmp_path):
 
 def test_weak_training_reads_background_clips_and_no_segment(corpus):
     config = RECIPES["ave-weak"]()
-    settings = {"objective": config.objective}
-    train_split = open_split("localization", corpus, "train", config.model, **settings)
+    streams, supervision = config.model.inputs, config.objective.labels()
+    train_split = open_dataset(corpus, "train", streams, supervision=supervision)
     assert train_split.annotations.noisy.any()
-    batch = train_split.__getitems__([0, len(train_split) - 1])
+    batch = train_split.batch([0, len(train_split) - 1])
     network = create_model(config.model)
     output = network(batch.streams)
     loss = config.objective(output, batch)
     batch.segment_BT.fill_(0)
     torch.testing.assert_close(config.objective(output, batch), loss)
     config.objective.background_clips = False
-    without = open_split("localization", corpus, "train", config.model, **settings)
+    without = open_dataset(corpus, "train", streams, supervision=config.objective.labels())
     assert not without.annotations.noisy.any()
 
 

@@ -17,7 +17,6 @@ from mmpyramid.datasets.refined import read_refined
 from mmpyramid.datasets.synthetic.simulated import simulate_features
 from mmpyramid.models import create_model
 from mmpyramid.models.checkpoint import read_description
-from mmpyramid.training.data import open_split
 from mmpyramid.training.modality_aware import (
     StreamProbabilities,
     draw_partners,
@@ -151,14 +150,7 @@ def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
     assert config.objective.reads_modalities == is_read
     if not config.objective.reads_modalities:
         with pytest.raises(UserError, match="leave --refined out"):
-            open_split(
-                "parsing",
-                tmp_path,
-                "train",
-                config.model,
-                objective=config.objective,
-                refined=tmp_path / "refined.tsv",
-            )
+            config.objective.labels(refined=tmp_path / "refined.tsv")
 
 
 def test_refined_labels_can_train_another_recipe(corpus, tmp_path, capsys):

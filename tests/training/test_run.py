@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from mmpyramid.cli import main
 from mmpyramid.core.errors import UserError
+from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import MMPyramidConfig, load_pretrained
@@ -24,7 +25,6 @@ from mmpyramid.problems import problem_named
 from mmpyramid.problems.localization.losses import DecomposedObjective
 from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.data import open_split
 from mmpyramid.training.mixed_adam import MixedAdam
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.precision import resolve_precision
@@ -118,10 +118,10 @@ def test_the_context_is_the_length_of_the_videos(tmp_path):
     config.model = dataclasses.replace(config.model, width=16)
     network = load_pretrained(fit(config, data, tmp_path / "run").model)
     assert network.context == 13
-    corpus = open_split("parsing", data, "test", network.config)
+    corpus = open_dataset(data, "test", network.inputs)
     scored = problem_named("parsing").predict(network, corpus)
     for row in range(len(corpus)):
-        streams = {name: values[row].numpy() for name, values in corpus.streams.items()}
+        streams = {name: values[0].numpy() for name, values in corpus[row].streams.items()}
         np.testing.assert_allclose(network.predict(streams).video, scored.video[row], atol=1e-6)
 
 

@@ -24,11 +24,11 @@ STREAMS = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_l
 class Server:
     """`mmpyramid serve` on a free port, with the folder that its temporary files go to."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, before: tuple[str, ...] = ()) -> None:
         self.folder = folder
         environment = {**os.environ, "TMPDIR": str(folder), "COLUMNS": "200"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mmpyramid", "serve", "--port", "0", *words],
+            [sys.executable, "-m", "mmpyramid", *before, "serve", "--port", "0", *words],
             stdout=subprocess.PIPE,
             stderr=(folder / "log").open("wb"),
             text=True,
@@ -68,8 +68,8 @@ def serve(tmp_path_factory):
     """Start a server with options; it is stopped after the `with` block."""
 
     @contextmanager
-    def start(*words: str) -> Iterator[Server]:
-        server = Server(tmp_path_factory.mktemp("server"), *words)
+    def start(*words: str, before: tuple[str, ...] = ()) -> Iterator[Server]:
+        server = Server(tmp_path_factory.mktemp("server"), *words, before=before)
         try:
             yield server
         finally:

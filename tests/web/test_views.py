@@ -20,15 +20,18 @@ NAME = "<script>'\"&.mp4"
 def test_names_of_visitors_are_escaped(tmp_path):
     held = Uploads(tmp_path).write(io.BytesIO(b"video"), NAME)
     parsed = Parsed(timeline=Timeline(source=NAME), scores=None, features={}, decoder=Decoder())
-    visit = Visit(parsed=parsed, shown=held)
-    for shown in (facts_of(held), problem(UserError(f"no {NAME}")), result(visit)):
+    visit = Visit()
+    found = visit.show(parsed, held)
+    for shown in (facts_of(held), problem(UserError(f"no {NAME}")), result(visit, found)):
         assert "&lt;script&gt;&#x27;&quot;&amp;.mp4" in shown
         assert "<script>" not in shown
 
 
-def test_every_format_is_offered():
-    visit = Visit(parsed=Parsed(timeline=Timeline(), scores=None, features={}, decoder=Decoder()))
-    assert all(f"/files/{name}?" in result(visit) for name in FORMATS)
+def test_every_format_is_offered(tmp_path):
+    visit = Visit()
+    parsed = Parsed(timeline=Timeline(), scores=None, features={}, decoder=Decoder())
+    shown = result(visit, visit.show(parsed, Uploads(tmp_path).write(io.BytesIO(), "a.mp4")))
+    assert all(f"/files/{name}?" in shown for name in FORMATS)
 
 
 @pytest.mark.parametrize("total", [40, None])

@@ -1,11 +1,22 @@
 """What is kept for a visitor ends with the visit."""
 
 import io
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
+from mmpyramid.pipeline import Parsed
+from mmpyramid.problems import Decoder
+from mmpyramid.web.handlers import Handlers
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.visits import Visits
+
+PARSED = Parsed(
+    timeline=Timeline(source="new.mp4"), scores=None, features={}, decoder=Decoder(threshold=0.2)
+)
 
 
 @pytest.fixture
@@ -24,7 +35,7 @@ def upload(tmp_path):
     return lambda: uploads.write(io.BytesIO(b"video"), "a.mp4")
 
 
-def test_another_choice_lets_go_of_the_last(visits, upload):
+def test_another_choice_releases_the_last(visits, upload):
     visit = visits.of("me")
     first, second = upload(), upload()
     visit.choose(first)
@@ -34,23 +45,83 @@ def test_another_choice_lets_go_of_the_last(visits, upload):
 
 def test_other_thresholds_keep_the_video(visits, upload):
     visit, video = visits.of("me"), upload()
-    visit.show(None, video)
-    visit.show(None, video)
+    first = visit.show(PARSED, video)
+    second = visit.update(first, PARSED)
     assert video.path.exists()
-    assert visit.version == 2
-    visit.show(None, upload())
+    assert (first.version, second.version) == (1, 2)
+    visit.show(PARSED, upload())
     assert not video.path.exists()
+
+
+def test_other_thresholds_do_not_bring_an_old_result_back(visits, upload):
+    visit, old_video, new_video = visits.of("me"), upload(), upload()
+    old = visit.show(PARSED, old_video)
+    new = visit.show(PARSED, new_video)
+    assert visit.update(old, PARSED) is None
+    assert visit.result is new
+    assert new_video.path.exists()
+
+
+def test_a_bad_upload_does_not_take_along_a_later_choice(visits, upload):
+    visit, bad, good = visits.of("me"), upload(), upload()
+    visit.choose(bad)
+    visit.choose(good)
+    assert not visit.reject(bad)
+    assert visit.upload is good
+    assert good.path.exists()
+    assert visit.reject(good)
+    assert not good.path.exists()
+
+
+REQUEST = SimpleNamespace(session_hash="me")
+SLIDERS = (0.5, 0.5, 0.5, 0.0, 0.0)
+
+
+def test_decide_while_another_video_is_parsed(visits, upload):
+    """The parse ends between the moment when `decide` reads the result and when it sets it."""
+    visit, video = visits.of("me"), upload()
+
+    class Old:
+        decoder, timeline = Decoder(threshold=0.1), Timeline(source="old.mp4")
+
+        def decode_again(self, decoder):
+            visit.show(PARSED, video)
+            return replace(PARSED, timeline=self.timeline, decoder=decoder)
+
+    visit.show(Old(), upload())
+    told = Handlers(None, None, visits).decide(REQUEST, *SLIDERS)
+    assert "old.mp4" not in told
+    assert visit.result.parsed is PARSED
+    assert video.path.exists()
+
+
+def test_a_choice_while_a_bad_video_is_parsed(visits, tmp_path):
+    (root := tmp_path / "root").mkdir()
+    uploads = Uploads(root)
+    visit, good = visits.of("me"), uploads.write(io.BytesIO(b"good"), "good.mp4")
+
+    class Pool:
+        def parse(self, job, on_stage):
+            visit.choose(good)
+            raise UserError(f"{job.name} is no video")
+
+    visit.choose(uploads.write(io.BytesIO(b"bad"), "bad.mp4"))
+    told, form = Handlers(Pool(), uploads, visits).parse(REQUEST, None, "teachers", *SLIDERS)
+    assert "Bad.mp4 is no video" in told
+    assert form is not None, "the form keeps the video that was chosen meanwhile"
+    assert visit.upload is good
+    assert good.path.exists()
 
 
 def test_the_end_deletes_everything_even_what_comes_later(visits, upload):
     visit, token = visits.of("me"), visits.of("me").token
     chosen, shown, late = upload(), upload(), upload()
     visit.choose(chosen)
-    visit.show(None, shown)
+    visit.show(PARSED, shown)
     assert visits.by_token(token) is visit
     visits.end("me")
     visits.end("me")
-    visit.show(None, late)
+    visit.show(PARSED, late)
     assert not any(held.path.exists() for held in (chosen, shown, late))
     assert visits.by_token(token) is None
     assert visits.of("me") is not visit

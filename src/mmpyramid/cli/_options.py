@@ -105,7 +105,7 @@ def multiplying_in(
 
 def simulated(*folders: Path | None) -> str:
     """A warning to put before numbers: `simulated features, ` if a folder holds such, else ``."""
-    from mmpyramid.datasets.synthetic.simulated import is_simulated
+    from mmpyramid.datasets import is_simulated
 
     return "simulated features, " if any(map(is_simulated, filter(None, folders))) else ""
 

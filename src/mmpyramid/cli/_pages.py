@@ -13,7 +13,7 @@ from mmpyramid.cli._options import progress_bar
 from mmpyramid.cli.predict import predict_item
 from mmpyramid.core import AnyScores, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.items import Items
+from mmpyramid.datasets import Dataset
 from mmpyramid.media import thumbnail
 from mmpyramid.models import Network
 from mmpyramid.problems import Decoder, annotated, problem_named, rasterize
@@ -32,8 +32,8 @@ class SplitPages:
 
     Attributes:
         network: what is evaluated.
+        dataset: the split.
         decoder: what decides.
-        items: the split.
         folder: where the pages are written.
         videos: files to play, by id.
         model: how the network is called.
@@ -41,8 +41,8 @@ class SplitPages:
     """
 
     network: Network[Any, AnyScores]
+    dataset: Dataset
     decoder: Decoder
-    items: Items
     folder: Path
     videos: Mapping[str, Path]
     model: str
@@ -61,16 +61,16 @@ class SplitPages:
             (self.folder / "assets" / name).write_text(content, encoding="utf-8")
         entries = []
         with progress_bar("pages") as update:
-            for item_id in self.items.ids:
+            for item_id in self.dataset.ids:
                 entries.append(self._write_one(item_id))
-                update(len(entries), len(self.items.ids))
+                update(len(entries), len(self.dataset.ids))
         index = self.folder / "index.html"
         facts = {"Model": self.model, "Note": "; ".join(self.notes)}
         index.write_text(corpus_html(entries, title=title, facts=facts), encoding="utf-8")
         return index
 
     def _check_videos(self) -> None:
-        ids = self.items.ids
+        ids = self.dataset.ids
         if self.videos and not self.videos.keys() & set(ids):
             raise UserError(
                 f"expected videos called by the ids of this split, such as {ids[0]}.mp4, got "
@@ -80,9 +80,9 @@ class SplitPages:
     def _write_one(self, item_id: str) -> Entry:
         decoder, video = self.decoder, self.videos.get(item_id)
         timeline, scores = predict_item(
-            self.network, self.items, item_id, decoder, self.model, self.notes
+            self.network, self.dataset, item_id, decoder, self.model, self.notes
         )
-        truth = annotated(self.items.truth(item_id), self.items.labels, source=item_id)
+        truth = annotated(self.dataset.truth(item_id), self.dataset.labels, source=item_id)
         measured = self._measure(timeline, truth)
         name = quote(item_id, safe="")  # An id may be any text.
         path = self.folder / "videos" / f"{name}.html"

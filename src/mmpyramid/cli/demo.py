@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from mmpyramid.cli._options import console, progress_bar, run
+from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.extract.corpus import extract_corpus
@@ -19,7 +20,6 @@ from mmpyramid.models import load_pretrained
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import problem_named
 from mmpyramid.render import TerminalView, to_html
-from mmpyramid.training.data import open_split
 from mmpyramid.training.recipes import RECIPES
 
 SIZES = {"train": 200, "val": 40, "test": 60}
@@ -83,12 +83,11 @@ def _step(screen: Console, title: str) -> Iterator[None]:
 def _evaluate(model: Path, data: Path) -> str:
     network = load_pretrained(model)
     problem = problem_named(network.problem)
-    corpus = open_split(problem.name, data, "test", network.config)
+    corpus = open_dataset(data, "test", network.inputs, problem=problem.name)
     report = problem.evaluate(network, corpus)
     reports = {"MM-Pyramid (compact)": report, **problem.references(corpus)}
-    return problem.table(
-        reports, f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
-    )
+    title = f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
+    return problem.table(reports, title)
 
 
 def _parse(model: Path, data: Path, out: Path, screen: Console) -> Path:

@@ -19,11 +19,10 @@ from mmpyramid.cli._options import (
 )
 from mmpyramid.cli.predict import SIMULATED
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.items import open_items
+from mmpyramid.datasets import open_dataset
 from mmpyramid.extract.videos import find_videos
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Gate, problem_named
-from mmpyramid.training.data import open_split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +80,7 @@ def evaluate(
 
     Args:
         model: Checkpoint folder or hub id.
-        data: Corpus folder: annotations in the LLP or AVE layout, with the features.
+        data: Corpus folder: annotations, with the features.
         split: Which split.
         features: Where the features are, if not in the corpus folder.
         gate: Which video-level probability a segment also needs, in parsing: `global` (HAN,
@@ -98,7 +97,7 @@ def evaluate(
     if gate and "gate" not in problem.settings:
         raise UserError("--gate is for parsing networks; this one localizes")
     decoder = replace(decoder, gate=gate or decoder.gate)
-    corpus = open_split(problem.name, data, split, network.config, features=features)
+    corpus = open_dataset(data, split, network.inputs, problem=problem.name, features=features)
     with multiplying_in(precision, device):
         report = problem.evaluate(network, corpus, decoder, predictions=outputs.predictions)
         title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
@@ -112,8 +111,8 @@ def evaluate(
 
             pages = SplitPages(
                 network=network,
+                dataset=corpus,
                 decoder=decoder,
-                items=open_items(problem.name, data, split, network.inputs, features),
                 folder=outputs.pages,
                 videos=videos,
                 model=model,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
 
+from mmpyramid.core.code import load_code
 from mmpyramid.core.errors import UserError, refused
 from mmpyramid.core.interrupts import interrupts_kept
 from mmpyramid.huge_pages import use_huge_pages
@@ -34,12 +35,21 @@ COMMANDS = {
 """Name and one line of help of every command; the module of the same name holds it."""
 
 EXTRAS = {
-    **dict.fromkeys(("pytorch_lightning", "torchmetrics", "tensorboard", "yaml"), "train"),
-    **dict.fromkeys(("gradio", "fastapi", "fastapi_offline", "uvicorn"), "app"),
-    **dict.fromkeys(("onnxscript", "onnxruntime", "onnx"), "export"),
+    "pytorch_lightning": "train",
+    "torchmetrics": "train",
+    "tensorboard": "train",
+    "yaml": "train",
+    "gradio": "app",
+    "fastapi": "app",
+    "fastapi_offline": "app",
+    "uvicorn": "app",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
     "matplotlib": "plots",
-    "ray": "scale",
+    "pandas": "pandas",
     "pympi": "elan",
+    "ray": "scale",
 }
 """Packages that not everybody installs, and the extra that brings each."""
 
@@ -56,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         while words and words[0] == "--code":
-            words = load_code(words)
+            words = _load_code(words)
     except UserError as error:
         sys.stderr.write(f"mmpyramid: {error}\n")
         return 2
@@ -98,27 +108,15 @@ def overview() -> str:
     )
 
 
-def load_code(words: list[str]) -> list[str]:
-    """Import the file after a leading `--code`, for instance one with a network of your own.
-
-    Returns:
-        The words after it.
-
-    Raises:
-        UserError: if the file is missing or cannot be imported.
-    """
+def _load_code(words: list[str]) -> list[str]:
+    """Import the file after a leading `--code`, and give back the words after it."""
     path = Path(words[1]) if len(words) > 1 else None
     if path is None or not path.is_file():
         raise UserError(
             f"--code should be followed by a Python file, got {path or 'nothing'}; for instance "
             "`mmpyramid --code network.py train my-recipe --data LLP --out runs/mine`"
         )
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"--code {path} is not a Python file; its name should end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    load_code(path)
     return words[2:]
 
 
@@ -132,8 +130,9 @@ def _run(name: str, rest: list[str]) -> int:
 
 def _missing(error: ModuleNotFoundError) -> str:
     """Name the extra that brings a package; that of an unknown package is our own mistake."""
-    told = error.name or str(error)  # Lightning raises it without a name for TensorBoard.
-    package = next((package for package in EXTRAS if package in told), None)
+    # Lightning raises it without a name for TensorBoard.
+    names = [error.name] if error.name else re.findall(r"\w+", str(error))
+    package = next((name for name in (n.partition(".")[0] for n in names) if name in EXTRAS), None)
     if package is None:
         raise error
     return (

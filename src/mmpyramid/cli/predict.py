@@ -22,7 +22,7 @@ from mmpyramid.cli._options import (
 from mmpyramid.core import AnyScores, Features, Modality, Timeline
 from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.items import Items, open_items
+from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, annotated, decode
 from mmpyramid.render import encode
@@ -41,7 +41,7 @@ class CorpusOptions:
     """Which corpus the videos are of."""
 
     data: Path
-    """Corpus folder: annotations in the LLP or AVE layout, with the features."""
+    """Corpus folder: annotations, with the features."""
     split: Literal["train", "val", "test"] = "test"
     """Which split the videos are in."""
     features: OptionalPath = None
@@ -80,23 +80,29 @@ def predict(
     chosen = to_formats(formats)
     network = load_pretrained(model).to(resolve_device(device))
     decoder = network.decoder
-    items = open_items(network.problem, corpus.data, corpus.split, network.inputs, corpus.features)
-    wanted = _known([word for words in ids for word in words.split(",") if word], items)
+    dataset = open_dataset(
+        corpus.data,
+        corpus.split,
+        network.inputs,
+        problem=network.problem,
+        features=corpus.features,
+    )
+    chosen_ids = _known([word for words in ids for word in words.split(",") if word], dataset)
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
     with progress_bar("predict") as update:
-        for completed, item_id in enumerate(wanted, start=1):
-            timeline, scores = predict_item(network, items, item_id, decoder, model, notes)
+        for completed, item_id in enumerate(chosen_ids, start=1):
+            timeline, scores = predict_item(network, dataset, item_id, decoder, model, notes)
             page: dict[str, Any] = {"scores": scores, "decoder": decoder}
             if truth:
-                masks_TC = items.truth(item_id)
-                page["truth"] = annotated(masks_TC, items.labels, source=item_id, notes=notes)
+                masks_TC = dataset.truth(item_id)
+                page["truth"] = annotated(masks_TC, dataset.labels, source=item_id, notes=notes)
                 files[f"{item_id}.truth.json"] = encode(page["truth"], "json")
             files |= {
                 f"{item_id}.{name}": encode(timeline, name, **(page if name == "html" else {}))
                 for name in chosen
             }
-            update(completed, len(wanted))
+            update(completed, len(chosen_ids))
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (out / name).write_bytes(content)
@@ -106,7 +112,7 @@ def predict(
 
 def predict_item(
     network: Network[Any, AnyScores],
-    items: Items,
+    dataset: Dataset,
     item_id: str,
     decoder: Decoder,
     model: str,
@@ -117,7 +123,7 @@ def predict_item(
     Raises:
         UserError: if its features are missing or damaged.
     """
-    features = items.features(item_id)
+    features = dataset.item(item_id)
     scores = network.predict(features)
     timeline = decode(
         scores,
@@ -136,13 +142,13 @@ def _missing(inputs: Streams, features: Features) -> list[Modality]:
     return [modality for modality, side in sides.items() if not side.keys() & features.keys()]
 
 
-def _known(ids: Sequence[str], items: Items) -> list[str]:
+def _known(ids: Sequence[str], dataset: Dataset) -> list[str]:
     """The ids, each once.
 
     Raises:
         UserError: if one is not in the split; those close to it are named.
     """
-    known = items.ids
+    known = dataset.ids
     unknown = [item_id for item_id in dict.fromkeys(ids) if item_id not in known]
     if unknown:
         close = difflib.get_close_matches(unknown[0], known, n=NUM_CLOSE)

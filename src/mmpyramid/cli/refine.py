@@ -11,10 +11,10 @@ import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, progress_bar, simulated
 from mmpyramid.cli._recipes import parse_command
+from mmpyramid.datasets import is_simulated
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.planted import judge_removals, planted_modalities
 from mmpyramid.datasets.refined import read_refined
-from mmpyramid.datasets.synthetic.simulated import is_simulated
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import RECIPES

@@ -13,8 +13,8 @@ import tyro
 from mmpyramid.cli._options import console, resolve_device, run
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.workers import num_cores
-from mmpyramid.web.folder import working_folder
 from mmpyramid.web.limits import Limits
+from mmpyramid.web.uploads import working_folder
 
 
 def main(words: list[str]) -> int:

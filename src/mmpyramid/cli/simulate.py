@@ -11,9 +11,10 @@ import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, progress_bar, run
 from mmpyramid.core.errors import UserError
+from mmpyramid.datasets import SPLITS
 from mmpyramid.datasets.ave import read_ave
 from mmpyramid.datasets.llp import read_llp
-from mmpyramid.datasets.synthetic.simulated import SPLITS, simulate_features
+from mmpyramid.datasets.synthetic.simulated import simulate_features
 from mmpyramid.datasets.synthetic.simulated_ave import simulate_ave
 
 Size = Annotated[

@@ -14,12 +14,12 @@ from rich.markdown import Markdown
 from mmpyramid.cli._options import OptionalPath, console, run, simulated
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.datasets import open_dataset
 from mmpyramid.experiments import TABLES, WRITERS, Changes, jobs, run_job, summarize
 from mmpyramid.experiments.run import claim, finished, gather
 from mmpyramid.experiments.table import Row, Table
 from mmpyramid.experiments.write import to_markdown
 from mmpyramid.problems import problem_named
-from mmpyramid.training.data import open_split
 from mmpyramid.training.recipes import RECIPES
 
 SIMULATED = (
@@ -94,7 +94,8 @@ def _references(table: Table, data: Path, features: Path | None) -> dict[str, di
     """What needs no network, on the test split."""
     config = RECIPES[table.recipe]()
     problem = problem_named(config.objective.problem)
-    corpus = open_split(problem.name, data, "test", config.model, features=features)
+    streams = config.model.inputs
+    corpus = open_dataset(data, "test", streams, problem=problem.name, features=features)
     return {name: report.to_dict() for name, report in problem.references(corpus).items()}
 
 

@@ -27,7 +27,7 @@ class Command:
     """
 
     data: Path
-    """Corpus folder: annotations in the layout of LLP or AVE, with the features."""
+    """Corpus folder: annotations, with the features."""
     out: Path
     """Folder of the run: `model/` (the best network), `config.yaml`, `last.ckpt`, a log."""
     features: OptionalPath = None

@@ -1,39 +1,54 @@
-"""Audio-visual event localization (AVE): what is annotated in the clips of one split.
+"""Audio-visual event localization (AVE): what is annotated in a split, and its data set.
 
 Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018. A clip of
 ten seconds has one event of one of 28 categories, heard and seen at once; the rest is background,
 class 28. All targets are made from `Annotations.txt`; the label files that are distributed beside
-it hold the same, which `mmpyramid.datasets.ave_labels.verify_ave` checks.
+it hold the same, which `mmpyramid.datasets.ave_files.verify_ave` checks.
 
-Shape letters: N clips, T segments, C classes.
+Shape letters: N clips, B batch, T segments, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from mmpyramid.core import Array
+from mmpyramid.core import Array, Features, Modality
+from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
-from mmpyramid.datasets.annotation_layout import refuse_other_layout
+from mmpyramid.core.labels import AVE_LABELS
+from mmpyramid.core.runs import Mask
+from mmpyramid.datasets.ave_features import AveFolder, ClipReader
 from mmpyramid.datasets.ave_files import (
-    LABELS_FILE,
+    ANNOTATIONS_FILE,
     NUM_SEGMENTS,
     WITHOUT_BACKGROUND_CLIPS,
     EventLines,
     Index,
-    Split,
-    Supervision,
     annotation_folder,
     count_background_clips,
-    read_labels,
     read_lines,
     read_order,
 )
+from mmpyramid.datasets.base import (
+    LABELS_FILE,
+    Dataset,
+    Kind,
+    Layout,
+    Split,
+    Supervision,
+    check_layout,
+    digest_of,
+    read_labels,
+    register,
+)
+from mmpyramid.datasets.features import ById, open_source
+from mmpyramid.store.source import FeatureSource
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,7 +116,7 @@ class EventAnnotations:
 def read_ave(
     folder: Path | str,
     split: Split,
-    supervision: Supervision = "full",
+    supervision: Kind = "full",
     *,
     background_clips: bool = True,
     labels: Sequence[str] | None = None,
@@ -140,9 +155,9 @@ def read_ave(
         >>> annotations.segment.shape, annotations.is_subset.sum()  # doctest: +SKIP
         ((402, 10), 141)
     """
-    refuse_other_layout(Path(folder), "AVE")
+    check_layout(Path(folder), "AVE")
     folder, problems = annotation_folder(folder), Problems()
-    classes = tuple(labels) if labels is not None else read_labels(folder)
+    classes = tuple(labels) if labels is not None else read_labels(folder, AVE_LABELS)
     lines = read_lines(folder, classes, num_segments, problems)
     rows = read_order(folder, split, len(lines.ids), problems)
     if split != "train":
@@ -175,3 +190,134 @@ def _assemble(lines: EventLines, rows: Index, weak_LC: Array, num_noisy: int) ->
         weak=np.concatenate([weak_LC[rows], target_C.repeat(num_noisy, axis=0)]),
         noisy=np.arange(len(rows) + num_noisy) >= len(rows),
     )
+
+
+class AVEDataset(Dataset):
+    """One split of an event localization corpus: batches have `weak_BC` and `segment_BT`.
+
+    Args:
+        annotations: the clips and their labels.
+        source: the published files or another source of features; None opens the annotations alone.
+        streams: what the network reads.
+
+    Raises:
+        UserError: if features are missing, damaged, or of other streams or shapes.
+
+    Example:
+        >>> streams = Streams(audio={"vggish": 128}, visual={"vgg19": 512})
+        >>> known = read_ave("AVE-ECCV18", "test")  # doctest: +SKIP
+        >>> test = AVEDataset(known, AveFolder("AVE-ECCV18"), streams)  # doctest: +SKIP
+        >>> test.batch([0, 7]).streams["vgg19"].shape  # doctest: +SKIP
+        torch.Size([2, 10, 7, 7, 512])
+    """
+
+    def __init__(
+        self,
+        annotations: EventAnnotations,
+        source: AveFolder | FeatureSource | None = None,
+        streams: Streams | None = None,
+    ) -> None:
+        self.annotations = annotations
+        self.labels, self.ids = annotations.labels, tuple(dict.fromkeys(annotations.ids))
+        self.num_segments = annotations.num_segments
+        if source is not None and streams is not None:
+            self.reader = _reader(annotations, source, streams)
+
+    @classmethod
+    def open(
+        cls,
+        data: Path,
+        split: Split,
+        streams: Streams | None = None,
+        *,
+        features: Path | None = None,
+        supervision: Supervision,
+    ) -> AVEDataset:
+        """Open a split; see `mmpyramid.datasets.open_dataset`."""
+        annotations = read_ave(
+            data, split, supervision.kind, background_clips=supervision.background_clips
+        )
+        has_source = streams is not None and len(annotations)
+        return cls(annotations, open_events(data, features) if has_source else None, streams)
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Features and labels of some clips."""
+        index = np.asarray(rows)
+        return replace(
+            self.features.batch(rows),
+            weak_BC=torch.from_numpy(self.annotations.weak[index]),
+            segment_BT=torch.from_numpy(self.annotations.segment[index]),
+        )
+
+    @property
+    def weak(self) -> Array:
+        """(N, C + 1) float32, the video-level target; background comes last."""
+        return self.annotations.weak
+
+    @property
+    def masks(self) -> tuple[Mask, Mask]:
+        """Where the events are, (N, T, C), twice: they are heard and seen at once."""
+        mask_NTC: Mask = self.annotations.segment[..., None] == np.arange(len(self.labels))
+        return mask_NTC, mask_NTC
+
+    def item(self, video_id: str) -> Features:
+        """The features of one video; of published files, the rows of its first clip."""
+        if isinstance(self.features, ById):
+            return self.features.item(video_id)
+        assert isinstance(self.features, ClipReader)
+        clip = np.array([self.annotations.ids.index(video_id)])
+        return {name: values[0] for name, values in self.features.read(clip).items()}
+
+    def truth(self, video_id: str) -> Mapping[Modality, Mask]:
+        """Where the events of all clips of a video are."""
+        clips = [clip for clip, other in enumerate(self.annotations.ids) if other == video_id]
+        classes = np.arange(len(self.labels))
+        mask_TC: Mask = (self.annotations.segment[clips][..., None] == classes).any(axis=0)
+        return {Modality.AUDIO_VISUAL: mask_TC}
+
+    def digest(self) -> dict[str, str]:
+        """Of all annotations, and of the features of the first clip."""
+        return {
+            "annotations": digest_of(vars(self.annotations)),
+            "features": digest_of(self.item(self.ids[0])),
+        }
+
+    def describe(self) -> str:
+        """The number of clips and classes."""
+        return f"{len(self)} clips of {len(self.labels)} classes in the layout of AVE"
+
+
+def open_events(data: Path, features: Path | None = None) -> AveFolder | FeatureSource:
+    """Find the features of an event localization corpus.
+
+    Args:
+        data: the corpus folder: the published feature files beside the annotations, or `features/`
+            (a store written by `mmpyramid extract`).
+        features: such files, or a store, elsewhere.
+
+    Raises:
+        UserError: if there is neither.
+    """
+    folder = data if features is None else features
+    return AveFolder(folder) if AveFolder.is_published(folder) else open_source(data, features)
+
+
+def _reader(
+    annotations: EventAnnotations, source: AveFolder | FeatureSource, streams: Streams
+) -> ClipReader | ById:
+    rows, noisy = annotations.rows, annotations.noisy
+    if isinstance(source, AveFolder):
+        return ClipReader(source, streams, rows, noisy, annotations.num_segments)
+    if noisy.any():
+        raise UserError(
+            f"expected clips whose features can be found by id, but {noisy.sum()} are "
+            "background clips of the noisy set, of which only the published features remain."
+            f"{WITHOUT_BACKGROUND_CLIPS}"
+        )
+    return ById(source, annotations.ids, streams, annotations.num_segments)
+
+
+register(Layout(name="AVE", files=ANNOTATIONS_FILE, open=AVEDataset.open, problem="localization"))

@@ -10,16 +10,19 @@ Shape letters: N rows, B batch, T segments.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array
+from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems
 from mmpyramid.datasets.ave_files import WITHOUT_BACKGROUND_CLIPS, Index
+from mmpyramid.datasets.features import check_streams
 from mmpyramid.store.hdf5 import RowFile
 
 FILES = {"vggish": "audio_feature", "vgg19": "visual_feature"}
@@ -96,32 +99,40 @@ class ClipReader:
 
     Args:
         folder: where the files are.
-        streams: names out of `AveFolder.streams`.
+        streams: what the network reads, out of `AveFolder.streams`.
         rows_N: row of each clip in its files.
         noisy_N: True where those are the files of the noisy set.
         num_segments: T.
 
     Raises:
-        UserError: as `AveFolder.open`.
+        UserError: as `AveFolder.open`, or if there are no such streams.
     """
 
     def __init__(
         self,
         folder: AveFolder,
-        streams: Collection[str],
+        streams: Streams,
         rows_N: Index,
         noisy_N: NDArray[np.bool_],
         num_segments: int,
     ) -> None:
+        check_streams(folder, streams)
+        self._present_M = torch.tensor([bool(streams.audio), bool(streams.visual)])
         self._rows_N, self._noisy_N = rows_N, noisy_N
-        self._shapes = {name: (num_segments, *SEGMENT_SHAPES[name]) for name in streams}
+        self._shapes = {name: (num_segments, *SEGMENT_SHAPES[name]) for name in streams.widths}
         self._files = {
             noisy: folder.open(
-                streams, 1 + int(rows_N[noisy_N == noisy].max()), num_segments, noisy=noisy
+                tuple(streams.widths),
+                1 + int(rows_N[noisy_N == noisy].max()),
+                num_segments,
+                noisy=noisy,
             )
             for noisy in (False, True)
             if (noisy_N == noisy).any()
         }
+
+    def check(self) -> None:
+        """Do nothing: names and shapes are checked on opening, values whenever they are read."""
 
     def read(self, clips_B: Index) -> dict[str, Array]:
         """The features (B, T, ...) float32 of some clips by stream.
@@ -138,6 +149,16 @@ class ClipReader:
             for name, file in files.items():
                 file.fill(streams[name], places, self._rows_N[clips_B[places]])
         return streams
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """The features of some clips, without labels."""
+        features = self.read(np.asarray(rows))
+        num_segments = next(iter(self._shapes.values()))[0]
+        return Batch(
+            streams={name: torch.from_numpy(values) for name, values in features.items()},
+            mask_BT=torch.ones(len(rows), num_segments, dtype=torch.bool),
+            present_BM=self._present_M.repeat(len(rows), 1),
+        )
 
 
 def _has_files(folder: Path) -> bool:

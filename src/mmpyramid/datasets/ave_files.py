@@ -1,4 +1,4 @@
-"""The files that AVE's annotations are distributed in, read one by one.
+"""The files that AVE's annotations are distributed in: read one by one, and compared.
 
 Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018. A line of
 `Annotations.txt` is a clip, and its number is the clip's row in every feature and label file.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +19,19 @@ from numpy.typing import NDArray
 from mmpyramid.core import Array
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.labels import AVE_LABELS
+from mmpyramid.datasets.base import SPLITS, Kind, Split, read_labels
 from mmpyramid.store.hdf5 import read_dataset
 
-Split: TypeAlias = Literal["train", "val", "test"]
-Supervision: TypeAlias = Literal["full", "weak", "proportion"]
 Index: TypeAlias = NDArray[np.int64]
 
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 ANNOTATIONS_FILE = "Annotations.txt"
 ORDER_FILES: dict[Split, str] = {split: f"{split}_order.h5" for split in SPLITS}
 NOISY_LABELS_FILE = "labels_noisy.h5"
-LABELS_FILE = "labels.txt"
 HEADER = "Category&VideoID&Quality&StartTime&EndTime"
 """First line of the file as it comes with the videos; the copy beside the features has none."""
 
 NUM_SEGMENTS = 10
+NUM_ROWS_NAMED = 3
 
 WITHOUT_BACKGROUND_CLIPS = (
     " Without the background clips: background_clips=False (`--objective.no-background-clips`)."
@@ -66,7 +64,7 @@ class EventLines:
         inside_LT = (onset_L1 <= second_T) & (second_T < offset_L1)
         return np.where(inside_LT, self.category_L[:, None], len(self.labels))
 
-    def targets(self, supervision: Supervision) -> Array:
+    def targets(self, supervision: Kind) -> Array:
         """The video-level targets (L, C + 1), see `mmpyramid.datasets.ave.read_ave`."""
         clips = np.arange(len(self.ids))
         weak_LC = np.zeros((len(self.ids), len(self.labels) + 1), np.float32)
@@ -85,15 +83,6 @@ def annotation_folder(folder: Path | str) -> Path:
     inner = folder / "data"
     outer_has_them = (folder / ANNOTATIONS_FILE).is_file()
     return inner if not outer_has_them and (inner / ANNOTATIONS_FILE).is_file() else folder
-
-
-def read_labels(folder: Path) -> tuple[str, ...]:
-    """The class names: the lines of `labels.txt` if there is one, else those of AVE."""
-    path = folder / LABELS_FILE
-    if not path.is_file():
-        return AVE_LABELS
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
 
 
 def raw_lines(folder: Path) -> list[tuple[int, str]]:
@@ -220,3 +209,76 @@ def _read_array(path: Path, problems: Problems) -> NDArray[Any] | None:
     except UserError as error:
         problems.add("unreadable files", str(error))
         return None
+
+
+def verify_ave(folder: Path | str, *, num_segments: int = NUM_SEGMENTS) -> tuple[str, ...]:
+    """Check that the files of one folder agree: labels with annotations, splits with each other.
+
+    Features are found by line number, so a label file of another order means that the features
+    beside it have another order, too.
+
+    Args:
+        folder: as for `read_ave`. Those of `labels.h5`, `mil_labels.h5` and `prob_label.h5` that
+            are there are compared with what is made from `Annotations.txt`.
+        num_segments: T, the length of every clip in seconds.
+
+    Returns:
+        The names of the label files that were compared and agree.
+
+    Raises:
+        UserError: one report of all that is wrong; rows that differ are named.
+
+    Example:
+        >>> verify_ave("AVE-ECCV18/data")  # doctest: +SKIP
+        ('labels.h5', 'mil_labels.h5')
+    """
+    folder, problems = annotation_folder(folder), Problems()
+    lines = read_lines(folder, read_labels(folder, AVE_LABELS), num_segments, problems)
+    _check_orders(folder, len(lines.ids), problems)
+    compared = []
+    for name, expected in label_files(lines).items():
+        if (folder / name).is_file():
+            compared.append(name)
+            _compare(folder / name, expected, problems)
+    problems.raise_if_any(
+        f"expected label and order files in {folder} that agree with its Annotations.txt",
+        "Take all files from one release: features, labels and annotations go by row.",
+    )
+    return tuple(compared)
+
+
+def label_files(lines: EventLines) -> dict[str, Array]:
+    """What each of the distributed label files should hold, by name.
+
+    Returns:
+        `labels.h5`: (L, T, C + 1) one-hot of the class of each segment; `mil_labels.h5`: (L, C + 1)
+        one-hot of the category; `prob_label.h5`: (L, C + 1) shares of event and background.
+    """
+    one_hot_CC = np.eye(len(lines.labels) + 1, dtype=np.float32)
+    return {
+        "labels.h5": one_hot_CC[lines.segments()],
+        "mil_labels.h5": lines.targets("weak"),
+        "prob_label.h5": lines.targets("proportion"),
+    }
+
+
+def _compare(path: Path, expected: Array, problems: Problems) -> None:
+    stored = read_dataset(path)
+    if stored.shape != expected.shape:
+        problems.add("wrong shapes", f"{stored.shape} in {path.name}, not {expected.shape}")
+        return
+    # Proportions may have been stored in another precision; the other labels are 0 and 1.
+    same_L = np.isclose(stored, expected, rtol=0, atol=1e-6).reshape(len(stored), -1).all(axis=1)
+    differing = np.flatnonzero(~same_L)
+    if len(differing):
+        first = ", ".join(map(str, differing[:NUM_ROWS_NAMED]))
+        problems.add("labels that differ", f"{len(differing)} rows of {path.name}, first {first}")
+
+
+def _check_orders(folder: Path, num_lines: int, problems: Problems) -> None:
+    """No clip may be in two splits."""
+    owner: dict[int, str] = {}
+    for split in SPLITS:
+        for row in read_order(folder, split, num_lines, problems).tolist():
+            if owner.setdefault(row, ORDER_FILES[split]) != ORDER_FILES[split]:
+                problems.add("clips in two splits", f"{row} in {owner[row]} and {split}")

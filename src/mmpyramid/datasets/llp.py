@@ -1,35 +1,108 @@
-"""Reads the annotations of Look, Listen, and Parse (LLP) exactly as they are distributed.
+"""Look, Listen, and Parse (LLP): its annotations exactly as they are distributed, and its data set.
 
 Source: the tab-separated files of Tian et al., "Unified Multisensory Perception: Weakly-Supervised
 Audio-Visual Video Parsing", ECCV 2020. Their official evaluator fills segments [onset, offset) of
 videos matched by full name, so rows whose name matches no video have no effect, and neither have
 rows whose offset does not exceed their onset. Both occur in the files; both are kept that way.
+
+Shape letters: N videos, B batch, T segments, M modalities (audio, visual), C classes.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from mmpyramid.core import Array
-from mmpyramid.core.errors import Problems
+from mmpyramid.core import Array, Features, Modality
+from mmpyramid.core.batch import Batch, Streams
+from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.labels import LLP_LABELS
-from mmpyramid.datasets.annotation_layout import refuse_other_layout
-from mmpyramid.datasets.annotations import Annotations
-
-Split: TypeAlias = Literal["train", "val", "test"]
+from mmpyramid.core.runs import Mask
+from mmpyramid.datasets.base import (
+    LABELS_FILE,
+    Dataset,
+    Layout,
+    Split,
+    Supervision,
+    check_layout,
+    digest_of,
+    read_labels,
+    register,
+)
+from mmpyramid.datasets.features import ById, open_source
+from mmpyramid.datasets.refined import read_refined
 
 WEAK_FILES = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
 AUDIO_FILE, VISUAL_FILE = "AVVP_eval_audio.csv", "AVVP_eval_visual.csv"
-LABELS_FILE = "labels.txt"
 ID_LENGTH = 11
 NAME = re.compile(rf"(?P<id>.{{{ID_LENGTH}}})_(?P<start>\d+(\.\d+)?)_(?P<end>\d+(\.\d+)?)")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Annotations:
+    """What is known about the N videos of one split, with C classes and T segments of one second.
+
+    Attributes:
+        ids: the N names under which features are stored.
+        names: the N names in the annotation files, which may carry the cut (`<id>_<start>_<end>`).
+        labels: the C class names.
+        num_segments: T.
+        weak: (N, C) float32, 1 where the class occurs somewhere in the video.
+        audio: (N, T, C) bool, True where the class can be heard; None if only weak labels exist.
+        visual: (N, T, C) bool, True where the class can be seen; None if only weak labels exist.
+
+    Raises:
+        UserError: if the shapes do not agree.
+    """
+
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    num_segments: int
+    weak: Array
+    audio: Mask | None = None
+    visual: Mask | None = None
+
+    def __post_init__(self) -> None:
+        weak = (len(self.ids), len(self.labels))
+        dense = (len(self.ids), self.num_segments, len(self.labels))
+        for name, shape in {"weak": weak, "audio": dense, "visual": dense}.items():
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise UserError(
+                    f"annotations of {len(self.ids)} videos, {self.num_segments} segments and "
+                    f"{len(self.labels)} labels need `{name}` of shape {shape}, got {value.shape}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def truth(self) -> tuple[Mask, Mask]:
+        """What is heard and what is seen, two (N, T, C) masks.
+
+        Raises:
+            UserError: if the split has weak labels only.
+        """
+        if self.audio is None or self.visual is None:
+            raise UserError(
+                "expected a split with dense labels (val or test), got one with weak labels only"
+            )
+        return self.audio, self.visual
+
+    @property
+    def audio_visual(self) -> Mask | None:
+        """(N, T, C) bool, True where the class can be heard and seen in the same segment."""
+        if self.audio is None or self.visual is None:
+            return None
+        return self.audio & self.visual
 
 
 def read_llp(folder: Path | str, split: Split, labels: Sequence[str] | None = None) -> Annotations:
@@ -53,9 +126,11 @@ def read_llp(folder: Path | str, split: Split, labels: Sequence[str] | None = No
         >>> annotations.audio.shape  # doctest: +SKIP
         (649, 10, 25)
     """
-    refuse_other_layout(Path(folder), "LLP")
+    check_layout(Path(folder), "LLP")
     folder = _annotation_folder(Path(folder))
-    reader = _Reader(folder, tuple(labels) if labels is not None else _read_labels(folder))
+    reader = _Reader(
+        folder, tuple(labels) if labels is not None else read_labels(folder, LLP_LABELS)
+    )
     names, weak = reader.weak(WEAK_FILES[split])
     clips = reader.clips(names, WEAK_FILES[split])
     num_segments = max((round(length) for length in clips.values()), default=0)
@@ -155,9 +230,114 @@ def _annotation_folder(folder: Path) -> Path:
     return inner if not any(folder.glob("AVVP_*.csv")) and inner.is_dir() else folder
 
 
-def _read_labels(folder: Path) -> tuple[str, ...]:
-    path = folder / LABELS_FILE
-    if not path.is_file():
-        return LLP_LABELS
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
+class LLPDataset(Dataset):
+    """One split in the layout of LLP: weak labels, and dense ones to validate and test on.
+
+    Args:
+        annotations: the videos and their labels.
+        reader: their features; None opens the annotations alone.
+        modality_NMC: weak labels of each modality, if they are known (MA).
+        refined: digest of the file that they are from.
+
+    Example:
+        >>> test = LLPDataset(read_llp("LLP", "test"))  # doctest: +SKIP
+        >>> test.truth(test.ids[0])[Modality.AUDIO].shape  # doctest: +SKIP
+        (10, 25)
+    """
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        reader: ById | None = None,
+        modality_NMC: Array | None = None,
+        refined: str | None = None,
+    ) -> None:
+        self.annotations, self.reader, self._refined = annotations, reader, refined
+        self.labels, self.ids = annotations.labels, annotations.ids
+        self.num_segments = annotations.num_segments
+        self.modality_NMC = modality_NMC
+
+    @classmethod
+    def open(
+        cls,
+        data: Path,
+        split: Split,
+        streams: Streams | None = None,
+        *,
+        features: Path | None = None,
+        supervision: Supervision,
+    ) -> LLPDataset:
+        """Open a split; see `mmpyramid.datasets.open_dataset`."""
+        annotations = read_llp(data, split)
+        reader = modality_NMC = refined = None
+        if split == "train" and supervision.refined:
+            modality_NMC = read_refined(supervision.refined, annotations)
+            refined = digest_of(supervision.refined.read_bytes())
+        if streams is not None and len(annotations):
+            source = open_source(data, features)
+            reader = ById(source, annotations.ids, streams, annotations.num_segments)
+        return cls(annotations, reader, modality_NMC, refined)
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Features and labels of some rows, T segments each."""
+        known, index = self.annotations, np.asarray(rows)
+        modality_NMC = self.modality_NMC
+        return replace(
+            self.features.batch(rows),
+            weak_BC=torch.from_numpy(known.weak[index]),
+            audio_BTC=None if known.audio is None else _as_float(known.audio[index]),
+            visual_BTC=None if known.visual is None else _as_float(known.visual[index]),
+            modality_BMC=None if modality_NMC is None else torch.from_numpy(modality_NMC[index]),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in the annotation files, `<id>_<start>_<end>`."""
+        return self.annotations.names
+
+    @property
+    def weak(self) -> Array:
+        """(N, C) float32, 1 where the class occurs somewhere in the video."""
+        return self.annotations.weak
+
+    @property
+    def masks(self) -> tuple[Mask, Mask]:
+        """What is heard and what is seen, two (N, T, C)."""
+        return self.annotations.truth
+
+    def item(self, video_id: str) -> Features:
+        """The features of one video."""
+        assert isinstance(self.features, ById)
+        return self.features.item(video_id)
+
+    def truth(self, video_id: str) -> Mapping[Modality, Mask]:
+        """What is heard, what is seen, and where both are."""
+        row = self.ids.index(video_id)
+        audio_TC, visual_TC = (mask_NTC[row] for mask_NTC in self.masks)
+        return {
+            Modality.AUDIO: audio_TC,
+            Modality.VISUAL: visual_TC,
+            Modality.AUDIO_VISUAL: audio_TC & visual_TC,
+        }
+
+    def digest(self) -> dict[str, str]:
+        """Of all annotations, and of the features of the first video."""
+        found = {
+            "annotations": digest_of(vars(self.annotations)),
+            "features": digest_of(self.item(self.ids[0])),
+        }
+        return found if self._refined is None else {**found, "refined": self._refined}
+
+    def describe(self) -> str:
+        """The number of videos and classes."""
+        return f"{len(self)} videos of {len(self.labels)} classes in the layout of LLP"
+
+
+def _as_float(mask: Mask) -> torch.Tensor:
+    return torch.from_numpy(mask.astype(np.float32))
+
+
+register(Layout(name="LLP", files="AVVP_*.csv", open=LLPDataset.open, problem="parsing"))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array
-from mmpyramid.datasets.annotations import Annotations
+from mmpyramid.datasets.llp import Annotations
 from mmpyramid.datasets.synthetic.simulated import planted_truth
 from mmpyramid.store.marker import MARKER_FILE
 

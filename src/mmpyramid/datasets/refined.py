@@ -13,18 +13,37 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import write_durably
-from mmpyramid.datasets.annotations import Annotations
 
 COLUMNS = ("filename", "audio_labels", "visual_labels")
 
 
-def write_refined(path: Path, annotations: Annotations, modality_NMC: Array) -> None:
+class Labelled(Protocol):
+    """The N videos of a split with their weak labels."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """How the annotations call the videos."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The C class names."""
+        ...
+
+    @property
+    def weak(self) -> Array:
+        """(N, C), 1 where a class occurs in a video."""
+        ...
+
+
+def write_refined(path: Path, annotations: Labelled, modality_NMC: Array) -> None:
     """Write the labels of a split.
 
     Args:
@@ -42,7 +61,7 @@ def write_refined(path: Path, annotations: Annotations, modality_NMC: Array) -> 
     write_durably(path, ("\n".join(lines) + "\n").encode())
 
 
-def read_refined(path: Path, annotations: Annotations) -> Array:
+def read_refined(path: Path, annotations: Labelled) -> Array:
     """Read the labels of a split in the order of its videos, (N, 2, C).
 
     Raises:
@@ -52,7 +71,7 @@ def read_refined(path: Path, annotations: Annotations) -> Array:
     problems = Problems()
     row_of = {name: row for row, name in enumerate(annotations.names)}
     column_of = {label: column for column, label in enumerate(annotations.labels)}
-    shape = (len(annotations), 2, len(annotations.labels))
+    shape = (len(annotations.names), 2, len(annotations.labels))
     modality_NMC = np.zeros(shape, np.float32)
     found: set[str] = set()
     for line, cells in _rows(path):
@@ -73,7 +92,7 @@ def read_refined(path: Path, annotations: Annotations) -> Array:
         if name not in found:
             problems.add("missing videos", name)
     problems.raise_if_any(
-        f"expected modality-aware labels of {len(annotations)} videos in {path}",
+        f"expected modality-aware labels of {len(annotations.names)} videos in {path}",
         "Refine the labels of this corpus by `mmpyramid refine`.",
     )
     return modality_NMC

@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.datasets import SPLITS, open_dataset
 from mmpyramid.experiments.table import Row, Table
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.data import open_split
 from mmpyramid.training.identity import identify
 from mmpyramid.training.precision import computing_device
 from mmpyramid.training.recipes import RECIPES
@@ -103,12 +103,18 @@ def claim(out: Path, recipe: str, data: Path, features: Path | None = None) -> N
         UserError: if there are runs of another corpus, or this one cannot be used.
     """
     config = RECIPES[recipe]()
-    held = identify(config, data, features, splits=("train", "val", "test"))
-    path = out / f"data-{config.objective.problem}.json"
+    streams, problem = config.model.inputs, config.objective.problem
+    found = identify(
+        {
+            split: open_dataset(data, split, streams, problem=problem, features=features)
+            for split in SPLITS
+        }
+    )
+    path = out / f"data-{problem}.json"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
-        write_durably(path, (json.dumps(held, indent=2) + "\n").encode())
-    elif json.loads(path.read_text(encoding="utf-8")) != held:
+        write_durably(path, (json.dumps(found, indent=2) + "\n").encode())
+    elif json.loads(path.read_text(encoding="utf-8")) != found:
         raise UserError(
             f"the runs in {out} are of other annotations or features than those of {data}; choose "
             "another --out"
@@ -180,8 +186,9 @@ def run_job(job: Job, data: Path, features: Path | None = None) -> Report:
     else:
         model = fit(job.config, data, job.folder, features=features, resume=True).model
     network = load_pretrained(model).to(computing_device(job.config.accelerator))
-    corpus = open_split(network.problem, data, "test", network.config, features=features)
-    scored: Report = problem_named(network.problem).evaluate(network, corpus).to_dict()
+    problem = problem_named(network.problem)
+    corpus = open_dataset(data, "test", network.inputs, problem=problem.name, features=features)
+    scored: Report = problem.evaluate(network, corpus).to_dict()
     content = json.dumps({"config": _plain(job.config), "report": scored}, indent=2) + "\n"
     write_durably(job.result, content.encode())
     for resumable in job.folder.rglob("last.ckpt"):  # Three times the size of the network.

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from mmpyramid.core.batch import Batch
+    from mmpyramid.datasets import Dataset
+    from mmpyramid.datasets.base import Supervision
     from mmpyramid.models import Network
 
 BATCH = 128
@@ -42,26 +44,6 @@ class Report(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers by name, in per cent and unrounded."""
-        ...
-
-
-class Samples(Protocol):
-    """A split: what `mmpyramid.datasets` opens."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The C class names."""
-        ...
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The ids of the videos."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitems__(self, rows: Sequence[int], /) -> Batch:
-        """The batch of some rows."""
         ...
 
 
@@ -88,9 +70,23 @@ class Objective(ABC):
             if not 0 <= weight < math.inf:
                 raise UserError(f"--objective.{flag} should be 0 or more, got {weight}")
 
-    def supervised_by(self) -> dict[str, Any]:
-        """Which labels of the training split it may see, as the reader of a layout takes it."""
-        return {}
+    def labels(self, refined: Path | None = None) -> Supervision:
+        """Which labels of the training split this learns from.
+
+        Args:
+            refined: a file of modality-aware labels.
+
+        Raises:
+            UserError: if there is such a file, and the loss would not read it.
+        """
+        from mmpyramid.datasets.base import Supervision
+
+        if refined and not self.reads_modalities:
+            raise UserError(
+                "modality-aware labels are for recipes whose loss reads them, such as `llp` and "
+                "`han`; for this one leave --refined out"
+            )
+        return Supervision(refined=refined)
 
     @abstractmethod
     def __call__(self, output: Any, batch: Batch) -> Tensor:
@@ -173,7 +169,7 @@ class Problem(ABC, Generic[S, R]):
     def evaluate(
         self,
         network: Network[Any, S],
-        dataset: Samples,
+        dataset: Dataset,
         decoder: Decoder | None = None,
         *,
         predictions: Path | None = None,
@@ -194,7 +190,7 @@ class Problem(ABC, Generic[S, R]):
         """
 
     @abstractmethod
-    def references(self, dataset: Samples) -> dict[str, R]:
+    def references(self, dataset: Dataset) -> dict[str, R]:
         """What a network has to beat on a split, by name: answers that need no network.
 
         Raises:
@@ -219,7 +215,7 @@ class Problem(ABC, Generic[S, R]):
                     "--clip-norm 1"
                 )
 
-    def outputs(self, network: Network[Any, S], dataset: Samples) -> Iterator[tuple[Any, Batch]]:
+    def outputs(self, network: Network[Any, S], dataset: Dataset) -> Iterator[tuple[Any, Batch]]:
         """What a network gives for each batch of a split, on its own device, with the batch.
 
         Raises:
@@ -275,10 +271,10 @@ def problem_named(name: str) -> Problem[Any, Any]:
     return PROBLEMS[name]
 
 
-def batches(dataset: Samples) -> Iterator[Batch]:
+def batches(dataset: Dataset) -> Iterator[Batch]:
     """The rows of a split in their order, `BATCH` at once."""
     for start in range(0, len(dataset), BATCH):
-        yield dataset.__getitems__(range(start, min(start + BATCH, len(dataset))))
+        yield dataset.batch(range(start, min(start + BATCH, len(dataset))))
 
 
 def check_labels(known: Sequence[str], labels: Sequence[str]) -> None:

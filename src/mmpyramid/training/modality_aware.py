@@ -21,10 +21,10 @@ from torch import Tensor
 
 from mmpyramid.core import Array, Progress
 from mmpyramid.core.batch import Batch
-from mmpyramid.datasets.corpus import Corpus
+from mmpyramid.datasets.base import Dataset
 from mmpyramid.models import Network
 from mmpyramid.models.outputs import Pooled
-from mmpyramid.problems.base import BATCH
+from mmpyramid.training.evaluate import BATCH
 
 CONFIDENT = 0.5
 """A class is found when its probability, divided by its relative error, reaches this."""
@@ -62,7 +62,7 @@ class Refinement:
 
 
 def refine_labels(
-    network: Network[Pooled, Any], corpus: Corpus, seed: int, progress: Progress | None = None
+    network: Network[Pooled, Any], corpus: Dataset, seed: int, progress: Progress | None = None
 ) -> Refinement:
     """Refine the weak labels of a training split.
 
@@ -72,7 +72,7 @@ def refine_labels(
         seed: fixes which videos are combined; same seed, same labels.
         progress: called after each batch with (videos completed, videos in total).
     """
-    weak_NC = corpus.annotations.weak
+    weak_NC = corpus.weak
     partner_N = draw_partners(weak_NC, seed)
     found = _probabilities(network, corpus, partner_N, progress)
     error_MC = relative_error(found.own, weak_NC)
@@ -126,7 +126,7 @@ def removals(found: StreamProbabilities, weak_NC: Array, error_MC: Array) -> NDA
 @torch.inference_mode()
 def _probabilities(
     network: Network[Pooled, Any],
-    corpus: Corpus,
+    corpus: Dataset,
     partner_N: NDArray[np.int64],
     progress: Progress | None,
 ) -> StreamProbabilities:
@@ -138,7 +138,7 @@ def _probabilities(
         rows = range(start, min(start + BATCH, len(corpus)))
         # A video without a partner gets any; its labels are kept whatever comes out.
         partners = [max(int(partner_N[row]), 0) for row in rows]
-        own, other = corpus.__getitems__(rows), corpus.__getitems__(partners)
+        own, other = corpus.batch(rows), corpus.batch(partners)
         mixtures = (own, exchange(other, own, audio), exchange(own, other, audio))
         scored = [_streams_of(network, mixture) for mixture in mixtures]
         parts.append((scored[0], scored[1], scored[2]))

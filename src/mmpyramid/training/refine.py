@@ -10,11 +10,10 @@ from typing import Any
 from mmpyramid.core import Progress
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
-from mmpyramid.datasets.corpus import Corpus
+from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import load_pretrained
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.data import open_split
 from mmpyramid.training.modality_aware import Refinement, refine_labels
 from mmpyramid.training.precision import computing_device
 from mmpyramid.training.run import Run, fit
@@ -85,10 +84,11 @@ def fit_modality_aware(
     fit(config, data, run.base.folder, **settings)
     if not is_refined:
         network = load_pretrained(run.base.model).to(computing_device(config.accelerator))
-        train = open_split(network.problem, data, "train", network.config, features=features)
-        assert isinstance(train, Corpus)
+        train = open_dataset(
+            data, "train", network.inputs, problem=network.problem, features=features
+        )
         refinement = refine_labels(network, train, config.seed + 1, on_refine)
-        write_refined(run.labels, train.annotations, refinement.modality_NMC)
+        write_refined(run.labels, train, refinement.modality_NMC)
         summary = json.dumps(_summary(refinement, train, config), indent=2) + "\n"
         write_durably(run.summary, summary.encode())
     fit(config, data, run.retrained.folder, refined=run.labels, **settings)
@@ -108,8 +108,8 @@ def _is_refined(run: RefinedRun, config: TrainConfig) -> bool:
     return True
 
 
-def _summary(refinement: Refinement, corpus: Corpus, config: TrainConfig) -> dict[str, Any]:
-    labels, weak_NC = corpus.annotations.labels, corpus.annotations.weak
+def _summary(refinement: Refinement, corpus: Dataset, config: TrainConfig) -> dict[str, Any]:
+    labels, weak_NC = corpus.labels, corpus.weak
     audio_C, visual_C = refinement.removed_MC.tolist()
     audio_error_C, visual_error_C = refinement.relative_error_MC.tolist()
     columns = zip(

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,15 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.problems.base import BATCH
 from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, Keep, Lines
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.data import open_split, read_annotations
 from mmpyramid.training.identity import identify
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.precision import resolve_precision
@@ -88,7 +89,7 @@ def fit(
 
     Args:
         config: the run; the labels and the context of its network are taken from the data.
-        data: corpus folder in the layout of the problem.
+        data: corpus folder, see `mmpyramid.datasets.open_dataset`.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
         refined: modality-aware labels of the training videos, see `mmpyramid.datasets.refined`.
@@ -101,22 +102,20 @@ def fit(
     Raises:
         UserError: if the data cannot be used, or `out` holds another run.
     """
-    run, problem = Run(folder=out), config.objective.problem
+    run = Run(folder=out)
     _check_folder(run, resume)
-    known = read_annotations(problem, data, "train")
-    model = dataclasses.replace(config.model, labels=known.labels, context=known.num_segments)
-    config = dataclasses.replace(config, model=model)
-    train = open_split(
-        problem,
+    open_split = partial(
+        open_dataset,
         data,
-        "train",
-        model,
+        streams=config.model.inputs,
+        problem=config.objective.problem,
         features=features,
-        objective=config.objective,
-        refined=refined,
     )
-    val = open_split(problem, data, "val", model, features=features)
-    resolved = {**config.to_dict(), "data": identify(config, data, features, refined)}
+    train = open_split("train", supervision=config.objective.labels(refined)).check()
+    val = open_split("val").check()
+    model = dataclasses.replace(config.model, labels=train.labels, context=train.num_segments)
+    config = dataclasses.replace(config, model=model)
+    resolved = {**config.to_dict(), "data": identify({"train": train, "val": val})}
     _check_same(run, resolved)
     shuffle = EpochShuffle(train, config.seed)
     torch.manual_seed(config.seed)
@@ -146,9 +145,9 @@ def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
 
 
 def loader(
-    corpus: Dataset[Batch], batch_size: int, sampler: EpochShuffle | None = None
+    corpus: Dataset, batch_size: int, sampler: EpochShuffle | None = None
 ) -> DataLoader[Batch]:
-    """Batches of a corpus, taken whole from memory or a map: no worker processes are needed."""
+    """Batches of a split, read whole from a memory map: no worker processes are needed."""
     return DataLoader(corpus, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
 
 

@@ -87,6 +87,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     408: {"description": "Nothing more of the file came for too long."},
     413: {"description": "The file is too large."},
     422: {"description": "The file is no video or sound, is too long, or an option is wrong."},
+    507: {"description": "The disk of the server is full."},
     503: {"description": "Too many are waiting, or the work took too long."},
 }
 
@@ -99,8 +100,10 @@ def _parse(
     decoder: Decoder,
     format: str,  # noqa: A002
 ) -> Response:
-    with uploads.write(video.file, video.filename or "upload") as held:
-        parsed = pool.take_turn(Job(path=held.path, name=held.name, model=model, decoder=decoder))
+    with uploads.write(video.file, video.filename or "upload") as upload:
+        parsed = pool.take_turn(
+            Job(path=upload.path, name=upload.name, model=model, decoder=decoder)
+        )
     return as_file(parsed, format)
 
 

@@ -12,9 +12,9 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder
 from mmpyramid.web.jobs import Job, Stage
-from mmpyramid.web.limits import BusyError, GivenUpError
+from mmpyramid.web.limits import BusyError, GivenUpError, NoSpaceError
 from mmpyramid.web.pool import Pool
-from mmpyramid.web.uploads import Held, Uploads
+from mmpyramid.web.uploads import Upload, Uploads
 from mmpyramid.web.views import facts_of, problem, progress_of, result
 from mmpyramid.web.visits import Visits
 
@@ -39,7 +39,7 @@ class Handlers:
         upload, told = None, ""
         try:
             if path is not None:
-                upload = self.uploads.hold(Path(path))
+                upload = self.uploads.acquire(Path(path))
                 told = facts_of(upload)
         except UserError as error:
             told = problem(error)
@@ -55,36 +55,37 @@ class Handlers:
     ) -> tuple[str, Any]:
         """Parse the chosen video. One that is bad is deleted at once, and leaves the form."""
         visit = self.visits.of(_session(request))
+        upload = visit.upload
         try:
-            if visit.upload is None:
+            if upload is None:
                 raise UserError("no video is chosen; upload one, record one or take an example")
-            video = self.uploads.hold_again(visit.upload)
-            visit.show(self._parsed(video, model, numbers, progress), video)
-            return result(visit), gr.skip()
-        except (BusyError, GivenUpError) as error:
+            video = self.uploads.acquire_again(upload)
+            shown = visit.show(self._parsed(video, model, numbers, progress), video)
+            return result(visit, shown), gr.skip()
+        except (BusyError, GivenUpError, NoSpaceError) as error:
             return problem(error), gr.skip()
         except UserError as error:
-            visit.choose(None)
-            visit.show(None, None)
-            return problem(error), None
+            return problem(error), None if visit.reject(upload) else gr.skip()
 
     def decide(self, request: gr.Request, *numbers: float) -> str | dict[str, Any]:
         """Take other thresholds on the same scores; leave what is shown if they are no others."""
         visit = self.visits.of(_session(request))
-        parsed, video = visit.parsed, visit.shown
-        again = parsed and parsed.decode_again(to_decoder(*numbers))
-        if parsed is None or again is None or again.decoder == parsed.decoder:
-            unchanged: dict[str, Any] = gr.skip()
+        unchanged: dict[str, Any] = gr.skip()
+        old = visit.result
+        if old is None:
             return unchanged
-        visit.show(again, video)
-        return result(visit)
+        parsed = old.parsed.decode_again(to_decoder(*numbers))
+        if parsed.decoder == old.parsed.decoder:
+            return unchanged
+        new = visit.update(old, parsed)
+        return unchanged if new is None else result(visit, new)
 
     def leave(self, request: gr.Request) -> None:
         """Delete all that was kept for a visitor."""
         self.visits.end(_session(request))
 
     def _parsed(
-        self, video: Held, model: str, numbers: tuple[float, ...], progress: gr.Progress
+        self, video: Upload, model: str, numbers: tuple[float, ...], progress: gr.Progress
     ) -> Parsed:
         def on_stage(stage: Stage) -> None:
             share, text = progress_of(stage)

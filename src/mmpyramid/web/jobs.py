@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
 
+from mmpyramid.core.code import load_inherited_code
 from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed, Pipeline
 from mmpyramid.problems import Decoder
@@ -93,6 +94,7 @@ def serve_jobs(connection: Connection, setup: Setup) -> None:
 def _load(setup: Setup) -> dict[str, Pipeline]:
     import torch
 
+    load_inherited_code()
     torch.set_num_threads(setup.num_threads)
     return {model: Pipeline(model, device=setup.device) for model in setup.models}
 

@@ -64,5 +64,9 @@ class BusyError(UserError):
     """Too many are waiting already; nothing is wrong with the file."""
 
 
+class NoSpaceError(UserError):
+    """The disk of the server is full; nothing is wrong with the file."""
+
+
 class GivenUpError(UserError):
     """The work on a file took too long, or its process died."""

@@ -5,10 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
-from mmpyramid.pipeline import Parsed
 from mmpyramid.web.downloads import as_file, media_type, page_of
-from mmpyramid.web.uploads import Held
-from mmpyramid.web.visits import Visit, Visits
+from mmpyramid.web.visits import Result, Visit, Visits
 
 GONE = (
     "this timeline is no longer here: uploads and what was found in them are deleted when the page "
@@ -22,44 +20,42 @@ def create_router(visits: Visits) -> APIRouter:
     """The routes below `/visits/TOKEN`."""
     router = APIRouter(prefix="/visits/{token}", include_in_schema=False)
 
-    def find(token: str) -> tuple[Parsed, Held]:
+    def find(token: str) -> Result:
         visit = visits.by_token(token)
-        if visit is None or visit.parsed is None or visit.shown is None:
+        result = None if visit is None else visit.result
+        if result is None:
             raise HTTPException(404, GONE)
-        return visit.parsed, visit.shown
+        return result
 
-    Found = Annotated[tuple[Parsed, Held], Depends(find)]
+    Found = Annotated[Result, Depends(find)]
 
     @router.get("/page")
     def page(found: Found) -> HTMLResponse:
-        parsed, _ = found
-        return HTMLResponse(page_of(parsed, "media"), headers=PRIVATE)
+        return HTMLResponse(page_of(found.parsed, "media"), headers=PRIVATE)
 
     @router.get("/media")
     def media(found: Found) -> FileResponse:
-        _, video = found
-        kind = media_type(video.path.name)
+        kind = media_type(found.video.path.name)
         # Browsers play MP4 and its relatives, MOV and M4V, only under this name.
         playable = kind.startswith("audio/") or kind in {"video/webm", "video/ogg"}
         return FileResponse(
-            video.path, media_type=kind if playable else "video/mp4", headers=PRIVATE
+            found.video.path, media_type=kind if playable else "video/mp4", headers=PRIVATE
         )
 
     @router.get("/files/{format}")
     def file(found: Found, format: str) -> Response:  # noqa: A002
-        parsed, _ = found
-        response = as_file(parsed, format)
+        response = as_file(found.parsed, format)
         response.headers.update(PRIVATE)
         return response
 
     return router
 
 
-def page_address(visit: Visit) -> str:
-    """Where the newest timeline of a visit is shown, relative to the app."""
-    return f"visits/{visit.token}/page?version={visit.version}"
+def page_address(visit: Visit, result: Result) -> str:
+    """Where a result of a visit is shown, relative to the app."""
+    return f"visits/{visit.token}/page?version={result.version}"
 
 
-def file_address(visit: Visit, format: str) -> str:  # noqa: A002
+def file_address(visit: Visit, result: Result, format: str) -> str:  # noqa: A002
     """Where it is downloaded in a format."""
-    return f"visits/{visit.token}/files/{format}?version={visit.version}"
+    return f"visits/{visit.token}/files/{format}?version={result.version}"

@@ -22,12 +22,17 @@ from mmpyramid.web.app import CSS, THEME, create_app
 from mmpyramid.web.door import Door
 from mmpyramid.web.examples import EXAMPLES, render_example
 from mmpyramid.web.handlers import Handlers
-from mmpyramid.web.limits import BusyError, GivenUpError, TooLargeError
+from mmpyramid.web.limits import BusyError, GivenUpError, NoSpaceError, TooLargeError
 from mmpyramid.web.pool import Pool
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.visits import Visits
 
-STATUS: dict[type[Exception], int] = {TooLargeError: 413, BusyError: 503, GivenUpError: 503}
+STATUS: dict[type[Exception], int] = {
+    TooLargeError: 413,
+    NoSpaceError: 507,
+    BusyError: 503,
+    GivenUpError: 503,
+}
 """HTTP status of mistakes; all others are 422."""
 
 SWEEP_SECONDS = 20

@@ -1,44 +1,75 @@
-"""Files of visitors on disk: each in a folder of its own, gone when it is let go."""
+"""Files of visitors on disk: each in a folder of its own, deleted when nobody uses it any more."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import signal
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from threading import Lock
 from types import TracebackType
 from typing import BinaryIO
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.web.folder import RECEIVED
+from mmpyramid.web.limits import NoSpaceError
+
+RECEIVED = "received"
+"""The folder into which Gradio receives uploads."""
 
 LONGEST_SUFFIX = 8
 """Letters of a suffix that is kept, because some formats are told by their suffix only."""
 
 
+@contextmanager
+def working_folder() -> Iterator[Path]:
+    """A folder for uploads and examples, which is deleted at the end, however the process ends.
+
+    Gradio reads its environment when it is imported, so that belongs into the block: it receives
+    into `received`, and does not call home. `SIGKILL` is the one end that leaves the folder.
+
+    Example:
+        >>> with working_folder() as folder:
+        ...     folder.is_dir()
+        True
+    """
+    with TemporaryDirectory(prefix="mmpyramid-serve-") as name:
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(name) / RECEIVED)
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            yield Path(name)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
 class Uploads:
-    """Where uploads are held, below one folder that the server removes when it ends.
+    """All uploads, below one folder that the server removes when it ends.
 
     Gradio receives into `received` and names files by their content, so that equal uploads of two
-    visitors are one file. A hold is a hard link: the file stays until the last one lets go of it.
+    visitors are one file. Each use of it is a hard link in `in-use`: the file stays until the last
+    one is released.
 
     Args:
         root: an empty folder.
 
     Example:
         >>> uploads = Uploads(root)  # doctest: +SKIP
-        >>> with uploads.hold(uploads.received / "clip.mp4") as held:  # doctest: +SKIP
-        ...     parse(held.path)
+        >>> with uploads.acquire(uploads.received / "clip.mp4") as upload:  # doctest: +SKIP
+        ...     parse(upload.path)
     """
 
     def __init__(self, root: Path) -> None:
-        self.received, self._held = root / RECEIVED, root / "held"
-        for folder in (self.received, self._held):
+        self.received, self._in_use = root / RECEIVED, root / "in-use"
+        for folder in (self.received, self._in_use):
             folder.mkdir()
+        self._folders: set[Path] = set()
         self._lock = Lock()
 
     def is_received(self, path: str, *, missing_ok: bool = True) -> bool:
@@ -60,78 +91,121 @@ class Uploads:
         except (OSError, ValueError):
             return False
 
-    def hold(self, received: Path) -> Held:
-        """Keep a received file until it is let go.
+    def acquire(self, received: Path) -> Upload:
+        """Use a received file until it is released.
 
         Raises:
             UserError: if it has gone, or was never received.
         """
         if not self.is_received(str(received)):
             raise UserError(f"{received.name} is no upload; choose the file again")
-        return self._link(received, self._place(received, received.name))
+        return self._link(received, received, received.name)
 
-    def hold_again(self, other: Held) -> Held:
-        """Keep a file that is held already, whatever becomes of the other hold.
+    def acquire_again(self, upload: Upload) -> Upload:
+        """Use a file that is in use already, whatever becomes of the other use.
 
         Raises:
-            UserError: if the other was let go.
+            UserError: if the other was released.
         """
-        return self._link(other.path, self._place(other.origin, other.name))
+        return self._link(upload.path, upload.origin, upload.name)
 
-    def write(self, content: BinaryIO, name: str) -> Held:
-        """Keep what a stream gives, piece by piece."""
-        held = self._place(None, name)
-        with held.path.open("wb") as file:
+    def write(self, content: BinaryIO, name: str) -> Upload:
+        """Write what a stream gives, piece by piece.
+
+        Raises:
+            NoSpaceError: if the disk is full; what was written of the file is deleted.
+        """
+        with self._new(None, name) as upload, upload.path.open("wb") as file:
             shutil.copyfileobj(content, file)
-        return held
+        return upload
 
     def sweep(self, seconds: float) -> None:
-        """Delete what was received but is held by nobody: uploads broken off or left alone.
+        """Delete what nobody uses: uploads broken off or left alone, and leftovers of failures.
 
         Args:
-            seconds: since when nothing more was received.
+            seconds: since when nothing more was written to a file.
         """
+        now = time.time()
         for path in self.received.rglob("*"):
             with suppress(FileNotFoundError), self._lock:
-                told = path.stat()
-                if path.is_file() and told.st_nlink == 1 and time.time() - told.st_mtime > seconds:
+                status = path.stat()
+                if path.is_file() and status.st_nlink == 1 and now - status.st_mtime > seconds:
                     path.unlink()
+        for folder in self._in_use.iterdir():
+            with suppress(FileNotFoundError), self._lock:
+                if folder not in self._folders and now - folder.stat().st_mtime > seconds:
+                    shutil.rmtree(folder)
 
-    def _link(self, path: Path, held: Held) -> Held:
+    def release(self, upload: Upload) -> None:
+        """Delete a file; what was received too, unless others use it. Twice is once."""
+        with self._lock:
+            folder, origin = upload.path.parent, upload.origin
+            if folder not in self._folders:
+                return
+            self._folders.remove(folder)
+            # Another upload may have been received under the name of the origin.
+            same = origin and origin.exists() and origin.samefile(upload.path)
+            if origin and same and origin.stat().st_nlink == 2:
+                origin.unlink()
+            shutil.rmtree(folder)
+
+    def _link(self, source: Path, origin: Path | None, name: str) -> Upload:
         try:
-            with self._lock:
-                held.path.hardlink_to(path)
+            with self._new(origin, name) as upload, self._lock:
+                upload.path.hardlink_to(source)
         except FileNotFoundError as error:
-            held.path.parent.rmdir()
             raise UserError(
-                f"the upload {held.name} is no longer here: uploads are deleted after use; "
-                "choose the file again"
+                f"the upload {name} is no longer here: uploads are deleted after use; choose the "
+                "file again"
             ) from error
-        return held
+        return upload
 
-    def _place(self, origin: Path | None, name: str) -> Held:
+    @contextmanager
+    def _new(self, origin: Path | None, name: str) -> Iterator[Upload]:
+        """A folder for an upload; if it cannot be filled, nothing of it is left.
+
+        Raises:
+            NoSpaceError: if the disk is full.
+        """
         name = name.replace("\\", "/").rpartition("/")[2] or "upload"
         suffix = Path(name).suffix
         if not (suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= LONGEST_SUFFIX):
             suffix = ""
-        folder = Path(mkdtemp(dir=self._held))
-        return Held(folder / f"video{suffix}", origin, name, self._lock)
+        folder: Path | None = None
+        try:
+            with self._lock:
+                folder = Path(mkdtemp(dir=self._in_use))
+                self._folders.add(folder)
+            yield Upload(folder / f"video{suffix}", name, origin, self)
+        except BaseException as error:
+            if folder is not None:
+                with self._lock:
+                    self._folders.remove(folder)
+                shutil.rmtree(folder, ignore_errors=True)  # `sweep` tries again.
+            if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise NoSpaceError(
+                    f"the server has no room left on its disk for {name}; try again later"
+                ) from error
+            raise
 
 
-class Held:
+@dataclass(frozen=True, eq=False)
+class Upload:
     """A file that stays until `release`, or the end of a `with` block.
 
     Attributes:
         path: the file.
         name: what its visitor calls it.
-        origin: the file that was received, which goes with its last hold.
+        origin: the file that was received, which is deleted with its last use.
+        uploads: where it belongs.
     """
 
-    def __init__(self, path: Path, origin: Path | None, name: str, lock: Lock) -> None:
-        self.path, self.name, self.origin = path, name, origin
-        self._lock = lock
+    path: Path
+    name: str
+    origin: Path | None
+    uploads: Uploads
 
-    def __enter__(self) -> Held:
+    def __enter__(self) -> Upload:
         return self
 
     def __exit__(
@@ -143,16 +217,5 @@ class Held:
         self.release()
 
     def release(self) -> None:
-        """Delete the file; what was received too, unless others hold it. Twice is once."""
-        with self._lock:
-            if not self.path.exists():
-                return
-            if self.origin is not None and self._is_last():
-                self.origin.unlink()
-            shutil.rmtree(self.path.parent)
-
-    def _is_last(self) -> bool:
-        """Whether the origin is still this file, and nobody else holds it."""
-        assert self.origin is not None
-        same = self.origin.exists() and self.origin.samefile(self.path)
-        return same and self.path.stat().st_nlink == 2
+        """Stop using the file, which deletes it. Twice is once."""
+        self.uploads.release(self)

@@ -9,8 +9,8 @@ from mmpyramid.render import FORMATS
 from mmpyramid.web.jobs import Stage
 from mmpyramid.web.limits import Limits
 from mmpyramid.web.pages import file_address, page_address
-from mmpyramid.web.uploads import Held
-from mmpyramid.web.visits import Visit
+from mmpyramid.web.uploads import Upload
+from mmpyramid.web.visits import Result, Visit
 
 WELCOME = (
     '<div class="welcome"><h2>What can be heard, what can be seen, and what is both</h2>'
@@ -30,7 +30,7 @@ def introduction(limits: Limits) -> str:
     )
 
 
-def facts_of(upload: Held) -> str:
+def facts_of(upload: Upload) -> str:
     """The video that was chosen."""
     size = upload.path.stat().st_size / 1e6
     return f'<p class="chosen">{escape(upload.name)}, {size:.1f} MB</p>'
@@ -43,16 +43,15 @@ def problem(error: UserError) -> str:
     )
 
 
-def result(visit: Visit) -> str:
-    """The frame with the timeline of a visit, and links to its files."""
-    assert visit.parsed is not None
+def result(visit: Visit, shown: Result) -> str:
+    """The frame with a result of a visit, and links to its files."""
     links = "".join(
-        f'<a href="{file_address(visit, name)}" download>{name}</a>' for name in FORMATS
+        f'<a href="{file_address(visit, shown, name)}" download>{name}</a>' for name in FORMATS
     )
-    title = escape(f"Timeline of {visit.parsed.timeline.source}")
+    title = escape(f"Timeline of {shown.parsed.timeline.source}")
     return (
         f'<nav class="files" aria-label="Downloads"><span>Download as</span>{links}</nav>'
-        f'<iframe class="timeline" src="{page_address(visit)}" title="{title}" '
+        f'<iframe class="timeline" src="{page_address(visit, shown)}" title="{title}" '
         f'onload="{FIT}"></iframe>'
     )
 

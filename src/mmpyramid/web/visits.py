@@ -9,34 +9,47 @@ from dataclasses import dataclass, field
 from threading import Lock, RLock
 
 from mmpyramid.pipeline import Parsed
-from mmpyramid.web.uploads import Held
+from mmpyramid.web.uploads import Upload
+
+
+@dataclass(frozen=True)
+class Result:
+    """A timeline that a visitor looks at.
+
+    Attributes:
+        parsed: what was found.
+        video: where it was found, for the player.
+        version: counts the results of a visit, so that a browser loads each anew.
+    """
+
+    parsed: Parsed
+    video: Upload
+    version: int
 
 
 @dataclass(eq=False)
 class Visit:
-    """One open page.
+    """One open page. Every method takes effect at once, whatever other threads do.
 
     Attributes:
         token: names the visit in addresses; it cannot be guessed.
         upload: the video that was chosen.
-        parsed: what was found in the last one that was parsed.
-        shown: that one itself, for the player.
-        version: counts the timelines, so that a browser loads each anew.
+        result: what was found in the last one that was parsed.
+        version: how often the result has changed.
         seen: when something was asked last.
-        ended: whether the page was closed; what comes later is let go of at once.
+        ended: whether the page was closed; what comes later is released at once.
     """
 
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    upload: Held | None = None
-    parsed: Parsed | None = None
-    shown: Held | None = None
+    upload: Upload | None = None
+    result: Result | None = None
     version: int = 0
     seen: float = 0.0
     ended: bool = False
     _lock: RLock = field(default_factory=RLock)
 
-    def choose(self, upload: Held | None) -> None:
-        """Take another upload, or none, and let go of the last."""
+    def choose(self, upload: Upload | None) -> None:
+        """Take another upload, or none, and release the last."""
         with self._lock:
             if self.upload is not None:
                 self.upload.release()
@@ -44,21 +57,48 @@ class Visit:
             if self.ended and upload is not None:
                 upload.release()
 
-    def show(self, parsed: Parsed | None, video: Held | None) -> None:
-        """Take another timeline with its video, or none, and let go of the last."""
+    def reject(self, upload: Upload | None) -> bool:
+        """Release an upload that turned out to be bad, and the result of an earlier one.
+
+        Returns:
+            Whether it still was the chosen one; otherwise nothing changes.
+        """
         with self._lock:
-            if self.shown is not None and self.shown is not video:
-                self.shown.release()
-            self.parsed, self.shown, self.version = parsed, video, self.version + 1
-            if self.ended and video is not None:
+            if upload is not self.upload:
+                return False
+            self.choose(None)
+            self._set_result(None)
+            return True
+
+    def show(self, parsed: Parsed, video: Upload) -> Result:
+        """Take another result, and release the video of the last."""
+        with self._lock:
+            result = Result(parsed, video, self.version + 1)
+            self._set_result(result)
+            if self.ended:
                 video.release()
+            return result
+
+    def update(self, old: Result, parsed: Parsed) -> Result | None:
+        """Replace a result by another of the same video.
+
+        Returns:
+            The new result; None if the old one had been replaced meanwhile, and nothing changes.
+        """
+        with self._lock:
+            return self.show(parsed, old.video) if self.result is old else None
 
     def end(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         with self._lock:
             self.ended = True
             self.choose(None)
-            self.show(None, None)
+            self._set_result(None)
+
+    def _set_result(self, result: Result | None) -> None:
+        old, self.result, self.version = self.result, result, self.version + 1
+        if old is not None and (result is None or result.video is not old.video):
+            old.video.release()
 
 
 class Visits:

@@ -20,20 +20,17 @@ from mmpyramid.core.labels import AVE_LABELS
 from mmpyramid.datasets.ave import read_ave
 from mmpyramid.datasets.ave_files import (
     ANNOTATIONS_FILE,
-    LABELS_FILE,
     NOISY_LABELS_FILE,
     NUM_SEGMENTS,
     ORDER_FILES,
-    SPLITS,
     EventLines,
     Index,
-    Split,
     annotation_folder,
+    label_files,
     raw_lines,
-    read_labels,
     read_lines,
 )
-from mmpyramid.datasets.ave_labels import label_files
+from mmpyramid.datasets.base import LABELS_FILE, SPLITS, Split, read_labels
 from mmpyramid.datasets.synthetic.planting import draw_video_id, video_rng
 from mmpyramid.store.hdf5 import write_rows
 
@@ -82,7 +79,7 @@ def given_events(annotations: Path | str, sizes: Mapping[str, int], seed: int) -
     return EventPlan(
         lines=[texts[row] for row in rows],
         orders={split: np.searchsorted(rows, order) for split, order in orders.items()},
-        labels=read_labels(source),
+        labels=read_labels(source, AVE_LABELS),
     )
 
 

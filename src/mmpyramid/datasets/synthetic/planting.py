@@ -17,7 +17,8 @@ import numpy as np
 
 from mmpyramid.core import Event, Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.llp import AUDIO_FILE, ID_LENGTH, LABELS_FILE, VISUAL_FILE, WEAK_FILES
+from mmpyramid.datasets.base import LABELS_FILE
+from mmpyramid.datasets.llp import AUDIO_FILE, ID_LENGTH, VISUAL_FILE, WEAK_FILES
 from mmpyramid.datasets.synthetic.simulation import check_seed
 
 Extent: TypeAlias = tuple[int, int]

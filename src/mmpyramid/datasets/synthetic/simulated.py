@@ -1,8 +1,8 @@
 """Simulated features in the published LLP layout, for training and benchmarks without any video.
 
 Nothing here was seen or heard by a network: class patterns are planted where the annotations say.
-A folder that holds such features is marked (`is_simulated`); whoever prints a number from it says
-so.
+A folder that holds such features is marked (`mmpyramid.datasets.is_simulated`); whoever prints a
+number from it says so.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Modality, Progress
 from mmpyramid.core.labels import LLP_LABELS
-from mmpyramid.datasets.annotations import Annotations
-from mmpyramid.datasets.llp import LABELS_FILE, WEAK_FILES, Split, read_llp
+from mmpyramid.datasets.base import LABELS_FILE, SPLITS
+from mmpyramid.datasets.llp import WEAK_FILES, Annotations, read_llp
 from mmpyramid.datasets.synthetic.planting import (
     EVENT_FILES,
     FULL_FILE,
@@ -34,14 +34,13 @@ from mmpyramid.datasets.synthetic.simulation import (
     draw_strengths,
     rectify,
 )
-from mmpyramid.store.marker import MARKER_FILE, find_marker
+from mmpyramid.store.marker import MARKER_FILE
 from mmpyramid.store.npy import DIMS, FOLDERS, FRAMES_PER_SEGMENT, PER_FRAME
 
 SIMULATION_VERSION = 1
 """Raised whenever the same parameters would give other features."""
 
 DEFAULT_SIZES = {"train": 1000, "val": 100, "test": 200}
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 AUDIO_STREAM = "vggish"
 
 
@@ -107,11 +106,6 @@ def simulate_features(
     simulator = _Simulator(len(splits[0].labels), seed, difficulty, per_frame)
     _write_features(folder / "feats", splits, simulator, progress)
     return folder
-
-
-def is_simulated(folder: str | Path) -> bool:
-    """Whether a corpus folder, its features, or a store made of them holds simulated features."""
-    return find_marker(Path(folder)) is not None
 
 
 def planted_truth(

@@ -15,7 +15,8 @@ import numpy as np
 
 from mmpyramid.core import Array, Progress
 from mmpyramid.datasets.ave_features import FILES, SEGMENT_SHAPES
-from mmpyramid.datasets.ave_files import NUM_SEGMENTS, SPLITS, EventLines, Index
+from mmpyramid.datasets.ave_files import NUM_SEGMENTS, EventLines, Index
+from mmpyramid.datasets.base import SPLITS
 from mmpyramid.datasets.synthetic.ave_planting import (
     KEY,
     EventPlan,

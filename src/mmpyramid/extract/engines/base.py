@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mmpyramid.backbones.base import Extractor
+from mmpyramid.core.code import load_inherited_code
 from mmpyramid.extract.decoding import Decoding, Limits
 from mmpyramid.extract.embedder import Embedder
 from mmpyramid.extract.workers import Failure
@@ -39,6 +40,7 @@ class Job:
 
     def start(self, limits: Limits) -> FileExtractor:
         """Begin it in a process that does nothing else."""
+        load_inherited_code()
         made = self.factory(self.extractors)
         use_one_thread()
         return FileExtractor(made, self.batch, limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -20,6 +21,7 @@ import ray.data
 from numpy.typing import NDArray
 
 from mmpyramid.backbones.base import Extractor
+from mmpyramid.core import code
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.decoding import Limits
 from mmpyramid.extract.engines.base import Engine, Job, Results
@@ -112,6 +114,7 @@ def _stream(
             num_cpus=1,
             max_restarts=-1,
             max_task_retries=1,
+            runtime_env={"env_vars": {code.VARIABLE: json.dumps(code.code_files())}},
         )
     for row in answers.iter_rows():
         yield pickle.loads(row["answer"])

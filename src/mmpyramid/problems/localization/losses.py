@@ -10,14 +10,15 @@ all videos.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets.ave_files import Supervision
+from mmpyramid.datasets.base import Kind, Supervision
 from mmpyramid.models.attention import MASKED
 from mmpyramid.models.outputs import Localized
 from mmpyramid.problems.base import Objective
@@ -151,15 +152,17 @@ class LocalizationObjective(Objective):
 
     problem: ClassVar[str] = "localization"
 
-    supervision: Supervision = "full"
+    supervision: Kind = "full"
     """`full`: the class of every segment. `weak`: the category of the video. `proportion`: also
     which share of the video it fills, which PSP calls weak."""
     background_clips: bool = True
     """Without full supervision, also learn from the clips of pure background."""
 
-    def supervised_by(self) -> dict[str, Any]:
-        """The supervision of AVE's training split."""
-        return {"supervision": self.supervision, "background_clips": self.background_clips}
+    def labels(self, refined: Path | None = None) -> Supervision:
+        """Which labels of the training split this learns from."""
+        if refined:
+            raise UserError("modality-aware labels are for parsing; leave --refined out")
+        return Supervision(kind=self.supervision, background_clips=self.background_clips)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -190,7 +193,7 @@ class DecomposedObjective(LocalizationObjective):
 class PooledObjective(LocalizationObjective):
     """The video's distribution over classes, pooled from the scores of its segments (weak)."""
 
-    supervision: Supervision = "weak"
+    supervision: Kind = "weak"
     """Labels of the videos: `weak` or `proportion`."""
     pool: Literal["max", "mean"] = "max"
     """How the scores of segments become those of the video: `max` (AVE, CMRAN), `mean` (PSP)."""

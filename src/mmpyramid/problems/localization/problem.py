@@ -19,7 +19,6 @@ from mmpyramid.core.runs import Mask
 from mmpyramid.problems.base import (
     PageArrays,
     Problem,
-    Samples,
     VideoScores,
     batches,
     register_problem,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmpyramid.core.batch import Batch
+    from mmpyramid.datasets import Dataset
     from mmpyramid.models import Network
     from mmpyramid.models.outputs import Localized
     from mmpyramid.problems.localization.stateful import LocalizationMetrics
@@ -102,7 +102,7 @@ class LocalizationProblem(Problem[LocalizationScores, LocalizationReport]):
     def evaluate(
         self,
         network: Network[Any, LocalizationScores],
-        dataset: Samples,
+        dataset: Dataset,
         decoder: Decoder | None = None,
         *,
         predictions: Path | None = None,
@@ -116,7 +116,7 @@ class LocalizationProblem(Problem[LocalizationScores, LocalizationReport]):
             self.update(metric, output, batch)
         return metric.report()
 
-    def references(self, dataset: Samples) -> dict[str, LocalizationReport]:
+    def references(self, dataset: Dataset) -> dict[str, LocalizationReport]:
         """The true category everywhere, and background everywhere."""
         metrics = {
             name: self.metrics(Decoder())

@@ -19,7 +19,6 @@ from mmpyramid.core.runs import Mask
 from mmpyramid.problems.base import (
     PageArrays,
     Problem,
-    Samples,
     VideoScores,
     batches,
     register_problem,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from mmpyramid.core.batch import Batch
+    from mmpyramid.datasets import Dataset
     from mmpyramid.models import Network
     from mmpyramid.models.outputs import Pooled
 
@@ -125,7 +125,7 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
             video_visual_BC=output.stream_BMC[:, 1],
         )
 
-    def predict(self, network: Network[Any, Scores], dataset: Samples) -> Predictions:
+    def predict(self, network: Network[Any, Scores], dataset: Dataset) -> Predictions:
         """Score every video of a split, on the segment grid of its annotations.
 
         Raises:
@@ -136,7 +136,7 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
     def evaluate(
         self,
         network: Network[Any, Scores],
-        dataset: Samples,
+        dataset: Dataset,
         decoder: Decoder | None = None,
         *,
         predictions: Path | None = None,
@@ -150,7 +150,7 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
         return predicted.report(*_dense(truth), gate=decoder.gate or "global")
 
     def _predict(
-        self, network: Network[Any, Scores], dataset: Samples
+        self, network: Network[Any, Scores], dataset: Dataset
     ) -> tuple[Predictions, list[Batch]]:
         """What a network predicts, and the batches that hold the truth."""
         parts, truth = [], list[Batch]()
@@ -163,7 +163,7 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
         predicted = Predictions(
-            ids=tuple(dataset.ids),
+            ids=dataset.ids,
             audio=segment_NTMC[:, :, 0],
             visual=segment_NTMC[:, :, 1],
             video=video_NC,
@@ -173,7 +173,7 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
         )
         return predicted, truth
 
-    def references(self, dataset: Samples) -> dict[str, ParsingReport]:
+    def references(self, dataset: Dataset) -> dict[str, ParsingReport]:
         """The true weak labels on all segments, and nothing."""
         every = list(batches(dataset))
         truth, mask_NT = _dense(every), _gather(every, "mask_BT")

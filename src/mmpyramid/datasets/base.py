@@ -1,0 +1,286 @@
+"""What every data set gives, whatever its files look like, and how the layout of a folder is found.
+
+Shape letters: N rows, B batch, T segments, M modalities (audio, visual), C classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, TypeAlias
+
+import numpy as np
+from torch.utils.data import Dataset as TorchDataset
+
+from mmpyramid.core import Array, Features, Modality
+from mmpyramid.core.batch import Batch, Streams
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.runs import Mask
+from mmpyramid.datasets.features import FeatureReader
+
+Split: TypeAlias = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+LABELS_FILE = "labels.txt"
+
+Kind: TypeAlias = Literal["full", "weak", "proportion"]
+"""What training targets say; see `Supervision`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supervision:
+    """Which labels of the training split a network may see.
+
+    Attributes:
+        kind: AVE: `full`, the class of every segment; `weak`, the category of the clip;
+            `proportion`, also which share of the clip the event lasts. LLP has weak labels only.
+        background_clips: AVE: without full supervision, add the clips of pure background.
+        refined: LLP and folders: a file of modality-aware labels, see `mmpyramid.datasets.refined`.
+    """
+
+    kind: Kind = "full"
+    background_clips: bool = True
+    refined: Path | None = None
+
+
+class Dataset(TorchDataset[Batch], ABC):
+    """One split of a corpus; a list of rows gives a `Batch`.
+
+    What is kept in memory are names and labels. Features are read from disk batch by batch.
+
+    Attributes:
+        labels: the C class names, without background.
+        ids: the videos, each once. In AVE a video may have several rows, one for each clip.
+        num_segments: T, the length of the longest video.
+        simulated: whether annotations or features say that no video is behind them.
+    """
+
+    labels: tuple[str, ...]
+    ids: tuple[str, ...]
+    num_segments: int
+    simulated: bool = False
+    reader: FeatureReader | None = None
+    """None if only annotations were asked for."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """N."""
+
+    @abstractmethod
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Features and labels of some rows.
+
+        Raises:
+            UserError: if features are missing, damaged, or of a wrong shape.
+        """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """How the annotations call the videos: as the ids, but for LLP, which adds the cut."""
+        return self.ids
+
+    @property
+    @abstractmethod
+    def weak(self) -> Array:
+        """(N, C) float32, 1 where a class occurs in a row; AVE adds background, (N, C + 1)."""
+
+    @property
+    @abstractmethod
+    def masks(self) -> tuple[Mask, Mask]:
+        """What is heard and what is seen in every row, two (N, T, C), False beyond a row's end.
+
+        Raises:
+            UserError: if the split has weak labels only.
+        """
+
+    @abstractmethod
+    def item(self, video_id: str) -> Features:
+        """The features of one video, (T, ..., D) by stream at the video's own length.
+
+        Raises:
+            UserError: if they are missing or damaged.
+        """
+
+    @abstractmethod
+    def truth(self, video_id: str) -> Mapping[Modality, Mask]:
+        """What is annotated in one video: (T, C) by modality, at the video's own length.
+
+        Raises:
+            UserError: if the split has weak labels only.
+        """
+
+    @abstractmethod
+    def digest(self) -> dict[str, str]:
+        """Digests of `annotations`, `features` (of the first video) and `refined` labels, if any.
+
+        They depend on the content alone: the same data elsewhere has the same digests.
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What this is, on one line."""
+
+    def check(self) -> Self:
+        """Check the features of all rows now, not when a batch needs them; gives itself back.
+
+        Raises:
+            UserError: one report of all that is missing, damaged, of a wrong shape or not finite.
+        """
+        self.features.check()
+        return self
+
+    @property
+    def features(self) -> FeatureReader:
+        """Where batches come from.
+
+        Raises:
+            UserError: if the data set was opened without features.
+        """
+        if self.reader is None:
+            raise UserError(
+                f"expected features of {self.describe()}, but only annotations were opened; give "
+                "the streams to read"
+            )
+        return self.reader
+
+    def __getitem__(self, row: int) -> Batch:
+        return self.batch([row])
+
+    def __getitems__(self, rows: Sequence[int]) -> Batch:
+        """Give the batch of some rows; data loaders call this once per batch."""
+        return self.batch(rows)
+
+
+class Opener(Protocol):
+    """Opens one split of a layout; see `mmpyramid.datasets.open_dataset`."""
+
+    def __call__(
+        self,
+        data: Path,
+        split: Split,
+        streams: Streams | None,
+        *,
+        features: Path | None,
+        supervision: Supervision,
+    ) -> Dataset:
+        """Open a split."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A form of annotations on disk.
+
+    Attributes:
+        name: for messages.
+        files: a glob pattern of files that only this layout has, in the corpus folder or its
+            `data/`.
+        open: opens a split.
+        problem: the problem whose benchmark this is; None if any problem may read it.
+    """
+
+    name: str
+    files: str
+    open: Opener
+    problem: str | None = None
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether a folder, or its `data/`, has files of this layout."""
+        return any(folder.glob(self.files)) or any(folder.glob(f"data/{self.files}"))
+
+
+LAYOUTS: dict[str, Layout] = {}
+
+
+def register(layout: Layout) -> Layout:
+    """Make a layout known to `open_dataset`.
+
+    Example:
+        >>> register(Layout(name="mine", files="mine.json", open=MyDataset.open))  # doctest: +SKIP
+    """
+    LAYOUTS[layout.name] = layout
+    return layout
+
+
+def find_layout(folder: Path, problem: str | None = None) -> Layout:
+    """The layout of a folder, by the files in it.
+
+    Where there are files of several, that of the problem counts; a problem that is no layout's own
+    reads any.
+
+    Args:
+        folder: the corpus folder.
+        problem: what the data is for; None takes any layout.
+
+    Raises:
+        UserError: if there are files of layouts for other problems only.
+    """
+    own = [layout for layout in LAYOUTS.values() if problem and layout.problem == problem]
+    found = [layout for layout in LAYOUTS.values() if layout.is_in(folder)]
+    fitting = [
+        *(layout for layout in found if layout in own),
+        *(layout for layout in found if layout.problem is None or not own),
+    ]
+    if fitting:
+        return fitting[0]
+    if found and own:
+        raise _other_layout(folder, own[0], found[0])
+    # The reader of the layout says which of its files are missing.
+    return (own or list(LAYOUTS.values()))[0]
+
+
+def check_layout(folder: Path, name: str) -> None:
+    """Check that a folder is not one of another layout.
+
+    Raises:
+        UserError: if the folder has files of another layout and none of this one.
+    """
+    found = [layout for layout in LAYOUTS.values() if layout.is_in(folder)]
+    if found and LAYOUTS[name] not in found:
+        raise _other_layout(folder, LAYOUTS[name], found[0])
+
+
+def _other_layout(folder: Path, expected: Layout, found: Layout) -> UserError:
+    return UserError(
+        f"expected annotations in the layout of {expected.name} in {folder}, got files of "
+        f"{found.name} ({found.files}); parsing networks need the layout of LLP, and "
+        "localization networks that of AVE"
+    )
+
+
+def read_labels(folder: Path, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The class names: the lines of `labels.txt` in a folder if there is one, else the default."""
+    path = folder / LABELS_FILE
+    if not path.is_file():
+        return default
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def check_not_empty(dataset: Dataset, data: Path, split: Split) -> None:
+    """Check that there is something to learn from or to measure.
+
+    Raises:
+        UserError: if a split has no videos.
+    """
+    if not len(dataset):
+        raise UserError(
+            f"expected videos in the {split} split of {data}, but its annotations name none; add "
+            "some, or take another corpus"
+        )
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of arrays, of mappings of such, and of what `repr` says all about.
+
+    Example:
+        >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+        True
+    """
+    if isinstance(value, Mapping):
+        value = sorted((name, digest_of(part)) for name, part in value.items())
+    if isinstance(value, np.ndarray):
+        value = value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).hexdigest()
+    return hashlib.sha256(repr(value).encode()).hexdigest()

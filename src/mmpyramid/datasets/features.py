@@ -1,0 +1,165 @@
+"""The features that go with the annotations of a split, found by id.
+
+Shape letters: N videos, B batch, T segments, D stream width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from mmpyramid.core import Array, Features
+from mmpyramid.core.batch import Batch, Streams
+from mmpyramid.core.errors import UserError
+from mmpyramid.store.marker import find_marker
+from mmpyramid.store.npy import NpyFolder
+from mmpyramid.store.source import FeatureSource, LoadedFeatures, load_many
+from mmpyramid.store.store import FeatureStore
+
+
+class FeatureReader(Protocol):
+    """Reads the features of a split by row."""
+
+    def check(self) -> None:
+        """Check all rows.
+
+        Raises:
+            UserError: one report of all that is wrong.
+        """
+        ...
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """The features of some rows, without labels."""
+        ...
+
+
+class ById:
+    """Features that a source has by id.
+
+    Args:
+        source: where they are.
+        ids: the N videos, by row.
+        streams: what the network reads.
+        num_segments: T; longer videos are cut, shorter ones padded.
+
+    Raises:
+        UserError: if the source lacks a stream or has it in another width.
+    """
+
+    def __init__(
+        self, source: FeatureSource, ids: Sequence[str], streams: Streams, num_segments: int
+    ) -> None:
+        check_streams(source, streams)
+        self.source, self.ids, self.streams = source, ids, streams
+        self.num_segments = num_segments
+
+    def check(self) -> None:
+        """Read all features."""
+        _ = self._loaded
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """The features of some rows, without labels."""
+        index, T = np.asarray(rows), self.num_segments
+        lengths = torch.from_numpy(np.minimum(self._loaded.lengths[index], T))
+        sides = (self.streams.audio, self.streams.visual)
+        present = [
+            np.logical_or.reduce([self._loaded.present[name][index] for name in side])
+            if side
+            else np.zeros(len(index), np.bool_)
+            for side in sides
+        ]
+        return Batch(
+            streams={
+                name: torch.from_numpy(fit_segments(values[index], T))
+                for name, values in self._loaded.arrays.items()
+            },
+            mask_BT=torch.arange(T)[None, :] < lengths[:, None],
+            present_BM=torch.from_numpy(np.stack(present, axis=1)),
+        )
+
+    def item(self, video_id: str) -> Features:
+        """The features of one video at its own length."""
+        return self.source.load(video_id, self.names)
+
+    @property
+    def names(self) -> Collection[str]:
+        """The streams that are read."""
+        return tuple(self.streams.widths)
+
+    @cached_property
+    def _loaded(self) -> LoadedFeatures:
+        return load_many(self.source, self.ids, self.names)
+
+
+class Described(Protocol):
+    """What names its streams and where it is."""
+
+    @property
+    def streams(self) -> Mapping[str, int]:
+        """Width of every stream by name."""
+        ...
+
+    def describe(self) -> str:
+        """What it is, on one line."""
+        ...
+
+
+def check_streams(source: Described, streams: Streams) -> None:
+    """Check that features are those that a network reads.
+
+    Raises:
+        UserError: if a stream is missing or has another width.
+    """
+    found = source.streams
+    unknown = [
+        f"{name} ({width})" for name, width in streams.widths.items() if found.get(name) != width
+    ]
+    if unknown:
+        raise UserError(
+            f"the network reads the streams {', '.join(unknown)}, the features "
+            f"({source.describe()}) hold "
+            f"{', '.join(f'{name} ({width})' for name, width in found.items())}; choose a recipe "
+            "for these features, or extract the streams that it reads"
+        )
+
+
+def fit_segments(values: Array, num_segments: int) -> Array:
+    """Cut or zero-pad (N, T, ..., D) to a number of segments."""
+    surplus = num_segments - values.shape[1]
+    if surplus <= 0:
+        return np.ascontiguousarray(values[:, :num_segments])
+    return np.pad(values, ((0, 0), (0, surplus), *[(0, 0)] * (values.ndim - 2)))
+
+
+def open_source(data: Path, features: Path | None = None) -> FeatureSource:
+    """Find the features of a corpus folder.
+
+    Args:
+        data: the corpus: annotations, with `features/` (a store written by `mmpyramid extract`) or
+            `feats/` (the published layout) beside them.
+        features: a store or a published folder elsewhere.
+
+    Raises:
+        UserError: if there is neither.
+    """
+    candidates = [features] if features else [data / "features", data / "feats"]
+    for folder in candidates:
+        if FeatureStore.is_store(folder):
+            return FeatureStore(folder)
+        if NpyFolder.is_published(folder):
+            return NpyFolder(folder)
+    raise UserError(
+        f"expected features in {' or '.join(map(str, candidates))}: a store written by "
+        "`mmpyramid extract`, or the published folders `vggish`, `res152` and `r2plus1d_18` of "
+        ".npy files"
+    )
+
+
+def is_simulated(folder: str | Path) -> bool:
+    """Whether a corpus folder, its features, or a store made of them holds simulated features."""
+    return find_marker(Path(folder)) is not None
