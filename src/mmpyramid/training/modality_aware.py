@@ -24,7 +24,7 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.datasets.base import Dataset
 from mmpyramid.models import Network
 from mmpyramid.models.outputs import Pooled
-from mmpyramid.training.evaluate import BATCH
+from mmpyramid.problems.base import BATCH
 
 CONFIDENT = 0.5
 """A class is found when its probability, divided by its relative error, reaches this."""

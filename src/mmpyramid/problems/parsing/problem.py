@@ -153,7 +153,8 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
         self, network: Network[Any, Scores], dataset: Dataset
     ) -> tuple[Predictions, list[Batch]]:
         """What a network predicts, and the batches that hold the truth."""
-        parts, truth = [], list[Batch]()
+        parts = []
+        truth: list[Batch] = []
         for output, batch in self.outputs(network, dataset):
             exists = batch.mask_BT[..., None, None]
             tensors = (output.prob_BTMC * exists, output.stream_BMC, output.video_BC, batch.mask_BT)
