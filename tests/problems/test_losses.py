@@ -5,7 +5,6 @@ import torch
 
 from mmpyramid.models.outputs import Pooled
 from mmpyramid.problems.parsing.losses import EPSILON, guided_loss, smooth, stream_target
-from mmpyramid.training.schedules import SCHEDULES
 
 
 def test_smoothing_goes_to_one_half():
@@ -48,19 +47,3 @@ def test_refined_labels_reach_their_own_stream_only():
     refined = guided_loss(pooled, weak_BC, visual_smoothing=1.0, modality_BMC=modality_BMC)
     difference = torch.tensor(0.3).log() - torch.tensor(0.7).log()
     assert (refined - plain).item() == pytest.approx(difference.item(), abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "factors"),
-    [
-        ("constant", {0: 1, 200: 1}),
-        ("tenth-every-10", {0: 1, 9: 1, 10: 0.1, 20: 0.01, 39: 0.001}),
-        ("fifth-after-10", {0: 1, 9: 1, 10: 0.2, 39: 0.2}),
-        ("tenth-after-50", {49: 1, 50: 0.1, 79: 0.1}),
-        ("half-at-10-20-30", {9: 1, 10: 0.5, 20: 0.25, 30: 0.125, 199: 0.125}),
-        ("half-at-5-20-40", {4: 1, 5: 0.5, 20: 0.25, 40: 0.125}),
-    ],
-)
-def test_schedules(name, factors):
-    schedule = SCHEDULES[name]
-    assert {epoch: schedule(epoch) for epoch in factors} == pytest.approx(factors)

@@ -8,7 +8,6 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.models.outputs import Encoded, Localized, Pooled
 from mmpyramid.problems.localization.losses import SegmentObjective, segment_loss, similarity_loss
 from mmpyramid.problems.parsing.losses import CompletenessObjective, SparseObjective, VideoObjective
-from mmpyramid.training.schedules import SCHEDULES
 
 EVERY = torch.ones(1, 2, dtype=torch.bool)
 SCORE_BTC = torch.tensor([[[1.0, -2.0, 0.5], [0.3, 0.4, -1.0]]])
@@ -81,19 +80,6 @@ def test_psp_adds_both_losses():
 def test_impossible_objectives_are_refused(changes, message):
     with pytest.raises(UserError, match=message):
         SegmentObjective(**changes)
-
-
-@pytest.mark.parametrize(
-    ("name", "factors"),
-    [
-        ("fifth-off-at-60-120", {59: 1, 60: 0.8, 120: 0.64, 299: 0.64}),
-        ("fifth-off-at-80-160", {79: 1, 80: 0.8, 160: 0.64, 299: 0.64}),
-        ("tenth-after-288", {287: 1, 288: 0.1, 299: 0.1}),
-    ],
-)
-def test_schedules_of_compared_systems(name, factors):
-    schedule = SCHEDULES[name]
-    assert {epoch: schedule(epoch) for epoch in factors} == pytest.approx(factors)
 
 
 def pooled(side_BTD, video_BC):

@@ -34,7 +34,7 @@ from training import tiny_corpus
 
 FLAGS = [
     *("--model.width", "16", "--model.pyramid.num-heads", "4", "--batch-size", "4"),
-    *("--learning-rate", "1e-3", "--schedule", "constant"),
+    *("--learning-rate", "1e-3", "--schedule.factor", "1"),
     *("--precision", "32-true", "--accelerator", "cpu"),
 ]
 
@@ -209,6 +209,8 @@ def test_two_processes_train_one_network(corpus, tmp_path):
         [sys.executable, "-m", "mmpyramid", *words], capture_output=True, text=True, check=True
     )
     assert done.stdout.count("best epoch") == 1
+    batch = "global batch of 8 videos (--devices 2 x --num-nodes 1 x --batch-size 4)"
+    assert done.stderr.count(f"{batch}; the learning rate stays 0.001\n") == 1
     assert [line.split(":")[0] for line in done.stderr.splitlines() if "loss" in line] == [
         "epoch 1/3",
         "epoch 2/3",

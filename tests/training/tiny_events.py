@@ -7,7 +7,7 @@ from mmpyramid.datasets.synthetic.simulated_ave import simulate_ave
 SIZES = {"train": 24, "val": 10, "test": 10}
 FLAGS = (
     *("--model.width", "16", "--batch-size", "8", "--learning-rate", "2e-3"),
-    *("--schedule", "constant", "--precision", "32-true", "--accelerator", "cpu"),
+    *("--schedule.factor", "1", "--precision", "32-true", "--accelerator", "cpu"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Beside the training loop: the best network is kept, checkpoints are written whole."""
+"""Callbacks of the training loop: checkpoints and progress."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mmpyramid.models import save_pretrained
 from mmpyramid.training.module import NetworkModule
 
 
-class Keep(pl.Callback):
-    """Write the network whenever it validates as well as ever (ties: the later), or always.
+class NetworkCheckpoint(pl.Callback):
+    """Save the network of the best epoch so far (of equals, the later one), or of every epoch.
 
     Args:
         folder: where the checkpoint folder goes.
-        keep: `best`, or `last` to write every epoch's network over the one before.
+        keep: `best`, or `last` to overwrite the network in every epoch.
     """
 
     def __init__(self, folder: Path, keep: Literal["best", "last"] = "best") -> None:
@@ -28,7 +28,7 @@ class Keep(pl.Callback):
         self.best = float("-inf")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compare and write."""
+        """Save the network if it is the best, on the first process only."""
         assert isinstance(pl_module, NetworkModule)
         value = float(trainer.callback_metrics.get(pl_module.selection_metric, float("-inf")))
         if trainer.sanity_checking or (self.keep == "best" and value < self.best):
@@ -41,16 +41,16 @@ class Keep(pl.Callback):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run must know."""
+        """The best value, for a resumed run."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where the interrupted run stopped."""
+        """Restore the best value of the interrupted run."""
         self.best = state_dict["best"]
 
 
-class Bar(TQDMProgressBar):
-    """Lightning's progress bar with the metrics and nothing else."""
+class EpochProgressBar(TQDMProgressBar):
+    """Lightning's progress bar with the metrics only."""
 
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
@@ -61,11 +61,11 @@ class Bar(TQDMProgressBar):
         return metrics
 
 
-class Lines(pl.Callback):
-    """One line per epoch on standard error, where a bar would fill a log file."""
+class EpochLog(pl.Callback):
+    """One line per epoch on standard error, for runs without a terminal."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell the loss and the validation number."""
+        """Write the loss and the validation number."""
         assert isinstance(pl_module, NetworkModule)
         if trainer.is_global_zero:
             metrics = trainer.callback_metrics
@@ -77,12 +77,12 @@ class Lines(pl.Callback):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it: a kill never leaves half of one."""
+    """Writes a checkpoint under another name and renames it, so that it is always complete."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Write whole or not at all."""
+        """Write the file, then rename it."""
         temporary = f"{path}.saving"
         super().save_checkpoint(checkpoint, temporary, storage_options)
         os.replace(temporary, path)  # noqa: PTH105 - Lightning gives a plain string

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -10,7 +12,52 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.models import NetworkConfig
 from mmpyramid.models.registry import architecture
 from mmpyramid.problems import Objective
-from mmpyramid.training.schedules import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How the learning rate falls: by a factor, regularly or at milestones.
+
+    Raises:
+        UserError: if a value makes no sense, or both `every` and `milestones` are given.
+
+    Example:
+        >>> halved = Schedule(factor=0.5, milestones=(10, 20))
+        >>> [halved(epoch) for epoch in (0, 9, 10, 20)]
+        [1.0, 1.0, 0.5, 0.25]
+    """
+
+    factor: float = 0.1
+    """What the learning rate is multiplied by at each step; 1 keeps it constant."""
+    every: int = 0
+    """Number of epochs between steps; 0 if there are milestones."""
+    milestones: tuple[int, ...] = ()
+    """Numbers of finished epochs at which to step."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < math.inf:
+            raise UserError(f"--schedule.factor should be above 0, got {self.factor}")
+        if self.every < 0:
+            raise UserError(f"--schedule.every should be 0 or more, got {self.every}")
+        increasing = all(
+            a < b for a, b in zip((0, *self.milestones), self.milestones, strict=False)
+        )
+        if not increasing:
+            raise UserError(
+                "--schedule.milestones should be increasing numbers of epochs above 0, got "
+                f"{' '.join(map(str, self.milestones))}"
+            )
+        if self.every and self.milestones:
+            raise UserError(
+                f"expected --schedule.every or --schedule.milestones, got both ({self.every} and "
+                f"{' '.join(map(str, self.milestones))}); for milestones add --schedule.every 0, "
+                "for regular steps add --schedule.milestones without numbers"
+            )
+
+    def __call__(self, epoch: int) -> float:
+        """What the initial learning rate is multiplied by in an epoch, counted from 0."""
+        steps = epoch // self.every if self.every else bisect_right(self.milestones, epoch)
+        return float(self.factor**steps)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,11 +75,12 @@ class TrainConfig:
     epochs: int = 40
     """Passes over the training videos."""
     batch_size: int = 16
-    """Videos per step (and per device)."""
+    """Videos per step on each device."""
     learning_rate: float = 1e-4
     """Initial learning rate of Adam."""
-    schedule: Schedule = "tenth-every-10"
-    """How the learning rate falls, by the number of epochs passed."""
+    schedule: Schedule = Schedule(factor=0.1, every=10)
+    """How the learning rate falls. The default is that of the released code of HAN, MA and
+    MM-Pyramid; the paper says "degraded by a factor of 5 after 10 epochs"."""
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0 clips nothing."""
     ema_decay: float = 0.0
@@ -46,10 +94,11 @@ class TrainConfig:
     """`auto` is bf16 where the processor or GPU computes in it, else float32."""
     accelerator: str = "auto"
     """Lightning's accelerator: `auto`, `cpu`, `gpu`, ..."""
-    devices: int | Literal["auto"] = "auto"
-    """Lightning's number of devices."""
+    devices: int | Literal["auto"] = 1
+    """Number of devices (GPUs or processes) on each machine; `auto` takes all. The learning rate is
+    not adapted to the larger global batch."""
     num_nodes: int = 1
-    """Lightning's number of machines."""
+    """Number of machines."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "num_nodes"):
@@ -71,10 +120,11 @@ class TrainConfig:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for YAML or JSON."""
-        architecture_and_model = {
-            "architecture": self.model.architecture,
-            **self.model.to_dict(),
+        """The plain values that YAML or JSON gives back."""
+        plain = {
+            **asdict(self),
+            "model": {"architecture": self.model.architecture, **self.model.to_dict()},
+            "objective": {"name": type(self.objective).__name__, **asdict(self.objective)},
         }
-        objective = {"name": type(self.objective).__name__, **asdict(self.objective)}
-        return {**asdict(self), "model": architecture_and_model, "objective": objective}
+        values: dict[str, Any] = json.loads(json.dumps(plain))
+        return values

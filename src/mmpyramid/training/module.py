@@ -17,7 +17,6 @@ from mmpyramid.models.outputs import to_full_precision
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.mixed_adam import MixedAdam
-from mmpyramid.training.schedules import SCHEDULES
 
 
 class NetworkModule(pl.LightningModule):
@@ -49,7 +48,7 @@ class NetworkModule(pl.LightningModule):
     def configure_optimizers(self) -> tuple[list[torch.optim.Adam], list[LambdaLR]]:
         """Adam with the schedule of the configuration, stepped once per epoch."""
         optimizer = self._make_optimizer()
-        return [optimizer], [LambdaLR(optimizer, SCHEDULES[self.config.schedule])]
+        return [optimizer], [LambdaLR(optimizer, self.config.schedule)]
 
     def _make_optimizer(self) -> torch.optim.Adam:
         learning_rate = self.config.learning_rate

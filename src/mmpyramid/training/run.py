@@ -27,7 +27,12 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.problems.base import BATCH
-from mmpyramid.training.callbacks import AtomicCheckpointIO, Bar, Keep, Lines
+from mmpyramid.training.callbacks import (
+    AtomicCheckpointIO,
+    EpochLog,
+    EpochProgressBar,
+    NetworkCheckpoint,
+)
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.identity import identify
 from mmpyramid.training.module import NetworkModule
@@ -120,6 +125,7 @@ def fit(
     shuffle = EpochShuffle(train, config.seed)
     torch.manual_seed(config.seed)
     module, trainer = NetworkModule(config), _trainer(config, run, progress)
+    _report_global_batch(trainer, config)
     _save_config(run, resolved)
     with warnings.catch_warnings(), _interruptible(trainer):
         for message in HARMLESS:
@@ -183,6 +189,18 @@ def _check_same(run: Run, resolved: Mapping[str, Any]) -> None:
 
 
 @rank_zero_only
+def _report_global_batch(trainer: pl.Trainer, config: TrainConfig) -> None:
+    """Say what several devices do to a step: more videos, at an unchanged learning rate."""
+    devices, nodes = trainer.num_devices, trainer.num_nodes
+    if devices * nodes > 1:
+        sys.stderr.write(
+            f"global batch of {devices * nodes * config.batch_size} videos (--devices {devices} x "
+            f"--num-nodes {nodes} x --batch-size {config.batch_size}); the learning rate stays "
+            f"{config.learning_rate:g}\n"
+        )
+
+
+@rank_zero_only
 def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
     write_durably(run.config, yaml.safe_dump(dict(resolved), sort_keys=False).encode())
@@ -197,7 +215,7 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    bar = Bar() if sys.stderr.isatty() else Lines()
+    bar = EpochProgressBar() if sys.stderr.isatty() else EpochLog()
     try:
         return pl.Trainer(
             max_epochs=config.epochs,
@@ -206,12 +224,16 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
             num_nodes=config.num_nodes,
             gradient_clip_val=config.clip_norm or None,
             precision=resolve_precision(config.precision, config.accelerator),
-            callbacks=[Keep(run.model, config.keep), resumable, *([bar] if progress else [])],
+            callbacks=[
+                NetworkCheckpoint(run.model, config.keep),
+                resumable,
+                *([bar] if progress else []),
+            ],
             plugins=[AtomicCheckpointIO()],
             logger=TensorBoardLogger(run.folder, name=None, version=run.log.name),
             num_sanity_val_steps=0,
             log_every_n_steps=10,
-            enable_progress_bar=progress and isinstance(bar, Bar),
+            enable_progress_bar=progress and isinstance(bar, EpochProgressBar),
             enable_model_summary=False,
         )
     except (ValueError, MisconfigurationException) as error:

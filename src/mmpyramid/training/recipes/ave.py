@@ -6,7 +6,7 @@ epochs are ours. The weak loss has small gradients by construction.
 
 from mmpyramid.models.mm_pyramid_ave import MMPyramidAVEConfig
 from mmpyramid.problems.localization.losses import DecomposedObjective, PooledObjective
-from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.config import Schedule, TrainConfig
 from mmpyramid.training.recipes.llp import OPEN_AUDIO, OPEN_VISUAL
 
 
@@ -18,7 +18,7 @@ def ave() -> TrainConfig:
         epochs=80,
         batch_size=32,
         learning_rate=2e-5,
-        schedule="tenth-after-50",
+        schedule=Schedule(factor=0.1, milestones=(50,)),
     )
 
 

@@ -2,7 +2,8 @@
 
 Common departures: all select on the validation split (CMRAN and PSP released a selection on the
 test split), the videos are shuffled in every epoch and the last batch is kept (AVEL shuffles never,
-AVEL and PSP drop it), and CMRAN computes in float32 instead of float64.
+AVEL and PSP drop it), and CMRAN computes in float32 instead of float64. AVEL's released schedule is
+stepped after 15,000 batches, of which an epoch has 52: epoch 288.
 """
 
 from mmpyramid.models import ParsingConfig
@@ -30,7 +31,7 @@ from mmpyramid.problems.parsing.losses import (
     SparseObjective,
     VideoObjective,
 )
-from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.config import Schedule, TrainConfig
 
 
 def cmran() -> TrainConfig:
@@ -41,7 +42,7 @@ def cmran() -> TrainConfig:
         epochs=200,
         batch_size=32,
         learning_rate=5e-4,
-        schedule="half-at-10-20-30",
+        schedule=Schedule(factor=0.5, milestones=(10, 20, 30)),
         clip_norm=0.1,
         seed=456,
     )
@@ -52,7 +53,8 @@ def cmran_weak() -> TrainConfig:
     config = cmran()
     config.model = CMRANConfig(head="fused", interaction_heads=2)
     config.objective = PooledObjective()
-    config.schedule, config.clip_norm, config.seed = "half-at-5-20-40", 0.5, 666
+    config.schedule = Schedule(factor=0.5, milestones=(5, 20, 40))
+    config.clip_norm, config.seed = 0.5, 666
     return config
 
 
@@ -64,7 +66,7 @@ def psp() -> TrainConfig:
         epochs=300,
         batch_size=128,
         learning_rate=1e-3,
-        schedule="fifth-off-at-60-120",
+        schedule=Schedule(factor=0.8, milestones=(60, 120)),
         seed=123,
     )
 
@@ -74,7 +76,7 @@ def psp_proportion() -> TrainConfig:
     config = psp()
     config.model = PSPConfig(design="weak", threshold=0.095)
     config.objective = PooledObjective(supervision="proportion", pool="mean", loss="cross-entropy")
-    config.schedule = "fifth-off-at-80-160"
+    config.schedule = Schedule(factor=0.8, milestones=(80, 160))
     return config
 
 
@@ -86,7 +88,7 @@ def avel() -> TrainConfig:
         epochs=300,
         batch_size=64,
         learning_rate=1e-3,
-        schedule="tenth-after-288",
+        schedule=Schedule(factor=0.1, milestones=(288,)),
     )
 
 
@@ -94,7 +96,7 @@ def avel_weak() -> TrainConfig:
     """AVEL on AVE, weakly supervised: the category of each video and background clips."""
     config = avel()
     config.objective = PooledObjective()
-    config.epochs, config.schedule = 250, "constant"
+    config.epochs, config.schedule = 250, Schedule()
     return config
 
 
@@ -113,7 +115,7 @@ def avsdn() -> TrainConfig:
         epochs=45,
         batch_size=64,
         learning_rate=1e-3,
-        schedule="half-at-10-20-30",
+        schedule=Schedule(factor=0.5, milestones=(10, 20, 30)),
         clip_norm=0.1,
         seed=123,
     )
@@ -124,7 +126,7 @@ def avsdn_weak() -> TrainConfig:
     config = avsdn()
     config.model = AVSDNConfig(head="fused")
     config.objective = PooledObjective()
-    config.schedule = "half-at-5-20-40"
+    config.schedule = Schedule(factor=0.5, milestones=(5, 20, 40))
     return config
 
 
