@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.precision import Precision
 from mmpyramid.backbones.sets import BackboneOptions, create_extractors
-from mmpyramid.extract.extract import extract_features
-from mmpyramid.extract.pieces import Piece, plan_reading, read_pieces, want
+from mmpyramid.extract.decoding import Piece, RequiredInputs, read_pieces, required_input
+from mmpyramid.extract.embedding import extract_features
 
 SEGMENTS = 8
 
@@ -64,14 +64,14 @@ def main(
     print(header())
     formats = [Precision.FLOAT32, Precision.BFLOAT16][: 1 if set == "open" else 2]
     made = {precision: make(set, precision) for precision in formats}
-    pieces = read_pieces(clip, plan_reading(made[Precision.FLOAT32]), SEGMENTS)
-    rows = next(piece for piece in pieces if isinstance(piece, Piece)).rows
+    pieces = read_pieces(clip, RequiredInputs.of(made[Precision.FLOAT32]), SEGMENTS)
+    rows = next(piece for piece in pieces if isinstance(piece, Piece)).inputs
     (*_, end) = pieces
     actions: dict[str, Callable[[], object]] = {}
     operations: dict[str, float] = {}
     for precision, extractors in made.items():
         for extractor in extractors:
-            seen = rows[want(extractor)]
+            seen = rows[required_input(extractor)]
             operations[f"{extractor.name} {precision}"] = flops(extractor, seen)
             actions[f"{extractor.name} {precision}"] = embedding(extractor, seen)
         actions[f"all {precision}"] = whole(clip, extractors)

@@ -16,8 +16,8 @@ import tyro
 from timing import header
 
 from mmpyramid import Pipeline
-from mmpyramid.extract.extract import BATCH
-from mmpyramid.extract.pieces import Piece, plan_reading, read_pieces, want
+from mmpyramid.extract.decoding import Piece, RequiredInputs, read_pieces, required_input
+from mmpyramid.extract.embedding import BATCH
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -29,7 +29,7 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 def decoded(pipeline: Pipeline, video: Path) -> list[Piece]:
     """A video as the backbones want it."""
-    pieces = read_pieces(video, plan_reading(pipeline.extractors), BATCH)
+    pieces = read_pieces(video, RequiredInputs.of(pipeline.extractors), BATCH)
     return [piece for piece in pieces if isinstance(piece, Piece)]
 
 
@@ -38,7 +38,7 @@ def stages(pipeline: Pipeline, video: Path) -> dict[str, float]:
     pieces: list[Piece] = []
     spent = {"decode": seconds_of(lambda: pieces.extend(decoded(pipeline, video)))}
     for extractor in pipeline.extractors:
-        rows = [piece.rows[want(extractor)] for piece in pieces]
+        rows = [piece.inputs[required_input(extractor)] for piece in pieces]
         spent[extractor.name] = seconds_of(lambda e=extractor, r=rows: [e.embed(x) for x in r])
     spent["video to timeline"] = seconds_of(lambda: pipeline(video))
     return {name: pieces[-1].stop / seconds for name, seconds in spent.items()}

@@ -11,9 +11,14 @@ from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.sets import EXTRACTORS, BackboneOptions, create_extractors
 from mmpyramid.core import AnyScores, Event, Features, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.ahead import one_ahead
-from mmpyramid.extract.extract import BATCH, SegmentProgress, extract_features
-from mmpyramid.extract.pieces import Piece, plan_reading, read_pieces, want
+from mmpyramid.extract.decoding import (
+    Limits,
+    Piece,
+    RequiredInputs,
+    read_pieces,
+    required_input,
+)
+from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, one_ahead
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
 from mmpyramid.stream import EVERY, EventStream
@@ -112,6 +117,8 @@ class Pipeline:
             or a hub id.
         decoder: thresholds and lengths; left out, the official rule.
         device: where the networks run.
+        limits: decode each video within these, in a process of its own that nothing but this video
+            can harm; left out, videos are decoded in this process.
         hook: called as each step begins.
 
     Raises:
@@ -127,8 +134,10 @@ class Pipeline:
         *,
         decoder: Decoder | None = None,
         device: str = "cpu",
+        limits: Limits | None = None,
         hook: Hook | None = None,
     ) -> None:
+        self.limits = limits
         self.hook = hook or _silent
         self.hook("load")
         self.name = str(model)
@@ -169,7 +178,11 @@ class Pipeline:
         decoder = self.decoder if decoder is None else _completed(decoder, self.gate)
         hook("extract")
         extracted = extract_features(
-            video, self.extractors, max_seconds=max_seconds, on_progress=on_progress
+            video,
+            self.extractors,
+            max_seconds=max_seconds,
+            limits=self.limits,
+            on_progress=on_progress,
         )
         hook("score")
         scores = self.scorer.predict(extracted.features)
@@ -214,14 +227,15 @@ class Pipeline:
         """
         chosen = self.decoder if decoder is None else _completed(decoder, self.gate)
         events = EventStream(self.scorer, chosen, every)
-        wants = {extractor: want(extractor) for extractor in self.extractors}
-        for piece in one_ahead(read_pieces(Path(video), plan_reading(self.extractors), BATCH)):
+        needs = {extractor: required_input(extractor) for extractor in self.extractors}
+        required = RequiredInputs.of(self.extractors)
+        for piece in one_ahead(read_pieces(Path(video), required, BATCH)):
             if not isinstance(piece, Piece):
                 yield from events.finish(piece.duration)
                 return
             events.missing = piece.missing
             yield from events.push(
-                {e.name: e.embed(piece.rows[w]) for e, w in wants.items() if w in piece.rows}
+                {e.name: e.embed(piece.inputs[n]) for e, n in needs.items() if n in piece.inputs}
             )
 
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mmpyramid.extract.ahead import one_ahead
+from mmpyramid.extract.embedding import one_ahead
 
 
 def test_the_next_item_is_made_while_the_current_one_is_used():

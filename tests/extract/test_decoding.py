@@ -1,21 +1,23 @@
 """Decoding in a process of its own survives what files do to it."""
 
+import os
+import pickle
 import signal
 import struct
 import time
 import zlib
 
+import numpy as np
 import psutil
 import pytest
 from tiny_extraction import make
 
 from media_files import click, steady, tone, write_media
-from mmpyramid.extract.decoding import Decoding, Limits
-from mmpyramid.extract.pieces import Piece, plan_reading
-from mmpyramid.extract.workers import Failure
+from mmpyramid.core.process import Answer
+from mmpyramid.extract.decoding import Decoding, Failure, Limits, Piece, RequiredInputs
 from mmpyramid.store.shard import VideoInfo
 
-READING = plan_reading(make(["mean_color", "bands"]))
+REQUIRED = RequiredInputs.of(make(["mean_color", "bands"]))
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def decode():
     started = []
 
     def start(*paths, **limits):
-        decoding = Decoding(READING, 1, Limits(**limits))
+        decoding = Decoding(REQUIRED, 1, Limits(**limits))
         started.append(decoding)
         for path in paths:
             decoding.expect(path)
@@ -49,7 +51,7 @@ def everything(decoding):
 
 def the_decoder():
     (process,) = [
-        p for p in psutil.Process().children() if "mmpyramid.extract.dec" in p.cmdline()[2]
+        p for p in psutil.Process().children() if p.cmdline()[-1:] == ["mmpyramid-decode"]
     ]
     return process
 
@@ -110,6 +112,71 @@ def test_no_decoder_outlives_who_gave_the_orders(decode, two):
     process.suspend()
     decoding.close()
     assert not process.is_running()
+
+
+class Malicious:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def answer_with_a_pickle(required, size, limits, channel):
+    """A decoder that a video has taken over: it sends code to run."""
+    while True:
+        path = channel.requests.get()
+        content = pickle.dumps(Malicious(path.with_name("harm")))
+        channel._line.sendall(struct.pack(">I", len(content)) + content)
+
+
+def answer_with_other_arrays(required, size, limits, channel):
+    """A decoder that a video has taken over: it sends what nobody asked for."""
+    while True:
+        number = int(channel.requests.get().stem)
+        content, arrays = ANSWERS[number]
+        channel.send(Answer(content, arrays))
+
+
+SOUND, PICTURES = np.zeros((1, 16_000), np.float32), np.zeros((1, 2, 12, 16, 3), np.uint8)
+PIECE = {"kind": "piece", "stop": 1, "promised": None, "missing": []}
+ANSWERS = (
+    ({**PIECE, "stop": 2}, {"audio": SOUND}),
+    ({**PIECE, "stop": "1"}, {"audio": SOUND}),
+    ({**PIECE, "missing": ["smell"]}, {"audio": SOUND}),
+    ({**PIECE, "missing": None}, {"audio": SOUND}),
+    (PIECE, {}),
+    (PIECE, {"audio": SOUND.astype(np.float64)}),
+    (PIECE, {"audio": SOUND[:, :-1]}),
+    (PIECE, {"view 0": PICTURES[:, :1]}),
+    (PIECE, {"view 1": PICTURES}),
+    ({**PIECE, "stop": 2}, {"audio": SOUND.repeat(2, 0), "view 0": PICTURES}),
+    ({**PIECE, "stop": 99}, {"audio": SOUND.repeat(99, 0)}),
+    ({"kind": "end", "duration": "long", "missing": [], "notes": []}, {}),
+    ({"kind": "end", "missing": [], "notes": []}, {}),
+    ({"kind": "failure", "reason": 7}, {}),
+    ({"kind": "surprise"}, {}),
+    ({"kind": ["end"]}, {}),
+    ({}, {}),
+)
+
+
+def test_a_malicious_pickle_is_a_broken_answer_and_its_code_does_not_run(decode, two, monkeypatch):
+    monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", answer_with_a_pickle)
+    messages = list(everything(decode(*two)))
+    assert ["broken answer" in message.reason for _, message in messages] == [True, True]
+    assert not (two[0].parent / "harm").exists()
+
+
+def test_answers_that_nobody_asked_for_are_broken(decode, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", answer_with_other_arrays)
+    for number in range(len(ANSWERS)):
+        (tmp_path / f"{number}.mp4").touch()
+        ((_, failure),) = everything(decode(tmp_path / f"{number}.mp4"))
+        assert isinstance(failure, Failure), ANSWERS[number]
+        assert "broken answer" in failure.reason
 
 
 def write_picture(path, side, rows):

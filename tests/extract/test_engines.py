@@ -8,11 +8,9 @@ from tiny_extraction import Bands, MeanColor
 
 from media_files import gray, tone, write_media
 from mmpyramid.extract.corpus import extract_corpus
-from mmpyramid.extract.embedder import Embedder
+from mmpyramid.extract.decoding import Failure, RequiredInputs, read_pieces
+from mmpyramid.extract.embedding import Embedder, extract_features
 from mmpyramid.extract.engines import LocalEngine
-from mmpyramid.extract.extract import extract_features
-from mmpyramid.extract.pieces import read_pieces
-from mmpyramid.extract.workers import Failure
 from mmpyramid.store.shard import Extracted
 from mmpyramid.store.store import FeatureStore
 
@@ -74,10 +72,10 @@ class Sizes(MeanColor):
 
 
 def embed(paths, extractors, batch, size=2):
-    embedder = Embedder(extractors, batch)
+    embedder, required = Embedder(extractors, batch), RequiredInputs.of(extractors)
     for path in paths:
-        for piece in read_pieces(path, embedder.reading, size):
-            embedder.take(path, piece)
+        for piece in read_pieces(path, required, size):
+            embedder.add(path, piece)
     embedder.flush()
     return dict(embedder.finished)
 
@@ -110,11 +108,11 @@ def test_a_batch_that_fails_costs_only_the_video_that_is_to_blame(clips):
 
 def test_a_video_that_ends_in_failure_leaves_the_others_alone(clips):
     paths = sorted(clips.iterdir())
-    embedder = Embedder([MeanColor()], 64)
-    embedder.take(paths[0], next(read_pieces(paths[0], embedder.reading, 1)))
-    embedder.take(paths[0], Failure("stuck"))
-    for piece in read_pieces(paths[1], embedder.reading, 1):
-        embedder.take(paths[1], piece)
+    embedder, required = Embedder([MeanColor()], 64), RequiredInputs.of([MeanColor()])
+    embedder.add(paths[0], next(read_pieces(paths[0], required, 1)))
+    embedder.add(paths[0], Failure("stuck"))
+    for piece in read_pieces(paths[1], required, 1):
+        embedder.add(paths[1], piece)
     embedder.flush()
     assert [path for path, _ in embedder.finished] == paths[:2]
     assert embedder.finished[0][1] == Failure("stuck")

@@ -12,10 +12,9 @@ from tiny_extraction import Bands, Corner, MeanColor, make, make_in_parent_only
 from media_files import gray, steady, tone, write_media
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
+from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus, find_videos
+from mmpyramid.extract.embedding import extract_features
 from mmpyramid.extract.engines import LocalEngine
-from mmpyramid.extract.extract import extract_features
-from mmpyramid.extract.videos import find_videos
 from mmpyramid.media import SegmentReader, View, sampling
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.store.store import FeatureStore
@@ -241,7 +240,7 @@ def test_an_unforeseen_error_fails_one_video_only(run, workers):
 
 def test_a_crashing_process_fails_one_video_only(run):
     summary, store = run(factory=partial(make, on_black="die"), workers=2)
-    assert "died (exit code -9)" in summary.failed["dark"]
+    assert "died (signal 9)" in summary.failed["dark"]
     assert sorted(store.ids) == ["blind", "both", "mute"]
 
 

@@ -21,7 +21,7 @@ NAMES = ("mean_color", "bands")
 @pytest.fixture(scope="module")
 def engine():
     """Two actors on a cluster that lasts for all tests."""
-    from mmpyramid.extract.engines.ray_data import RayEngine
+    from mmpyramid.extract.ray_engine import RayEngine
 
     ray.init(
         "local",
@@ -97,7 +97,7 @@ def test_an_actor_that_dies_costs_one_video(clips, tmp_path, engine):
 
 def test_a_cluster_that_is_not_there_is_told():
     code = (
-        "from mmpyramid.extract.engines.ray_data import RayEngine\n"
+        "from mmpyramid.extract.ray_engine import RayEngine\n"
         "next(RayEngine(address='127.0.0.1:1').run(None, ['a'], []))"
     )
     done = subprocess.run(

@@ -54,7 +54,7 @@ class Server:
     def workers(self) -> list[int]:
         """The processes that parse."""
         children = psutil.Process(self.process.pid).children()
-        return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return [child.pid for child in children if "mmpyramid-web" in child.cmdline()]
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)

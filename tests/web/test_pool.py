@@ -6,14 +6,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
+import psutil
 import pytest
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
-from mmpyramid.web.jobs import Job, Setup
 from mmpyramid.web.limits import BusyError, GivenUpError, Limits
 from mmpyramid.web.pool import Pool
+from mmpyramid.web.worker import Job, Setup
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
@@ -55,17 +56,17 @@ def test_a_worker_finds_what_the_pipeline_finds(pool, job, clip, checkpoint):
 
 
 def test_a_bad_video_is_told_by_the_name_that_its_visitor_knows(pool, job, corrupt):
-    worker = pool.workers[0].process
+    worker = pool.workers[0].pid
     with pytest.raises(UserError, match=r"cannot open mine\.mp4") as caught:
         pool.parse(job(corrupt))
     assert str(corrupt.parent) not in str(caught.value)
-    assert pool.workers[0].process is worker, "a bad video costs no process"
+    assert pool.workers[0].pid == worker, "a bad video costs no process"
 
 
 def test_a_worker_that_dies_is_replaced(pool, job):
     def murder(stage):
         if stage.name == "extract":
-            os.kill(pool.workers[0].process.pid, signal.SIGKILL)
+            os.kill(pool.workers[0].pid, signal.SIGKILL)
 
     with pytest.raises(GivenUpError, match=r"worked on mine\.mp4 died"):
         pool.parse(job(), murder)
@@ -74,15 +75,15 @@ def test_a_worker_that_dies_is_replaced(pool, job):
 
 def test_a_worker_that_hangs_is_given_up(setup, job):
     hanging = Pool(setup, Limits(max_seconds=6), 1)
-    process = hanging.workers[0].process
+    pid = hanging.workers[0].pid
 
     def freeze(stage):
-        if stage.name == "extract" and hanging.workers[0].process is process:
-            os.kill(process.pid, signal.SIGSTOP)
+        if stage.name == "extract" and hanging.workers[0].pid == pid:
+            os.kill(pid, signal.SIGSTOP)
 
     with pytest.raises(GivenUpError, match="took longer than 6 s and was given up"):
         hanging.parse(job(), freeze)
-    assert not process.is_alive()
+    assert not psutil.pid_exists(pid)
     assert len(hanging.parse(job(), freeze).timeline) > 0
     hanging.close()
 

@@ -46,7 +46,7 @@ class EngineFlags:
             )
         limits = Limits(timeout=self.timeout)
         if self.engine == "ray":
-            from mmpyramid.extract.engines.ray_data import RayEngine
+            from mmpyramid.extract.ray_engine import RayEngine
 
             return RayEngine(workers=self.workers, limits=limits, address=self.address)
         if self.address is not None:

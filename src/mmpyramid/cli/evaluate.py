@@ -20,7 +20,7 @@ from mmpyramid.cli._options import (
 from mmpyramid.cli.predict import SIMULATED
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import open_dataset
-from mmpyramid.extract.videos import find_videos
+from mmpyramid.extract.corpus import find_videos
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Gate, problem_named
 

@@ -12,7 +12,7 @@ import tyro
 
 from mmpyramid.cli._options import console, resolve_device, run
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.workers import num_cores
+from mmpyramid.core.process import num_cores
 from mmpyramid.web.limits import Limits
 from mmpyramid.web.uploads import working_folder
 
@@ -48,8 +48,8 @@ def serve(
         workers: How many videos are parsed at once, each in a process of its own.
         limits: What is too much.
     """
-    from mmpyramid.web.jobs import Setup
     from mmpyramid.web.pool import Pool
+    from mmpyramid.web.worker import Setup
 
     if not models:
         raise UserError("expected --models to name at least one model, got none; try teachers")

@@ -13,12 +13,10 @@ import numpy as np
 from mmpyramid.backbones.sets import create_extractors
 from mmpyramid.core import Features, Progress
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.engines import Engine, Job, LocalEngine
-from mmpyramid.extract.engines.base import Factory
-from mmpyramid.extract.extract import BATCH
-from mmpyramid.extract.videos import Videos, find_videos
-from mmpyramid.extract.workers import Failure
-from mmpyramid.store.provenance import Provenance
+from mmpyramid.extract.corpus import Videos, find_videos
+from mmpyramid.extract.decoding import Failure
+from mmpyramid.extract.embedding import BATCH
+from mmpyramid.extract.engines import Engine, Factory, Job, LocalEngine
 from mmpyramid.store.shard import Extracted
 from mmpyramid.store.source import FeatureError, find_faults
 from mmpyramid.store.store import FeatureStore
@@ -88,8 +86,11 @@ def check_corpus(
         >>> check_corpus("videos/", "features/").is_sound  # doctest: +SKIP
         True
     """
-    paths, opened, made = find_videos(videos), FeatureStore(store), factory(extractors)
-    differences = opened.provenance.differences(Provenance.of(made))
+    paths, opened = find_videos(videos), FeatureStore(store)
+    engine = engine or LocalEngine()
+    job = engine.prepare(Job(factory=factory, extractors=extractors, batch=BATCH))
+    assert job.provenance is not None, "`prepare` sets it"
+    differences = opened.provenance.differences(job.provenance)
     if differences:
         raise UserError(
             f"expected the backbones that made the store {store}, but there "
@@ -105,8 +106,7 @@ def check_corpus(
         damaged=damaged,
     )
     again = _draw([paths[video_id] for video_id in sound if video_id in paths], sample, seed)
-    job = Job(factory=factory, extractors=extractors, batch=BATCH)
-    with closing((engine or LocalEngine()).run(job, again, made)) as results:
+    with closing(engine.run(job, again)) as results:
         for path, result in results:
             _compare(report, path.stem, opened.read(path.stem), result)
     return report

@@ -1,23 +1,51 @@
-"""From the video files of a corpus to a store of features."""
+"""From the video files of a corpus to a store of features: the files, the run, what it did."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from mmpyramid.backbones.sets import create_extractors
+from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.interrupts import interrupts_kept
-from mmpyramid.extract.engines import Engine, Job, LocalEngine
-from mmpyramid.extract.engines.base import Factory
-from mmpyramid.extract.extract import BATCH
-from mmpyramid.extract.videos import Videos, find_videos
-from mmpyramid.extract.workers import Failure
-from mmpyramid.store.provenance import Provenance
+from mmpyramid.extract.decoding import Failure
+from mmpyramid.extract.embedding import BATCH
+from mmpyramid.extract.engines import Engine, Factory, Job, LocalEngine
 from mmpyramid.store.shard import Extracted
 from mmpyramid.store.source import FeatureError
 from mmpyramid.store.writer import StoreWriter
+
+Videos: TypeAlias = str | Path | Iterable[str | Path]
+
+MEDIA_SUFFIXES = frozenset(
+    {
+        ".3gp",
+        ".aac",
+        ".avi",
+        ".flac",
+        ".flv",
+        ".m4a",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp3",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".ogg",
+        ".ogv",
+        ".opus",
+        ".ts",
+        ".wav",
+        ".webm",
+        ".wmv",
+    }
+)
+"""What counts as a video or sound file when a folder is searched."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +109,17 @@ def extract_corpus(
         120
     """
     paths = find_videos(videos)
-    made = factory(extractors)
-    with interrupts_kept(), StoreWriter(out, Provenance.of(made)) as writer:
+    engine = engine or LocalEngine()
+    job = engine.prepare(Job(factory=factory, extractors=extractors, batch=batch))
+    assert job.provenance is not None, "`prepare` sets it"
+    with interrupts_kept(), StoreWriter(out, job.provenance) as writer:
         skipped = writer.done & paths.keys()
         known = {} if retry_failed else writer.failures
         failed = {video_id: known[video_id] for video_id in paths if video_id in known}
         todo = [path for video_id, path in paths.items() if video_id not in skipped | failed.keys()]
-        job = Job(factory=factory, extractors=extractors, batch=batch)
-        results = (engine or LocalEngine()).run(job, todo, made)
-        with closing(results):
+        with closing(engine.run(job, todo)) as results:
             for completed, (path, result) in enumerate(results, 1):
-                error = _keep(writer, path.stem, result)
+                error = _store(writer, path.stem, result)
                 if error is not None:
                     failed[path.stem] = error
                 if on_progress:
@@ -100,7 +128,7 @@ def extract_corpus(
     return ExtractionSummary(done=num_done, skipped=len(skipped), failed=failed)
 
 
-def _keep(writer: StoreWriter, video_id: str, result: Extracted | Failure) -> str | None:
+def _store(writer: StoreWriter, video_id: str, result: Extracted | Failure) -> str | None:
     """Store a result, or the reason why there is none, which is returned."""
     if isinstance(result, Extracted):
         try:
@@ -111,3 +139,60 @@ def _keep(writer: StoreWriter, video_id: str, result: Extracted | Failure) -> st
         writer.fail(video_id, result.reason)
         return result.reason
     return None
+
+
+def find_videos(videos: Videos) -> dict[str, Path]:
+    """Find media files by id, which is the file name without its suffix.
+
+    Args:
+        videos: a file, a folder (searched through), a glob pattern, or several of them.
+
+    Raises:
+        UserError: if something does not exist, is no valid pattern, nothing is found, or two files
+            have the same id.
+
+    Example:
+        >>> find_videos("clips/*.mp4")["dog"]  # doctest: +SKIP
+        PosixPath('clips/dog.mp4')
+    """
+    asked = [videos] if isinstance(videos, str | Path) else list(videos)
+    problems = Problems()
+    found: dict[str, Path] = {}
+    for place in asked:
+        files = _files(Path(place))
+        if not files:
+            problems.add("places without video or sound files", str(place))
+        for path in files:
+            other = found.setdefault(path.stem, path)
+            # `Path.resolve` refuses links in a circle, which are for whoever opens them to report.
+            if os.path.realpath(other) != os.path.realpath(path):
+                problems.add(
+                    "files whose names differ in folder or suffix only", f"{other}, {path}"
+                )
+    if not asked:
+        problems.add("places without video or sound files", "none given")
+    problems.raise_if_any(
+        "expected video or sound files, each with a name of its own",
+        "The name without its suffix is a video's id: rename such files, or extract them apart.",
+    )
+    return found
+
+
+def _files(place: Path) -> list[Path]:
+    """The files that one argument means, in a fixed order."""
+    if place.is_file():
+        return [place]
+    if place.is_dir():
+        found = [path for path in place.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES]
+    else:
+        found = _matching(place)
+    return sorted(path for path in found if not path.is_dir())
+
+
+def _matching(pattern: Path) -> list[Path]:
+    try:
+        return list(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+    except ValueError as error:
+        raise UserError(
+            f"expected a file, a folder or a glob pattern, got {pattern}: {error}"
+        ) from error

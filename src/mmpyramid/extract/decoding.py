@@ -1,39 +1,183 @@
-"""Decoding in a process of its own: ahead of the networks, and without harm to them.
+"""From a file to the inputs of networks, in a process that a bad file may take down.
 
 Files from strangers can crash a decoder, keep it busy forever, or make it ask for more memory than
-there is. Here that costs one file: the process is limited, and ended or replaced when it must be.
+there is. Here that costs one file: the process is limited, and ended or restarted when it must be.
+What it answers is checked, for a file may even take the decoder over.
+
+Shape letters: N segments of one second, F pictures per segment.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import resource
-import subprocess
-import sys
 from collections import deque
-from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from queue import Queue
-from threading import Thread
 from time import monotonic
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mmpyramid.backbones.base import Extractor
+from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.pieces import Piece, Reading, read_pieces
-from mmpyramid.extract.workers import Failure, explain
+from mmpyramid.core.process import (
+    Answer,
+    BrokenAnswerError,
+    Channel,
+    Worker,
+    WorkerDiedError,
+    WorkerTimeoutError,
+)
+from mmpyramid.media import SAMPLE_RATE, Segment, View
+from mmpyramid.media.sampling import Sampling
 from mmpyramid.store.shard import VideoInfo
 
 GIB = 2**30
 BYTES_PER_SECOND = 2**20
 BYTES_PER_SEGMENT = 10
-LONGEST_WAIT = 2e6
-"""Seconds, 23 days: little more fits into the milliseconds that `poll` takes."""
-PIECES_AHEAD = 2
+
+Input: TypeAlias = View | Literal[Modality.AUDIO]
+"""What an extractor takes of a segment: sound, or pictures of some kind."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no result for one file."""
+
+    reason: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """In our words, or in those of a mistake of ours."""
+        told = isinstance(error, UserError)
+        return cls(str(error) if told else f"{type(error).__name__}: {error}")
+
+
+def required_input(extractor: Extractor) -> Input:
+    """What an extractor takes."""
+    if extractor.modality == Modality.AUDIO:
+        return Modality.AUDIO
+    return View(extractor.frames_per_segment, extractor.frame_size, extractor.resizing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredInputs:
+    """What is read of a file, in one pass for all extractors.
+
+    Attributes:
+        audio: whether sound is read.
+        views: which pictures are read, if any.
+        sampling: how the file is cut into segments.
+    """
+
+    audio: bool
+    views: tuple[View, ...]
+    sampling: Sampling
+
+    @classmethod
+    def of(cls, extractors: Sequence[Extractor]) -> RequiredInputs:
+        """What all of these extractors take.
+
+        Raises:
+            UserError: if there are no extractors, or they take other segments than one another.
+        """
+        samplings = {extractor.sampling for extractor in extractors}
+        if len(samplings) != 1:
+            got = " and ".join(sorted(samplings)) or "no extractors"
+            raise UserError(
+                "expected at least one extractor to extract features with, and all of one "
+                f"sampling; got {got}"
+            )
+        inputs = dict.fromkeys(map(required_input, extractors))
+        return cls(
+            audio=Modality.AUDIO in inputs,
+            views=tuple(view for view in inputs if isinstance(view, View)),
+            sampling=samplings.pop(),
+        )
+
+    @property
+    def names(self) -> dict[str, Input]:
+        """The inputs by the names that a decoder's answers give them."""
+        views = {f"view {number}": view for number, view in enumerate(self.views)}
+        return {"audio": Modality.AUDIO, **views} if self.audio else {**views}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Piece:
+    """Consecutive segments of a file.
+
+    Attributes:
+        stop: number of segments that have come, these included.
+        promised: seconds that the header promises, if it does.
+        missing: the modalities that the file lacks, whether they are required or not.
+        inputs: (N, 16000) float32 waveforms and, by view, (N, F, height, width, 3) uint8 pictures;
+            what the file lacks has no entry.
+    """
+
+    stop: int
+    promised: float | None
+    missing: tuple[Modality, ...]
+    inputs: dict[Input, NDArray[Any]]
+
 
 Message: TypeAlias = Piece | VideoInfo | Failure
+"""What comes of a file: pieces in order, then what is known about it, or why it failed."""
+
+
+def read_pieces(
+    path: Path, required: RequiredInputs, size: int, max_seconds: float | None = None
+) -> Iterator[Piece | VideoInfo]:
+    """Read a file in this process.
+
+    Args:
+        path: the file.
+        required: what to read of it.
+        size: number of segments in a piece; only the last one may have fewer.
+        max_seconds: refuse longer files, by the header at once, or else when that much is read.
+
+    Yields:
+        Pieces in order, and at the very end what is known about the file.
+
+    Raises:
+        UserError: if the file cannot be decoded, has nothing of what is required, or is too long.
+    """
+    reader = required.sampling.reader(
+        path, required.views, audio=required.audio, video=bool(required.views)
+    )
+    _check_length(path, reader.info.duration, max_seconds)
+    segments = iter(reader)
+    while some := list(islice(segments, size)):
+        _check_length(path, reader.duration, max_seconds)
+        yield Piece(
+            stop=some[-1].index + 1,
+            promised=reader.info.duration,
+            missing=reader.missing,
+            inputs=_stack(some, required.views),
+        )
+    yield VideoInfo(duration=reader.duration, missing=reader.missing, notes=reader.notes)
+
+
+def _check_length(path: Path, seconds: float | None, most: float | None) -> None:
+    if most is not None and seconds is not None and seconds > most:
+        raise UserError(
+            f"expected at most {most:g} s of video or sound, but {path} has {seconds:.1f} s or more"
+            "; cut a piece out of it"
+        )
+
+
+def _stack(segments: Sequence[Segment], views: Sequence[View]) -> dict[Input, NDArray[Any]]:
+    inputs: dict[Input, NDArray[Any]] = {}
+    waveforms = [s.waveform for s in segments if s.waveform is not None]
+    if waveforms:
+        inputs[Modality.AUDIO] = np.stack(waveforms)
+    for view, frames in zip(views, zip(*(s.views for s in segments), strict=True), strict=False):
+        inputs[view] = np.stack(frames)
+    return inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,22 +187,24 @@ class Limits:
     Attributes:
         timeout: seconds of decoding, and one more for every MiB of the file; time in which the
             decoder waits for the networks does not count.
-        memory: bytes of address space of the process that decodes.
+        memory: bytes of address space of the process that decodes; not limited on macOS.
         length: seconds of video or sound, and one more for every 10 bytes of the file.
+        max_seconds: refuse longer files; None takes any length.
     """
 
     timeout: float = 300.0
     memory: int = 4 * GIB
     length: int = 3600
+    max_seconds: float | None = None
 
-    def check(self, path: Path, piece: Piece | VideoInfo) -> None:
+    def check(self, path: Path, piece: Piece) -> None:
         """See that a file does not go on and on.
 
         Raises:
             UserError: if it has more segments than so few bytes can honestly hold.
         """
         size = path.stat().st_size
-        if isinstance(piece, Piece) and piece.stop > self.length + size / BYTES_PER_SEGMENT:
+        if piece.stop > self.length + size / BYTES_PER_SEGMENT:
             raise UserError(
                 f"expected a file whose length fits its size, but {path} of {size} bytes goes on "
                 f"after {piece.stop} s; its timestamps are damaged, fetch or record it again"
@@ -66,36 +212,44 @@ class Limits:
 
     def seconds(self, path: Path) -> float:
         """How long decoding one file may take."""
-        size = path.stat().st_size if path.exists() else 0
-        return min(self.timeout + size / BYTES_PER_SECOND, LONGEST_WAIT)
+        return self.timeout + (path.stat().st_size if path.exists() else 0) / BYTES_PER_SECOND
 
 
 class Decoding:
     """Decodes files in another process, one after the other, some pieces ahead of their use.
 
+    Use it in a `with` statement, or call `close`.
+
     Args:
-        reading: what to read of each file.
+        required: what to read of each file.
         size: number of segments in a piece.
         limits: what one file may take.
 
     Example:
-        >>> decoding = Decoding(reading, 32, Limits(timeout=60))  # doctest: +SKIP
-        >>> decoding.expect(Path("clip.mp4"))  # doctest: +SKIP
-        >>> while decoding.expected:  # doctest: +SKIP
-        ...     path, message = decoding.receive()
+        >>> with Decoding(required, 32, Limits(timeout=60)) as decoding:  # doctest: +SKIP
+        ...     decoding.expect(Path("clip.mp4"))
+        ...     while decoding.expected:
+        ...         path, message = decoding.receive()
     """
 
-    def __init__(self, reading: Reading, size: int, limits: Limits) -> None:
+    def __init__(self, required: RequiredInputs, size: int, limits: Limits) -> None:
         self.expected: deque[Path] = deque()
-        self._reading, self._size, self._limits = reading, size, limits
-        self._process: _Process | None = None
-        self._waited = 0.0
+        self._required, self._size, self._limits = required, size, limits
+        serve = partial(decode_requests, required, size, limits)
+        self._worker = Worker(serve, "decode", memory=limits.memory)
+        self._waited, self._stop = 0.0, 0
+
+    def __enter__(self) -> Decoding:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def expect(self, path: Path) -> None:
         """Have a file decoded after those that are expected already."""
         self.expected.append(path)
-        if self._process is not None:
-            self._process.send(path)
+        if self._worker.is_started:
+            self._worker.send(path)
 
     def receive(self) -> tuple[Path, Message]:
         """The next message about the first expected file; `VideoInfo` or `Failure` is its last."""
@@ -103,103 +257,119 @@ class Decoding:
         message = self._receive(path)
         if not isinstance(message, Piece):
             self.expected.popleft()
-            self._waited = 0.0
+            self._waited, self._stop = 0.0, 0
         return path, message
 
     def close(self) -> None:
         """End the process."""
-        if self._process is not None:
-            self._process.end()
-            self._process = None
+        self._worker.stop()
 
     def _receive(self, path: Path) -> Message:
-        if self._process is None:
-            self._process = _Process((self._reading, self._size, self._limits))
+        if not self._worker.is_started:
+            self._worker.start()
             for expected in self.expected:
-                self._process.send(expected)
+                self._worker.send(expected)
         allowed, since = self._limits.seconds(path), monotonic()
         try:
-            if self._process.connection.poll(max(0.0, allowed - self._waited)):
-                self._waited += monotonic() - since
-                message: Message = self._process.connection.recv()
-                return message
-            failure = Failure(
+            answer = self._worker.receive(max(0.0, allowed - self._waited))
+            self._waited += monotonic() - since
+            message = parse_answer(answer, self._required, self._size, self._stop)
+            if isinstance(message, Piece):
+                self._stop = message.stop
+                self._limits.check(path, message)
+            return message
+        except WorkerTimeoutError:
+            return Failure(
                 f"decoding took longer than {allowed:.1f} s and was stopped; if the file is sound, "
                 f"raise --timeout and use --retry-failed"
             )
-        except (EOFError, OSError):  # The latter: it died in the middle of a message.
-            failure = Failure(f"decoding it crashed the decoder ({self._process.end()})")
-        self.close()
-        return failure
+        except WorkerDiedError as error:
+            return Failure(f"decoding it crashed the decoder ({error})")
+        except UserError as error:
+            self._worker.stop()
+            return Failure(str(error))
+        except BrokenAnswerError as error:
+            self._worker.stop()
+            return Failure(f"decoding it gave a broken answer, and the decoder was ended ({error})")
 
 
-class _Process:
-    """The other process, and this side's end of the line to it."""
-
-    def __init__(self, settings: tuple[Reading, int, Limits]) -> None:
-        self.connection, theirs = Pipe()
-        paths = os.pathsep.join(filter(None, sys.path))
-        self._popen = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env={**os.environ, "PYTHONPATH": paths},
-            process_group=0,  # Interrupts are for those who gave the orders.
-        )
-        theirs.close()
-        self.send(settings)
-
-    def send(self, message: object) -> None:
-        with suppress(ConnectionError):  # It has died this moment; `receive` is told next.
-            self.connection.send(message)
-
-    def end(self) -> str:
-        """Kill it if need be, and say how it ended."""
-        self.connection.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._popen.wait(0.1)
-        self._popen.kill()
-        code = self._popen.wait()
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def main(descriptor: int) -> None:
-    """Decode in this process what the other end of a connection names, until that end is gone."""
-    connection = Connection(descriptor)
-    reading, size, limits = connection.recv()
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
-    paths: Queue[Path] = Queue()
-    messages: Queue[bytes] = Queue(PIECES_AHEAD)
-    Thread(target=_listen, args=(connection, paths), daemon=True).start()
-    Thread(target=_speak, args=(connection, messages), daemon=True).start()
+def decode_requests(required: RequiredInputs, size: int, limits: Limits, channel: Channel) -> None:
+    """Decode in this process the files that a channel names; see `Decoding`."""
     while True:
-        path = paths.get()
+        path: Path = channel.requests.get()
         try:
-            for piece in read_pieces(path, reading, size):
-                limits.check(path, piece)
-                messages.put(pickle.dumps(piece, pickle.HIGHEST_PROTOCOL))
+            for piece in read_pieces(path, required, size, limits.max_seconds):
+                channel.send(make_answer(piece, required))
         except MemoryError:
             reason = (
                 f"decoding it needs more than the {limits.memory / GIB:.1f} GiB that it may take"
             )
-            messages.put(pickle.dumps(Failure(reason)))
-        except Exception as error:  # noqa: BLE001 - told to the other end, which goes on
-            messages.put(pickle.dumps(Failure(explain(error))))
+            channel.send(make_answer(Failure(reason), required))
+        except Exception as error:  # noqa: BLE001 - told to the parent, and the next file comes
+            channel.send(make_answer(Failure.of(error), required))
 
 
-def _listen(connection: Connection, paths: Queue[Path]) -> None:
-    """Take orders; without anybody to give them this process ends at once, even if it is stuck."""
-    with suppress(EOFError, ConnectionError):
-        while True:
-            paths.put(connection.recv())
-    os._exit(0)
+@dataclass(frozen=True)
+class _PieceHeader:
+    stop: int
+    promised: float | None
+    missing: tuple[Modality, ...]
 
 
-def _speak(connection: Connection, messages: Queue[bytes]) -> None:
-    with suppress(ConnectionError):
-        while True:
-            connection.send_bytes(messages.get())
-    os._exit(0)
+_KINDS: dict[str, type[_PieceHeader | VideoInfo | Failure]] = {
+    "piece": _PieceHeader,
+    "end": VideoInfo,
+    "failure": Failure,
+}
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+def make_answer(message: Message, required: RequiredInputs) -> Answer:
+    """A message in the form in which it leaves the decoder."""
+    if not isinstance(message, Piece):
+        kind = "failure" if isinstance(message, Failure) else "end"
+        return Answer({"kind": kind, **asdict(message)})
+    header = _PieceHeader(message.stop, message.promised, message.missing)
+    inputs = message.inputs
+    arrays = {name: inputs[need] for name, need in required.names.items() if need in inputs}
+    return Answer({"kind": "piece", **asdict(header)}, arrays)
+
+
+def parse_answer(answer: Answer, required: RequiredInputs, size: int, start: int) -> Message:
+    """Make a message of what a decoder sent, which may be anything.
+
+    Args:
+        answer: what it sent.
+        required: what it was to read.
+        size: number of segments in a piece.
+        start: number of segments that came before.
+
+    Raises:
+        BrokenAnswerError: if it is no message, or not one about the required inputs.
+    """
+    content = dict(answer.content)
+    try:
+        header = msgspec.convert(content, _KINDS[content.pop("kind")])
+    except (msgspec.ValidationError, KeyError, TypeError) as error:
+        raise BrokenAnswerError(str(error)) from error
+    if not isinstance(header, _PieceHeader):
+        return header
+    for name, array in answer.arrays.items():
+        if name not in required.names:
+            raise BrokenAnswerError(f"expected {', '.join(required.names)}, got {name}")
+        shape, dtype = _expected_array(required.names[name])
+        if array.shape[1:] != shape or array.dtype != dtype or not 0 < len(array) <= size:
+            raise BrokenAnswerError(
+                f"expected {dtype} (N, *{shape}) as {name}, got {array.dtype} {array.shape}"
+            )
+    if {len(array) for array in answer.arrays.values()} != {header.stop - start}:
+        raise BrokenAnswerError(f"expected arrays of {header.stop - start} segments")
+    inputs = {required.names[name]: array for name, array in answer.arrays.items()}
+    return Piece(stop=header.stop, promised=header.promised, missing=header.missing, inputs=inputs)
+
+
+def _expected_array(need: Input) -> tuple[tuple[int, ...], str]:
+    """Shape of one segment, and type."""
+    if not isinstance(need, View):
+        return (SAMPLE_RATE,), "float32"
+    assert need.size is not None, "extractors take pictures of one size"
+    return (need.frames_per_segment, need.size[1], need.size[0], 3), "uint8"

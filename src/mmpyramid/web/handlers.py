@@ -11,12 +11,12 @@ import gradio as gr
 from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder
-from mmpyramid.web.jobs import Job, Stage
 from mmpyramid.web.limits import BusyError, GivenUpError, NoSpaceError
 from mmpyramid.web.pool import Pool
 from mmpyramid.web.uploads import Upload, Uploads
 from mmpyramid.web.views import facts_of, problem, progress_of, result
 from mmpyramid.web.visits import Visits
+from mmpyramid.web.worker import Job, Stage
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from queue import LifoQueue
 from threading import Lock
 
 from mmpyramid.pipeline import Parsed
-from mmpyramid.web.jobs import Job, OnStage, Setup, Stage
 from mmpyramid.web.limits import BusyError, Limits
-from mmpyramid.web.worker import Worker
+from mmpyramid.web.worker import Job, JobWorker, OnStage, Setup, Stage
 
 
 class Pool:
@@ -33,11 +32,11 @@ class Pool:
     def __init__(self, setup: Setup, limits: Limits, num_workers: int) -> None:
         self.setup = setup
         self.limits = limits
-        self.workers = tuple(Worker(setup) for _ in range(num_workers))
+        self.workers = tuple(JobWorker(setup) for _ in range(num_workers))
         self._num_inside = 0
         self._lock = Lock()
         self._closed = False
-        self._free: LifoQueue[Worker] = LifoQueue()
+        self._free: LifoQueue[JobWorker] = LifoQueue()
         for worker in self.workers:
             worker.start()
             self._free.put(worker)

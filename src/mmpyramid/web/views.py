@@ -6,11 +6,11 @@ from html import escape
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.render import FORMATS
-from mmpyramid.web.jobs import Stage
 from mmpyramid.web.limits import Limits
 from mmpyramid.web.pages import file_address, page_address
 from mmpyramid.web.uploads import Upload
 from mmpyramid.web.visits import Result, Visit
+from mmpyramid.web.worker import Stage
 
 WELCOME = (
     '<div class="welcome"><h2>What can be heard, what can be seen, and what is both</h2>'

@@ -1,52 +1,106 @@
-"""One worker process as its parent sees it."""
+"""Jobs of visitors in worker processes: what is asked and answered, both ends of it.
+
+Videos of strangers are parsed in a process of their own, because only a process can be ended
+whatever it is doing, and because one that crashes leaves the server and the other visitors alone.
+It does not even decode them: each video has a decoder of its own, whose answers are checked.
+"""
 
 from __future__ import annotations
 
+import pickle
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
 
+import numpy as np
+
+from mmpyramid.core.code import load_inherited_code
 from mmpyramid.core.errors import UserError
-from mmpyramid.pipeline import Parsed
-from mmpyramid.web.jobs import Answer, Job, OnStage, Ready, Refusal, Setup, Stage, serve_jobs
+from mmpyramid.core.process import (
+    Answer,
+    Channel,
+    Worker,
+    WorkerError,
+    WorkerTimeoutError,
+)
+from mmpyramid.extract.decoding import Limits as DecodingLimits
+from mmpyramid.pipeline import Parsed, Pipeline
+from mmpyramid.problems import Decoder
 from mmpyramid.web.limits import GivenUpError
 
 LOAD_SECONDS = 300
 """How long the models may take to load again, after a process was lost; weights are cached then."""
 
 
-class Worker:
-    """A process and the pipe to it; started anew where the last one died or had to be killed.
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What every worker process is started with.
 
     Attributes:
-        process: the one of the moment, if there is one.
+        models: what can be chosen, as `Pipeline` names it.
+        device: where the networks run.
+        num_threads: threads of PyTorch in one process.
+        max_seconds: length of the longest video.
     """
 
+    models: tuple[str, ...]
+    device: str = "cpu"
+    num_threads: int = 1
+    max_seconds: float = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video to parse; `name` is what the visitor calls it."""
+
+    path: Path
+    name: str
+    model: str
+    decoder: Decoder
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a job is: `wait`, `load`, `extract`, `score` or `decode`, with segments done."""
+
+    name: str
+    done: int = 0
+    total: int | None = None
+
+
+OnStage: TypeAlias = Callable[[Stage], None]
+"""Called as a job proceeds."""
+
+
+class JobWorker:
+    """A worker process that parses videos; started anew where it died or had to be killed."""
+
     def __init__(self, setup: Setup) -> None:
-        self._setup = setup
-        self.process: SpawnProcess | None = None
-        self._connection: Connection | None = None
+        self._process = Worker(partial(serve_jobs, setup), "web")
+
+    @property
+    def pid(self) -> int | None:
+        """The process of the moment, if there is one."""
+        return self._process.pid
 
     def start(self, seconds: float | None = None) -> None:
         """Start the process and wait until its models are loaded, unless it runs already.
 
         Raises:
             UserError: if a model cannot be loaded.
+            GivenUpError: if that takes too long, or the process dies.
         """
-        if self.process is not None and self.process.is_alive():
+        if self._process.is_running:
             return
-        context = get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve_jobs, args=(theirs, self._setup), daemon=True)
-        self.process.start()
-        theirs.close()
-        message = self._receive("loading the models", seconds)
-        if isinstance(message, Refusal):
-            raise UserError(message.reason)
-        assert isinstance(message, Ready), message
+        self._process.stop()
+        self._process.start()
+        content = self._receive("loading the models", seconds, seconds).content
+        if "mistake" in content:
+            self._process.stop()
+            raise UserError(content["mistake"])
 
     def parse(self, job: Job, seconds: float, on_stage: OnStage) -> Parsed:
         """Parse one video. Whatever goes wrong, the next job finds a worker that is fit.
@@ -60,66 +114,86 @@ class Worker:
             UserError: if the video is bad.
             GivenUpError: if the work takes too long, or the process dies.
         """
-        answer: Parsed | Refusal | None = None
+        is_over = False
         try:
             on_stage(Stage("load"))
             self.start(LOAD_SECONDS)
-            self._send(job)
+            self._process.send(job)
             deadline = time.monotonic() + seconds
-            while answer is None:
-                message = self._receive(job.name, seconds, deadline)
-                if isinstance(message, Stage):
-                    on_stage(message)
-                else:
-                    assert not isinstance(message, Ready)
-                    answer = message
+            while not is_over:
+                left = max(0.0, deadline - time.monotonic())
+                answer = self._receive(job.name, seconds, left)
+                if is_over := "stage" not in answer.content:
+                    break
+                on_stage(Stage(*answer.content["stage"]))
         finally:
-            if answer is None:
+            if not is_over:
                 self.kill()
-        if isinstance(answer, Refusal):
-            raise UserError(answer.reason)
-        return answer
+        if "mistake" in answer.content:
+            raise UserError(answer.content["mistake"])
+        # A pickle, because this worker is ours: strangers' bytes go to its decoder.
+        parsed: Parsed = pickle.loads(answer.arrays["parsed"].tobytes())
+        return parsed
 
     def kill(self) -> None:
-        """End the process, whatever it is doing; a `parse` in another thread is told."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.join()
+        """End the process, whatever it is doing; a `parse` in another thread notices."""
+        self._process.kill()
 
-    def _send(self, job: Job) -> None:
-        assert self._connection is not None
-        with _death_told(job.name):
-            self._connection.send(job)
-
-    def _receive(self, task: str, seconds: float | None, deadline: float | None = None) -> Answer:
-        """Wait for the next message until the deadline, or for so many seconds.
+    def _receive(self, task: str, seconds: float | None, left: float | None) -> Answer:
+        """Wait for the next answer.
 
         Raises:
             GivenUpError: if none comes.
         """
-        assert self._connection is not None
-        left = seconds if deadline is None else max(0.0, deadline - time.monotonic())
-        with _death_told(task):
-            if self._connection.poll(left):
-                answer: Answer = self._connection.recv()
-                return answer
-        raise GivenUpError(
-            f"the work on {task} took longer than {seconds:g} s and was given up; try a shorter or "
-            "smaller video"
-        )
+        try:
+            return self._process.receive(left)
+        except WorkerTimeoutError as error:
+            raise GivenUpError(
+                f"the work on {task} took longer than {seconds:g} s and was given up; try a "
+                "shorter or smaller video"
+            ) from error
+        except WorkerError as error:
+            raise GivenUpError(
+                f"the process that worked on {task} died: it crashed, was stopped, or the system "
+                "killed it for want of memory; try a shorter or smaller video, or another format"
+            ) from error
 
 
-@contextmanager
-def _death_told(task: str) -> Iterator[None]:
-    """Turn the broken pipe of a process that died into a message.
+def serve_jobs(setup: Setup, channel: Channel) -> None:
+    """What a worker process does: load the models, then parse one video after the other."""
+    import torch
 
-    Raises:
-        GivenUpError: if the pipe is broken.
-    """
+    load_inherited_code()
+    torch.set_num_threads(setup.num_threads)
+    limits = DecodingLimits(max_seconds=setup.max_seconds)
     try:
-        yield
-    except (EOFError, OSError) as error:  # The latter: it died in the middle of a message.
-        raise GivenUpError(
-            f"the process that worked on {task} died: it crashed, was stopped, or the system "
-            "killed it for want of memory; try a shorter or smaller video, or another format"
-        ) from error
+        pipelines = {
+            model: Pipeline(model, device=setup.device, limits=limits) for model in setup.models
+        }
+    except UserError as error:
+        channel.send(Answer({"mistake": str(error)}))
+        return
+    channel.send(Answer({}))
+    while True:
+        channel.send(_answer(channel.requests.get(), pipelines, channel))
+
+
+def _answer(job: Job, pipelines: Mapping[str, Pipeline], channel: Channel) -> Answer:
+    """Parse one video. What is no `UserError` ends the process, with its traceback."""
+
+    def report(*stage: Any) -> None:
+        channel.send(Answer({"stage": stage}))
+
+    try:
+        parsed = pipelines[job.model].run(
+            job.path,
+            decoder=job.decoder,
+            hook=report,
+            on_progress=partial(report, "extract"),
+        )
+    except UserError as error:
+        return Answer({"mistake": str(error).replace(str(job.path), job.name)})
+    notes = tuple(note.replace(str(job.path), job.name) for note in parsed.timeline.notes)
+    timeline = replace(parsed.timeline, source=job.name, notes=notes)
+    content = pickle.dumps(replace(parsed, timeline=timeline, features={}))
+    return Answer({}, {"parsed": np.frombuffer(content, np.uint8)})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmpyramid.core import Progress
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.process import num_cores
 from mmpyramid.datasets.synthetic.planting import (
     BALANCED,
     ClipPlan,
@@ -22,7 +23,6 @@ from mmpyramid.datasets.synthetic.planting import (
 from mmpyramid.datasets.synthetic.rendered.mp4 import write_mp4
 from mmpyramid.datasets.synthetic.rendered.scene import ClipFormat, render_frames
 from mmpyramid.datasets.synthetic.rendered.sounds import SOUNDS, render_soundtrack
-from mmpyramid.extract.workers import num_cores
 
 RENDERED_LABELS: tuple[str, ...] = tuple(SOUNDS)
 """The classes of the rendered corpus, in order."""

@@ -1,0 +1,293 @@
+"""Engines: which processes on which machines work through a corpus. All of them give the same bits.
+
+A worker process that dies costs the file that it worked on, not the run.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from mmpyramid.backbones.base import Extractor
+from mmpyramid.core.code import load_inherited_code
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.process import Answer, Channel, Worker, WorkerDiedError, num_cores
+from mmpyramid.extract.decoding import Failure, Limits
+from mmpyramid.extract.embedding import NUM_AHEAD, FileExtractor, Results
+from mmpyramid.store.provenance import Provenance
+from mmpyramid.store.shard import Extracted, VideoInfo
+
+Factory: TypeAlias = Callable[[str | Sequence[str]], Sequence[Extractor]]
+"""Makes the extractors of a set, or of streams by name; picklable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is extracted, in a form that travels to other processes and machines.
+
+    Attributes:
+        factory: makes the extractors.
+        extractors: a set's name or the names of streams, for `factory`.
+        batch: how many segments are embedded together.
+        provenance: what the features of the whole corpus are made by; set by `Engine.prepare`.
+        made: the extractors, where this process has made them; they do not travel.
+    """
+
+    factory: Factory
+    extractors: str | Sequence[str]
+    batch: int
+    provenance: Provenance | None = None
+    made: Sequence[Extractor] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "made": None}
+
+    def prepare(self) -> Job:
+        """Make the extractors here, and note what they are for all other processes."""
+        load_inherited_code()
+        made = self.factory(self.extractors)
+        return replace(self, made=made, provenance=Provenance.of(made))
+
+    def start(self, limits: Limits) -> FileExtractor:
+        """Begin it in a process that does nothing else.
+
+        Raises:
+            UserError: if the extractors differ from those that the job was prepared with, as where
+                another machine computes in another number format.
+        """
+        job = self.prepare()
+        assert self.provenance is not None, "prepare the job before it travels"
+        assert job.provenance is not None
+        assert job.made is not None
+        if differences := self.provenance.differences(job.provenance):
+            raise UserError(
+                f"expected the same backbones in all processes, but in one of them there "
+                f"{'; '.join(differences)}. Name the number format by --precision"
+            )
+        use_one_thread()
+        return FileExtractor(job.made, self.batch, limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine(ABC):
+    """Works through files in some processes on some machines.
+
+    Attributes:
+        workers: number of processes with networks; by default one per core.
+        limits: what decoding one file may take.
+    """
+
+    workers: int | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def prepare(self, job: Job) -> Job:
+        """Find out what the features will be made by, before the first is."""
+        return job.prepare()
+
+    @abstractmethod
+    def run(self, job: Job, paths: Sequence[Path]) -> Results:
+        """Extract the features of files, and yield them in any order.
+
+        Args:
+            job: what to do, prepared by this engine.
+            paths: the files.
+        """
+
+
+class LocalEngine(Engine):
+    """Works on this machine: a process with networks per worker, and beside it one that decodes.
+
+    One worker works in this process.
+
+    Example:
+        >>> extract_corpus("videos/", "features/", engine=LocalEngine(workers=4))  # doctest: +SKIP
+    """
+
+    def run(self, job: Job, paths: Sequence[Path]) -> Results:
+        """Extract the features of files, and yield them as they come."""
+        num_workers = min(self.workers or num_cores(), len(paths))
+        if num_workers > 1:
+            yield from work(job, self.limits, paths, num_workers, NUM_AHEAD)
+        else:
+            assert job.made is not None, "`prepare` made them"
+            with one_thread_here(), FileExtractor(job.made, job.batch, self.limits) as extractor:
+                yield from extractor.each(paths)
+
+
+def work(
+    job: Job, limits: Limits, paths: Sequence[Path], num_workers: int, num_ahead: int = 1
+) -> Results:
+    """Work through files in freshly started processes, and yield results as they come.
+
+    A process that dies while it has several files in hand leaves open which one killed it: they are
+    then given out one at a time.
+
+    Close the generator to stop early; the workers are then killed.
+
+    Args:
+        job: what to do.
+        limits: what decoding one file may take.
+        paths: the files.
+        num_workers: how many processes.
+        num_ahead: how many files a worker may have in hand.
+
+    Raises:
+        UserError: if the job cannot be done in a worker.
+        RuntimeError: if a worker ends before it takes a file.
+    """
+    pool = _WorkerPool(partial(_serve_job, job, limits), paths, num_ahead)
+    try:
+        for _ in range(min(num_workers, len(paths))):
+            pool.start_worker()
+        while pool.workers:
+            for descriptor in wait(list(pool.workers)):
+                assert isinstance(descriptor, int)
+                result = pool.receive(descriptor)
+                if result is not None:
+                    yield result
+    finally:
+        for worker in pool.workers.values():
+            worker.process.stop()
+
+
+class _ExtractionWorker:
+    """A process, and the files that it has in hand, by number."""
+
+    def __init__(self, process: Worker) -> None:
+        self.process = process
+        self.is_ready = False
+        self.in_hand: dict[int, Path] = {}
+
+
+class _WorkerPool:
+    """The workers, what is left for them, and what may have killed one of them."""
+
+    def __init__(
+        self, serve: Callable[[Channel], None], paths: Sequence[Path], num_ahead: int
+    ) -> None:
+        self.workers: dict[int, _ExtractionWorker] = {}
+        self._serve, self._num_ahead = serve, num_ahead
+        self._queue = deque(enumerate(paths))
+        self._suspects: deque[tuple[int, Path]] = deque()
+
+    def start_worker(self) -> None:
+        process = Worker(self._serve, "extract")
+        process.start()
+        self.workers[process.fileno()] = _ExtractionWorker(process)
+
+    def receive(self, descriptor: int) -> tuple[Path, Extracted | Failure] | None:
+        """Take an answer of a worker, if it is a result, and give it what to do next."""
+        worker = self.workers[descriptor]
+        try:
+            answer = worker.process.receive()
+        except WorkerDiedError as error:
+            del self.workers[descriptor]
+            return self._replace(worker, error)
+        if "mistake" in answer.content:
+            raise UserError(answer.content["mistake"])
+        over = None
+        if worker.is_ready:
+            number, result = _parse_result(answer)
+            over = worker.in_hand.pop(number), result
+        worker.is_ready = True
+        self._assign(worker)
+        if not worker.in_hand:
+            worker.process.stop()
+            del self.workers[descriptor]
+        return over
+
+    def _assign(self, worker: _ExtractionWorker) -> None:
+        if self._suspects:
+            todo = [] if worker.in_hand else [self._suspects.popleft()]
+        else:
+            # Towards the end nobody hoards what others could do.
+            most = min(self._num_ahead, 1 + len(self._queue) // len(self.workers))
+            room = max(0, min(most - len(worker.in_hand), len(self._queue)))
+            todo = [self._queue.popleft() for _ in range(room)]
+        for number, path in todo:
+            worker.in_hand[number] = path
+            worker.process.send((number, path))
+
+    def _replace(
+        self, worker: _ExtractionWorker, error: WorkerDiedError
+    ) -> tuple[Path, Failure] | None:
+        """Start another worker for one that died; which file killed it, if that is clear."""
+        if not worker.is_ready:
+            raise RuntimeError(f"a worker could not start ({error})")
+        suspects = list(worker.in_hand.items())
+        if len(suspects) > 1:
+            self._suspects += suspects
+        if self._suspects or self._queue:
+            self.start_worker()
+        if len(suspects) != 1:
+            return None
+        reason = (
+            f"the process that worked on it died ({error}): it crashed, or the system killed it "
+            f"for want of memory"
+        )
+        return suspects[0][1], Failure(reason)
+
+
+def _serve_job(job: Job, limits: Limits, channel: Channel) -> None:
+    """What a worker process does: several files under way, results in any order."""
+    try:
+        extractor = job.start(limits)
+    except UserError as error:
+        channel.send(Answer({"mistake": str(error)}))
+        return
+    channel.send(Answer({}))
+    in_hand: dict[Path, int] = {}
+    while True:
+        while not in_hand or not channel.requests.empty():
+            number, path = channel.requests.get()
+            in_hand[path] = number
+            extractor.expect(path)
+        path, result = extractor.next()
+        content: dict[str, Any] = {"number": in_hand.pop(path)}
+        if isinstance(result, Failure):
+            channel.send(Answer(content | {"failure": result.reason}))
+        else:
+            info = VideoInfo(duration=result.duration, missing=result.missing, notes=result.notes)
+            channel.send(Answer(content | {"info": asdict(info)}, result.features))
+
+
+def _parse_result(answer: Answer) -> tuple[int, Extracted | Failure]:
+    content = answer.content
+    if "failure" in content:
+        return content["number"], Failure(content["failure"])
+    info = msgspec.convert(content["info"], VideoInfo)
+    return content["number"], Extracted(**vars(info), features=answer.arrays)
+
+
+def use_one_thread() -> None:
+    """Keep networks to one thread, whatever runs beside them.
+
+    Speed comes from processes. The number of threads decides in which order some kernels sum, so it
+    must not depend on the machine.
+    """
+    torch = sys.modules.get("torch")  # Loading it takes seconds; extractors may do without.
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
+@contextmanager
+def one_thread_here() -> Iterator[None]:
+    """`use_one_thread` in a process that does other things afterwards."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    use_one_thread()
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
