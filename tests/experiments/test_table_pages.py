@@ -5,9 +5,8 @@ import io
 
 import pytest
 
-from mmpyramid.experiments.summary import Cell, summarize
-from mmpyramid.experiments.table import Column, Row, Table
-from mmpyramid.experiments.write import WRITERS
+from mmpyramid.experiments.page import WRITERS, Cell, summarize
+from mmpyramid.experiments.printed import Column, Row, Table
 
 COLUMNS = tuple(
     Column(heading=f"{name} Seg", path=("segment", key))
