@@ -18,18 +18,5 @@ def resolve_precision(precision: Precision | Literal["auto"], accelerator: str) 
     """
     if precision != "auto":
         return precision
-    return "bf16-mixed" if computes_in_bf16(computing_device(accelerator)) else "32-true"
-
-
-def computing_device(accelerator: str) -> Literal["cuda", "cpu"]:
-    """Where a run with this accelerator computes, for what is scored before or after training.
-
-    Args:
-        accelerator: Lightning's accelerator; `auto` takes the GPU if there is one.
-
-    Example:
-        >>> computing_device("cpu")
-        'cpu'
-    """
     on_gpu = accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
-    return "cuda" if on_gpu else "cpu"
+    return "bf16-mixed" if computes_in_bf16("cuda" if on_gpu else "cpu") else "32-true"
