@@ -8,11 +8,11 @@ from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import MMPyramidAVE, MMPyramidAVEConfig
 from mmpyramid.models.localization import (
+    AudioGuidedAttention,
     event_probabilities,
     overlap_mean,
 )
-from mmpyramid.models.outputs import Localized
-from mmpyramid.models.visual_attention import AudioGuidedAttention
+from mmpyramid.models.network import Localized
 from mmpyramid.problems import decode
 from mmpyramid.problems.localization.problem import predicted_classes
 

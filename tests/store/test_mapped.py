@@ -8,7 +8,6 @@ import h5py
 import numpy as np
 import psutil
 import pytest
-from mmpyramid.training.sampler import EpochShuffle
 from tiny_store import PROVENANCE, add_all, video
 
 from mmpyramid.core import Modality
@@ -18,7 +17,7 @@ from mmpyramid.store.provenance import Provenance, StreamProvenance
 from mmpyramid.store.shard import Extracted
 from mmpyramid.store.store import FeatureStore
 from mmpyramid.store.writer import StoreWriter
-from mmpyramid.training.run import loader
+from mmpyramid.training.run import EpochShuffle, loader
 
 MEGABYTE = 1_000_000
 WIDTHS = {"vggish": 128, "resnet152": 2048, "r2plus1d_18": 512}

@@ -5,7 +5,7 @@ import torch
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.outputs import Encoded, Localized, Pooled
+from mmpyramid.models.network import Encoded, Localized, Pooled
 from mmpyramid.problems.localization.losses import SegmentObjective, segment_loss, similarity_loss
 from mmpyramid.problems.parsing.losses import CompletenessObjective, SparseObjective, VideoObjective
 

@@ -10,7 +10,7 @@ from mmpyramid.cli import main
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import open_dataset
 from mmpyramid.models import create_model, load_pretrained
-from mmpyramid.models.outputs import Localized
+from mmpyramid.models.network import Localized
 from mmpyramid.problems import LocalizationProblem
 from mmpyramid.problems.localization.losses import DecomposedObjective, decomposed_loss, pooled_loss
 from mmpyramid.training.recipes import RECIPES

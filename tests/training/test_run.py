@@ -25,7 +25,6 @@ from mmpyramid.problems import problem_named
 from mmpyramid.problems.localization.losses import DecomposedObjective
 from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.mixed_adam import MixedAdam
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.recipes import RECIPES
@@ -181,14 +180,8 @@ def test_bf16_trains_and_leaves_float32_weights(corpus, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("more", "by_copies"), [((), True), (("--clip-norm", "1"), False)])
-def test_bf16_goes_on_to_the_same_weights(corpus, tmp_path, monkeypatch, more, by_copies):
-    made = []
-    make = MixedAdam.__init__
-    monkeypatch.setattr(
-        MixedAdam, "__init__", lambda self, *a, **k: made.append(make(self, *a, **k))
-    )
-
+@pytest.mark.parametrize("more", [(), ("--clip-norm", "1")])
+def test_bf16_goes_on_to_the_same_weights(corpus, tmp_path, more):
     def train(folder: str, epochs: int, *resume: str) -> None:
         words = command(corpus, tmp_path / folder, "--epochs", str(epochs), *more, *resume)
         words[words.index("32-true")] = "bf16-mixed"
@@ -197,7 +190,6 @@ def test_bf16_goes_on_to_the_same_weights(corpus, tmp_path, monkeypatch, more, b
     train("whole", 3)
     train("parts", 2)
     train("parts", 3, "--resume")
-    assert len(made) == (3 if by_copies else 0)
     whole, parts = (last_weights(tmp_path / name, 3) for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 

@@ -29,7 +29,7 @@ from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import Network
-from mmpyramid.models.outputs import Pooled
+from mmpyramid.models.network import Pooled
 from mmpyramid.problems.base import BATCH
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.run import Run, fit, wait_for_all_processes

@@ -18,10 +18,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.models import Network, create_model, save_pretrained
-from mmpyramid.models.outputs import to_full_precision
+from mmpyramid.models.network import to_full_precision
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.mixed_adam import MixedAdam
 
 
 class NetworkModule(pl.LightningModule):
@@ -52,17 +51,12 @@ class NetworkModule(pl.LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Adam], list[LambdaLR]]:
         """Adam with the schedule of the configuration, stepped once per epoch."""
-        optimizer = self._make_optimizer()
-        return [optimizer], [LambdaLR(optimizer, self.config.schedule)]
-
-    def _make_optimizer(self) -> torch.optim.Adam:
-        learning_rate = self.config.learning_rate
-        in_bf16_here = self.trainer.precision == "bf16-mixed" and self.device.type == "cpu"
-        if in_bf16_here and self.trainer.world_size == 1 and not self.config.clip_norm:
-            return MixedAdam(self.network, lr=learning_rate)
         # Lightning clips no gradients in bf16 if the optimizer is fused.
         fused = not self.config.clip_norm
-        return torch.optim.Adam(self.network.parameters(), lr=learning_rate, fused=fused)
+        optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=self.config.learning_rate, fused=fused
+        )
+        return [optimizer], [LambdaLR(optimizer, self.config.schedule)]
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Seed dropout by step, so that a resumed run repeats what an uninterrupted one draws.
@@ -74,9 +68,7 @@ class NetworkModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch, computed in float32 or better, outside autocast."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        forward = optimizer.forward if isinstance(optimizer, MixedAdam) else self.network
-        output = self._score(forward, batch)
+        output = self._score(self.network, batch)
         with torch.autocast(self.device.type, enabled=False):
             loss = self.config.objective(to_full_precision(output), batch)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.mask_BT))

@@ -20,7 +20,7 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.base import Kind, Supervision
 from mmpyramid.models.attention import MASKED
-from mmpyramid.models.outputs import Localized
+from mmpyramid.models.network import Localized
 from mmpyramid.problems.base import Objective
 from mmpyramid.problems.parsing.losses import binary_cross_entropy
 

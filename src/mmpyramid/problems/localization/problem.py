@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mmpyramid.core.batch import Batch
     from mmpyramid.datasets import Dataset
     from mmpyramid.models import Network
-    from mmpyramid.models.outputs import Localized
+    from mmpyramid.models.network import Localized
     from mmpyramid.problems.localization.stateful import LocalizationMetrics
 
 

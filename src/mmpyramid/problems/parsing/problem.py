@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mmpyramid.core.batch import Batch
     from mmpyramid.datasets import Dataset
     from mmpyramid.models import Network
-    from mmpyramid.models.outputs import Pooled
+    from mmpyramid.models.network import Pooled
 
 
 class ParsingProblem(Problem[Scores, ParsingReport]):
