@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mmpyramid.cli._options import (
+    FormatList,
     OptionalPath,
     console,
     progress_bar,
@@ -55,7 +56,7 @@ def predict(
     corpus: Annotated[CorpusOptions, tyro.conf.arg(name="")],
     ids: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ID [ID ...]")],
     out: Path,
-    formats: str = "json",
+    formats: FormatList = "json",
     truth: bool = False,
     device: str = "auto",
 ) -> int:
@@ -72,8 +73,7 @@ def predict(
         ids: Which videos, separated by spaces or commas. If the first one begins with a dash, write
             --ids=-4NLarMj4xU.
         out: Folder for the files, which are called by the ids.
-        formats: Comma-separated: csv, eaf, html, json, labels.txt, md, png, srt, svg, tsv, txt,
-            vtt.
+        formats: Names of formats, separated by commas.
         truth: Write what is annotated as well, as `ID.truth.json`, and into the pages.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """

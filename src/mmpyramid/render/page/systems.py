@@ -17,7 +17,7 @@ from mmpyramid.core.runs import Mask, Runs
 from mmpyramid.core.wording import MODALITY_PHRASES, MODALITY_WORDS, title_of
 from mmpyramid.problems import rasterize
 from mmpyramid.render.lanes import span
-from mmpyramid.render.page.packing import pack_json
+from mmpyramid.render.page.probabilities import pack_json
 
 MODALITIES = tuple(MODALITY_WORDS)
 
