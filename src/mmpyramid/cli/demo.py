@@ -18,6 +18,7 @@ from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.extract.corpus import extract_corpus
 from mmpyramid.pipeline import Pipeline
+from mmpyramid.problems import problem_named
 from mmpyramid.render import TerminalView, to_html
 from mmpyramid.training.recipes import RECIPES
 
@@ -78,13 +79,13 @@ def _step(screen: Console, title: str) -> Iterator[None]:
 
 
 def _evaluate(run: Run, data: Path) -> str:
-    from mmpyramid.training.tasks import TASKS
-
-    network, task = run.load_network(), TASKS["parsing"]
-    corpus = open_dataset(data, "test", network.inputs, problem=network.task)
-    report = task.evaluate(network, corpus)
-    reports = {"MM-Pyramid (compact)": report, **task.references(corpus)}
-    return task.table(reports, f"rendered corpus, {len(corpus)} test clips, F-scores in per cent")
+    network = run.load_network()
+    problem = problem_named(network.problem)
+    corpus = open_dataset(data, "test", network.inputs, problem=problem.name)
+    report = problem.evaluate(network, corpus)
+    reports = {"MM-Pyramid (compact)": report, **problem.references(corpus)}
+    title = f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
+    return problem.table(reports, title)
 
 
 def _parse(run: Run, data: Path, out: Path, screen: Console) -> Path:

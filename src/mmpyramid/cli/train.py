@@ -18,6 +18,7 @@ from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.planted import judge_removals, planted_modalities
 from mmpyramid.datasets.refined import read_refined
 from mmpyramid.models.checkpoint import read_description
+from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import RECIPES, Recipe
 
@@ -177,10 +178,8 @@ def _refine(command: Refine) -> int:
 
 def _report(command: Train | Refine, run: Run, files: Mapping[str, object]) -> None:
     """Print what the network reached, and where the files are."""
-    from mmpyramid.training.tasks import TASKS
-
     metrics = read_description(run.model)["metrics"]
-    task = TASKS[command.config.objective.task]
+    problem = problem_named(command.config.objective.problem)
     features = f" --features {command.features}" if command.features else ""
     lines = {
         **files,
@@ -188,8 +187,8 @@ def _report(command: Train | Refine, run: Run, files: Mapping[str, object]) -> N
     }
     console().print(
         f"{command.config.keep} epoch {metrics['epoch']}: "
-        f"{simulated(command.data, command.features)}validation {task.selection_title} "
-        f"{metrics[f'val/{task.selection}']:.2f}\n"
+        f"{simulated(command.data, command.features)}validation {problem.selection_title} "
+        f"{metrics[f'val/{problem.selection}']:.2f}\n"
         + "\n".join(f"{name:<16}{value}" for name, value in lines.items())
     )
 
