@@ -34,7 +34,7 @@ COMMANDS = {
 }
 """Name and one line of help of every command, which is a function of this name."""
 
-FILES = {"convert": "export", "refine": "train"}
+FILES = {"convert": "export", "refine": "train", "score": "evaluate"}
 """Commands that are in the file of another; all others have a file of their own."""
 
 WITH_OWN_PARSER = {"refine", "store", "train"}
