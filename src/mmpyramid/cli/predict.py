@@ -16,7 +16,6 @@ from mmpyramid.cli._options import (
     console,
     progress_bar,
     resolve_device,
-    run,
     simulated,
     to_formats,
 )
@@ -25,17 +24,12 @@ from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import Dataset, open_dataset
-from mmpyramid.models import Network, ParsingConfig, load_pretrained
+from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, annotated, decode
 from mmpyramid.render import encode
 
 NUM_CLOSE = 3
 SIMULATED = "simulated features: no video is behind them"
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(predict, "predict", words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,15 +74,15 @@ def predict(
     """
     chosen = to_formats(formats)
     network = load_pretrained(model).to(resolve_device(device))
-    decoder = decoder_of(network)
+    decoder = network.decoder
     dataset = open_dataset(
         corpus.data,
         corpus.split,
         network.inputs,
-        problem=network.task,
+        problem=network.problem,
         features=corpus.features,
     )
-    chosen_ids = _known([word for words in ids for word in words.split(",") if word], dataset)
+    chosen_ids = _known([item for part in ids for item in part.split(",") if item], dataset)
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
     with progress_bar("predict") as update:
@@ -109,12 +103,6 @@ def predict(
         write_durably(out / name, content, outlast_power_cuts=False)
     console().print("\n".join([*notes, *(str(out / name) for name in files)]))
     return 0
-
-
-def decoder_of(network: Network[Any, AnyScores]) -> Decoder:
-    """The official rule, with the gate that the network was made for."""
-    config = network.config
-    return Decoder(gate=config.gate) if isinstance(config, ParsingConfig) else Decoder()
 
 
 def predict_item(

@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmpyramid.core import AnyScores, Array, LocalizationScores, Scores, Timeline
+from mmpyramid.core import AnyScores, Array, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.problems import Decoder, category_mask, decode
+from mmpyramid.problems import Decoder, decode, problem_named
+from mmpyramid.problems.base import PageArrays
 
 STEPS = 200
 """Steps from 0 to 1 of numbers that take one byte: every stop of a slider, and one between two."""
@@ -87,7 +88,6 @@ LARGEST_PACKED = 130_000
 """Characters of packed probabilities, for up to an hour; a longer video has as many per hour."""
 
 _HOUR = 3600
-_Arrays = dict[str, Array]
 
 
 class _Choice(NamedTuple):
@@ -99,11 +99,12 @@ class _Choice(NamedTuple):
 
 def scores_data(
     scores: AnyScores, timeline: Timeline, decoder: Decoder
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[dict[str, Any] | None, bool]:
     """What the page decides from.
 
     Returns:
-        The data, and whether the decoder gives the events of the timeline.
+        The data, None if the page has no rule for the problem of the scores; and whether the
+        decoder gives the events of the timeline.
 
     Raises:
         UserError: if the scores are of another video or other labels, or cannot be decided.
@@ -116,18 +117,27 @@ def scores_data(
     decided = decode(scores, decoder, duration=timeline.duration, missing=timeline.missing)
     largest = LARGEST_PACKED * max(1, scores.num_segments / _HOUR)
     choices = _choices(decoder)
+    problem = problem_named(scores.problem)
+
+    def pack(choice: _Choice) -> dict[str, Any] | None:
+        arrays = problem.page_arrays(scores, np.float32(choice.floor))
+        return None if arrays is None else _pack(arrays, decoder, choice)
 
     def fits(choice: _Choice) -> bool:
-        packed = _pack(scores, decoder, choice)
-        return len(packed["exact"]["bytes"]) + len(packed["rounded"]["bytes"]) <= largest
+        packed = pack(choice)
+        sizes = (len(packed[part]["bytes"]) for part in ("exact", "rounded")) if packed else ()
+        return sum(sizes) <= largest
 
-    best = choices[bisect_left(choices, True, hi=len(choices) - 1, key=fits)]
+    packed = pack(choices[bisect_left(choices, True, hi=len(choices) - 1, key=fits)])
+    is_decided = decided.events == timeline.events
+    if packed is None:
+        return None, is_decided
     return {
-        "kind": "parsing" if isinstance(scores, Scores) else "localization",
+        "kind": problem.name,
         "segments": scores.num_segments,
         "duration": timeline.duration,
-        **_pack(scores, decoder, best),
-    }, decided.events == timeline.events
+        **packed,
+    }, is_decided
 
 
 def decoder_data(decoder: Decoder) -> dict[str, Any]:
@@ -147,54 +157,13 @@ def _thresholds(decoder: Decoder) -> tuple[float, float, float]:
     return decoder.threshold, visual, decoder.video_threshold
 
 
-def _pack(scores: AnyScores, decoder: Decoder, choice: _Choice) -> dict[str, Any]:
-    columns, segments, others = _arrays(scores, np.float32(choice.floor))
-    exact, rounded = (others, segments) if choice.is_rounded else ({**segments, **others}, {})
+def _pack(arrays: PageArrays, decoder: Decoder, choice: _Choice) -> dict[str, Any]:
+    exact, rounded = arrays.others, arrays.segments
+    if not choice.is_rounded:
+        exact, rounded = {**rounded, **exact}, {}
     return {
-        "columns": columns,
+        "columns": arrays.columns,
         "floor": choice.floor,
         "exact": pack_floats(exact),
         "rounded": pack_codes(rounded, _thresholds(decoder)),
     }
-
-
-def _arrays(scores: AnyScores, floor: np.float32) -> tuple[list[int], _Arrays, _Arrays]:
-    """The columns that reach the floor; of them, what is (T, C), 0 under it, and the rest."""
-    if isinstance(scores, Scores):
-        return _parsing(scores, floor)
-    return _localization(scores, floor)
-
-
-def _parsing(scores: Scores, floor: np.float32) -> tuple[list[int], _Arrays, _Arrays]:
-    streams = {"audio": scores.audio, "visual": scores.visual, "local_video": scores.local_video}
-    videos = {
-        "video": scores.video,
-        "video_audio": scores.video_audio,
-        "video_visual": scores.video_visual,
-    }
-    peak_C = np.maximum(scores.audio, scores.visual).max(axis=0, initial=0)
-    columns = np.flatnonzero(peak_C >= floor)
-    segments = {
-        n: _above(x_TC[:, columns], floor) for n, x_TC in streams.items() if x_TC is not None
-    }
-    others = {name: x_C[columns] for name, x_C in videos.items() if x_C is not None}
-    return columns.tolist(), segments, others
-
-
-def _localization(
-    scores: LocalizationScores, floor: np.float32
-) -> tuple[list[int], _Arrays, _Arrays]:
-    """With `chosen`, the column of each segment whatever its relevance, or -1: the background."""
-    certain = replace(scores, relevance=np.ones_like(scores.relevance))
-    chosen_TC = category_mask(certain, Decoder())
-    value_TC = scores.relevance[:, None] * scores.categories
-    is_kept_C = chosen_TC.any(axis=0) | (value_TC.max(axis=0, initial=0) >= floor)
-    columns = np.flatnonzero(is_kept_C)
-    chosen_T = chosen_TC[:, columns].argmax(axis=1) if columns.size else 0
-    chosen_T = np.where(chosen_TC.any(axis=1), chosen_T, -1)
-    others = {"relevance": scores.relevance, "chosen": chosen_T.astype(np.float32)}
-    return columns.tolist(), {"category": scores.categories[:, columns]}, others
-
-
-def _above(value: Array, floor: np.float32) -> Array:
-    return np.where(value >= floor, value, np.float32(0))

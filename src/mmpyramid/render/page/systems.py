@@ -134,7 +134,7 @@ def _marks(
     mask_TC: Mask, modality: Modality, labels: Sequence[str], seconds: float, is_extra: bool
 ) -> list[Mark]:
     runs = Runs.of(mask_TC)
-    columns = np.stack([runs.label, runs.start, runs.stop], axis=1).tolist()
+    columns = np.stack([runs.column, runs.start, runs.stop], axis=1).tolist()
     return [
         Mark(labels[label], modality, float(start), min(float(stop), seconds), is_extra)
         for label, start, stop in columns

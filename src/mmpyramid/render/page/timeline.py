@@ -12,7 +12,7 @@ import numpy as np
 from mmpyramid.core import AnyScores, Timeline, UnitWeights
 from mmpyramid.core.wording import clock
 from mmpyramid.formats import Format, register
-from mmpyramid.problems import GATES, Decoder
+from mmpyramid.problems import GATES, Decoder, problem_named
 from mmpyramid.render.lanes import TICK_STEPS, remarks, span
 from mmpyramid.render.page.document import Site, build, escape, shared_assets, template
 from mmpyramid.render.page.elements import (
@@ -124,12 +124,13 @@ def _thresholds(packed: Mapping[str, Any], is_decided: bool) -> str:
         if gate != "per_modality" or "video_audio" in packed["exact"]["sizes"]
     ]
     options = "".join(f'<option value="{gate}">{GATE_WORDS[gate]}</option>' for gate in gates)
-    is_parsing = packed["kind"] == "parsing"
+    settings = problem_named(packed["kind"]).settings
+    has_gate, has_streams = "video_threshold" in settings, "visual_threshold" in settings
     return template(
         "thresholds",
         floor=floor,
-        video=template("thresholds-video", floor=floor) if is_parsing else "",
-        streams=template("thresholds-streams", floor=floor, gates=options) if is_parsing else "",
+        video=template("thresholds-video", floor=floor) if has_gate else "",
+        streams=template("thresholds-streams", floor=floor, gates=options) if has_streams else "",
         decided="hidden" if is_decided else "",
         precision=_precision(packed),
     )
