@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from mmpyramid.core import Timeline
+from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.formats.audacity import from_audacity, to_audacity
 from mmpyramid.formats.delimited import from_csv, from_tsv, to_csv, to_tsv
@@ -31,7 +32,7 @@ __all__ = [
     "to_tsv",
 ]
 
-READERS: dict[str, Callable[[str], Timeline]] = {
+READERS: dict[str, Callable[..., Timeline]] = {
     "csv": from_csv,
     "eaf": from_elan,
     "json": Timeline.from_json,
@@ -42,13 +43,23 @@ READERS: dict[str, Callable[[str], Timeline]] = {
 """Formats that can be read, by suffix; Audacity calls its label tracks what it is told to."""
 
 
-def read_timeline(path: str | Path, *, original: Timeline | None = None) -> Timeline:
+WITHOUT_MODALITY = ("labels.txt", "tsv", "txt")
+"""Formats of sound annotation, whose events may leave it open how they are perceived."""
+
+
+def read_timeline(
+    path: str | Path,
+    *,
+    original: Timeline | None = None,
+    unstated: Modality = Modality.AUDIO,
+) -> Timeline:
     """Read a timeline from a file, in the format that the suffix of its name says.
 
     Args:
         path: a timeline JSON, or a file of an annotation tool: .csv, .tsv, .eaf, .txt (Audacity).
         original: the timeline that was corrected. Everything but the events is taken from it, and
             a label that it does not list is a mistake.
+        unstated: how events are perceived that leave it open, in formats of sound annotation.
 
     Raises:
         UserError: if the file cannot be read; mistakes are told with their line.
@@ -57,7 +68,10 @@ def read_timeline(path: str | Path, *, original: Timeline | None = None) -> Time
         >>> corrected = read_timeline("clip.eaf")  # doctest: +SKIP
     """
     path = Path(path)
-    read = READERS[reader_of(path)]
+    suffix = reader_of(path)
+    read = READERS[suffix]
+    if suffix in WITHOUT_MODALITY:
+        read = partial(read, unstated=unstated)
     try:
         timeline = read(path.read_bytes().decode("utf-8-sig"))
         return timeline if original is None else _corrected(original, timeline)

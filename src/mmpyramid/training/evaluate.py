@@ -41,7 +41,9 @@ def predict_corpus(network: Network[Any, Any], corpus: Dataset) -> Predictions:
         batch = corpus.batch(rows).to(device)
         pooled = network(batch.streams, batch.mask_BT, batch.present_BM)
         refuse_nan(pooled)
-        segments.append((pooled.prob_BTMC * batch.mask_BT[..., None, None]).cpu())
+        segment_BTMC = pooled.prob_BTMC * batch.mask_BT[..., None, None]
+        padding = corpus.num_segments - segment_BTMC.shape[1]
+        segments.append(torch.nn.functional.pad(segment_BTMC, (0, 0, 0, 0, 0, padding)).cpu())
         streams.append(pooled.stream_BMC.cpu())
         videos.append(pooled.video_BC.cpu())
     segment_NTMC, stream_NMC = torch.cat(segments).numpy(), torch.cat(streams).numpy()

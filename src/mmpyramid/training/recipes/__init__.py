@@ -5,7 +5,7 @@ from collections.abc import Callable
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import ablations, compared
 from mmpyramid.training.recipes.ave import ave, ave_open, ave_proportion, ave_weak
-from mmpyramid.training.recipes.llp import compact, han, han_ma, llp, llp_ma, llp_open
+from mmpyramid.training.recipes.llp import compact, folder, han, han_ma, llp, llp_ma, llp_open
 
 Recipe = Callable[[], TrainConfig]
 
@@ -13,6 +13,7 @@ RECIPES: dict[str, Recipe] = {
     "llp": llp,
     "llp-open": llp_open,
     "compact": compact,
+    "folder": folder,
     "han": han,
     "han-ma": han_ma,
     "llp-ma": llp_ma,
