@@ -177,7 +177,7 @@ def test_annotations_beside_simulated_features_know_of_no_planted_labels(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "recipe", [name for name, recipe in RECIPES.items() if recipe().objective.task == "parsing"]
+    "recipe", [name for name, recipe in RECIPES.items() if recipe().objective.problem == "parsing"]
 )
 def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
     config = RECIPES[recipe]()

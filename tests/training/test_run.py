@@ -21,10 +21,11 @@ from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import MMPyramidConfig, load_pretrained
 from mmpyramid.models.checkpoint import read_description
+from mmpyramid.problems import problem_named
+from mmpyramid.problems.localization.losses import DecomposedObjective
+from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.evaluate import predict_corpus
 from mmpyramid.training.module import NetworkModule
-from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
 from mmpyramid.training.precision import resolve_precision
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.run import fit
@@ -117,7 +118,7 @@ def test_the_context_is_the_length_of_the_videos(tmp_path):
     network = load_pretrained(fit(config, data, tmp_path / "run").model)
     assert network.context == 13
     corpus = open_dataset(data, "test", network.inputs)
-    scored = predict_corpus(network, corpus)
+    scored = problem_named("parsing").predict(network, corpus)
     for row in range(len(corpus)):
         streams = {name: values[0].numpy() for name, values in corpus[row].streams.items()}
         np.testing.assert_allclose(network.predict(streams).video, scored.video[row], atol=1e-6)

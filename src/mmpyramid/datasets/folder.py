@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 from mmpyramid.core import Array, Features, Modality, Timeline
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
-from mmpyramid.core.rasterize import rasterize
-from mmpyramid.core.runs import Mask
+from mmpyramid.core.runs import Mask, rasterize
 from mmpyramid.datasets.base import Dataset, Layout, Split, Supervision, digest_of, register
 from mmpyramid.datasets.features import ById, open_source
 from mmpyramid.datasets.folder_files import BOTH, FOLDER, TABLES, Video, read_folder, split_of

@@ -16,8 +16,8 @@ from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
 from mmpyramid.datasets.base import LABELS_FILE, SPLITS, Split, read_labels, read_text
 from mmpyramid.formats import READERS, read_timeline, reader_of
-from mmpyramid.formats.delimited import read_rows
 from mmpyramid.formats.rows import Row
+from mmpyramid.formats.tables import read_rows
 
 FOLDER, TABLES = "annotations", ("annotations.csv", "annotations.tsv")
 SPLIT_TABLES = ("splits.csv", "splits.tsv")
@@ -116,7 +116,7 @@ def _read_files(folder: Path, problems: Problems) -> dict[str, Video]:
             where = path.name
             videos[name] = Video(where=where, events=[(event, where) for event in timeline])
     if not videos and not problems:
-        known = ", ".join(f".{suffix}" for suffix in READERS)
+        known = ", ".join(f".{suffix}" for suffix in sorted(READERS))
         problems.add("folders without files", f"{folder} has none in {known}")
     return videos
 

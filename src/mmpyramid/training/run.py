@@ -28,8 +28,8 @@ from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import Dataset, Split, open_dataset
 from mmpyramid.datasets.base import digest_of
 from mmpyramid.models import Network, load_pretrained
+from mmpyramid.problems.base import BATCH
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.evaluate import BATCH
 from mmpyramid.training.module import (
     AtomicCheckpointIO,
     EpochLog,
@@ -120,7 +120,7 @@ def fit(
         open_dataset,
         data,
         streams=config.model.inputs,
-        problem=config.objective.task,
+        problem=config.objective.problem,
         features=features,
     )
     train = open_split("train", supervision=config.objective.labels(refined)).check()

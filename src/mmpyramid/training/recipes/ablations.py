@@ -3,8 +3,8 @@
 from mmpyramid.models import MMPyramidConfig
 from mmpyramid.models.hybrid_transformer import HybridTransformerConfig
 from mmpyramid.models.mm_pyramid import PyramidConfig
+from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.objectives import GuidedObjective
 from mmpyramid.training.recipes.llp import llp
 
 

@@ -1,4 +1,4 @@
-"""How probabilities become decisions."""
+"""The settings of a decision rule."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from pathlib import PurePath
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.wording import printable
-from mmpyramid.formats.grid import to_seconds
-from mmpyramid.formats.rows import Row, to_timeline
+from mmpyramid.formats.registry import Format, register
+from mmpyramid.formats.rows import Row, to_seconds, to_timeline
 
 CSV_COLUMNS = ("label", "modality", "start", "end", "score")
 TSV_COLUMNS = ("filename", "onset", "offset", "event_label", "modality", "score")
@@ -143,3 +143,27 @@ def _row(where: str, cells: dict[str, str]) -> Row:
     named = {TSV_NAMES.get(name, name): cell for name, cell in cells.items()}
     known = {name: cell for name, cell in named.items() if name in CSV_COLUMNS}
     return Row(where=where, **known)
+
+
+register(
+    Format(
+        name="csv",
+        description="a row per event",
+        programs="spreadsheets, pandas, R",
+        write=to_csv,
+        read=from_csv,
+        kept="the events",
+        media_type="text/csv",
+    )
+)
+register(
+    Format(
+        name="tsv",
+        description="the event list of DCASE",
+        programs="sed_eval, sed_scores_eval",
+        write=to_tsv,
+        read=from_tsv,
+        states_modality=False,
+        kept="the events",
+    )
+)

@@ -6,6 +6,7 @@ import re
 
 from mmpyramid.core import Event, Timeline
 from mmpyramid.core.wording import MODALITY_PHRASES, clock, title_of
+from mmpyramid.formats.registry import Format, register
 
 HEAD = "| start | end | perceived | event | score |\n|---:|---:|---|---|---:|\n"
 MARKUP = re.compile(r"([\\`*_~\[\]<>&|#$])")
@@ -31,3 +32,6 @@ def _row(event: Event) -> str:
     label = MARKUP.sub(r"\\\1", title_of(event.label))
     times = f"{clock(event.start)} | {clock(event.end)}"
     return f"| {times} | {MODALITY_PHRASES[event.modality]} | {label} | {event.score:.2f} |\n"
+
+
+register(Format(name="md", description="a table", programs="issues, notes", write=to_markdown))
