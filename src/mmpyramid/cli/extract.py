@@ -93,7 +93,7 @@ class EngineFlags:
     """Seconds that decoding one file may take, and one more for every MiB of it."""
 
     def start(self) -> Engine:
-        """The engine that is meant.
+        """Create the engine.
 
         Raises:
             UserError: if flags are out of range or contradict each other.
@@ -178,7 +178,7 @@ def extract(
 def _check(
     videos: tuple[str, ...], store: Path, backbones: BackboneFlags, engine: EngineFlags
 ) -> int:
-    """Print what is wrong with a store, and give the exit code."""
+    """Print what is wrong with a store, and return the exit code."""
     from mmpyramid.extract.checking import check_corpus
 
     with progress_bar("check") as update:
@@ -190,13 +190,13 @@ def _check(
             engine=engine.start(),
             progress=update,
         )
-    told = {
+    problems = {
         **dict.fromkeys(report.absent, "not extracted; run the same command without --check"),
         **{name: f"damaged: {why}" for name, why in report.damaged.items()},
         **{name: f"changed: {why}" for name, why in report.changed.items()},
         **dict.fromkeys(report.strange, "in the store, but not among these videos"),
     }
-    for name, why in told.items():
+    for name, why in problems.items():
         sys.stderr.write(f"mmpyramid extract --check: {name}: {why}\n")
     console().print(
         f"{store}: {report.num_sound} sound, {len(report.damaged)} damaged, "
