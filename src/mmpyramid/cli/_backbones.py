@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.backbones.precision import Precision
-from mmpyramid.backbones.sets import BackboneOptions
+from mmpyramid.backbones.base import Precision
+from mmpyramid.backbones.registry import BackboneOptions
 from mmpyramid.cli._options import OPTIONAL, resolve_device
 from mmpyramid.core.errors import UserError
 
@@ -45,13 +45,23 @@ class BackboneFlags:
             return self.set
         return tuple(name for name in self.streams.split(",") if name)
 
-    def options(self) -> BackboneOptions:
+    def options(self, *, here: bool = True) -> BackboneOptions:
         """How it makes them.
+
+        Args:
+            here: whether the device is one of this machine, and not of a cluster.
 
         Raises:
             UserError: if flags cannot be understood, contradict each other, or name a device that
-                cannot be used here.
+                cannot be used.
         """
+        device = self.device
+        if here or not device.startswith("cuda"):
+            device = resolve_device(device)
+        elif device != "cuda":
+            raise UserError(
+                f"expected --device cuda, got {device}: a worker of a cluster sees one GPU only"
+            )
         pairs = [text.partition("=") for text in self.weights]
         for stream, _, file in pairs:
             if not (stream and file):
@@ -60,9 +70,9 @@ class BackboneFlags:
                     "vggish=vggish-10086976.pth"
                 )
         return BackboneOptions(
-            device=resolve_device(self.device),
+            device=device,
             sampling=self.sampling,
             precision=Precision(self.precision),
             weights={stream: Path(file) for stream, _, file in pairs},
             random_weights=self.random_weights,
-        )
+        ).resolved()

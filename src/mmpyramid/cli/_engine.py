@@ -27,12 +27,16 @@ class EngineFlags:
     workers: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
     ] = None
-    """How many processes with networks."""
+    """How many processes with networks; on a Ray cluster, each has a GPU for itself if it needs
+    one."""
     timeout: float = Limits.timeout
     """Seconds that decoding one file may take, and one more for every MiB of it."""
 
-    def start(self) -> Engine:
+    def start(self, device: str) -> Engine:
         """The engine that is meant.
+
+        Args:
+            device: where its networks run.
 
         Raises:
             UserError: if flags are out of range or contradict each other.
@@ -48,7 +52,12 @@ class EngineFlags:
         if self.engine == "ray":
             from mmpyramid.extract.ray_engine import RayEngine
 
-            return RayEngine(workers=self.workers, limits=limits, address=self.address)
+            return RayEngine(
+                workers=self.workers,
+                limits=limits,
+                address=self.address,
+                gpus=float(device == "cuda"),
+            )
         if self.address is not None:
             raise UserError(
                 f"--address {self.address} is that of a Ray cluster; add --engine ray to use it"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from mmpyramid.backbones.sets import create_extractors
+from mmpyramid.backbones.registry import create_extractors
 from mmpyramid.cli._backbones import BackboneFlags
 from mmpyramid.cli._engine import EngineFlags
 from mmpyramid.cli._options import console, progress_bar, run
@@ -55,6 +55,7 @@ def extract(
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
     if check:
         return _check(videos, out, backbones, engine)
+    options = backbones.options(here=engine.engine == "local")
     with progress_bar("extract") as update:
 
         def on_progress(done: ExtractionProgress) -> None:
@@ -66,8 +67,8 @@ def extract(
             videos,
             out,
             backbones.names(),
-            factory=partial(create_extractors, options=backbones.options()),
-            engine=engine.start(),
+            factory=partial(create_extractors, options=options),
+            engine=engine.start(options.device),
             retry_failed=retry_failed,
             on_progress=on_progress,
         )
@@ -86,22 +87,23 @@ def _check(
     """Print what is wrong with a store, and give the exit code."""
     from mmpyramid.extract.checking import check_corpus
 
+    options = backbones.options(here=engine.engine == "local")
     with progress_bar("check") as update:
         report = check_corpus(
             videos,
             store,
             backbones.names(),
-            factory=partial(create_extractors, options=backbones.options()),
-            engine=engine.start(),
+            factory=partial(create_extractors, options=options),
+            engine=engine.start(options.device),
             progress=update,
         )
-    told = {
+    faults = {
         **dict.fromkeys(report.absent, "not extracted; run the same command without --check"),
         **{name: f"damaged: {why}" for name, why in report.damaged.items()},
         **{name: f"changed: {why}" for name, why in report.changed.items()},
         **dict.fromkeys(report.strange, "in the store, but not among these videos"),
     }
-    for name, why in told.items():
+    for name, why in faults.items():
         sys.stderr.write(f"mmpyramid extract --check: {name}: {why}\n")
     console().print(
         f"{store}: {report.num_sound} sound, {len(report.damaged)} damaged, "

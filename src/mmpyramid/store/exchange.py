@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mmpyramid.backbones.registry import BACKBONES
 from mmpyramid.core import Array, Features, Modality, Progress
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.store.hdf5 import write_rows
-from mmpyramid.store.layouts import IDS_FILE, MODALITIES, STREAMS, Arrays, Layout, open_layout
+from mmpyramid.store.layouts import IDS_FILE, STREAMS, Arrays, Layout, open_layout
 from mmpyramid.store.marker import carry_marker
 from mmpyramid.store.npy import FRAMES_PER_SEGMENT, PER_FRAME
 from mmpyramid.store.provenance import Provenance, StreamProvenance
@@ -207,7 +208,7 @@ def _cut(array: Array, num_segments: int, *, pool: bool) -> Array:
 
 
 def _provenance(folder: Path, arrays: Arrays, modalities: Mapping[str, Modality]) -> Provenance:
-    known = {**MODALITIES, **modalities}
+    known = {**{name: entry.modality for name, entry in BACKBONES.items()}, **modalities}
     unknown = [name for name in arrays.names if name not in known]
     if unknown:
         raise UserError(

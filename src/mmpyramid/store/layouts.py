@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from mmpyramid.core import Array, Modality
+from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
 from mmpyramid.store.hdf5 import only_dataset
 
@@ -23,11 +23,6 @@ STREAMS: dict[Layout, dict[str, str]] = {
     "h5": {"audio_feature": "vggish", "visual_feature": "vgg19"},
 }
 """Names of streams by those that published folders and files have; others are kept."""
-
-MODALITIES = {
-    **dict.fromkeys(("vggish", "yamnet"), Modality.AUDIO),
-    **dict.fromkeys(("resnet152", "r2plus1d_18", "vgg19", "efficientnet_lite0"), Modality.VISUAL),
-}
 
 
 class Arrays(Protocol):
