@@ -24,9 +24,7 @@ from timing import copy_rate, header, matmul_rate, table
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmpyramid.models import MMPyramid
-from mmpyramid.models.outputs import Pooled
 from mmpyramid.problems.parsing.losses import guided_loss
-from mmpyramid.training.mixed_adam import MixedAdam
 
 ADAM_PASSES = 7
 """Float32 arrays of the size of the network that Adam reads (4) and writes (3)."""
@@ -75,26 +73,16 @@ def our_step(batch: int, precision: Literal["float32", "bf16"]) -> Callable[[], 
     torch.manual_seed(0)
     network, sample = MMPyramid(), videos(batch)
     streams, weak_BC = streams_of(sample), sample["label"]
-    forward, optimizer = our_training(network, precision)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            loss = guided_loss(forward(streams), weak_BC)
+            loss = guided_loss(network(streams), weak_BC)
         loss.backward()
         optimizer.step()
 
     return step
-
-
-def our_training(
-    network: MMPyramid, precision: Literal["float32", "bf16"]
-) -> tuple[Callable[..., Pooled], torch.optim.Adam]:
-    """What is called for a batch, and the optimizer."""
-    if precision == "bf16":
-        mixed = MixedAdam(network, lr=1e-4)
-        return mixed.forward, mixed
-    return network, torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
 
 
 def flops_of_a_step(batch: int) -> int:

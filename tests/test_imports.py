@@ -15,6 +15,7 @@ ROOMS = (
         "version",
         "huge_pages",
         "core",
+        "formats",
         "media",
         "backbones",
         "store",
@@ -22,7 +23,7 @@ ROOMS = (
         "datasets",
         "models",
     ),
-    *("accelerate", "problems", "teachers", "training", "experiments", "formats", "render"),
+    *("accelerate", "problems", "teachers", "training", "experiments", "render"),
     *("export", "stream", "pipeline", "web", "cli", "__main__", "__init__"),
 )
 """From the ground up: a room imports from those before it."""

@@ -15,6 +15,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import mmpyramid
+from mmpyramid.render import FORMATS
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = "https://github.com/mmpyramid/mmpyramid/blob/main/"
@@ -50,7 +51,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Lead links to where the site has their targets, or to the repository."""
+    """Lead links to where the site has their targets, or to the repository; list the formats."""
+    markdown = markdown.replace("<!-- formats -->", formats_table())
     sources = {name: path for path, name in SHARED.items()}
     source = sources.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     return LINK.sub(lambda link: target(link[1], source), markdown)
@@ -63,6 +65,15 @@ def target(link: str, source: str) -> str:
         return SHARED[path]
     is_page = path.startswith("docs/") and not path.startswith("docs/site")
     return path.removeprefix("docs/") if is_page else REPOSITORY + path
+
+
+def formats_table() -> str:
+    """Every registered format of files."""
+    rows = (
+        f"| `{name}` | {each.description} | {each.programs} | {each.kept} |\n"
+        for name, each in FORMATS.items()
+    )
+    return "| format | what it is | opens in | read back |\n|---|---|---|---|\n" + "".join(rows)
 
 
 def reference(room: str) -> str:

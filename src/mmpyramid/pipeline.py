@@ -19,7 +19,7 @@ from mmpyramid.extract.decoding import (
     required_input,
 )
 from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, one_ahead
-from mmpyramid.models import ParsingConfig, load_pretrained
+from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
 from mmpyramid.stream import EVERY, EventStream
 from mmpyramid.teachers import load_teacher
@@ -48,6 +48,11 @@ class Scorer(Protocol):
     @property
     def streams(self) -> Mapping[str, int]:
         """Width of every stream that it reads, by name."""
+        ...
+
+    @property
+    def decoder(self) -> Decoder:
+        """What decides on its scores, unless something else is asked for."""
         ...
 
     @property
@@ -137,7 +142,7 @@ class Pipeline:
         self.hook("load")
         self.name = str(model)
         self.scorer, self.extractors = _load(self.name, device)
-        self.gate = gate_of(self.scorer)
+        self.gate = self.scorer.decoder.gate
         self.decoder = _completed(decoder or Decoder(), self.gate)
 
     def __call__(self, video: str | Path) -> Timeline:
@@ -232,12 +237,6 @@ class Pipeline:
             yield from events.push(
                 {e.name: e.embed(piece.inputs[n]) for e, n in needs.items() if n in piece.inputs}
             )
-
-
-def gate_of(scorer: object) -> Gate | None:
-    """The gate that a parsing network was made for; None for every other scorer."""
-    config = getattr(scorer, "config", None)
-    return config.gate if isinstance(config, ParsingConfig) else None
 
 
 def _completed(decoder: Decoder, gate: Gate | None) -> Decoder:

@@ -2,13 +2,20 @@
 
 import json
 import re
+import subprocess
+import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from pytorch_lightning.utilities import rank_zero_only
 
 from mmpyramid.cli import main
-from mmpyramid.experiments import Changes
+from mmpyramid.experiments.printed import TABLE_4
+from mmpyramid.experiments.run import _score, check_same_data, jobs, override
+from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import RECIPES
+from mmpyramid.training.run import Run
 from training import tiny_corpus
 
 SMALL = ("--width", "16", "--epochs", "1", "--batch-size", "8", "--precision", "32-true")
@@ -95,9 +102,54 @@ def test_mistakes_are_told(corpus, tmp_path, words, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_changes_leave_the_recipe_alone():
+def test_overrides_leave_the_recipe_alone():
     recipe = RECIPES["llp"]()
-    changed = Changes(width=32, epochs=3).apply(recipe)
+    changed = override(recipe, {"width": 32, "epochs": 3})
     assert (changed.model.width, changed.epochs) == (32, 3)
     assert recipe == RECIPES["llp"]()
-    assert Changes(width=32, epochs=3).describe() == "width 32, epochs 3"
+
+
+def test_overrides_are_on_the_page(corpus, out, capsys):
+    assert run(corpus, out, 4, "--seeds", "1") == 0
+    changed = "changed in every recipe: width 16, epochs 1, batch_size 8, precision 32-true"
+    assert changed in capsys.readouterr().out
+
+
+def test_every_flag_of_a_run_is_a_flag_of_its_table(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["tables", "--help"])
+    shown = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    own = {field.name for field in fields(TrainConfig)} - {"model", "objective", "schedule", "seed"}
+    for name in ("width", *own):
+        assert f"--{name.replace('_', '-')} " in shown
+    assert "Passes over the training videos. (default: as in the recipe)" in shown
+
+
+@pytest.mark.slow
+def test_several_processes_run_one_table(corpus, tmp_path):
+    words = ("tables", "2", "--data", str(corpus), "--out", str(tmp_path), *SMALL)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mmpyramid", *words, "--seeds", "1"),
+            *("--rows", "han", "han-ma", "--devices", "2", "--accelerator", "cpu"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("# Table 2, test split") == 1
+    assert [line for line in done.stderr.splitlines() if "seed 1" in line] == [
+        "1/2: HAN, seed 1",
+        "2/2: HAN+MA, seed 1",
+    ]
+    assert len(list(tmp_path.rglob("test.json"))) == 2
+    assert not list(tmp_path.rglob("last.ckpt"))
+
+
+def test_only_the_first_process_writes(corpus, out, tmp_path, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    check_same_data(tmp_path, "parsing", corpus)
+    job = next(jobs(TABLE_4.rows, [1], {"width": 16}, tmp_path))
+    folder = out / "runs" / "llp" / "seed-1"
+    _score(replace(job, folder=tmp_path), Run(folder=folder), corpus, None)
+    assert not list(tmp_path.iterdir())

@@ -14,10 +14,10 @@ from mmpyramid.models.convert import (
     CONVERTERS,
     convert_han,
     convert_mm_pyramid,
-    han,
+    mm_pyramid_names,
     read_official,
-    tensor_names,
 )
+from mmpyramid.models.convert.parsing import han_names
 from reference import released, released_han
 from reference.made_up import Shapes
 
@@ -46,9 +46,9 @@ def case(request: pytest.FixtureRequest):
 @pytest.mark.parametrize(
     ("converter", "shapes", "names", "num_dropped"),
     [
-        (convert_mm_pyramid, released.shapes, tensor_names(num_units=4), 88),
-        (convert_han, released_han.shapes_han, han.tensor_names(), 44),
-        (convert_han, released_han.shapes_ma, han.tensor_names(), 68),
+        (convert_mm_pyramid, released.shapes, mm_pyramid_names(num_units=4), 88),
+        (convert_han, released_han.shapes_han, han_names(), 44),
+        (convert_han, released_han.shapes_ma, han_names(), 68),
     ],
     ids=OFFICIAL,
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmpyramid.models.heads import AttentiveMMIL
+from mmpyramid.models.parsing import AttentiveMMIL
 
 
 @pytest.fixture

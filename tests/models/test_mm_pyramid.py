@@ -1,6 +1,6 @@
 """MM-Pyramid, with every part that can be chosen; what is special about it."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,13 +10,12 @@ from parsing_network_tests import ParsingNetworkTests, batch_of, video
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import MMPyramid, MMPyramidConfig, PyramidConfig
 from mmpyramid.models.attention import TransformerLayer
-from mmpyramid.models.fusion import FUSIONS
+from mmpyramid.models.mm_pyramid import Block, Fusion
 from mmpyramid.models.network import window_starts
-from mmpyramid.models.pyramid import BLOCKS
 
 PARTS = [
-    *({"block": name} for name in BLOCKS),
-    *({"fusion": name} for name in FUSIONS),
+    *({"block": name} for name in get_args(Block)),
+    *({"fusion": name} for name in get_args(Fusion)),
     {"share_cross_attention": False},
     {"tied_initialization": False},
     {"windows": (1, 3)},
@@ -108,7 +107,7 @@ def test_a_width_that_the_heads_cannot_share_is_refused():
 def test_a_long_video_in_pieces_is_the_video_as_a_whole(monkeypatch):
     network, features = tiny(), video(230)
     whole = network.predict(features)
-    monkeypatch.setattr("mmpyramid.models.pieces.PIECE", 50)
+    monkeypatch.setattr("mmpyramid.models.parsing.PIECE", 50)
     in_pieces = network.predict(features)
     for name in ("audio", "visual", "video", "local_video", "video_audio", "unit_weights"):
         np.testing.assert_allclose(

@@ -14,11 +14,9 @@ from torch import Tensor
 from mmpyramid.core.batch import collate
 from mmpyramid.models import ParsingConfig, ParsingNetwork, create_model
 from mmpyramid.models.convert import convert_han, convert_mm_pyramid, read_official
-from mmpyramid.models.convert import han as han_names
-from mmpyramid.models.convert import mm_pyramid as mm_pyramid_names
-from mmpyramid.models.outputs import Pooled
-from mmpyramid.problems.parsing.contrastive import contrastive_loss
-from mmpyramid.problems.parsing.losses import guided_loss
+from mmpyramid.models.convert.parsing import han_names, mm_pyramid_names
+from mmpyramid.models.network import Pooled
+from mmpyramid.problems.parsing.losses import contrastive_loss, guided_loss
 from reference import made_up, released, released_han
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -181,8 +179,7 @@ class TestMMPyramidWithSwappedStreams(MMPyramidParity, TrainingParityTests):
     convert = staticmethod(partial(convert_mm_pyramid, swap_streams=True))
     learning_rate = 1e-4
     tensor_names: ClassVar[dict[str, Any]] = {
-        theirs: (ours,)
-        for theirs, ours in mm_pyramid_names.tensor_names(released.NUM_UNITS).items()
+        theirs: (ours,) for theirs, ours in mm_pyramid_names(released.NUM_UNITS).items()
     }
 
 
@@ -192,7 +189,7 @@ class TestHAN(TrainingParityTests):
     convert = staticmethod(convert_han)
     num_entries, num_parameters = 74, 4_569_675
     learning_rate = 3e-4
-    tensor_names = han_names.tensor_names()
+    tensor_names = han_names()
 
 
 class TestMA(TestHAN):

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import ARCHITECTURES, MMPyramid, ParsingConfig, ParsingNetwork, register
-from mmpyramid.models.outputs import Encoded
-from mmpyramid.models.projection import StreamProjection
+from mmpyramid.models.network import Encoded, StreamProjection
 from mmpyramid.models.registry import architecture
 
 

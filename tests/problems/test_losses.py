@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmpyramid.models.outputs import Pooled
+from mmpyramid.models.network import Pooled
 from mmpyramid.problems.parsing.losses import EPSILON, guided_loss, smooth, stream_target
 
 

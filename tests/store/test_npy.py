@@ -1,11 +1,17 @@
 """The published layout, and loading many videos at once from it."""
 
+import errno
+import os
+import shutil
+import time
+
 import numpy as np
 import pytest
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.store.mapped import packed_table
 from mmpyramid.store.npy import NpyFolder
-from mmpyramid.store.source import FaultKind, FeatureError, load_many
+from mmpyramid.store.source import FaultKind, FeatureError
 
 SHAPES = {"vggish": (10, 128), "res152": (80, 2048), "r2plus1d_18": (10, 512)}
 IDS = ("-_aaaaaaaa1", "BjCEufrlXm4", "7nSYwyaP4QE")
@@ -97,7 +103,7 @@ def test_every_fault_of_every_video_is_told_at_once(folder):
     (feats / "r2plus1d_18" / f"{IDS[2]}.npy").write_bytes(whole[:-4])
     np.save(feats / "vggish" / f"{IDS[2]}.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(UserError) as caught:
-        load_many(NpyFolder(folder), [*IDS, "absent1", "absent2"])
+        NpyFolder(folder).table([*IDS, "absent1", "absent2"], list(NpyFolder(folder).streams))
     message = str(caught.value)
     assert "usable features of 5 videos from published features" in message
     assert "missing features: 7" in message
@@ -156,10 +162,11 @@ def test_many_videos_are_stacked_in_the_order_asked(folder):
     source = NpyFolder(folder)
     seen = []
     ids = (IDS[2], IDS[0])
-    loaded = load_many(source, ids, progress=lambda done, total: seen.append((done, total)))
+    names = tuple(source.streams)
+    table = source.table(ids, names, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 2), (2, 2)]
-    assert loaded.lengths.tolist() == [10, 10]
-    for name, array in loaded.arrays.items():
+    assert table.lengths.tolist() == [10, 10]
+    for name, array in table.read([0, 1], 10).items():
         expected = np.stack([source.load(video_id)[name] for video_id in ids])
         np.testing.assert_array_equal(array, expected)
 
@@ -183,25 +190,100 @@ class Varied:
         return "varied"
 
 
-def test_videos_of_all_lengths_are_padded_and_missing_streams_marked():
+@pytest.mark.parametrize("cache", ["", "off"])
+def test_videos_of_all_lengths_are_padded_and_missing_streams_marked(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("MMPYRAMID_FEATURE_CACHE", cache or str(tmp_path))
     lengths = [2, 1, 4, 7, 3]
-    loaded = load_many(Varied(), [str(length) for length in lengths])
-    assert loaded.lengths.tolist() == lengths
-    assert loaded.arrays["picture"].shape == (5, 7, 4, 3)
-    assert loaded.arrays["sound"].shape == (5, 7, 2)
-    assert loaded.present["sound"].tolist() == [True, False, True, False, False]
-    assert loaded.present["picture"].all()
+    table = packed_table(Varied(), [str(length) for length in lengths], ["sound", "picture"], ())
+    assert table.lengths.tolist() == lengths
+    read = table.read(range(5), 7)
+    assert read["picture"].shape == (5, 7, 4, 3)
+    assert read["sound"].shape == (5, 7, 2)
+    assert table.present["sound"].tolist() == [True, False, True, False, False]
+    assert table.present["picture"].all()
     for row, length in enumerate(lengths):
-        assert (loaded.arrays["picture"][row, :length] == length).all()
-        assert (loaded.arrays["picture"][row, length:] == 0).all()
-        assert loaded.arrays["sound"][row].sum() == (2 * length * length if length % 2 == 0 else 0)
+        assert (read["picture"][row, :length] == length).all()
+        assert (read["picture"][row, length:] == 0).all()
+        assert read["sound"][row].sum() == (2 * length * length if length % 2 == 0 else 0)
+    cut = table.read([3, 1], 2)
+    assert cut["picture"].shape == (2, 2, 4, 3)
+    assert (cut["picture"][0] == 7).all()
+    assert (cut["picture"][1, 1] == 0).all()
 
 
 def test_nothing_to_load_gives_empty_arrays():
-    loaded = load_many(Varied(), [])
-    assert loaded.arrays["sound"].shape == (0, 0, 2)
-    assert loaded.lengths.shape == (0,)
+    table = packed_table(Varied(), [], ["sound"], ())
+    assert table.read([], 0)["sound"].shape == (0, 0, 2)
+    assert table.lengths.shape == (0,)
 
 
 def test_one_wanted_stream_loads_alone(folder):
-    assert list(load_many(NpyFolder(folder), IDS, ["vggish"]).arrays) == ["vggish"]
+    assert list(NpyFolder(folder).table(IDS, ["vggish"]).read([0], 10)) == ["vggish"]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_files_are_packed_once_and_again_when_they_change(folder, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("MMPYRAMID_FEATURE_CACHE", str(cache))
+    source = NpyFolder(folder)
+    first = source.table(IDS, source.streams).read([0], 10)
+    packed = names(cache)
+    assert len(packed) == 1
+    read = []
+    monkeypatch.setattr(source, "load", lambda *a: read.append(a))
+    again = source.table(IDS, source.streams).read([0], 10)
+    assert read == []
+    assert names(cache) == packed
+    for name in source.streams:
+        np.testing.assert_array_equal(again[name], first[name])
+    save(folder, "vggish", IDS[0], np.full((10, 128), 7, np.float32))
+    changed = NpyFolder(folder)
+    assert (changed.table(IDS, changed.streams).read([0], 10)["vggish"] == 7).all()
+    assert len(names(cache)) == 2
+
+
+def test_a_pack_that_is_deleted_is_made_again(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MMPYRAMID_FEATURE_CACHE", str(tmp_path / "cache"))
+    table = NpyFolder(folder).table(IDS, ["vggish"])
+    before = table.read([2], 10)["vggish"]
+    shutil.rmtree(tmp_path / "cache")
+    np.testing.assert_array_equal(table.read([2], 10)["vggish"], before)
+
+
+def test_faults_leave_no_pack_behind(folder, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("MMPYRAMID_FEATURE_CACHE", str(cache))
+    with pytest.raises(UserError, match="missing features: 3"):
+        NpyFolder(folder).table([*IDS, "absent"], list(NpyFolder(folder).streams))
+    assert names(cache) == []
+
+
+def test_packs_that_nobody_uses_are_deleted(folder, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("MMPYRAMID_FEATURE_CACHE", str(cache))
+    NpyFolder(folder).table(IDS, ["vggish"])
+    (old,) = names(cache)
+    (cache / "killed.12.tmp").mkdir()
+    for name, days in ((old, 31), ("killed.12.tmp", 2)):
+        then = time.time() - days * 86_400
+        os.utime(cache / name, (then, then))
+    NpyFolder(folder).table(IDS[:2], ["vggish"])
+    assert len(names(cache)) == 1
+    assert old not in names(cache)
+
+
+def test_without_a_place_for_packs_files_are_read_one_by_one(folder, tmp_path, monkeypatch, caplog):
+    expected = NpyFolder(folder).table(IDS, ["vggish"]).read([1, 2], 10)["vggish"]
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("MMPYRAMID_FEATURE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("mmpyramid.store.mapped.os.fsync", full)
+    table = NpyFolder(folder).table(IDS, ["vggish"])
+    assert "No space left" in caplog.text
+    np.testing.assert_array_equal(table.read([1, 2], 10)["vggish"], expected)
+    assert names(tmp_path / "cache") == []

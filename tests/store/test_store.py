@@ -8,7 +8,7 @@ from tiny_store import PROVENANCE, STRANGE_IDS, add_all, assert_same, pending, s
 
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.store.source import FeatureError, load_many
+from mmpyramid.store.source import FeatureError
 from mmpyramid.store.store import FeatureStore
 from mmpyramid.store.writer import StoreWriter
 
@@ -33,9 +33,12 @@ def test_a_missing_modality_is_a_stated_fact(tmp_path):
     add_all(tmp_path, {"mute": mute, "full": video(2), "bare": bare})
     store = FeatureStore(tmp_path)
     assert_same(store, {"mute": mute, "full": video(2), "bare": bare})
-    loaded = load_many(store, ["full", "mute", "bare"])
-    assert loaded.present["sound"].tolist() == [True, False, False]
-    assert loaded.lengths.tolist() == [5, 5, 0]
+    table = store.table(["full", "mute", "bare"], ["sound", "picture"])
+    assert table.present["sound"].tolist() == [True, False, False]
+    assert table.lengths.tolist() == [5, 5, 0]
+    read = table.read([2, 0, 1], 5)
+    assert not read["sound"][[0, 2]].any()
+    assert read["sound"][1].tobytes() == video(2).features["sound"].tobytes()
 
 
 def test_a_store_in_which_nothing_has_features_is_read(tmp_path):
@@ -56,7 +59,7 @@ def test_streams_are_chosen_on_loading(tmp_path):
 def test_absent_videos_are_told_together(tmp_path):
     add_all(tmp_path, {"a": video(0)})
     with pytest.raises(UserError, match=r"missing features: 4 \(b in .*, c in .*, d in .*, …\)"):
-        load_many(FeatureStore(tmp_path), ["a", "b", "c", "d", "e"])
+        FeatureStore(tmp_path).table(["a", "b", "c", "d", "e"], ["sound"])
 
 
 def test_more_shards_than_may_be_open(tmp_path, monkeypatch):
@@ -64,9 +67,9 @@ def test_more_shards_than_may_be_open(tmp_path, monkeypatch):
     videos = {str(n): video(n) for n in range(7)}
     add_all(tmp_path, videos, videos_per_shard=1)
     store = FeatureStore(tmp_path)
-    loaded = load_many(store, list(videos) * 3)
+    read = store.table(list(videos) * 3, ["sound"]).read(range(21), 5)
     expected = np.stack([extracted.features["sound"] for extracted in videos.values()] * 3)
-    assert loaded.arrays["sound"].tobytes() == expected.tobytes()
+    assert read["sound"].tobytes() == expected.tobytes()
     store.close()
     assert_same(store, videos)
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +23,25 @@ from mmpyramid.training.modality_aware import (
     StreamProbabilities,
     draw_partners,
     exchange,
+    fit_modality_aware,
     relative_error,
     removals,
 )
 from mmpyramid.training.recipes import RECIPES
+from mmpyramid.training.run import Run
 from random_batch import random_batch
 from training import tiny_corpus
 
+OWN_RECIPE = """
+from mmpyramid.training.recipes import RECIPES
+
+def sharper():
+    config = RECIPES["han-ma"]()
+    config.objective.temperature = 0.1
+    return config
+
+RECIPES["sharper"] = sharper
+"""
 RNG = np.random.default_rng(3)
 FLAGS = ("--model.width", "16", "--epochs", "2", "--batch-size", "8", "--precision", "32-true")
 
@@ -123,6 +137,32 @@ def test_three_steps_run_once_and_resume_to_the_same_labels(corpus, tmp_path, ca
     assert (out / "base" / "model" / "config.json").read_bytes() == base
 
 
+def test_recipes_of_ones_own_are_refined_and_others_refused(corpus, tmp_path):
+    code = tmp_path / "mine.py"
+    code.write_text(OWN_RECIPE)
+    words = [sys.executable, "-m", "mmpyramid", "--code", str(code), "refine"]
+    where = ("--data", str(corpus), "--out", str(tmp_path / "run"), *FLAGS)
+    done = subprocess.run([*words, "sharper", *where], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "labels removed" in done.stdout
+    done = subprocess.run([*words, "kong", *where], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "there is no recipe `kong`" in done.stderr
+    with pytest.raises(UserError, match="whose loss reads them"):
+        fit_modality_aware(RECIPES["kong"](), corpus, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_labels_are_refined_where_the_network_was_trained(corpus, tmp_path, monkeypatch):
+    devices = []
+    load = Run.load_network
+    monkeypatch.setattr(Run, "load_network", lambda run: devices.append(run.device) or load(run))
+    config = RECIPES["han-ma"]()
+    config.model.width, config.epochs = 16, 1
+    done = fit_modality_aware(config, corpus, tmp_path / "run")
+    assert devices == [done.device] == [done.retrained.device]
+
+
 def test_annotations_beside_simulated_features_know_of_no_planted_labels(tmp_path, capsys):
     simulate_features(None, tmp_path / "sim", sizes={"train": 8, "val": 4, "test": 4})
     (tmp_path / "annotations").mkdir()
@@ -137,7 +177,7 @@ def test_annotations_beside_simulated_features_know_of_no_planted_labels(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "recipe", [name for name, recipe in RECIPES.items() if recipe().objective.task == "parsing"]
+    "recipe", [name for name, recipe in RECIPES.items() if recipe().objective.problem == "parsing"]
 )
 def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
     config = RECIPES[recipe]()

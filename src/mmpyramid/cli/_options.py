@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.render import FORMATS, PACKAGES
+from mmpyramid.render import FORMATS
 
 Result = TypeVar("Result")
 
@@ -55,6 +55,12 @@ def write_json(path: Path, data: object) -> None:
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
+FormatList: TypeAlias = Annotated[
+    str, tyro.conf.arg(help=f"Comma-separated: {', '.join(FORMATS)}.", metavar="NAME,NAME")
+]
+"""Names of formats."""
+
+
 def to_formats(formats: str) -> list[str]:
     """The formats of a comma-separated list, each once.
 
@@ -68,8 +74,9 @@ def to_formats(formats: str) -> list[str]:
         raise UserError(
             f"expected --formats out of {', '.join(FORMATS)}, got {', '.join(unknown) or 'none'}"
         )
-    for name in PACKAGES.keys() & chosen:
-        import_module(PACKAGES[name])
+    for name in chosen:
+        if package := FORMATS[name].package:
+            import_module(package)
     return chosen
 
 

@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import quote
 
 from mmpyramid.cli._options import progress_bar
-from mmpyramid.cli.predict import decoder_of, predict_item
+from mmpyramid.cli.predict import predict_item
 from mmpyramid.core import AnyScores, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import Dataset
 from mmpyramid.media import thumbnail
 from mmpyramid.models import Network
-from mmpyramid.problems import annotated, rasterize
-from mmpyramid.problems.per_video import VideoScores, localization_scores, parsing_scores
+from mmpyramid.problems import Decoder, annotated, problem_named, rasterize
+from mmpyramid.problems.base import VideoScores
 from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
 
 SITE = Site(assets="../assets", home="../index.html")
@@ -33,6 +33,7 @@ class SplitPages:
     Attributes:
         network: what is evaluated.
         dataset: the split.
+        decoder: what decides.
         folder: where the pages are written.
         videos: files to play, by id.
         model: how the network is called.
@@ -41,6 +42,7 @@ class SplitPages:
 
     network: Network[Any, AnyScores]
     dataset: Dataset
+    decoder: Decoder
     folder: Path
     videos: Mapping[str, Path]
     model: str
@@ -76,7 +78,7 @@ class SplitPages:
             )
 
     def _write_one(self, item_id: str) -> Entry:
-        decoder, video = decoder_of(self.network), self.videos.get(item_id)
+        decoder, video = self.decoder, self.videos.get(item_id)
         timeline, scores = predict_item(
             self.network, self.dataset, item_id, decoder, self.model, self.notes
         )
@@ -107,9 +109,7 @@ class SplitPages:
     def _measure(self, timeline: Timeline, truth: Timeline) -> VideoScores:
         num_segments = round(truth.duration)
         found, true = (rasterize(each, num_segments, truth.labels) for each in (timeline, truth))
-        if self.network.task == "parsing":
-            return parsing_scores(found, true)
-        return localization_scores(found[0], true[0])
+        return problem_named(self.network.problem).video_scores(found, true)
 
     def _thumbnail(self, name: str, video: Path) -> str:
         picture = thumbnail(video)

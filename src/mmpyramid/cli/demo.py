@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -16,10 +17,13 @@ from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.extract.corpus import extract_corpus
-from mmpyramid.models import load_pretrained
 from mmpyramid.pipeline import Pipeline
+from mmpyramid.problems import problem_named
 from mmpyramid.render import TerminalView, to_html
 from mmpyramid.training.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from mmpyramid.training.run import Run
 
 SIZES = {"train": 200, "val": 40, "test": 60}
 """Clips of each split: enough to learn from, few enough for five minutes on two cores."""
@@ -60,14 +64,14 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:
             corpus / "features",
             on_progress=lambda done: bar(done.completed, done.total),
         )
-    config = dataclasses.replace(RECIPES["compact"](), seed=seed, devices=1)
+    config = dataclasses.replace(RECIPES["compact"](), seed=seed)
     with _step(screen, "3/5 train a compact MM-Pyramid on weak labels only"):
         trained = fit(config, corpus, out / "run", resume=True)
     with _step(screen, "4/5 evaluate on the test split"):
-        table = _evaluate(trained.model, corpus)
+        table = _evaluate(trained, corpus)
     screen.print(f"\n{table}\n")
     with _step(screen, "5/5 parse a held-out clip from its MP4 file"):
-        page = _parse(trained.model, corpus, out, screen)
+        page = _parse(trained, corpus, out, screen)
     screen.print(f"\nnetwork  {trained.model}\npage     {page}   (open it in a browser)")
     return 0
 
@@ -79,24 +83,24 @@ def _step(screen: Console, title: str) -> Iterator[None]:
     screen.print(f"{title}: {time.perf_counter() - start:.0f} s")
 
 
-def _evaluate(model: Path, data: Path) -> str:
-    from mmpyramid.training.tasks import TASKS
+def _evaluate(run: Run, data: Path) -> str:
+    network = run.load_network()
+    problem = problem_named(network.problem)
+    corpus = open_dataset(data, "test", network.inputs, problem=problem.name)
+    report = problem.evaluate(network, corpus)
+    reports = {"MM-Pyramid (compact)": report, **problem.references(corpus)}
+    title = f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
+    return problem.table(reports, title)
 
-    network, task = load_pretrained(model), TASKS["parsing"]
-    corpus = open_dataset(data, "test", network.inputs, problem=network.task)
-    report = task.evaluate(network, corpus)
-    reports = {"MM-Pyramid (compact)": report, **task.references(corpus)}
-    return task.table(reports, f"rendered corpus, {len(corpus)} test clips, F-scores in per cent")
 
-
-def _parse(model: Path, data: Path, out: Path, screen: Console) -> Path:
+def _parse(run: Run, data: Path, out: Path, screen: Console) -> Path:
     """Parse the first test clip that has something heard only, seen only, and both."""
     annotations = read_llp(data, "test")
     audio, visual = annotations.truth
     kinds = (audio & ~visual, visual & ~audio, audio & visual)
     rich = np.logical_and.reduce([kind.any((1, 2)) for kind in kinds])
     video = data / "videos" / f"{annotations.ids[int(rich.argmax())]}.mp4"
-    pipeline = Pipeline(model)
+    pipeline = Pipeline(run.model, device=run.device)
     parsed = pipeline.run(video)
     screen.print(TerminalView(parsed.timeline))
     parsed.timeline.save(out / "timeline.json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,9 +21,8 @@ from mmpyramid.cli.predict import SIMULATED
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import open_dataset
 from mmpyramid.extract.corpus import find_videos
-from mmpyramid.models import ParsingConfig, load_pretrained
-
-Gate = Literal["global", "per_modality"]
+from mmpyramid.models import load_pretrained
+from mmpyramid.problems import Gate, problem_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,29 +84,26 @@ def evaluate(
         split: Which split.
         features: Where the features are, if not in the corpus folder.
         gate: Which video-level probability a segment also needs, in parsing: `global` (HAN,
-            MM-Pyramid) or `per_modality` (MA).
+            MM-Pyramid), `per_modality` (MA) or `none`.
         outputs: What is written.
         precision: Number format of the matrix products. bfloat16 is two to three times faster where
             the processor knows it, and moves probabilities by up to 0.02.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
-    from mmpyramid.training.tasks import TASKS
-
     videos = outputs.find_videos()
     device = resolve_device(device)
     network = load_pretrained(model).to(device)
-    if isinstance(network.config, ParsingConfig):
-        network.config.gate = gate or network.config.gate
-    elif gate:
+    problem, decoder = problem_named(network.problem), network.decoder
+    if gate and "gate" not in problem.settings:
         raise UserError("--gate is for parsing networks; this one localizes")
-    task = TASKS[network.task]
-    corpus = open_dataset(data, split, network.inputs, problem=network.task, features=features)
+    decoder = replace(decoder, gate=gate or decoder.gate)
+    corpus = open_dataset(data, split, network.inputs, problem=problem.name, features=features)
     with multiplying_in(precision, device):
-        report = task.evaluate(network, corpus, outputs.predictions)
+        report = problem.evaluate(network, corpus, decoder, predictions=outputs.predictions)
         title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
-        name, references = Path(model).resolve().name, task.references(corpus)
+        name, references = Path(model).resolve().name, problem.references(corpus)
         reports = {f"{name} (network)" if name in references else name: report, **references}
-        console().print(task.table(reports, title))
+        console().print(problem.table(reports, title))
         if outputs.json:
             write_json(outputs.json, report.to_dict())
         if outputs.pages:
@@ -116,6 +112,7 @@ def evaluate(
             pages = SplitPages(
                 network=network,
                 dataset=corpus,
+                decoder=decoder,
                 folder=outputs.pages,
                 videos=videos,
                 model=model,

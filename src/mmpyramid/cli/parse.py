@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
-from mmpyramid.cli._options import console, resolve_device, run, to_formats
+from mmpyramid.cli._options import FormatList, console, resolve_device, run, to_formats
 from mmpyramid.core.errors import UserError, refused
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
@@ -34,7 +34,7 @@ def parse(
     *,
     model: str = "teachers",
     out: Path = Path("timelines"),
-    formats: str = "json,html",
+    formats: FormatList = "json,html",
     embed: bool = False,
     device: str = "auto",
     decoder: Annotated[Decoder, tyro.conf.arg(name="")] = Decoder(),  # noqa: B008 - frozen
@@ -52,8 +52,7 @@ def parse(
         model: `teachers` (LLP labels), `teachers-ave` (AVE labels), a checkpoint folder, or a hub
             id.
         out: Folder for the files.
-        formats: Comma-separated: csv, eaf, html, json, labels.txt, md, png, srt, svg, tsv, txt,
-            vtt.
+        formats: Names of formats, separated by commas.
         embed: Put the video into the page instead of linking to it.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mmpyramid.cli._options import (
+    FormatList,
     OptionalPath,
     console,
     progress_bar,
@@ -23,7 +24,7 @@ from mmpyramid.core import AnyScores, Features, Modality, Timeline
 from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import Dataset, open_dataset
-from mmpyramid.models import Network, ParsingConfig, load_pretrained
+from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, annotated, decode
 from mmpyramid.render import encode
 
@@ -55,7 +56,7 @@ def predict(
     corpus: Annotated[CorpusOptions, tyro.conf.arg(name="")],
     ids: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ID [ID ...]")],
     out: Path,
-    formats: str = "json",
+    formats: FormatList = "json",
     truth: bool = False,
     device: str = "auto",
 ) -> int:
@@ -72,19 +73,18 @@ def predict(
         ids: Which videos, separated by spaces or commas. If the first one begins with a dash, write
             --ids=-4NLarMj4xU.
         out: Folder for the files, which are called by the ids.
-        formats: Comma-separated: csv, eaf, html, json, labels.txt, md, png, srt, svg, tsv, txt,
-            vtt.
+        formats: Names of formats, separated by commas.
         truth: Write what is annotated as well, as `ID.truth.json`, and into the pages.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
     chosen = to_formats(formats)
     network = load_pretrained(model).to(resolve_device(device))
-    decoder = decoder_of(network)
+    decoder = network.decoder
     dataset = open_dataset(
         corpus.data,
         corpus.split,
         network.inputs,
-        problem=network.task,
+        problem=network.problem,
         features=corpus.features,
     )
     chosen_ids = _known([word for words in ids for word in words.split(",") if word], dataset)
@@ -108,12 +108,6 @@ def predict(
         (out / name).write_bytes(content)
     console().print("\n".join([*notes, *(str(out / name) for name in files)]))
     return 0
-
-
-def decoder_of(network: Network[Any, AnyScores]) -> Decoder:
-    """The official rule, with the gate that the network was made for."""
-    config = network.config
-    return Decoder(gate=config.gate) if isinstance(config, ParsingConfig) else Decoder()
 
 
 def predict_item(

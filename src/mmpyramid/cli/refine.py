@@ -19,7 +19,10 @@ from mmpyramid.models.checkpoint import read_description
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import RECIPES
 
-MA_RECIPES = {name: recipe for name, recipe in RECIPES.items() if name.endswith("-ma")}
+REFINABLE = {
+    name: recipe for name, recipe in RECIPES.items() if recipe().objective.reads_modalities
+}
+"""Recipes whose loss reads the labels that this strategy makes."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -45,13 +48,13 @@ class Command:
 
 def main(words: list[str]) -> int:
     """Run the command."""
-    command = parse_command(Command, "refine", words, MA_RECIPES)
+    command = parse_command(Command, "refine", words, REFINABLE)
     return command if isinstance(command, int) else refine(command)
 
 
 def refine(command: Command) -> int:
     """Run the three steps, and tell what became of the labels."""
-    from mmpyramid.training.refine import fit_modality_aware
+    from mmpyramid.training.modality_aware import fit_modality_aware
 
     with progress_bar("refine") as update:
         run = fit_modality_aware(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
@@ -13,9 +13,9 @@ from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, run
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.render import (
+    FORMATS,
     PICTURES,
     READERS,
-    Format,
     comparison_figure,
     comparison_html,
     encode,
@@ -25,6 +25,17 @@ from mmpyramid.render import (
     unit_weights_to_csv,
 )
 from mmpyramid.render.page import is_url
+
+if TYPE_CHECKING:
+    FormatName: TypeAlias = str
+else:  # What is registered when a command is run: code of the user may have added some.
+    FormatName = Annotated[
+        Literal[tuple(FORMATS)],
+        tyro.conf.arg(
+            help="The format. "
+            + "; ".join(f"{name}: {each.description}" for name, each in FORMATS.items())
+        ),
+    ]
 
 
 def main(words: list[str]) -> int:
@@ -40,7 +51,7 @@ def render(
     ],
     /,
     *,
-    to: Format,
+    to: FormatName,
     out: OptionalPath = None,
     names: Annotated[
         str | None, tyro.conf.arg(metavar="NAMES", help_behavior_hint="(default: by the files)")
@@ -66,7 +77,7 @@ def render(
     Args:
         timelines: Files in json, as `mmpyramid parse` and `mmpyramid predict` write them, csv, tsv,
             eaf or labels.txt.
-        to: The format.
+        to: The name of the format.
         out: The file to write; left out, beside the first timeline, where annotations are not
             overwritten.
         names: What the legend of a comparison calls the timelines, comma-separated.

@@ -9,6 +9,7 @@ import tyro
 
 from mmpyramid.cli._options import OptionalPath, console, run, simulated, write_json
 from mmpyramid.datasets.llp import read_llp
+from mmpyramid.problems import Gate
 from mmpyramid.problems.parsing import score_predictions
 from mmpyramid.problems.parsing.predictions import predicted_ids
 
@@ -24,7 +25,7 @@ def score(
     *,
     labels: Path,
     split: Literal["val", "test"] = "test",
-    gate: Literal["global", "per_modality"] = "global",
+    gate: Gate = "global",
     threshold: float = 0.5,
     video_threshold: float = 0.5,
     json: OptionalPath = None,
@@ -36,11 +37,12 @@ def score(
     Args:
         predictions: .npz with `ids` (N,), `audio` and `visual` (N, T, C), `video` (N, C), all
             probabilities, videos in any order; `video_audio` and `video_visual` (N, C) too for the
-            gate `per_modality`. An id is the 11 characters or the name `<id>_<start>_<end>`.
+            gate `per_modality`, and `mask` (N, T), 0 beyond the end of a video. An id is the 11
+            characters or the name `<id>_<start>_<end>`.
         labels: Folder of the annotation files.
         split: Which split.
-        gate: Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid) or
-            `per_modality` (MA).
+        gate: Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid),
+            `per_modality` (MA) or `none`.
         threshold: Segments from this probability on count as positive.
         video_threshold: The same for videos.
         json: Write the ten numbers here.

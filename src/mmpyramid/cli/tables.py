@@ -3,28 +3,60 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 
 import tyro
+from docstring_parser import parse_from_object
+from pytorch_lightning.utilities import rank_zero_only
 from rich.markdown import Markdown
 
 from mmpyramid.cli._options import OptionalPath, console, run, simulated
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import open_dataset
-from mmpyramid.experiments import TABLES, WRITERS, Changes, jobs, run_job, summarize
-from mmpyramid.experiments.run import claim, finished, gather
-from mmpyramid.experiments.table import Row, Table
-from mmpyramid.experiments.write import to_markdown
-from mmpyramid.training.tasks import TASKS
+from mmpyramid.experiments import TABLES, WRITERS, jobs, run_job, summarize
+from mmpyramid.experiments.page import to_markdown
+from mmpyramid.experiments.printed import Row, Table
+from mmpyramid.experiments.run import Overrides, check_same_data, collect_reports, finished
+from mmpyramid.problems import problem_named
+from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.recipes import RECIPES
 
 SIMULATED = (
     "the features are simulated, so ours and the paper's numbers are of different data and cannot "
     "be compared; only differences between our own rows mean something"
 )
 """Stands on every page that was made on simulated features."""
+
+OF_A_ROW = {"model", "objective", "schedule", "seed"}
+"""Fields of a recipe that make the row what it is, or that the table sets."""
+
+
+NONE: Overrides = {}
+
+
+def _flags() -> Any:
+    """The flags that override a field of every recipe, with the types and the help of the fields.
+
+    Only those that are given are in the result.
+    """
+    hints = get_type_hints(TrainConfig, include_extras=True)
+    helps = {
+        field.arg_name: " ".join((field.description or "").split())
+        for field in parse_from_object(TrainConfig).params
+    }
+    types = {"width": int} | {name: hints[name] for name in hints if name not in OF_A_ROW}
+    helps["width"] = "Width of every network."
+    hint = "(default: as in the recipe)"
+    return TypedDict(  # type: ignore[operator]
+        "Overrides",
+        {
+            name: Annotated[kind, tyro.conf.arg(help=helps[name], help_behavior_hint=hint)]
+            for name, kind in types.items()
+        },
+        total=False,
+    )
 
 
 def main(words: list[str]) -> int:
@@ -44,7 +76,7 @@ def tables(
         tuple[str, ...], tyro.conf.arg(help_behavior_hint="(default: all that have a recipe)")
     ] = (),
     list_rows: bool = False,
-    changes: Annotated[Changes, tyro.conf.arg(name="")] = Changes(),  # noqa: B008 - never changed
+    overrides: Annotated[Overrides, tyro.conf.arg(name="", constructor=_flags())] = {},  # noqa: B006
 ) -> int:
     """Train and score what a table of the paper needs, and write ours beside the printed numbers.
 
@@ -62,7 +94,7 @@ def tables(
         seeds: One run of each row for each of these.
         rows: Some rows only, as `--list-rows` names them.
         list_rows: Print the rows' names and recipes, and stop.
-        changes: Changes of every recipe.
+        overrides: Fields of every recipe; the page says so.
     """
     table = TABLES[number]
     screen = console()
@@ -72,29 +104,43 @@ def tables(
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"--seeds should be one or more different numbers, got {seeds}")
     chosen = table.choose(rows)
-    planned = list(jobs(chosen, seeds, changes, out))
-    claim(out, table.task, data, features)
-    write = partial(_write, table, changes, out, data, simulated(data, features))
+    planned = list(jobs(chosen, seeds, overrides, out))
+    check_same_data(out, table.recipe, data, features)
     for position, job in enumerate(planned, start=1):
         if finished(job) is None:
             setting = f", {job.setting}" if job.setting else ""
             name = f"{job.row.name}{setting}, seed {job.seed}"
-            sys.stderr.write(f"{position}/{len(planned)}: {name}\n")
+            _report(f"{position}/{len(planned)}: {name}\n")
             run_job(job, data, features)
-            write()
-    page = write()
-    screen.print(Markdown(page) if screen.is_terminal else page)
+            _write_page(table, overrides, out, data, features)
+    page = _write_page(table, overrides, out, data, features)
+    if page is not None:
+        screen.print(Markdown(page) if screen.is_terminal else page)
     return 0
 
 
-def _write(table: Table, changes: Changes, out: Path, data: Path, kind: str) -> str:
-    """Write the page of everything that is finished, in all formats; give it as Markdown."""
-    test = open_dataset(data, "test", problem=table.task)
-    references = TASKS[table.task].references(test)
-    changed = changes.describe()
+@rank_zero_only
+def _report(text: str) -> None:
+    sys.stderr.write(text)
+
+
+@rank_zero_only
+def _write_page(
+    table: Table, overrides: Overrides, out: Path, data: Path, features: Path | None
+) -> str:
+    """Write the page of everything that is finished, in all formats; give it as Markdown.
+
+    Processes other than the first write nothing and give None.
+    """
+    config = RECIPES[table.recipe]()
+    problem, streams = problem_named(config.objective.problem), config.model.inputs
+    test = open_dataset(data, "test", streams, problem=problem.name, features=features)
+    references = problem.references(test)
+    changed = ", ".join(f"{name} {value}" for name, value in overrides.items())
+    kind = simulated(data, features)
     page = summarize(
         table,
-        gather(table, changes, out),
+        collect_reports(table, overrides, out),
         {name: report.to_dict() for name, report in references.items()},
         title=f"Table {table.number}, {kind}test split: {table.caption}",
         notes=[

@@ -11,6 +11,7 @@ import tyro
 from mmpyramid.cli._options import OptionalPath, console, simulated
 from mmpyramid.cli._recipes import parse_command
 from mmpyramid.models.checkpoint import read_description
+from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import RECIPES
 
@@ -65,15 +66,13 @@ def train(command: Command) -> int:
 
 def _tell(command: Command, run: Run) -> None:
     """Tell where everything is."""
-    from mmpyramid.training.tasks import TASKS
-
     metrics = read_description(run.model)["metrics"]
-    task = TASKS[command.config.objective.task]
+    problem = problem_named(command.config.objective.problem)
     features = f" --features {command.features}" if command.features else ""
     console().print(
         f"{command.config.keep} epoch {metrics['epoch']}: "
-        f"{simulated(command.data, command.features)}validation {task.selection_title} "
-        f"{metrics[f'val/{task.selection}']:.2f}\n"
+        f"{simulated(command.data, command.features)}validation {problem.selection_title} "
+        f"{metrics[f'val/{problem.selection}']:.2f}\n"
         f"network         {run.model}\n"
         f"configuration   {run.config}\n"
         f"log             {run.log}   (tensorboard --logdir {run.log})\n"

@@ -13,12 +13,13 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from mmpyramid.core import Array, Features
+from mmpyramid.core import Features
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import UserError
+from mmpyramid.store.mapped import FeatureTable
 from mmpyramid.store.marker import find_marker
 from mmpyramid.store.npy import NpyFolder
-from mmpyramid.store.source import FeatureSource, LoadedFeatures, load_many
+from mmpyramid.store.source import FeatureSource
 from mmpyramid.store.store import FeatureStore
 
 
@@ -59,27 +60,21 @@ class ById:
         self.num_segments = num_segments
 
     def check(self) -> None:
-        """Read all features."""
-        _ = self._loaded
+        """Check all rows; what has to be packed is packed."""
+        _ = self._table
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The features of some rows, without labels."""
-        index, T = np.asarray(rows), self.num_segments
-        lengths = torch.from_numpy(np.minimum(self._loaded.lengths[index], T))
-        sides = (self.streams.audio, self.streams.visual)
-        present = [
-            np.logical_or.reduce([self._loaded.present[name][index] for name in side])
-            if side
-            else np.zeros(len(index), np.bool_)
-            for side in sides
-        ]
+        table, index, T = self._table, np.asarray(rows), self.num_segments
+        lengths = torch.from_numpy(np.minimum(table.lengths[index], T))
+        present_BM = np.zeros((len(index), 2), np.bool_)
+        for modality, side in enumerate((self.streams.audio, self.streams.visual)):
+            for name in side:
+                present_BM[:, modality] |= table.present[name][index]
         return Batch(
-            streams={
-                name: torch.from_numpy(fit_segments(values[index], T))
-                for name, values in self._loaded.arrays.items()
-            },
+            streams={name: torch.from_numpy(read) for name, read in table.read(rows, T).items()},
             mask_BT=torch.arange(T)[None, :] < lengths[:, None],
-            present_BM=torch.from_numpy(np.stack(present, axis=1)),
+            present_BM=torch.from_numpy(present_BM),
         )
 
     def item(self, video_id: str) -> Features:
@@ -92,8 +87,8 @@ class ById:
         return tuple(self.streams.widths)
 
     @cached_property
-    def _loaded(self) -> LoadedFeatures:
-        return load_many(self.source, self.ids, self.names)
+    def _table(self) -> FeatureTable:
+        return self.source.table(self.ids, self.names)
 
 
 class Described(Protocol):
@@ -126,14 +121,6 @@ def check_streams(source: Described, streams: Streams) -> None:
             f"{', '.join(f'{name} ({width})' for name, width in found.items())}; choose a recipe "
             "for these features, or extract the streams that it reads"
         )
-
-
-def fit_segments(values: Array, num_segments: int) -> Array:
-    """Cut or zero-pad (N, T, ..., D) to a number of segments."""
-    surplus = num_segments - values.shape[1]
-    if surplus <= 0:
-        return np.ascontiguousarray(values[:, :num_segments])
-    return np.pad(values, ((0, 0), (0, surplus), *[(0, 0)] * (values.ndim - 2)))
 
 
 def open_source(data: Path, features: Path | None = None) -> FeatureSource:

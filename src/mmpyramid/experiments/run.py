@@ -2,67 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from pytorch_lightning.utilities import rank_zero_only
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import SPLITS, open_dataset
-from mmpyramid.experiments.table import Row, Table
-from mmpyramid.models import load_pretrained
+from mmpyramid.experiments.printed import Row, Table
+from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.identity import identify
+from mmpyramid.training.modality_aware import fit_modality_aware
 from mmpyramid.training.recipes import RECIPES
-from mmpyramid.training.refine import fit_modality_aware
-from mmpyramid.training.run import fit
-from mmpyramid.training.tasks import TASKS
+from mmpyramid.training.run import Run, fit, identify, wait_for_all_processes
 
 Report: TypeAlias = dict[str, Any]
-
-
-@dataclass(kw_only=True, slots=True)
-class Changes:
-    """What is changed in every recipe of a table; None leaves it as the recipe has it.
-
-    A reduced width or fewer epochs make a table on a laptop; the page then says so.
-    """
-
-    width: int | None = None
-    """Width of every network."""
-    epochs: int | None = None
-    """Passes over the training videos."""
-    batch_size: int | None = None
-    """Videos per step."""
-    learning_rate: float | None = None
-    """Initial learning rate."""
-    precision: str | None = None
-    """Lightning's precision."""
-
-    def apply(self, config: TrainConfig) -> TrainConfig:
-        """The configuration with the changes; the given one stays.
-
-        Raises:
-            UserError: if a value makes no sense for the network or the run.
-        """
-        changed = copy.deepcopy(config)
-        if self.width is not None:
-            changed.model.width = self.width
-        for name in ("epochs", "batch_size", "learning_rate", "precision"):
-            value = getattr(self, name)
-            if value is not None:
-                setattr(changed, name, value)
-        changed.model.__post_init__()
-        changed.__post_init__()
-        return changed
-
-    def describe(self) -> str:
-        """The changes on one line; empty if there are none."""
-        named = ((name, getattr(self, name)) for name in self.__slots__)
-        return ", ".join(f"{name} {value}" for name, value in named if value is not None)
+Overrides: TypeAlias = Mapping[str, Any]
+"""Values that replace those of every recipe of a table, by the name of the field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,21 +49,28 @@ class Job:
         return self.folder / "test.json"
 
 
-def claim(out: Path, task: str, data: Path, features: Path | None = None) -> None:
-    """Note which corpus the tables in a folder are of, and refuse another one.
+@rank_zero_only
+def check_same_data(out: Path, recipe: str, data: Path, features: Path | None = None) -> None:
+    """Record which corpus the tables in a folder are of, and refuse another one.
+
+    Args:
+        out: the folder.
+        recipe: one that reads such a corpus.
+        data: corpus folder.
+        features: where the features are, if not in the corpus folder.
 
     Raises:
         UserError: if there are runs of another corpus, or this one cannot be used.
     """
-    recipe = {"parsing": "llp", "localization": "ave"}[task]
-    streams = RECIPES[recipe]().model.inputs
+    config = RECIPES[recipe]()
+    streams, problem = config.model.inputs, config.objective.problem
     found = identify(
         {
-            split: open_dataset(data, split, streams, problem=task, features=features)
+            split: open_dataset(data, split, streams, problem=problem, features=features)
             for split in SPLITS
         }
     )
-    path = out / f"data-{task}.json"
+    path = out / f"data-{problem}.json"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
         write_durably(path, (json.dumps(found, indent=2) + "\n").encode())
@@ -114,13 +81,36 @@ def claim(out: Path, task: str, data: Path, features: Path | None = None) -> Non
         )
 
 
-def jobs(rows: Sequence[Row], seeds: Sequence[int], changes: Changes, out: Path) -> Iterator[Job]:
+def override(config: TrainConfig, overrides: Overrides) -> TrainConfig:
+    """A configuration with some fields replaced; the given one stays as it is.
+
+    Args:
+        config: of a recipe.
+        overrides: fields of `TrainConfig` and the `width` of the network.
+
+    Raises:
+        UserError: if a value makes no sense for the network or the run.
+
+    Example:
+        >>> config = override(RECIPES["llp"](), {"width": 32, "epochs": 3})
+        >>> config.model.width, config.epochs
+        (32, 3)
+    """
+    fields = dict(overrides)
+    model = config.model
+    if "width" in fields:
+        model = replace(model, width=fields.pop("width"))
+    return replace(config, model=model, **fields)
+
+
+def jobs(
+    rows: Sequence[Row], seeds: Sequence[int], overrides: Overrides, out: Path
+) -> Iterator[Job]:
     """Everything that some rows need, seed by seed, so that all rows have some result early."""
     for seed in seeds:
         for row in rows:
             for setting, recipe in row.recipes.items():
-                config = changes.apply(RECIPES[recipe]())
-                config.seed = seed
+                config = override(RECIPES[recipe](), {**overrides, "seed": seed})
                 folder = _runs(out, row, recipe) / f"seed-{seed}"
                 yield Job(row=row, setting=setting, seed=seed, config=config, folder=folder)
 
@@ -138,57 +128,59 @@ def finished(job: Job) -> Report | None:
     """
     if not job.result.exists():
         return None
-    held = json.loads(job.result.read_text(encoding="utf-8"))
-    if held["config"] != _plain(job.config):
+    result = json.loads(job.result.read_text(encoding="utf-8"))
+    if result["config"] != job.config.to_dict():
         raise UserError(
             f"{job.folder} holds a result of another configuration; run the table with the same "
             "options, or choose another --out"
         )
-    report: Report = held["report"]
+    report: Report = result["report"]
     return report
 
 
-def gather(table: Table, changes: Changes, out: Path) -> dict[tuple[str, str], list[Report]]:
+def collect_reports(
+    table: Table, overrides: Overrides, out: Path
+) -> dict[tuple[str, str], list[Report]]:
     """The reports of all seeds that were finished so far, by (slug of the row, setting).
 
     Raises:
         UserError: as `finished`.
     """
-    held: dict[tuple[str, str], list[Report]] = {}
+    reports: dict[tuple[str, str], list[Report]] = {}
     for row in table.rows:
         for setting, recipe in row.recipes.items():
             runs = _runs(out, row, recipe).glob("seed-*")
             seeds = sorted(int(run.name.removeprefix("seed-")) for run in runs)
-            for job in jobs([row], seeds, changes, out):
+            for job in jobs([row], seeds, overrides, out):
                 if job.setting == setting and (report := finished(job)) is not None:
-                    held.setdefault((row.slug, setting), []).append(report)
-    return held
+                    reports.setdefault((row.slug, setting), []).append(report)
+    return reports
 
 
-def run_job(job: Job, data: Path, features: Path | None = None) -> Report:
-    """Train, or go on, and score on the test split.
+def run_job(job: Job, data: Path, features: Path | None = None) -> None:
+    """Train, or go on, and score on the test split; the report is in `job.result`.
 
     Raises:
         UserError: if the data cannot be used.
     """
-    if (report := finished(job)) is not None:
-        return report
     if job.row.refine:
-        refined = fit_modality_aware(job.config, data, job.folder, features=features, resume=True)
-        model = refined.retrained.model
+        run = fit_modality_aware(
+            job.config, data, job.folder, features=features, resume=True
+        ).retrained
     else:
-        model = fit(job.config, data, job.folder, features=features, resume=True).model
-    network = load_pretrained(model)
-    corpus = open_dataset(data, "test", network.inputs, problem=network.task, features=features)
-    scored: Report = TASKS[network.task].evaluate(network, corpus).to_dict()
-    content = json.dumps({"config": _plain(job.config), "report": scored}, indent=2) + "\n"
+        run = fit(job.config, data, job.folder, features=features, resume=True)
+    _score(job, run, data, features)
+    wait_for_all_processes()
+
+
+@rank_zero_only
+def _score(job: Job, run: Run, data: Path, features: Path | None) -> None:
+    """Write the report, on the first process of a run only, and delete what resuming needed."""
+    network = run.load_network()
+    problem = problem_named(network.problem)
+    corpus = open_dataset(data, "test", network.inputs, problem=problem.name, features=features)
+    report = problem.evaluate(network, corpus).to_dict()
+    content = json.dumps({"config": job.config.to_dict(), "report": report}, indent=2) + "\n"
     write_durably(job.result, content.encode())
     for resumable in job.folder.rglob("last.ckpt"):  # Three times the size of the network.
         resumable.unlink()
-    return scored
-
-
-def _plain(config: TrainConfig) -> Report:
-    """The configuration as JSON gives it back."""
-    plain: Report = json.loads(json.dumps(config.to_dict()))
-    return plain

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.wording import printable
-from mmpyramid.formats.grid import to_seconds
-from mmpyramid.formats.rows import Row, to_timeline
+from mmpyramid.formats.registry import Format, register
+from mmpyramid.formats.rows import Row, to_seconds, to_timeline
 
 TEXT = re.compile(r"(?P<label>.*?)(?: \[(?P<modality>\w+)(?: (?P<score>[\d.]+))?\])?")
 FREQUENCIES = "\\\t"
@@ -68,3 +68,16 @@ def _cells(line: str, number: int) -> list[str]:
     if cells[0] == cells[1]:
         raise UserError(f"line {number}: expected a label over a region, got a point: {line!r}")
     return cells
+
+
+register(
+    Format(
+        name="labels.txt",
+        description="a label track",
+        programs="Audacity",
+        write=to_audacity,
+        read=from_audacity,
+        kept="the events, scores in hundredths",
+        suffixes=("txt",),  # Audacity suggests no name for label tracks.
+    )
+)

@@ -1,15 +1,19 @@
 """Room 4: from batches to probabilities."""
 
 from mmpyramid.models.checkpoint import load_pretrained, save_pretrained
-from mmpyramid.models.encoder import PyramidConfig
 from mmpyramid.models.han import HAN, HANConfig
 from mmpyramid.models.localization import LocalizationConfig, LocalizationNetwork
-from mmpyramid.models.mm_pyramid import MMPyramid, MMPyramidConfig
+from mmpyramid.models.mm_pyramid import MMPyramid, MMPyramidConfig, PyramidConfig
 from mmpyramid.models.mm_pyramid_ave import MMPyramidAVE, MMPyramidAVEConfig
-from mmpyramid.models.network import Network, NetworkConfig
-from mmpyramid.models.outputs import Encoded, Localized, Pooled
+from mmpyramid.models.network import (
+    Encoded,
+    Localized,
+    Network,
+    NetworkConfig,
+    Pooled,
+    StreamProjection,
+)
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork
-from mmpyramid.models.projection import StreamProjection
 from mmpyramid.models.registry import ARCHITECTURES, create_model, register
 
 __all__ = [

@@ -1,103 +1,72 @@
-"""Windowed multi-head attention and the transformer layer around it.
+"""Windowed multi-head attention and the transformer layer around it (Section 4.1, Figure 4).
 
-Shape letters: B batch, T query segments, S key segments, D width, H heads, K = D / H, W window.
+Shape letters: B batch, T query segments, S key segments, D width, H heads, K = D / H, W window,
+N blocks of queries.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmpyramid.models.dropout import Dropout, dropout_mask
-from mmpyramid.models.linear import Linear
-
 MASKED = -1e9
-"""Added to scores that must not count: softmax gives them exactly 0 beside any unmasked score."""
+"""Stands for scores that must not count: softmax gives them exactly 0 beside any unmasked score."""
 
 BLOCK = 64
 """Queries of one block of banded attention; sequences up to twice this length are done densely."""
 
 
-def band_bias(num_queries: int, num_keys: int, window: int, offset: int, like: Tensor) -> Tensor:
-    """(queries, keys) bias: 0 where |i - (j - offset)| <= window, `MASKED` elsewhere."""
-    i = torch.arange(num_queries, device=like.device)[:, None]
-    j = torch.arange(num_keys, device=like.device)[None, :] - offset
-    return torch.where((i - j).abs() <= window, 0.0, MASKED).to(like.dtype)
+def attend(
+    q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, visible_BTS: Tensor, dropout: float
+) -> Tensor:
+    """Scaled dot-product attention of each query to the keys that are visible to it.
 
+    A query that sees no key, as in padding, gets the mean of all values instead of NaN.
 
-def attend(q_TK: Tensor, k_SK: Tensor, v_SK: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
-    """Scaled dot-product attention over the last two axes; the leading axes are equal.
-
-    Plain products: for tens of segments they are faster on a CPU than fused kernels.
+    Example:
+        >>> q = torch.ones(1, 1, 2, 3)
+        >>> attend(q, q, q, torch.zeros(1, 2, 2).bool(), 0.0)[0, 0, 0].tolist()
+        [1.0, 1.0, 1.0]
     """
-    # Autocast's choices differ between processors; here every number keeps the type of the queries.
-    with torch.autocast(q_TK.device.type, enabled=False):
-        k_SK, v_SK = k_SK.to(q_TK.dtype), v_SK.to(q_TK.dtype)
-        if torch.is_grad_enabled():
-            mixed: Tensor = _Attention.apply(q_TK, k_SK, v_SK, bias, dropout)
-            return mixed
-        return _weights(q_TK, k_SK, bias) @ v_SK
-
-
-def _weights(q_TK: Tensor, k_SK: Tensor, bias: Tensor | None) -> Tensor:
-    """Softmax of the scaled scores, written out: PyTorch's is slow on rows of ten."""
-    scores = (q_TK @ k_SK.transpose(-2, -1)) * q_TK.shape[-1] ** -0.5
-    if bias is not None:
-        scores = scores + bias
-    powers = (scores - scores.amax(-1, keepdim=True)).exp()
-    weights: Tensor = powers / powers.sum(-1, keepdim=True)
-    return weights
-
-
-class _Attention(torch.autograd.Function):
-    """`attend` with its gradients."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, q_TK: Tensor, k_SK: Tensor, v_SK: Tensor, bias: Tensor | None, dropout: float
-    ) -> Tensor:
-        q_TK, k_SK, v_SK = (x.contiguous() for x in (q_TK, k_SK, v_SK))
-        weights_TS = _weights(q_TK, k_SK, bias)
-        mask_TS = dropout_mask(weights_TS, dropout) if dropout else None
-        ctx.save_for_backward(q_TK, k_SK, v_SK, weights_TS, mask_TS)
-        return (weights_TS if mask_TS is None else weights_TS * mask_TS) @ v_SK
-
-    @staticmethod
-    def backward(ctx: Any, grad_TK: Tensor) -> tuple[Tensor | None, ...]:
-        q_TK, k_SK, v_SK, weights_TS, mask_TS = ctx.saved_tensors
-        kept_TS = weights_TS if mask_TS is None else weights_TS * mask_TS
-        grad_TK = grad_TK.contiguous()
-        grad_TS = grad_TK @ v_SK.transpose(-2, -1)
-        grad_TS = weights_TS * (grad_TS if mask_TS is None else grad_TS * mask_TS)
-        grad_TS = grad_TS - weights_TS * grad_TS.sum(-1, keepdim=True)
-        grad_TS = grad_TS * q_TK.shape[-1] ** -0.5
-        grad_q, grad_k = grad_TS @ k_SK, grad_TS.transpose(-2, -1) @ q_TK
-        return grad_q, grad_k, kept_TS.transpose(-2, -1) @ grad_TK, None, None
+    sees_nothing_BTO = ~visible_BTS.any(-1, keepdim=True)
+    return F.scaled_dot_product_attention(
+        *(q_BHTK, k_BHSK, v_BHSK),
+        attn_mask=(visible_BTS | sees_nothing_BTO).unsqueeze(1),
+        dropout_p=dropout,
+    )
 
 
 def banded_attend(
     q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, mask_BT: Tensor, window: int, dropout: float
 ) -> Tensor:
-    """`attend` within |i - j| <= window, in blocks: time and memory are linear in T."""
-    T = q_BHTK.shape[2]
+    """`attend` within |i - j| <= window, block by block: time and memory are linear in T."""
+    B, H, T, K = q_BHTK.shape
     num_blocks = -(-T // BLOCK)
     tail = num_blocks * BLOCK - T
     span = BLOCK + 2 * window
 
     def key_blocks(x_BHTK: Tensor) -> Tensor:
-        padded = F.pad(x_BHTK, (0, 0, window, window + tail))
-        return padded.unfold(2, span, BLOCK).transpose(-2, -1)
+        blocks_BHNKS = F.pad(x_BHTK, (0, 0, window, window + tail)).unfold(2, span, BLOCK)
+        return blocks_BHNKS.permute(0, 2, 1, 4, 3).flatten(0, 1)
 
-    B, H, _, K = q_BHTK.shape
-    queries = F.pad(q_BHTK, (0, 0, 0, tail)).view(B, H, num_blocks, BLOCK, K)
-    exists = F.pad(mask_BT, (window, window + tail)).unfold(1, span, BLOCK)[:, None, :, None]
-    outside = torch.where(exists, 0.0, MASKED).to(q_BHTK.dtype)
-    bias = band_bias(BLOCK, span, window, window, q_BHTK) + outside
-    mixed = attend(queries, key_blocks(k_BHTK), key_blocks(v_BHTK), bias, dropout)
-    return mixed.flatten(2, 3)[:, :, :T]
+    queries_BHNTK = F.pad(q_BHTK, (0, 0, 0, tail)).view(B, H, num_blocks, BLOCK, K)
+    queries = queries_BHNTK.transpose(1, 2).flatten(0, 1)
+    exists_BNS = F.pad(mask_BT, (window, window + tail)).unfold(1, span, BLOCK)
+    in_window_TS = near(BLOCK, span, window, offset=window, device=mask_BT.device)
+    visible = exists_BNS.flatten(0, 1)[:, None] & in_window_TS
+    mixed = attend(queries, key_blocks(k_BHTK), key_blocks(v_BHTK), visible, dropout)
+    mixed_BHNTK = mixed.view(B, num_blocks, H, BLOCK, K).transpose(1, 2)
+    return mixed_BHNTK.flatten(2, 3)[:, :, :T]
+
+
+def near(
+    num_queries: int, num_keys: int, window: int, *, offset: int = 0, device: torch.device
+) -> Tensor:
+    """Which keys lie in the window of each query, (T, S): |i - (j - offset)| <= window."""
+    i_T = torch.arange(num_queries, device=device)
+    j_S = torch.arange(num_keys, device=device) - offset
+    return (i_T[:, None] - j_S).abs() <= window
 
 
 class WindowedAttention(nn.Module):
@@ -116,10 +85,10 @@ class WindowedAttention(nn.Module):
     def __init__(self, width: int, num_heads: int, window: int | None, dropout: float) -> None:
         super().__init__()
         self.num_heads, self.window, self.dropout = num_heads, window, dropout
-        self.query = Linear(width, width)
-        self.key = Linear(width, width)
-        self.value = Linear(width, width)
-        self.output = Linear(width, width)
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.output = nn.Linear(width, width)
 
     def forward(self, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
         """Mix the memory into each query.
@@ -136,19 +105,18 @@ class WindowedAttention(nn.Module):
         def split(x_BTD: Tensor) -> Tensor:
             return x_BTD.view(*x_BTD.shape[:2], self.num_heads, -1).transpose(1, 2)
 
-        q = split(self.query(query_BTD))
-        k = split(self.key(memory_BSD))
-        v = split(self.value(memory_BSD))
+        q, k, v = self.query(query_BTD), self.key(memory_BSD), self.value(memory_BSD)
+        q, k, v = split(q), split(k), split(v)
         dropout = self.dropout if self.training else 0.0
-        T = q.shape[2]
+        T = query_BTD.shape[1]
         # An exported graph serves all lengths, so it cannot choose by length.
-        if self.window is not None and not torch.compiler.is_compiling() and 2 * BLOCK < T:
+        if self.window is not None and not torch.compiler.is_exporting() and 2 * BLOCK < T:
             mixed = banded_attend(q, k, v, mask_BS, self.window, dropout)
         else:
-            bias = torch.where(mask_BS, 0.0, MASKED).to(q.dtype)[:, None, None, :]
+            visible = mask_BS[:, None].expand(-1, T, -1)
             if self.window is not None:
-                bias = bias + band_bias(T, T, self.window, 0, q)
-            mixed = attend(q, k, v, bias, dropout)
+                visible = visible & near(T, T, self.window, device=mask_BS.device)
+            mixed = attend(q, k, v, visible, dropout)
         out: Tensor = self.output(mixed.transpose(1, 2).flatten(-2))
         return out
 
@@ -181,9 +149,9 @@ class TransformerLayer(nn.Module):
         self.attention = WindowedAttention(width, num_heads, window, attention_dropout)
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = nn.Sequential(
-            Linear(width, width), nn.ReLU(), Dropout(dropout), Linear(width, width)
+            nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width)
         )
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
         """Give the query with what the memory adds to it, (B, T, D)."""

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import WindowedAttention
-from mmpyramid.models.outputs import Encoded
+from mmpyramid.models.network import Encoded, StreamProjection
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork
-from mmpyramid.models.projection import StreamProjection
 
 
 @dataclass(kw_only=True, slots=True)

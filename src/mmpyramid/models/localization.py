@@ -1,6 +1,6 @@
 """Localization networks: one category per video, and when it happens.
 
-Shape letters: B batch, T segments, C classes.
+Shape letters: B batch, T segments, C classes, P positions (height times width), D width.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmpyramid.core import Array, LocalizationScores
 from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import AVE_LABELS
-from mmpyramid.models.network import Network, NetworkConfig, window_starts
-from mmpyramid.models.outputs import Localized
+from mmpyramid.models.network import Localized, Network, NetworkConfig, window_starts
 
 
 @dataclass(kw_only=True, slots=True)
@@ -36,7 +36,7 @@ class LocalizationNetwork(Network[Localized, LocalizationScores]):
     half-overlapping windows, and a segment takes the mean over those that it is in.
     """
 
-    task = "localization"
+    problem = "localization"
     config: LocalizationConfig
 
     @property
@@ -72,6 +72,79 @@ class LocalizationNetwork(Network[Localized, LocalizationScores]):
         )
 
 
+def check_grid(
+    architecture: str, stream: str, visual: Tensor, map_size: tuple[int, int] | None
+) -> None:
+    """Refuse a map of another size than a network was made for.
+
+    Args:
+        architecture: the network's name.
+        stream: the visual stream's name.
+        visual: (B, T, H, W, D), or (B, T, D) for a network without `map_size`.
+        map_size: H and W, or None for features without positions.
+
+    Raises:
+        UserError: if they differ.
+    """
+    grid = tuple(visual.shape[2:-1])
+    if grid != (map_size or ()):
+        raise UserError(
+            f"`{architecture}` was made for a stream `{stream}` with map_size {map_size}, got "
+            f"{grid or None}; take the features that it was trained on, or train with this map_size"
+        )
+
+
+class AudioGuidedAttention(nn.Module):
+    """Weigh the positions of a visual map by what is heard (Tian et al., ECCV 2018).
+
+    `v' = ReLU(U_v v)`, `a' = ReLU(U_a a)`, `S = v' W_v + (a' W_g)`, weights `softmax(W_h tanh(S))`
+    over positions, applied to the map as it came. `S` has one row per position and P columns; the
+    audio term of a row is one number, added to all its columns, as released. The number of
+    positions is therefore fixed (49 for maps of 7 x 7).
+
+    Args:
+        audio_width: width of the audio stream.
+        visual_width: width of the visual map.
+        num_positions: P.
+        hidden_width: width of both projections.
+
+    Example:
+        >>> attention = AudioGuidedAttention(3, 6, num_positions=4, hidden_width=8)
+        >>> tuple(attention(torch.ones(2, 5, 3), torch.ones(2, 5, 2, 2, 6)).shape)
+        (2, 5, 6)
+    """
+
+    def __init__(
+        self,
+        audio_width: int,
+        visual_width: int,
+        num_positions: int = 49,
+        hidden_width: int = 512,
+    ) -> None:
+        super().__init__()
+        self.audio = nn.Linear(audio_width, hidden_width)
+        self.visual = nn.Linear(visual_width, hidden_width)
+        self.visual_score = nn.Linear(hidden_width, num_positions, bias=False)
+        self.audio_score = nn.Linear(hidden_width, num_positions, bias=False)
+        self.output = nn.Linear(num_positions, 1, bias=False)
+        for layer in (self.audio, self.visual, self.visual_score, self.audio_score, self.output):
+            nn.init.xavier_uniform_(layer.weight)
+
+    def weights(self, audio_BTD: Tensor, map_BTPD: Tensor) -> Tensor:
+        """The weight of each position, (B, T, P), which sum to 1."""
+        visual_BTPP = self.visual_score(torch.relu(self.visual(map_BTPD)))
+        audio_BTP = self.audio_score(torch.relu(self.audio(audio_BTD)))
+        scores_BTPP = torch.tanh(visual_BTPP + audio_BTP[..., None])
+        weights_BTP: Tensor = self.output(scores_BTPP).squeeze(-1).softmax(-1)
+        return weights_BTP
+
+    def forward(self, audio_BTD: Tensor, visual_BTHWD: Tensor) -> Tensor:
+        """Give the attended visual feature of every segment, (B, T, D)."""
+        map_BTPD = visual_BTHWD.flatten(2, -2)
+        weights_BTP = self.weights(audio_BTD, map_BTPD)
+        return torch.einsum("btp,btpd->btd", weights_BTP, map_BTPD)
+
+
 def overlap_mean(windows: Tensor, starts: Sequence[int], length: int) -> Array:
     """Mean of overlapping windows (W, S, ...) in each of `length` segments, (length, ...) float32.
 
@@ -93,7 +166,7 @@ def event_probabilities(
 ) -> tuple[Tensor, Tensor]:
     """Relevance (B, T) and category (B, C) probabilities, whatever heads the network has.
 
-    A network that decomposes the task is read by the two-head rule. For one that scores classes and
+    A network that decomposes the problem gives both. For one that scores classes and
     background segment by segment, relevance is what its softmax does not give to the background,
     and the category is the mean over existing segments of the event scores' softmax.
     """
@@ -103,23 +176,3 @@ def event_probabilities(
     relevance_BT = 1 - output.score_BTC.softmax(-1)[..., num_classes]
     category_BTC = F.softmax(output.score_BTC[..., :num_classes], dim=-1) * mask_BT[..., None]
     return relevance_BT, category_BTC.sum(1) / mask_BT.sum(1, keepdim=True)
-
-
-def two_head_decision(output: Localized, num_classes: int, mask_BT: Tensor) -> Tensor:
-    """The class of each segment by the two-head rule, (B, T) int64, C for background.
-
-    The most probable category where the relevance exceeds 0.5, else the background; a category head
-    with a column for the background may choose it for the whole video (CMRAN and its successors).
-    Networks without the two heads are read as `event_probabilities` tells.
-    """
-    if output.relevance_BT is not None and output.category_BC is not None:
-        happens_BT, best_B = output.relevance_BT > 0, output.category_BC.argmax(-1)
-    else:
-        relevance_BT, category_BC = event_probabilities(output, num_classes, mask_BT)
-        happens_BT, best_B = relevance_BT > 0.5, category_BC.argmax(-1)
-    return torch.where(happens_BT, best_B[:, None], num_classes)
-
-
-def argmax_decision(output: Localized) -> Tensor:
-    """The class of each segment by the 29-way rule, (B, T) int64: the highest score (AVE, PSP)."""
-    return output.score_BTC.argmax(-1)

@@ -18,11 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.encoder import PyramidConfig, PyramidEncoder
-from mmpyramid.models.localization import LocalizationConfig, LocalizationNetwork
-from mmpyramid.models.outputs import Encoded, Localized
-from mmpyramid.models.projection import StreamProjection
-from mmpyramid.models.visual_attention import AudioGuidedAttention, check_grid
+from mmpyramid.models.localization import (
+    AudioGuidedAttention,
+    LocalizationConfig,
+    LocalizationNetwork,
+    check_grid,
+)
+from mmpyramid.models.mm_pyramid import PyramidConfig, PyramidEncoder
+from mmpyramid.models.network import Encoded, Localized, StreamProjection
 
 
 @dataclass(kw_only=True, slots=True)

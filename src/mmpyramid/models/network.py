@@ -1,26 +1,51 @@
-"""What every network shares: a configuration, the streams that it reads, `predict`.
+"""What every network shares: a configuration, what it gives, the streams that it reads, `predict`.
 
-Shape letters: B batch, T segments, M modalities (audio, visual).
+Shape letters: B batch, T segments, D width, M modalities (audio, visual), C classes, L pyramid
+units.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Generic, Self, TypeVar, overload
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.core import Features
+from mmpyramid.core import Decoder, Features
 from mmpyramid.core.batch import Batch, Streams, collate
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.settings import check_settings
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Output = TypeVar("Output")
 Result = TypeVar("Result")
+
+SIZE = re.compile(r"(.+_)?(width|heads)|num_.+|context")
+"""Names of settings that are sizes."""
+
+
+def check_settings(config: DataclassInstance) -> None:
+    """Refuse sizes below 1 and dropout outside 0..1; a field's name tells which it is.
+
+    Raises:
+        UserError: if there are such.
+
+    Example:
+        >>> from mmpyramid.models import PyramidConfig
+        >>> check_settings(PyramidConfig(num_heads=4))
+    """
+    for name in (one.name for one in fields(config)):
+        value = getattr(config, name)
+        if SIZE.fullmatch(name) and value < 1:
+            raise UserError(f"{name} should be at least 1, got {value}")
+        if name.endswith("dropout") and not 0 <= value <= 1:
+            raise UserError(f"{name} should be in 0..1, got {value}")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -63,6 +88,11 @@ class NetworkConfig:
         """The feature streams that the network reads, by modality."""
         return Streams(audio=self.audio_streams, visual=self.visual_streams)
 
+    @property
+    def decoder(self) -> Decoder:
+        """What decides on its scores, unless something else is asked for."""
+        return Decoder()
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and YAML."""
         plain: dict[str, Any] = _plain(asdict(self))
@@ -80,6 +110,73 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
+class Encoded(NamedTuple):
+    """Both modalities after the encoder, and what led there.
+
+    Attributes:
+        fused_BTMD: features that the head reads.
+        projected_BTMD: the same segments before the encoder, projected to its width, where they are
+            kept.
+        unit_weights_BTML: weight of each pyramid unit in the fused features, where there are units.
+    """
+
+    fused_BTMD: Tensor
+    projected_BTMD: Tensor | None
+    unit_weights_BTML: Tensor | None = None
+
+
+class Pooled(NamedTuple):
+    """What a parsing network gives.
+
+    Attributes:
+        prob_BTMC: probability of each class in each segment and modality.
+        stream_BMC: video-level probability in each modality.
+        video_BC: video-level probability.
+        encoded: the features behind it, for objectives that compare them.
+    """
+
+    prob_BTMC: Tensor
+    stream_BMC: Tensor
+    video_BC: Tensor
+    encoded: Encoded | None = None
+
+
+class Localized(NamedTuple):
+    """What a localization network gives.
+
+    Attributes:
+        score_BTC: score of each class in each segment, the background last (C + 1 columns).
+        relevance_BT: logit of "an event happens here", of networks that decompose the task.
+        category_BC: logits of the video's category, with or without a column for the background,
+            of networks that decompose the task.
+        similarity_BT: cosine of the two modalities, of networks whose objective reads it.
+        unit_weights_BTML: weight of each pyramid unit, where there are units.
+    """
+
+    score_BTC: Tensor
+    relevance_BT: Tensor | None = None
+    category_BC: Tensor | None = None
+    similarity_BT: Tensor | None = None
+    unit_weights_BTML: Tensor | None = None
+
+
+def to_full_precision(output: Any) -> Any:
+    """The output of a network in float32 where autocast left fewer bits; float64 is kept.
+
+    Example:
+        >>> half = torch.tensor([[[0.5]]], dtype=torch.bfloat16)
+        >>> to_full_precision(Localized(half)).score_BTC.dtype
+        torch.float32
+    """
+
+    def widen(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.to(torch.promote_types(value.dtype, torch.float32))
+        return value if value is None else to_full_precision(value)
+
+    return output._replace(**{name: widen(value) for name, value in output._asdict().items()})
+
+
 class Network(nn.Module, ABC, Generic[Output, Result]):
     """A network from streams of features to scores.
 
@@ -87,13 +184,13 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
         config: kept as a copy.
 
     Attributes:
-        task: `parsing` or `localization`.
+        problem: name of the problem that it is for, see `mmpyramid.problems`.
         config_class: type of its configuration.
         config: the configuration.
         notes: what a reader of its timelines should know.
     """
 
-    task: ClassVar[str]
+    problem: ClassVar[str]
     config_class: ClassVar[type[NetworkConfig]]
     notes: tuple[str, ...] = ()
 
@@ -115,6 +212,11 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
     def streams(self) -> dict[str, int]:
         """Width of every stream that it reads, by name."""
         return self.inputs.widths
+
+    @property
+    def decoder(self) -> Decoder:
+        """What decides on its scores, unless something else is asked for."""
+        return self.config.decoder
 
     @property
     def context(self) -> int:
@@ -157,7 +259,12 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
             mask_BT = torch.ones(first.shape[:2], dtype=torch.bool, device=first.device)
         if present_BM is None:
             present_BM = torch.ones(len(first), 2, dtype=torch.bool, device=first.device)
-        return self.score(streams, mask_BT, present_BM)
+        return self.score(self.as_weights(streams), mask_BT, present_BM)
+
+    def as_weights(self, streams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The streams in the number format of the weights."""
+        dtype = next(self.parameters()).dtype
+        return {name: values.to(dtype) for name, values in streams.items()}
 
     @overload
     def predict(self, features: Features) -> Result: ...
@@ -183,6 +290,32 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
             return self.results(batch)
         finally:
             self.train(was_training)
+
+
+class StreamProjection(nn.Module):
+    """Project each stream of one modality to the width; several are concatenated and fused."""
+
+    def __init__(self, streams: Mapping[str, int], width: int) -> None:
+        super().__init__()
+        self.projections = nn.ModuleDict({n: nn.Linear(dim, width) for n, dim in streams.items()})
+        self.fusion = nn.Linear(len(streams) * width, width) if len(streams) > 1 else nn.Identity()
+
+    def forward(self, streams: Mapping[str, Tensor]) -> Tensor:
+        """Give (B, T, D).
+
+        Raises:
+            UserError: if a stream has more than one vector per segment.
+        """
+        for name in self.projections:
+            if streams[name].ndim != 3:
+                raise UserError(
+                    f"expected one vector per segment in the stream `{name}`, got "
+                    f"{tuple(streams[name].shape[2:])} each; pool them (`store import --pool`), or "
+                    "take a network that attends to maps"
+                )
+        projected = [layer(streams[name]) for name, layer in self.projections.items()]
+        out: Tensor = self.fusion(torch.cat(projected, dim=-1))
+        return out
 
 
 def window_starts(length: int, size: int) -> list[int]:

@@ -1,28 +1,29 @@
-"""Parsing networks: an encoder of any kind under attentive MMIL pooling.
+"""Parsing networks: an encoder of any kind under a head that pools segments to weak labels.
 
 Shape letters: B batch, T segments, D width, M modalities (audio, visual), C classes, L pyramid
-units.
+units, W windows of S segments each.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.core import Scores
+from mmpyramid.core import Decoder, Gate, Scores
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.labels import LLP_LABELS
-from mmpyramid.models.heads import AttentiveMMIL
-from mmpyramid.models.network import Network, NetworkConfig, window_starts
-from mmpyramid.models.outputs import Encoded, Pooled
-from mmpyramid.models.pieces import PIECE, encode_in_pieces
+from mmpyramid.models.attention import MASKED
+from mmpyramid.models.network import Encoded, Network, NetworkConfig, Pooled, window_starts
 
-Gate: TypeAlias = Literal["global", "per_modality"]
+Encode: TypeAlias = Callable[[Mapping[str, Tensor], Tensor, Tensor], Encoded]
+
+PIECE = 1024
+"""Segments that are kept of a piece; what is computed of it then stays in a processor's cache."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -39,6 +40,66 @@ class ParsingConfig(NetworkConfig):
     """Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid) or
     `per_modality` (MA)."""
 
+    @property
+    def decoder(self) -> Decoder:
+        """The official rule, with the gate that the network was made for."""
+        return Decoder(gate=self.gate)
+
+
+class PoolingHead(nn.Module):
+    """Pools features of segments to probabilities of segments and of videos.
+
+    A subclass writes `pool`. Autocast stops here, for the losses take logarithms.
+    """
+
+    @abstractmethod
+    def pool(self, x_BTMD: Tensor, mask_BT: Tensor, present_BM: Tensor) -> Pooled:
+        """`forward` in the number format of the head's own weights."""
+
+    def forward(self, x_BTMD: Tensor, mask_BT: Tensor, present_BM: Tensor) -> Pooled:
+        """Pool.
+
+        Args:
+            x_BTMD: features of both modalities.
+            mask_BT: True where a segment exists.
+            present_BM: True where the video has the modality; what is absent has probability 0 and
+                no weight.
+        """
+        wide = torch.promote_types(x_BTMD.dtype, torch.float32)
+        dtype = next((p.dtype for p in self.parameters()), wide)
+        with torch.autocast(x_BTMD.device.type, enabled=False):
+            return self.pool(x_BTMD.to(dtype), mask_BT, present_BM)
+
+
+class AttentiveMMIL(PoolingHead):
+    """Attentive MMIL pooling (HAN, ECCV 2020), the head of the released network.
+
+    A stream's probability is the mean of its segments' probabilities, weighted per class over time.
+    The video's weighs the two modalities besides, in every segment anew; as these products need not
+    sum to 1, it is kept from exceeding 1, which the released code leaves to its loss and gate.
+
+    Args:
+        width: D.
+        num_classes: C.
+    """
+
+    def __init__(self, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.probability = nn.Linear(width, num_classes)
+        self.time_attention = nn.Linear(width, num_classes)
+        self.modality_attention = nn.Linear(width, num_classes)
+
+    def pool(self, x_BTMD: Tensor, mask_BT: Tensor, present_BM: Tensor) -> Pooled:
+        """Weigh segments over time, and modalities in every segment."""
+        present = present_BM[:, None, :, None]
+        exists = mask_BT[:, :, None, None]
+        prob = torch.sigmoid(self.probability(x_BTMD)) * present
+        over_time = self.time_attention(x_BTMD).masked_fill(~exists, MASKED).softmax(1)
+        over_modality = self.modality_attention(x_BTMD).masked_fill(~present, MASKED).softmax(2)
+        weighted = prob * over_time
+        stream, video = weighted.sum(1), (weighted * over_modality).sum((1, 2))
+        return Pooled(prob, stream.clamp(max=1), video.clamp(max=1))
+
 
 class ParsingNetwork(Network[Pooled, Scores]):
     """A network that says what can be heard and seen in each segment.
@@ -47,15 +108,15 @@ class ParsingNetwork(Network[Pooled, Scores]):
     than by attentive MMIL writes `make_head` as well.
     """
 
-    task = "parsing"
+    problem = "parsing"
     config: ParsingConfig
 
     def __init__(self, config: ParsingConfig) -> None:
         super().__init__(config)
         self.head = self.make_head()
 
-    def make_head(self) -> nn.Module:
-        """What turns encoded features (B, T, M, D), `mask_BT` and `present_BM` into a `Pooled`.
+    def make_head(self) -> PoolingHead:
+        """What turns encoded features into probabilities.
 
         It is called before a subclass has made its own layers.
         """
@@ -87,7 +148,7 @@ class ParsingNetwork(Network[Pooled, Scores]):
         The video-level probability of a long video is the maximum over its windows, and
         `Scores.local_video` tells it segment by segment.
         """
-        inputs = (batch.streams, batch.mask_BT, batch.present_BM)
+        inputs = (self.as_weights(batch.streams), batch.mask_BT, batch.present_BM)
         if self.encoder_reach is None:
             encoded = self.encode(*inputs)
         else:
@@ -136,3 +197,51 @@ class ParsingNetwork(Network[Pooled, Scores]):
             index_NC = index_WS.flatten()[:, None].expand(-1, num_classes)
             local_TC.scatter_reduce_(0, index_NC, video_WSC.flatten(0, 1), "amax")
         return prob_TMC, local_TC, stream_MC
+
+
+def encode_in_pieces(
+    encode: Encode,
+    streams: Mapping[str, Tensor],
+    mask_BT: Tensor,
+    present_BM: Tensor,
+    reach: int,
+) -> Encoded:
+    """Encode pieces with as much around them as can reach into them, and keep the pieces.
+
+    Args:
+        encode: encodes a video of any length.
+        streams: (B, T, ..., D) by stream name.
+        mask_BT: True where a segment exists.
+        present_BM: True where a video has the modality.
+        reach: how many segments before and after one can change it.
+
+    Returns:
+        What `encode` gives for the whole; of a long video without `projected_BTMD`.
+    """
+    length = mask_BT.shape[1]
+    if length <= 2 * PIECE:
+        return encode(streams, mask_BT, present_BM)
+    parts = []
+    for begin, start, stop, end in pieces(length, reach, PIECE):
+        around = {name: values[:, begin:end] for name, values in streams.items()}
+        encoded = encode(around, mask_BT[:, begin:end], present_BM)
+        kept = slice(start - begin, stop - begin)
+        weights = encoded.unit_weights_BTML
+        parts.append(
+            (encoded.fused_BTMD[:, kept], weights if weights is None else weights[:, kept])
+        )
+    fused, all_weights = zip(*parts, strict=True)
+    some = [weights for weights in all_weights if weights is not None]
+    return Encoded(torch.cat(fused, 1), None, torch.cat(some, 1) if some else None)
+
+
+def pieces(length: int, reach: int, piece: int) -> Iterator[tuple[int, int, int, int]]:
+    """Where each piece begins with what is around it, where it starts, stops, and where that ends.
+
+    Example:
+        >>> list(pieces(25, reach=3, piece=10))
+        [(0, 0, 10, 13), (7, 10, 20, 23), (17, 20, 25, 25)]
+    """
+    for start in range(0, length, piece):
+        stop = min(start + piece, length)
+        yield max(0, start - reach), start, stop, min(stop + reach, length)

@@ -130,12 +130,25 @@ class RowFile:
         shape: (N, ...).
         dtype: of the stored values.
         offset: where the values start in the file; None if they are not contiguous.
+        key: name of the dataset, needed where they are not.
     """
 
     path: Path
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     offset: int | None
+    key: str = ""
+
+    @classmethod
+    def of(cls, path: Path, dataset: h5py.Dataset) -> RowFile:
+        """Describe a dataset of an open file."""
+        return cls(
+            path=path,
+            shape=dataset.shape,
+            dtype=dataset.dtype,
+            offset=dataset.id.get_offset(),  # type: ignore[attr-defined]
+            key=str(dataset.name),
+        )
 
     @classmethod
     def open(cls, path: Path) -> RowFile:
@@ -147,12 +160,7 @@ class RowFile:
         with only_dataset(path) as dataset:
             if dataset.dtype.kind != "f":
                 raise UserError(f"expected features as floats, but {path} holds {dataset.dtype}")
-            file = cls(
-                path=path,
-                shape=dataset.shape,
-                dtype=dataset.dtype,
-                offset=dataset.id.get_offset(),  # type: ignore[attr-defined]
-            )
+            file = cls.of(path, dataset)
         if file.offset is None:
             logger.warning(
                 "%s is chunked or compressed and will be read row by row, which is slow; "
@@ -172,7 +180,7 @@ class RowFile:
         Raises:
             UserError: if a row holds NaN or values that are infinite in float32.
         """
-        with self._opened() as stored:
+        with self.opened() as stored:
             for turn in np.argsort(rows):
                 values[places[turn]] = stored[rows[turn]]
                 # The sum is finite if all are, and costs less than asking each.
@@ -183,9 +191,12 @@ class RowFile:
                     )
 
     @contextmanager
-    def _opened(self) -> Iterator[NDArray[Any] | h5py.Dataset]:
+    def opened(self) -> Iterator[NDArray[Any] | h5py.Dataset]:
+        """The rows, to be read while the context lasts."""
         if self.offset is None:
-            with only_dataset(self.path) as dataset:
-                yield dataset
+            with h5py.File(str(self.path), "r", locking=False) as file:
+                yield file[self.key]
         else:
-            yield np.memmap(self.path, self.dtype, mode="r", offset=self.offset, shape=self.shape)
+            shape, offset = self.shape, self.offset
+            mapped = np.memmap(self.path, self.dtype, mode="r", offset=offset, shape=shape)
+            yield mapped.view(np.ndarray)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO, FileIO
 from pathlib import Path
@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from mmpyramid.core import Array, Features
+from mmpyramid.core import Array, Features, Progress
 from mmpyramid.core.errors import UserError
+from mmpyramid.store.mapped import FeatureTable, packed_table
 from mmpyramid.store.source import (
     Fault,
     FaultKind,
@@ -119,6 +120,14 @@ class NpyFolder:
         if faults:
             raise FeatureError(faults)
         return features
+
+    def table(
+        self, ids: Sequence[str], streams: Collection[str], progress: Progress | None = None
+    ) -> FeatureTable:
+        """Check many videos, and pack them for reading; see `FeatureSource.table`."""
+        names = choose_streams(self, streams)
+        paths = (self.path(name, video_id) for video_id in ids for name in self._dims)
+        return packed_table(self, ids, names, paths, progress)
 
     def describe(self) -> str:
         """The streams and the folder, on one line."""

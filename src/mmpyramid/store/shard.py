@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,7 @@ import numpy as np
 
 from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.store.hdf5 import RowFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,7 @@ class Shard:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             # Shards never change, so there is nothing to lock; some network disks cannot.
             self._file = h5py.File(str(path), "r", locking=False)
@@ -111,6 +114,18 @@ class Shard:
     def info(self, video_id: str) -> VideoInfo:
         """What is known about a video besides its features."""
         return self._infos[self._index[video_id]]
+
+    def rows(self, video_id: str) -> dict[str, tuple[RowFile, int, int]]:
+        """Where the features of a video lie: a file, and the rows [start, stop), by stream."""
+        index = self._index[video_id]
+        return {
+            name: (self._files[name], int(offsets[index]), int(offsets[index + 1]))
+            for name, offsets in self._offsets.items()
+        }
+
+    @cached_property
+    def _files(self) -> dict[str, RowFile]:
+        return {name: RowFile.of(self.path, rows) for name, rows in self._rows.items()}
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmpyramid.core import Array, Features, Progress
+from mmpyramid.core import Features, Progress
 from mmpyramid.core.errors import Problems, UserError
 
+if TYPE_CHECKING:
+    from mmpyramid.store.mapped import FeatureTable
+
 NUM_THREADS = 4
-CHUNK, READ_AHEAD = 16, 256
+CHUNK, READ_AHEAD = 8, 64
 """Videos that a thread reads at once, so that threads seldom wait for each other; and in all."""
 
 
@@ -75,6 +76,22 @@ class FeatureSource(Protocol):
         """
         ...
 
+    def table(
+        self, ids: Sequence[str], streams: Collection[str], progress: Progress | None = None
+    ) -> FeatureTable:
+        """Check the features of many videos, to read them batch by batch.
+
+        Args:
+            ids: the N videos, in the order of the rows.
+            streams: names of streams.
+            progress: called after each video, where each has to be read.
+
+        Raises:
+            UserError: one report of everything that is missing, unreadable, of a wrong shape, or
+                not finite.
+        """
+        ...
+
     def describe(self) -> str:
         """What made these features, on one line."""
         ...
@@ -118,92 +135,27 @@ def find_faults(
             yield Fault(FaultKind.NOT_FINITE, where)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LoadedFeatures:
-    """Features of N videos in memory, padded with zeros to the longest, T segments.
-
-    Attributes:
-        arrays: (N, T, ..., D) float32 by stream.
-        lengths: (N,) number of real segments of each video.
-        present: (N,) bool by stream: False where the video lacks that modality.
-    """
-
-    arrays: dict[str, Array]
-    lengths: NDArray[np.int64]
-    present: dict[str, NDArray[np.bool_]]
-
-
-def load_many(
-    source: FeatureSource,
-    ids: Sequence[str],
-    streams: Collection[str] | None = None,
-    progress: Progress | None = None,
-) -> LoadedFeatures:
-    """Read the features of many videos once, with a pool of threads.
-
-    Args:
-        source: where the features are.
-        ids: the N videos, in the order of the rows of the result.
-        streams: names of the wanted streams; None means all.
-        progress: called after each video.
-
-    Raises:
-        UserError: one report of everything that is missing, unreadable, of a wrong shape, or not
-            finite.
-
-    Example:
-        >>> loaded = load_many(NpyFolder("data"), annotations.ids)  # doctest: +SKIP
-        >>> loaded.arrays["vggish"].shape  # doctest: +SKIP
-        (10000, 10, 128)
-    """
-    names = choose_streams(source, streams)
-    stacks = {name: _Stack(len(ids), source.streams[name]) for name in names}
-    lengths = np.zeros(len(ids), np.int64)
-    for video, features in _load_each(source, ids, names, progress):
-        for name, array in features.items():
-            stacks[name].put(video, array)
-            lengths[video] = len(array)
-    longest = int(lengths.max(initial=0))
-    return LoadedFeatures(
-        arrays={name: stack.padded(longest) for name, stack in stacks.items()},
-        lengths=lengths,
-        present={name: stack.present for name, stack in stacks.items()},
-    )
-
-
-class _Stack:
-    """The rows of one stream, allocated when the first is known."""
-
-    def __init__(self, num_videos: int, dim: int) -> None:
-        self.present = np.zeros(num_videos, np.bool_)
-        self._array: Array = np.zeros((num_videos, 0, dim), np.float32)
-
-    def put(self, video: int, array: Array) -> None:
-        """Copy the (t, ..., D) array of one video, with room for longer ones to come."""
-        if not self.present.any():
-            self._array = np.zeros((len(self.present), *array.shape), np.float32)
-        elif len(array) > self._array.shape[1]:
-            self._array = self.padded(max(len(array), self._array.shape[1] * 3 // 2))
-        self._array[video, : len(array)] = array
-        self.present[video] = True
-
-    def padded(self, num_segments: int) -> Array:
-        """The rows (N, T, ..., D) cut or padded to T segments."""
-        num_videos, room, *widths = self._array.shape
-        if num_segments <= room:
-            return self._array[:, :num_segments]
-        longer = np.zeros((num_videos, num_segments, *widths), np.float32)
-        longer[:, :room] = self._array
-        return longer
-
-
-def _load_each(
+def load_each(
     source: FeatureSource,
     ids: Sequence[str],
     streams: Collection[str],
-    progress: Progress | None,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[int, Features]]:
-    """Yield the videos in order with their indices; raise about all bad ones at the end."""
+    """Read many videos with a pool of threads, a few at a time.
+
+    Args:
+        source: where the features are.
+        ids: the videos.
+        streams: names of streams.
+        progress: called after each video.
+
+    Yields:
+        The index of each video that can be used, in order, and its features.
+
+    Raises:
+        UserError: at the end, one report of everything that is missing, unreadable, of a wrong
+            shape, or not finite.
+    """
     problems = Problems()
 
     def load(video_id: str) -> Features | FeatureError:

@@ -11,13 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from mmpyramid.core import Features
-from mmpyramid.core.errors import UserError
+import numpy as np
+
+from mmpyramid.core import Features, Progress
+from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.store.hdf5 import RowFile
+from mmpyramid.store.mapped import FeatureTable, MappedTable, StreamRows
 from mmpyramid.store.provenance import Provenance
 from mmpyramid.store.shard import Extracted, Shard, VideoInfo
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, choose_streams
@@ -104,6 +109,55 @@ class FeatureStore:
             FeatureError: as `load`.
         """
         return Extracted(**vars(self.info(video_id)), features=self.load(video_id))
+
+    def table(
+        self, ids: Sequence[str], streams: Collection[str], progress: Progress | None = None
+    ) -> FeatureTable:
+        """Where the features of many videos lie; see `FeatureSource.table`.
+
+        No feature is read: they were checked when they were written.
+
+        Raises:
+            UserError: one report of all videos that are missing or whose shards are damaged.
+        """
+        names = choose_streams(self, streams)
+        widths = {name: self.streams[name] for name in names}
+        return MappedTable(widths, partial(self._locate_rows, ids, names, progress))
+
+    def _locate_rows(
+        self, ids: Sequence[str], streams: Collection[str], progress: Progress | None
+    ) -> dict[str, StreamRows]:
+        self.close()  # A pending file that is still open may have been packed into a shard since.
+        problems = Problems()
+        files: dict[str, dict[RowFile, int]] = {name: {} for name in streams}
+        found = {name: np.zeros((3, len(ids)), np.int64) for name in streams}
+        # Shard by shard, for only so many are open at once.
+        places = [str(self._places.get(video_id, "")) for video_id in ids]
+        for done, video in enumerate(sorted(range(len(ids)), key=places.__getitem__), start=1):
+            try:
+                rows = self._read(ids[video], lambda shard, id_=ids[video]: shard.rows(id_))  # type: ignore[misc]
+            except FeatureError as error:
+                for fault in error.faults:
+                    problems.add(fault.kind, fault.where)
+                continue
+            for name in rows.keys() & found.keys():
+                file, start, stop = rows[name]
+                number = files[name].setdefault(file, len(files[name]))
+                found[name][:, video] = number, start, stop
+            if progress:
+                progress(done, len(ids))
+        problems.raise_if_any(
+            f"expected usable features of {len(ids)} videos from {self.describe()}",
+            "Extract or download what is missing, and replace what is damaged.",
+        )
+        return {
+            name: StreamRows(tuple(files[name]), number.astype(np.int32), start, stop)
+            for name, (number, start, stop) in found.items()
+        }
+
+    def __reduce__(self) -> tuple[type[FeatureStore], tuple[Path]]:
+        """Travel to another process as the path, and open the store there."""
+        return FeatureStore, (self.folder,)
 
     def describe(self) -> str:
         """The backbones, the version and the number of videos, on one line."""

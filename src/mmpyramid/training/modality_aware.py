@@ -1,4 +1,4 @@
-"""Modality-aware labels: which class of a training video is heard, which is seen (MA).
+"""The MA strategy: train, find out which labels are heard and which are seen, train again.
 
 Source: Wu & Yang, "Exploring Heterogeneous Clues for Weakly-Supervised Audio-Visual Video Parsing",
 CVPR 2021, and its released code. The weak label says that a class occurs, not in which track. Each
@@ -10,23 +10,164 @@ Shape letters: N videos, B batch, M modalities (audio, visual), C classes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from mmpyramid.core import Array, Progress
 from mmpyramid.core.batch import Batch
-from mmpyramid.datasets.base import Dataset
-from mmpyramid.models import ParsingNetwork
-from mmpyramid.training.evaluate import BATCH
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
+from mmpyramid.datasets import Dataset, open_dataset
+from mmpyramid.datasets.refined import write_refined
+from mmpyramid.models import Network
+from mmpyramid.models.network import Pooled
+from mmpyramid.problems.base import BATCH
+from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.run import Run, fit, wait_for_all_processes
 
 CONFIDENT = 0.5
 """A class is found when its probability, divided by its relative error, reaches this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinedRun:
+    """The files of the three steps.
+
+    Attributes:
+        folder: where they are.
+        device: where the networks were trained, as PyTorch names it.
+    """
+
+    folder: Path
+    device: str = "cpu"
+
+    @property
+    def base(self) -> Run:
+        """Step 1: trained on weak labels."""
+        return Run(folder=self.folder / "base", device=self.device)
+
+    @property
+    def labels(self) -> Path:
+        """Step 2: the modality-aware labels, see `mmpyramid.datasets.refined`."""
+        return self.folder / "refined_labels.tsv"
+
+    @property
+    def summary(self) -> Path:
+        """Step 2: how many labels were removed, by class and modality."""
+        return self.folder / "refinement.json"
+
+    @property
+    def retrained(self) -> Run:
+        """Step 3: trained from scratch on the modality-aware labels."""
+        return Run(folder=self.folder / "retrained", device=self.device)
+
+
+def fit_modality_aware(
+    config: TrainConfig,
+    data: Path,
+    out: Path,
+    *,
+    features: Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    on_refine: Progress | None = None,
+) -> RefinedRun:
+    """Run the three steps; those that are finished are not run again.
+
+    Step 2 draws its partners with `config.seed + 1`, steps 1 and 3 start from `config.seed`.
+
+    Args:
+        config: of steps 1 and 3; its loss reads modality-aware labels.
+        data: corpus folder in the LLP layout.
+        out: folder of the run.
+        features: where the features are, if not in the corpus folder.
+        resume: go on where the run in `out` stopped; with nothing there, start.
+        progress: as in `fit`.
+        on_refine: called in step 2 with (videos completed, videos in total).
+
+    Raises:
+        UserError: if the loss reads no such labels, or as `fit`.
+    """
+    if not config.objective.reads_modalities:
+        raise UserError(
+            "modality-aware labels are for recipes whose loss reads them, such as `han-ma`; "
+            f"{type(config.objective).__name__} does not"
+        )
+    run = RefinedRun(folder=out)
+    is_refined = _is_refined(run, config)
+    settings: dict[str, Any] = {"features": features, "resume": resume, "progress": progress}
+    base = fit(config, data, run.base.folder, **settings)
+    if not is_refined:
+        _write_labels(run, config, base, data, features, on_refine)
+        wait_for_all_processes()
+    retrained = fit(config, data, run.retrained.folder, refined=run.labels, **settings)
+    return replace(run, device=retrained.device)
+
+
+def _is_refined(run: RefinedRun, config: TrainConfig) -> bool:
+    """Whether step 2 was finished, after as many epochs of step 1."""
+    if not run.summary.exists():
+        return False
+    epochs = json.loads(run.summary.read_text(encoding="utf-8"))["epochs"]
+    if epochs != config.epochs:
+        raise UserError(
+            f"the labels in {run.labels} were refined after {epochs} epochs, not {config.epochs}; "
+            "resume with the same --epochs, or choose another --out"
+        )
+    return True
+
+
+@rank_zero_only
+def _write_labels(
+    run: RefinedRun,
+    config: TrainConfig,
+    base: Run,
+    data: Path,
+    features: Path | None,
+    on_refine: Progress | None,
+) -> None:
+    """Step 2, whose summary is written last."""
+    network = base.load_network()
+    train = open_dataset(data, "train", network.inputs, problem=network.problem, features=features)
+    refinement = refine_labels(network, train, config.seed + 1, on_refine)
+    write_refined(run.labels, train, refinement.modality_NMC)
+    summary = json.dumps(_summary(refinement, train, config), indent=2) + "\n"
+    write_durably(run.summary, summary.encode())
+
+
+def _summary(refinement: Refinement, corpus: Dataset, config: TrainConfig) -> dict[str, Any]:
+    labels, weak_NC = corpus.labels, corpus.weak
+    audio_C, visual_C = refinement.removed_MC.tolist()
+    audio_error_C, visual_error_C = refinement.relative_error_MC.tolist()
+    columns = zip(
+        labels, weak_NC.sum(0).tolist(), audio_C, visual_C, audio_error_C, visual_error_C,
+        strict=True,
+    )  # fmt: skip
+    return {
+        "epochs": config.epochs,
+        "seed": config.seed + 1,
+        "videos": len(corpus),
+        "videos_without_partner": refinement.without_partner,
+        "classes": {
+            label: {
+                "videos": int(videos),
+                "removed_audio": removed_audio,
+                "removed_visual": removed_visual,
+                "relative_error_audio": error_audio,
+                "relative_error_visual": error_visual,
+            }
+            for label, videos, removed_audio, removed_visual, error_audio, error_visual in columns
+        },
+    }
 
 
 class StreamProbabilities(NamedTuple):
@@ -45,7 +186,7 @@ class StreamProbabilities(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Refinement:
-    """What became of the weak labels.
+    """Modality-aware labels, and what was removed to get them.
 
     Attributes:
         modality_NMC: (N, M, C) 1 where a class is believed to occur in a modality.
@@ -61,7 +202,7 @@ class Refinement:
 
 
 def refine_labels(
-    network: ParsingNetwork, corpus: Dataset, seed: int, progress: Progress | None = None
+    network: Network[Pooled, Any], corpus: Dataset, seed: int, progress: Progress | None = None
 ) -> Refinement:
     """Refine the weak labels of a training split.
 
@@ -111,9 +252,9 @@ def relative_error(own_NMC: Array, weak_NC: Array) -> Array:
 
 
 def removals(found: StreamProbabilities, weak_NC: Array, error_MC: Array) -> NDArray[np.bool_]:
-    """Which labels go, (N, M, C): neither stream finds the class when the track alone is kept.
+    """Labels to remove, (N, M, C): neither stream finds the class when the track alone is kept.
 
-    A class may go from both modalities, as released.
+    A class may be removed from both modalities, as released.
     """
     kept_NKMC = np.stack((found.kept_audio, found.kept_visual), axis=1)
     threshold_KMC = CONFIDENT * error_MC[:, None]
@@ -124,7 +265,7 @@ def removals(found: StreamProbabilities, weak_NC: Array, error_MC: Array) -> NDA
 
 @torch.inference_mode()
 def _probabilities(
-    network: ParsingNetwork,
+    network: Network[Pooled, Any],
     corpus: Dataset,
     partner_N: NDArray[np.int64],
     progress: Progress | None,
@@ -165,7 +306,7 @@ def exchange(seen: Batch, heard: Batch, audio_streams: Sequence[str]) -> Batch:
     )
 
 
-def _streams_of(network: ParsingNetwork, batch: Batch) -> Tensor:
+def _streams_of(network: Network[Pooled, Any], batch: Batch) -> Tensor:
     batch = batch.to(next(network.parameters()).device)
     streams_BMC: Tensor = network(batch.streams, batch.mask_BT, batch.present_BM).stream_BMC
     return streams_BMC.float().cpu()

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,24 +20,24 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
-from mmpyramid.datasets import Dataset, open_dataset
-from mmpyramid.training.callbacks import (
+from mmpyramid.datasets import Dataset, Split, open_dataset
+from mmpyramid.datasets.base import digest_of
+from mmpyramid.models import Network, load_pretrained
+from mmpyramid.problems.base import BATCH
+from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.module import (
     AtomicCheckpointIO,
     EpochLog,
     EpochProgressBar,
     NetworkCheckpoint,
+    NetworkModule,
 )
-from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.evaluate import BATCH
-from mmpyramid.training.identity import identify
-from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.precision import resolve_precision
-from mmpyramid.training.sampler import EpochShuffle
 
 HARMLESS = (
     ".*exists and is not empty",  # a resumed run is meant to go on in its folder
@@ -51,13 +51,15 @@ HARMLESS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Where the files of a run are.
+    """The files of a run.
 
     Attributes:
-        folder: everything below.
+        folder: where they are.
+        device: where the network was trained, as PyTorch names it.
     """
 
     folder: Path
+    device: str = "cpu"
 
     @property
     def model(self) -> Path:
@@ -66,7 +68,7 @@ class Run:
 
     @property
     def last(self) -> Path:
-        """Where an interrupted run goes on."""
+        """The state after the last finished epoch, from which an interrupted run goes on."""
         return self.folder / "last.ckpt"
 
     @property
@@ -78,6 +80,10 @@ class Run:
     def config(self) -> Path:
         """The resolved configuration."""
         return self.folder / "config.yaml"
+
+    def load_network(self) -> Network[Any, Any]:
+        """The resulting network, on the device that it was trained on."""
+        return load_pretrained(self.model).to(self.device)
 
 
 def fit(
@@ -107,26 +113,24 @@ def fit(
     Raises:
         UserError: if the data cannot be used, or `out` holds another run.
     """
-    run = Run(folder=out)
+    trainer = _make_trainer(config, Run(folder=out), progress)
+    run = Run(folder=out, device=str(trainer.strategy.root_device))
     _check_folder(run, resume)
     open_split = partial(
         open_dataset,
         data,
         streams=config.model.inputs,
-        problem=config.objective.task,
+        problem=config.objective.problem,
         features=features,
     )
     train = open_split("train", supervision=config.objective.labels(refined)).check()
     val = open_split("val").check()
     model = dataclasses.replace(config.model, labels=train.labels, context=train.num_segments)
     config = dataclasses.replace(config, model=model)
-    resolved = {**config.to_dict(), "data": identify({"train": train, "val": val})}
-    _check_same(run, resolved)
-    shuffle = EpochShuffle(train, config.seed)
     torch.manual_seed(config.seed)
-    module, trainer = NetworkModule(config), _trainer(config, run, progress)
+    module, shuffle = NetworkModule(config), EpochShuffle(train, config.seed)
+    _save_config(run, {**config.to_dict(), "data": identify({"train": train, "val": val})})
     _report_global_batch(trainer, config)
-    _save_config(run, resolved)
     with warnings.catch_warnings(), _interruptible(trainer):
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message)
@@ -139,27 +143,63 @@ def fit(
     return run
 
 
-@contextmanager
-def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
-    """Pass on Ctrl-C, upon which Lightning exits or returns, depending on its version."""
-    try:
-        yield
-    except SystemExit as error:
-        raise KeyboardInterrupt from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-
-
 def loader(
-    corpus: Dataset, batch_size: int, sampler: EpochShuffle | None = None
+    dataset: Dataset, batch_size: int, sampler: EpochShuffle | None = None
 ) -> DataLoader[Batch]:
     """Batches of a split, read whole from a memory map: no worker processes are needed."""
-    return DataLoader(corpus, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
+    return DataLoader(dataset, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
+
+
+class EpochShuffle(Sampler[int]):
+    """A random order for every epoch, the same whether or not a run was interrupted before it.
+
+    Args:
+        data: anything with a length.
+        seed: with the epoch, fixes the order.
+    """
+
+    def __init__(self, data: Sized, seed: int) -> None:
+        self.size, self.seed, self.epoch = len(data), seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order; Lightning calls this before every epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed + 1_000_003 * self.epoch)
+        yield from torch.randperm(self.size, generator=generator).tolist()
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def identify(splits: Mapping[Split, Dataset]) -> dict[str, str]:
+    """Digests of what a result is of; they do not depend on where the files lie.
+
+    Args:
+        splits: those whose annotations count; the features are those of the first one.
+
+    Returns:
+        A digest of the `annotations`, of the `features` of the first video of the first split, and
+        of its `refined` labels if there are any.
+
+    Raises:
+        UserError: if the features cannot be read.
+    """
+    digests = {split: dataset.digest() for split, dataset in splits.items()}
+    annotations = sorted((split, found["annotations"]) for split, found in digests.items())
+    return {**next(iter(digests.values())), "annotations": digest_of(annotations)}
+
+
+def wait_for_all_processes() -> None:
+    """Return when every process of a run has called this; at once if there is one process."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
 
 
 @rank_zero_only
 def _check_folder(run: Run, resume: bool) -> None:
-    """Refuse a folder that holds a run, unless it is to be resumed.
+    """Check that a folder holds no run, unless it is to be resumed.
 
     Only the first process of a run looks: by the time that the others start, the run is there.
     """
@@ -170,22 +210,25 @@ def _check_folder(run: Run, resume: bool) -> None:
 
 
 @rank_zero_only
-def _check_same(run: Run, resolved: Mapping[str, Any]) -> None:
-    """Refuse to go on with another run than the one in its folder."""
-    if not run.config.exists():
-        return
-    started = yaml.safe_load(run.config.read_text(encoding="utf-8"))
-    if not isinstance(started, dict):
-        raise UserError(f"{run.config} is no configuration of a run; choose another --out")
-    differing = [
-        name for name, value in resolved.items() if name != "epochs" and started.get(name) != value
-    ]
-    if differing:
-        raise UserError(
-            f"the run in {run.folder} was started with another configuration ({run.config}), which "
-            f"differs in {', '.join(differing)}; resume with the same recipe, data and flags (only "
-            "--epochs may change), or choose another --out"
-        )
+def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
+    """Write the resolved configuration, unless the run in the folder was started with another."""
+    if run.config.exists():
+        started = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+        if not isinstance(started, dict):
+            raise UserError(f"{run.config} is no configuration of a run; choose another --out")
+        differing = [
+            name
+            for name, value in resolved.items()
+            if name != "epochs" and started.get(name) != value
+        ]
+        if differing:
+            raise UserError(
+                f"the run in {run.folder} was started with another configuration ({run.config}), "
+                f"which differs in {', '.join(differing)}; resume with the same recipe, data and "
+                "flags (only --epochs may change), or choose another --out"
+            )
+    run.folder.mkdir(parents=True, exist_ok=True)
+    write_durably(run.config, yaml.safe_dump(dict(resolved), sort_keys=False).encode())
 
 
 @rank_zero_only
@@ -200,13 +243,7 @@ def _report_global_batch(trainer: pl.Trainer, config: TrainConfig) -> None:
         )
 
 
-@rank_zero_only
-def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
-    run.folder.mkdir(parents=True, exist_ok=True)
-    write_durably(run.config, yaml.safe_dump(dict(resolved), sort_keys=False).encode())
-
-
-def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
+def _make_trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
     for noisy in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     resumable = ModelCheckpoint(
@@ -215,7 +252,8 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    bar = EpochProgressBar() if sys.stderr.isatty() else EpochLog()
+    on_terminal = sys.stderr.isatty()
+    reports = [EpochProgressBar() if on_terminal else EpochLog()] if progress else []
     try:
         return pl.Trainer(
             max_epochs=config.epochs,
@@ -224,16 +262,12 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
             num_nodes=config.num_nodes,
             gradient_clip_val=config.clip_norm or None,
             precision=resolve_precision(config.precision, config.accelerator),
-            callbacks=[
-                NetworkCheckpoint(run.model, config.keep),
-                resumable,
-                *([bar] if progress else []),
-            ],
+            callbacks=[NetworkCheckpoint(run.model, config.keep), resumable, *reports],
             plugins=[AtomicCheckpointIO()],
             logger=TensorBoardLogger(run.folder, name=None, version=run.log.name),
             num_sanity_val_steps=0,
             log_every_n_steps=10,
-            enable_progress_bar=progress and isinstance(bar, EpochProgressBar),
+            enable_progress_bar=progress and on_terminal,
             enable_model_summary=False,
         )
     except (ValueError, MisconfigurationException) as error:
@@ -241,3 +275,14 @@ def _trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
             f"--accelerator {config.accelerator} with --devices {config.devices} and --num-nodes "
             f"{config.num_nodes} cannot be had here: {error}"
         ) from error
+
+
+@contextmanager
+def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Pass on Ctrl-C, upon which Lightning exits or returns, depending on its version."""
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    if trainer.interrupted:
+        raise KeyboardInterrupt

@@ -49,7 +49,7 @@ def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
             "status": "ok",
             "version": __version__,
             "models": models,
-            "formats": FORMATS,
+            "formats": list(FORMATS),
             "workers": len(pool.workers),
             "waiting": pool.num_waiting,
             "limits": asdict(pool.limits),
@@ -71,7 +71,7 @@ def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
     ) -> Response:
         """Answers with the timeline as a file. The upload is deleted before the answer is sent."""
         _check_choice("model", model, models)
-        _check_choice("format", format, FORMATS)
+        _check_choice("format", format, tuple(FORMATS))
         work = partial(_parse, pool, uploads, video, model, decoder, format)
         return await to_thread.run_sync(work, limiter=limiter)
 

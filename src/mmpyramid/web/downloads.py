@@ -8,16 +8,13 @@ from urllib.parse import quote
 
 from fastapi import Response
 
+from mmpyramid.formats import encode, find_format
 from mmpyramid.pipeline import Parsed
-from mmpyramid.render import encode, to_html
-
-TEXT = "text/plain"
-TYPES = {"eaf": "text/xml", "md": TEXT, "srt": TEXT, "tsv": TEXT, "vtt": "text/vtt"}
-"""Of formats for which Python's table differs between its versions."""
+from mmpyramid.render import to_html
 
 
 def as_file(parsed: Parsed, format: str) -> Response:  # noqa: A002
-    """A timeline in one of `render.FORMATS`, named after its video.
+    """A timeline as a file in one of `FORMATS`, named after its video.
 
     The page plays the video if it is put beside it.
 
@@ -31,7 +28,7 @@ def as_file(parsed: Parsed, format: str) -> Response:  # noqa: A002
         content = encode(parsed.timeline, format)
     name = quote(f"{Path(source).stem}.{format}")
     headers = {"Content-Disposition": f"attachment; filename*=utf-8''{name}"}
-    return Response(content, media_type=media_type(f"a.{format}"), headers=headers)
+    return Response(content, media_type=find_format(format).media_type, headers=headers)
 
 
 def page_of(parsed: Parsed, video: str) -> str:
@@ -51,11 +48,10 @@ def page_of(parsed: Parsed, video: str) -> str:
 
 
 def media_type(name: str) -> str:
-    """The media type of a file by its suffix.
+    """The media type of an upload by its suffix.
 
     Example:
-        >>> media_type("clip.vtt"), media_type("clip.json")
-        ('text/vtt', 'application/json')
+        >>> media_type("clip.mp3"), media_type("clip.mp4")
+        ('audio/mpeg', 'video/mp4')
     """
-    suffix = Path(name).suffix.removeprefix(".").lower()
-    return TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"

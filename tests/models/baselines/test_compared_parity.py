@@ -11,10 +11,10 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import Network, create_model
 from mmpyramid.models.baselines.cmcs import split_branches
-from mmpyramid.models.baselines.one_sided import VISUAL
+from mmpyramid.models.baselines.layers import VISUAL
 from mmpyramid.models.convert import CONVERTERS, read_official
-from mmpyramid.models.convert.layers import names_by_layer
-from mmpyramid.models.outputs import Localized, Pooled
+from mmpyramid.models.convert.official import names_by_layer
+from mmpyramid.models.network import Localized, Pooled
 from mmpyramid.training.recipes import RECIPES
 from reference.compared import made_up
 
@@ -85,7 +85,7 @@ def batch(name: str, dtype: torch.dtype) -> Batch:
     streams = {"vggish": audio, "vgg19": visual}
     streams |= {n: made_up.stream(n, w) for n, w in (("resnet152", 2048), ("r2plus1d_18", 512))}
     labels = made_up.proportion_labels() if "proportion" in name else made_up.video_labels()
-    if RECIPES[name]().objective.task == "parsing":
+    if RECIPES[name]().objective.problem == "parsing":
         labels = made_up.llp_labels()
     return Batch(
         streams={stream: values.to(dtype) for stream, values in streams.items()},

@@ -5,10 +5,8 @@
 
 from typing import Any
 
-from mmpyramid.models.baselines.avel import AVEL, AVELConfig
-from mmpyramid.models.baselines.avel_llp import AVELParser, AVELParserConfig
-from mmpyramid.models.baselines.avsdn import AVSDN, AVSDNConfig
-from mmpyramid.models.baselines.avsdn_llp import AVSDNParser, AVSDNParserConfig
+from mmpyramid.models.baselines.avel import AVEL, AVELConfig, AVELParser, AVELParserConfig
+from mmpyramid.models.baselines.avsdn import AVSDN, AVSDNConfig, AVSDNParser, AVSDNParserConfig
 from mmpyramid.models.baselines.cmcs import CMCS, CMCSConfig
 from mmpyramid.models.baselines.cmran import CMRAN, CMRANConfig
 from mmpyramid.models.baselines.kong import Kong, KongConfig

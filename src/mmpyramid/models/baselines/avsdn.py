@@ -3,9 +3,11 @@
 A reconstruction: its authors released no code. This follows the one that the authors of CPSP wrote
 to compare with (github.com/jasongief/CPSP): two LSTMs encode both streams, residual fusion of their
 last states starts a third that reads the segments of both, and the task is decomposed as in CMRAN.
-As described, the original classifies every segment in 29 ways instead.
+As described, the original classifies every segment in 29 ways instead. `AVSDNParser` is its use for
+parsing, a reconstruction of this reconstruction: encoders and decoder, three branches.
 
-Shape letters: B batch, T segments, D width, E width of one direction, S directions (2).
+Shape letters: B batch, T segments, D width, E width of one direction, S directions (2), M
+modalities (audio, visual).
 """
 
 from __future__ import annotations
@@ -17,11 +19,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.decomposition import DecomposedHead, Head
-from mmpyramid.models.baselines.guided import GuidedConfig, GuidedNetwork
-from mmpyramid.models.baselines.recurrent import bidirectional_lstm, run
-from mmpyramid.models.baselines.residual_fusion import ResidualFusion
-from mmpyramid.models.outputs import Localized
+from mmpyramid.models.baselines.bases import BranchedConfig, GuidedConfig, GuidedNetwork
+from mmpyramid.models.baselines.layers import (
+    BranchedHead,
+    DecomposedHead,
+    Head,
+    ResidualFusion,
+    bidirectional_lstm,
+    run,
+)
+from mmpyramid.models.network import Encoded, Localized, StreamProjection
+from mmpyramid.models.parsing import ParsingNetwork
 
 
 @dataclass(kw_only=True, slots=True)
@@ -108,3 +116,60 @@ class AVSDN(GuidedNetwork):
         decoded_BTD, _, _ = self.sequence(audio_BTD, visual_BTD, mask_BT)
         output: Localized = self.head(decoded_BTD.relu(), mask_BT)
         return output
+
+
+@dataclass(kw_only=True, slots=True)
+class AVSDNParserConfig(BranchedConfig):
+    """The network; widths are those of AVSDN, the visual front end is HAN's."""
+
+    architecture: ClassVar[str] = "avsdn-llp"
+
+
+class DecodedHead(BranchedHead):
+    """Three branches; the joint one reads what was decoded, which either modality carries along."""
+
+    def joint_features(self, x_BTMD: Tensor) -> Tensor:
+        """What was decoded, (B, T, D)."""
+        return x_BTMD[:, :, 0, self.width :]
+
+
+class AVSDNParser(ParsingNetwork):
+    """AVSDN whose encoders are heard and seen, and whose decoder tells the video (reconstruction).
+
+    Args:
+        config: the architecture.
+
+    Example:
+        >>> config = AVSDNParserConfig(audio_streams={"a": 4}, visual_streams={"v": 6}, width=16)
+        >>> pooled = AVSDNParser(config)({"a": torch.ones(2, 7, 4), "v": torch.ones(2, 7, 6)})
+        >>> tuple(pooled.prob_BTMC.shape)
+        (2, 7, 2, 25)
+    """
+
+    notes = ("this use of AVSDN is a reconstruction: no code was released for it",)
+    config_class = AVSDNParserConfig
+    config: AVSDNParserConfig
+
+    def __init__(self, config: AVSDNParserConfig | None = None) -> None:
+        super().__init__(config := config or AVSDNParserConfig())
+        self.visual_projection = StreamProjection(config.visual_streams, config.input_width)
+        self.sequence = SequenceToSequence(
+            sum(config.audio_streams.values()), config.input_width, config.width
+        )
+
+    def make_head(self) -> DecodedHead:
+        """Three branches."""
+        width = self.config.width
+        return DecodedHead(width, width, self.config.head_width, len(self.config.labels))
+
+    def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
+        """Encode each modality, decode both; the decoded half is the same in both modalities."""
+        here_BMOO = present_BM[..., None, None]
+        audio_BTD = torch.cat([streams[name] for name in self.inputs.audio], dim=-1)
+        audio_BTD = audio_BTD * here_BMOO[:, 0]
+        visual_BTD = self.visual_projection(streams) * here_BMOO[:, 1]
+        decoded_BTD, *encoded = self.sequence(audio_BTD, visual_BTD, mask_BT)
+        own_BTMD = torch.stack(encoded, dim=2)
+        joint_BTMD = decoded_BTD[:, :, None].expand_as(own_BTMD)
+        features_BTMD = torch.cat((own_BTMD, joint_BTMD), dim=-1)
+        return Encoded(fused_BTMD=features_BTMD, projected_BTMD=own_BTMD)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
-from mmpyramid.models.baselines.one_sided import VISUAL, OneSidedHead, OneSidedNetwork
+from mmpyramid.models.baselines.bases import OneSidedNetwork
+from mmpyramid.models.baselines.layers import VISUAL, OneSidedHead
 from mmpyramid.models.parsing import ParsingConfig
 
 
@@ -58,7 +59,7 @@ class BranchPooling(OneSidedHead):
         super().__init__(VISUAL)
         self.num_classes = num_classes
 
-    def pool(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+    def pool_side(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Pool scores, then make them probabilities."""
         score_BTC = split_branches(x_BTD, self.num_classes).mean(2)
         weight_BT = x_BTD[..., -1].masked_fill(~mask_BT, MASKED).softmax(-1)

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines.decomposition import DecomposedHead, Head
-from mmpyramid.models.baselines.pair import PairConfig, PairNetwork
-from mmpyramid.models.outputs import Localized
+from mmpyramid.models.baselines.bases import PairConfig, PairNetwork
+from mmpyramid.models.baselines.layers import DecomposedHead, Head
+from mmpyramid.models.network import Localized
 
 
 @dataclass(kw_only=True, slots=True)

@@ -16,7 +16,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.one_sided import AUDIO, OneSidedHead, OneSidedNetwork
+from mmpyramid.models.baselines.bases import OneSidedNetwork
+from mmpyramid.models.baselines.layers import AUDIO, OneSidedHead
 from mmpyramid.models.parsing import ParsingConfig
 
 EPSILON = 1e-7
@@ -47,7 +48,7 @@ class AttentionPooling(OneSidedHead):
         self.attention = initialized(nn.Linear(width, num_classes))
         self.classifier = initialized(nn.Linear(width, num_classes))
 
-    def pool(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+    def pool_side(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Pool by attention that sums to 1 over time."""
         attention_BTC = torch.sigmoid(self.attention(x_BTD)).clamp(EPSILON, 1 - EPSILON)
         attention_BTC = attention_BTC * mask_BT[..., None]

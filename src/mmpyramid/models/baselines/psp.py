@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines.guided import GuidedConfig, GuidedNetwork
-from mmpyramid.models.baselines.recurrent import bidirectional_lstm, run
-from mmpyramid.models.outputs import Localized
+from mmpyramid.models.baselines.bases import GuidedConfig, GuidedNetwork
+from mmpyramid.models.baselines.layers import bidirectional_lstm, run
+from mmpyramid.models.network import Localized
 
 EPSILON = 1e-8
 """Added to sums before they divide, as released."""

@@ -15,7 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.one_sided import VISUAL, OneSidedHead, OneSidedNetwork
+from mmpyramid.models.baselines.bases import OneSidedNetwork
+from mmpyramid.models.baselines.layers import VISUAL, OneSidedHead
 from mmpyramid.models.parsing import ParsingConfig
 
 
@@ -39,7 +40,7 @@ class SparsePooling(OneSidedHead):
         super().__init__(VISUAL)
         self.bias = nn.Parameter(torch.zeros(num_classes))
 
-    def pool(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+    def pool_side(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Pool; the probability of a segment is its own one times its attention."""
         evidence_BTC, attention_BT = split_attention(x_BTD)
         weight_BTO = (attention_BT * mask_BT)[..., None]

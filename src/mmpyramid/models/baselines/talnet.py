@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines.one_sided import AUDIO, OneSidedHead, OneSidedNetwork
-from mmpyramid.models.baselines.recurrent import run
+from mmpyramid.models.baselines.bases import OneSidedNetwork
+from mmpyramid.models.baselines.layers import AUDIO, OneSidedHead, run
 from mmpyramid.models.parsing import ParsingConfig
 
 EPSILON = 1e-7
@@ -55,7 +55,7 @@ class LinearSoftmaxPooling(OneSidedHead):
         nn.init.xavier_uniform_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
 
-    def pool(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+    def pool_side(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
         """`sum p^2 / sum p` over time."""
         prob_BTC = torch.sigmoid(self.classifier(x_BTD)).clamp(EPSILON, 1 - EPSILON)
         existing_BTC = prob_BTC * mask_BT[..., None]

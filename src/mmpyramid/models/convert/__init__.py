@@ -7,12 +7,9 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from mmpyramid.models.convert.avel import convert_avel
-from mmpyramid.models.convert.cmran import convert_cmran
-from mmpyramid.models.convert.han import convert_han
-from mmpyramid.models.convert.mm_pyramid import convert_mm_pyramid, tensor_names
+from mmpyramid.models.convert.localization import convert_avel, convert_cmran, convert_psp
 from mmpyramid.models.convert.official import read_official
-from mmpyramid.models.convert.psp import convert_psp
+from mmpyramid.models.convert.parsing import convert_han, convert_mm_pyramid, mm_pyramid_names
 from mmpyramid.models.network import NetworkConfig
 
 __all__ = [
@@ -22,8 +19,8 @@ __all__ = [
     "convert_han",
     "convert_mm_pyramid",
     "convert_psp",
+    "mm_pyramid_names",
     "read_official",
-    "tensor_names",
 ]
 
 Converter: TypeAlias = Callable[[Mapping[str, Tensor]], tuple[NetworkConfig, dict[str, Tensor]]]

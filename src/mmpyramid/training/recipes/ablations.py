@@ -1,10 +1,10 @@
 """The ablations of Tables 3 and 4: each a variant of `llp` in one named part."""
 
 from mmpyramid.models import MMPyramidConfig
-from mmpyramid.models.encoder import PyramidConfig
 from mmpyramid.models.hybrid_transformer import HybridTransformerConfig
+from mmpyramid.models.mm_pyramid import PyramidConfig
+from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.objectives import GuidedObjective
 from mmpyramid.training.recipes.llp import llp
 
 

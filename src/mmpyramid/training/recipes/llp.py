@@ -1,8 +1,8 @@
 """Weakly supervised audio-visual video parsing (LLP), Section 5.2 of the paper."""
 
 from mmpyramid.models import HANConfig, MMPyramidConfig, ParsingConfig
+from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.objectives import GuidedObjective
 
 OPEN_AUDIO, OPEN_VISUAL = {"yamnet": 1024}, {"efficientnet_lite0": 1280}
 """The streams of `mmpyramid extract --set open`."""
@@ -41,20 +41,18 @@ def han() -> TrainConfig:
     return config
 
 
-def _modality_aware(config: TrainConfig) -> TrainConfig:
+def _modality_aware(config: TrainConfig, model: ParsingConfig) -> TrainConfig:
     """MA's changes to a recipe: contrastive term, 12 epochs, the last one kept, its own gates."""
-    config.objective = GuidedObjective(contrast=1.0)
-    assert isinstance(config.model, ParsingConfig)
-    config.model.gate = "per_modality"
+    config.model, config.objective = model, GuidedObjective(contrast=1.0)
     config.epochs, config.keep = 12, "last"
     return config
 
 
 def han_ma() -> TrainConfig:
     """HAN with MA's contrastive loss and gates; `mmpyramid refine han-ma` is the whole strategy."""
-    return _modality_aware(han())
+    return _modality_aware(han(), HANConfig(gate="per_modality"))
 
 
 def llp_ma() -> TrainConfig:
     """MM-Pyramid with MA's contrastive loss and gates; `mmpyramid refine llp-ma` is all of MA."""
-    return _modality_aware(llp())
+    return _modality_aware(llp(), MMPyramidConfig(gate="per_modality"))
