@@ -32,7 +32,13 @@ COMMANDS = {
     "serve": "open the web app, with an HTTP interface",
     "info": "tell what a model, a store, a timeline or a video is",
 }
-"""Name and one line of help of every command; the module of the same name holds it."""
+"""Name and one line of help of every command, which is a function of this name."""
+
+FILES = {"convert": "export", "refine": "train", "score": "evaluate"}
+"""Commands that are in the file of another; all others have a file of their own."""
+
+WITH_OWN_PARSER = {"refine", "store", "train"}
+"""Commands whose flags depend on the words before them."""
 
 EXTRAS = {
     "pytorch_lightning": "train",
@@ -123,8 +129,10 @@ def _load_code(words: list[str]) -> list[str]:
 def _run(name: str, rest: list[str]) -> int:
     use_huge_pages()
     with interrupts_kept():
-        module = import_module(f"mmpyramid.cli.{name}")
-        code: int = module.main(rest)
+        from mmpyramid.cli._options import run
+
+        command = getattr(import_module(f"mmpyramid.cli.{FILES.get(name, name)}"), name)
+        code: int = command(rest) if name in WITH_OWN_PARSER else run(command, name, rest)
     return code
 
 

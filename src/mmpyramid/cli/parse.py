@@ -12,16 +12,11 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
-from mmpyramid.cli._options import FormatList, console, resolve_device, run, to_formats
+from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
 from mmpyramid.core.errors import UserError, refused
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(parse, "parse", words)
 
 
 def parse(

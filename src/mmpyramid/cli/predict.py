@@ -16,7 +16,6 @@ from mmpyramid.cli._options import (
     console,
     progress_bar,
     resolve_device,
-    run,
     simulated,
     to_formats,
 )
@@ -30,11 +29,6 @@ from mmpyramid.render import encode
 
 NUM_CLOSE = 3
 SIMULATED = "simulated features: no video is behind them"
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(predict, "predict", words)
 
 
 @dataclass(frozen=True, kw_only=True)

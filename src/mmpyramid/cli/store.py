@@ -25,8 +25,8 @@ Example: mmpyramid store import LLP/feats --out corpus/features
 """
 
 
-def main(words: list[str]) -> int:
-    """Run one of the two commands."""
+def store(words: list[str]) -> int:
+    """Run `mmpyramid store` with the words after it: one of its two commands."""
     commands: dict[str, Callable[..., int]] = {"import": import_, "export": export}
     if not words:
         sys.stderr.write(OVERVIEW)

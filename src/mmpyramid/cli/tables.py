@@ -11,7 +11,7 @@ from docstring_parser import parse_from_object
 from pytorch_lightning.utilities import rank_zero_only
 from rich.markdown import Markdown
 
-from mmpyramid.cli._options import OptionalPath, console, run, simulated
+from mmpyramid.cli._options import OptionalPath, console, simulated
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import open_dataset
@@ -57,11 +57,6 @@ def _flags() -> Any:
         },
         total=False,
     )
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(tables, "tables", words)
 
 
 def tables(
