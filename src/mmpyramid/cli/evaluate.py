@@ -10,8 +10,8 @@ import tyro
 
 from mmpyramid.cli._options import (
     OptionalPath,
+    autocast_to,
     console,
-    multiplying_in,
     resolve_device,
     simulated,
     write_json,
@@ -36,7 +36,7 @@ class Outputs:
     predictions: OptionalPath = None
     """Write all probabilities here (.npz), for `mmpyramid score` (parsing)."""
     pages: OptionalPath = None
-    """Write a page for each video, and a table of all that can be sorted, into this folder."""
+    """Write a page for each video, and a sortable table of all, into this folder."""
     videos: OptionalPath = None
     """Folder of the videos, called by their ids: pages play them, the table shows pictures."""
 
@@ -95,7 +95,7 @@ def evaluate(
         raise UserError("--gate is for parsing networks; this one localizes")
     decoder = replace(decoder, gate=gate or decoder.gate)
     corpus = open_dataset(data, split, network.inputs, problem=problem.name, features=features)
-    with multiplying_in(precision, device):
+    with autocast_to(precision, device):
         report = problem.evaluate(network, corpus, decoder, predictions=outputs.predictions)
         title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
         name, references = Path(model).resolve().name, problem.references(corpus)

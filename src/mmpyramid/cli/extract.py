@@ -104,7 +104,7 @@ class EngineFlags:
     """Seconds that decoding one file may take, and one more for every MiB of it."""
 
     def start(self, device: str) -> Engine:
-        """The engine that is meant.
+        """Create the engine.
 
         Args:
             device: where its networks run.
@@ -198,7 +198,7 @@ def extract(
 def _check(
     videos: tuple[str, ...], store: Path, backbones: BackboneFlags, engine: EngineFlags
 ) -> int:
-    """Print what is wrong with a store, and give the exit code."""
+    """Print what is wrong with a store, and return the exit code."""
     from mmpyramid.extract.checking import check_corpus
 
     options = backbones.options(here=engine.engine == "local")
@@ -211,13 +211,13 @@ def _check(
             engine=engine.start(options.device),
             progress=update,
         )
-    faults = {
+    problems = {
         **dict.fromkeys(report.absent, "not extracted; run the same command without --check"),
         **{name: f"damaged: {why}" for name, why in report.damaged.items()},
         **{name: f"changed: {why}" for name, why in report.changed.items()},
         **dict.fromkeys(report.strange, "in the store, but not among these videos"),
     }
-    for name, why in faults.items():
+    for name, why in problems.items():
         sys.stderr.write(f"mmpyramid extract --check: {name}: {why}\n")
     console().print(
         f"{store}: {report.num_sound} sound, {len(report.damaged)} damaged, "

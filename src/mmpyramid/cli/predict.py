@@ -81,7 +81,7 @@ def predict(
         problem=network.problem,
         features=corpus.features,
     )
-    chosen_ids = _known([word for words in ids for word in words.split(",") if word], dataset)
+    chosen_ids = _known([item for part in ids for item in part.split(",") if item], dataset)
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
     with progress_bar("predict") as update:

@@ -94,7 +94,7 @@ def url_host(host: str) -> str:
 
 
 def warning(host: str) -> str:
-    """What somebody should know who lets others in; empty for this machine alone.
+    """The warning for addresses that other machines reach; empty for this machine alone.
 
     Example:
         >>> warning("127.0.0.1")

@@ -123,9 +123,9 @@ def _report(text: str) -> None:
 def _write_page(
     table: Table, overrides: Overrides, out: Path, data: Path, features: Path | None
 ) -> str:
-    """Write the page of everything that is finished, in all formats; give it as Markdown.
+    """Write the page of everything that is finished, in all formats; return it as Markdown.
 
-    Processes other than the first write nothing and give None.
+    Processes other than the first write nothing and return None.
     """
     config = RECIPES[table.recipe]()
     problem, streams = problem_named(config.objective.problem), config.model.inputs

@@ -72,30 +72,30 @@ class Refine:
 Command = TypeVar("Command", Train, Refine)
 
 
-def train(words: list[str]) -> int:
-    """Run `mmpyramid train` with the words after it."""
-    command = _parse(Train, "train", words, RECIPES)
+def train(args: list[str]) -> int:
+    """Run `mmpyramid train` with the arguments after it."""
+    command = _parse(Train, "train", args, RECIPES)
     return command if isinstance(command, int) else _train(command)
 
 
-def refine(words: list[str]) -> int:
-    """Run `mmpyramid refine` with the words after it."""
+def refine(args: list[str]) -> int:
+    """Run `mmpyramid refine` with the arguments after it."""
     refinable = {
         name: recipe for name, recipe in RECIPES.items() if recipe().objective.reads_modalities
     }
-    command = _parse(Refine, "refine", words, refinable)
+    command = _parse(Refine, "refine", args, refinable)
     return command if isinstance(command, int) else _refine(command)
 
 
 def _parse(
-    command: type[Command], name: str, words: list[str], recipes: Mapping[str, Recipe]
+    command: type[Command], name: str, args: list[str], recipes: Mapping[str, Recipe]
 ) -> Command | int:
     """Read a recipe's name and the flags after it.
 
     Args:
         command: a dataclass with the fields `data`, `out` and `config`.
         name: of the program's command.
-        words: the words after it.
+        args: the arguments after it.
         recipes: by name.
 
     Returns:
@@ -104,10 +104,10 @@ def _parse(
     Raises:
         UserError: if there is no such recipe, or a flag changes what comes from the data.
     """
-    if not words or words[0] in {"-h", "--help"}:
+    if not args or args[0] in {"-h", "--help"}:
         console().print(_usage(command, name, recipes))
-        return 0 if words else 2
-    chosen, *rest = words
+        return 0 if args else 2
+    chosen, *rest = args
     if chosen not in recipes:
         raise UserError(f"there is no recipe `{chosen}`; known are {', '.join(recipes)}")
     recipe = recipes[chosen]()
