@@ -65,6 +65,28 @@ def test_a_network_of_your_own(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.network
+def test_a_backbone_of_your_own(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(section_of(DOCS / "extend.md", "A backbone"))
+    backbone, use = blocks(page, "python")
+    (tmp_path / "loudness.py").write_text(backbone)
+    (tmp_path / "videos").mkdir()
+    for number in range(2):
+        media_files.write_media(
+            tmp_path / "videos" / f"{number}.mp4",
+            media_files.steady(20),
+            media_files.tone(440 * (1 + number), 2.0),
+        )
+    (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
+    assert run(tmp_path, sys.executable, "-c", use) == printed
+    told = run_commands(page, tmp_path)
+    assert "features: 2 extracted" in told
+    assert "loudness (2)" in told
+    assert len(list((tmp_path / "timelines").glob("*.json"))) == 2
+
+
+@pytest.mark.slow
 def test_experiments(tmp_path):
     run_commands(DOCS / "experiments.md", tmp_path)
     page = (tmp_path / "sim" / "tables" / "table-4.md").read_text()
