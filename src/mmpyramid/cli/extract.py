@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.backbones.precision import Precision
-from mmpyramid.backbones.sets import BackboneOptions, create_extractors
+from mmpyramid.backbones.base import Precision
+from mmpyramid.backbones.registry import BackboneOptions, create_extractors
 from mmpyramid.cli._options import OPTIONAL, console, progress_bar, resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
@@ -51,13 +51,23 @@ class BackboneFlags:
             return self.set
         return tuple(name for name in self.streams.split(",") if name)
 
-    def options(self) -> BackboneOptions:
+    def options(self, *, here: bool = True) -> BackboneOptions:
         """How it makes them.
+
+        Args:
+            here: whether the device is one of this machine, and not of a cluster.
 
         Raises:
             UserError: if flags cannot be understood, contradict each other, or name a device that
-                cannot be used here.
+                cannot be used.
         """
+        device = self.device
+        if here or not device.startswith("cuda"):
+            device = resolve_device(device)
+        elif device != "cuda":
+            raise UserError(
+                f"expected --device cuda, got {device}: a worker of a cluster sees one GPU only"
+            )
         pairs = [text.partition("=") for text in self.weights]
         for stream, _, file in pairs:
             if not (stream and file):
@@ -66,12 +76,12 @@ class BackboneFlags:
                     "vggish=vggish-10086976.pth"
                 )
         return BackboneOptions(
-            device=resolve_device(self.device),
+            device=device,
             sampling=self.sampling,
             precision=Precision(self.precision),
             weights={stream: Path(file) for stream, _, file in pairs},
             random_weights=self.random_weights,
-        )
+        ).resolved()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +98,16 @@ class EngineFlags:
     workers: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
     ] = None
-    """How many processes with networks."""
+    """How many processes with networks; on a Ray cluster, each has a GPU for itself if it needs
+    one."""
     timeout: float = Limits.timeout
     """Seconds that decoding one file may take, and one more for every MiB of it."""
 
-    def start(self) -> Engine:
+    def start(self, device: str) -> Engine:
         """Create the engine.
+
+        Args:
+            device: where its networks run.
 
         Raises:
             UserError: if flags are out of range or contradict each other.
@@ -109,7 +123,12 @@ class EngineFlags:
         if self.engine == "ray":
             from mmpyramid.extract.ray_engine import RayEngine
 
-            return RayEngine(workers=self.workers, limits=limits, address=self.address)
+            return RayEngine(
+                workers=self.workers,
+                limits=limits,
+                address=self.address,
+                gpus=float(device == "cuda"),
+            )
         if self.address is not None:
             raise UserError(
                 f"--address {self.address} is that of a Ray cluster; add --engine ray to use it"
@@ -150,6 +169,7 @@ def extract(
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
     if check:
         return _check(videos, out, backbones, engine)
+    options = backbones.options(here=engine.engine == "local")
     with progress_bar("extract") as update:
 
         def on_progress(done: ExtractionProgress) -> None:
@@ -161,8 +181,8 @@ def extract(
             videos,
             out,
             backbones.names(),
-            factory=partial(create_extractors, options=backbones.options()),
-            engine=engine.start(),
+            factory=partial(create_extractors, options=options),
+            engine=engine.start(options.device),
             retry_failed=retry_failed,
             on_progress=on_progress,
         )
@@ -181,13 +201,14 @@ def _check(
     """Print what is wrong with a store, and return the exit code."""
     from mmpyramid.extract.checking import check_corpus
 
+    options = backbones.options(here=engine.engine == "local")
     with progress_bar("check") as update:
         report = check_corpus(
             videos,
             store,
             backbones.names(),
-            factory=partial(create_extractors, options=backbones.options()),
-            engine=engine.start(),
+            factory=partial(create_extractors, options=options),
+            engine=engine.start(options.device),
             progress=update,
         )
     problems = {

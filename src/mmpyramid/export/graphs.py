@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.backbones.backbone import Backbone
-from mmpyramid.backbones.sets import create_extractors
+from mmpyramid.backbones.registry import create_extractors
 from mmpyramid.models import LocalizationNetwork, Localized, Network, Pooled, load_pretrained
 from mmpyramid.models.localization import event_probabilities
 
