@@ -14,6 +14,8 @@ import pytest
 import media_files
 from mmpyramid.cli import main
 from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.refined import read_refined
 from mmpyramid.render import FORMATS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -60,6 +62,28 @@ def test_a_network_of_your_own(tmp_path):
     assert ours > nothing + 5, f"the toy learned nothing:\n{table}"
     (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
     assert run(tmp_path, sys.executable, "-c", use) == printed
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_a_backbone_of_your_own(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(section_of(DOCS / "extend.md", "A backbone"))
+    backbone, use = blocks(page, "python")
+    (tmp_path / "loudness.py").write_text(backbone)
+    (tmp_path / "videos").mkdir()
+    for number in range(2):
+        media_files.write_media(
+            tmp_path / "videos" / f"{number}.mp4",
+            media_files.steady(20),
+            media_files.tone(440 * (1 + number), 2.0),
+        )
+    (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
+    assert run(tmp_path, sys.executable, "-c", use) == printed
+    told = run_commands(page, tmp_path)
+    assert "features: 2 extracted" in told
+    assert "loudness (2)" in told
+    assert len(list((tmp_path / "timelines").glob("*.json"))) == 2
 
 
 @pytest.mark.slow
@@ -146,6 +170,19 @@ def test_an_output_format_of_your_own(tmp_path):
         run(tmp_path, *command)
     described = re.sub(r"[\s│]+", " ", run(tmp_path, *command[:4], "--help"))
     assert "lab: a label file of HTK" in described
+
+
+@pytest.mark.slow
+def test_a_training_strategy_of_your_own(tmp_path):
+    section = section_of(DOCS / "extend.md", "A training strategy")
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (commands,) = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "confident.py").write_text(code)
+    shown = run(tmp_path, "bash", "-e", "-c", "\n".join(COMMAND.findall(commands)))
+    assert "network         run/again/model\n" in shown
+    train = read_llp(tmp_path / "sim", "train")
+    labels_NMC = read_refined(tmp_path / "run" / "labels.tsv", train)
+    assert (labels_NMC <= train.weak[:, None]).all()
 
 
 def test_no_page_shows_what_is_not_run():

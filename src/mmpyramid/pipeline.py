@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mmpyramid.backbones.base import Extractor
-from mmpyramid.backbones.sets import EXTRACTORS, BackboneOptions, create_extractors
+from mmpyramid.backbones.registry import BACKBONES, BackboneOptions, create_extractors
 from mmpyramid.core import AnyScores, Event, Features, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.decoding import (
@@ -268,11 +268,12 @@ def _load(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
         teacher = load_teacher(TEACHERS[model], device=device)
         return teacher, teacher.classifiers
     network = load_pretrained(model).to(device)
-    unknown = sorted(network.streams.keys() - EXTRACTORS.keys())
+    unknown = sorted(network.streams.keys() - BACKBONES.keys())
     if unknown:
         raise UserError(
             f"the model `{model}` reads {', '.join(unknown)}, which this version cannot extract "
-            f"from video; it extracts {', '.join(EXTRACTORS)}. Score precomputed features by "
-            "`mmpyramid evaluate`, or train on the open features (recipe `llp-open`)"
+            f"from video; it extracts {', '.join(BACKBONES)}, and backbones of your own once their "
+            "file has been imported (`--code FILE.py`). Score precomputed features by `mmpyramid "
+            "evaluate`, or train on the open features (recipe `llp-open`)"
         )
     return network, create_extractors(tuple(network.streams), BackboneOptions(device=device))

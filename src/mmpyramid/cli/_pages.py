@@ -22,8 +22,8 @@ from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, pa
 
 SITE = Site(assets="../assets", home="../index.html")
 FOLDERS = ("assets", "videos", "thumbnails")
-TOLD = ("type_av", "event_av", "accuracy")
-"""Measures that stand on the page of a video; the table has all."""
+ON_VIDEO_PAGE = ("type_av", "event_av", "accuracy")
+"""Measures on the page of a video; the table of all videos has every measure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,11 @@ class SplitPages:
     Attributes:
         network: what is evaluated.
         dataset: the split.
-        decoder: what decides.
+        decoder: settings of the decision rule.
         folder: where the pages are written.
         videos: files to play, by id.
-        model: how the network is called.
-        notes: what a reader should know.
+        model: name of the network.
+        notes: remarks for the reader.
     """
 
     network: Network[Any, AnyScores]
@@ -49,7 +49,7 @@ class SplitPages:
     notes: Sequence[str] = ()
 
     def write(self, title: str) -> Path:
-        """Write all, and last the page that lists them, whose path is given back.
+        """Write all pages, the index last, and return its path.
 
         Raises:
             UserError: if there are videos, but none of this split, or features cannot be used.
@@ -123,6 +123,6 @@ def _facts(scores: VideoScores) -> dict[str, str]:
     return {
         f"{MEASURES[measure]}, {LEVELS[level].lower()}": f"{measures[measure]:.1f} %"
         for level, measures in scores.items()
-        for measure in TOLD
+        for measure in ON_VIDEO_PAGE
         if measure in measures
     }

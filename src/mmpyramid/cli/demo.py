@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 
-from mmpyramid.cli._options import console, progress_bar, run
+from mmpyramid.cli._options import console, progress_bar
 from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import render_corpus
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 SIZES = {"train": 200, "val": 40, "test": 60}
 """Clips of each split: enough to learn from, few enough for five minutes on two cores."""
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(demo, "demo", words)
 
 
 def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:

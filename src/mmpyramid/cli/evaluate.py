@@ -1,4 +1,4 @@
-"""`mmpyramid evaluate`: the official numbers of a trained network."""
+"""`mmpyramid evaluate` and `mmpyramid score`: official numbers of networks and of predictions."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ import tyro
 
 from mmpyramid.cli._options import (
     OptionalPath,
+    autocast_to,
     console,
-    multiplying_in,
     resolve_device,
-    run,
     simulated,
     write_json,
 )
 from mmpyramid.cli.predict import SIMULATED
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import open_dataset
+from mmpyramid.datasets.llp import read_llp
 from mmpyramid.extract.corpus import find_videos
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Gate, problem_named
+from mmpyramid.problems.parsing import score_predictions
+from mmpyramid.problems.parsing.predictions import predicted_ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Outputs:
     predictions: OptionalPath = None
     """Write all probabilities here (.npz), for `mmpyramid score` (parsing)."""
     pages: OptionalPath = None
-    """Write a page for each video, and a table of all that can be sorted, into this folder."""
+    """Write a page for each video, and a sortable table of all, into this folder."""
     videos: OptionalPath = None
     """Folder of the videos, called by their ids: pages play them, the table shows pictures."""
 
@@ -49,11 +51,6 @@ class Outputs:
         if self.pages is None:
             raise UserError("--videos is for the pages: give the folder to write them to, --pages")
         return find_videos(self.videos)
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(evaluate, "evaluate", words)
 
 
 def evaluate(
@@ -98,7 +95,7 @@ def evaluate(
         raise UserError("--gate is for parsing networks; this one localizes")
     decoder = replace(decoder, gate=gate or decoder.gate)
     corpus = open_dataset(data, split, network.inputs, problem=problem.name, features=features)
-    with multiplying_in(precision, device):
+    with autocast_to(precision, device):
         report = problem.evaluate(network, corpus, decoder, predictions=outputs.predictions)
         title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
         name, references = Path(model).resolve().name, problem.references(corpus)
@@ -121,4 +118,49 @@ def evaluate(
             console().print(
                 f"pages  {pages.write(f'{data.resolve().name}, {split}')}   (open it in a browser)"
             )
+    return 0
+
+
+def score(
+    predictions: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    labels: Path,
+    split: Literal["val", "test"] = "test",
+    gate: Gate = "global",
+    threshold: float = 0.5,
+    video_threshold: float = 0.5,
+    json: OptionalPath = None,
+) -> int:
+    """Score predictions of any system on LLP with the official numbers.
+
+    Example: mmpyramid score predictions.npz --labels LLP --split test
+
+    Args:
+        predictions: .npz with `ids` (N,), `audio` and `visual` (N, T, C), `video` (N, C), all
+            probabilities, videos in any order; `video_audio` and `video_visual` (N, C) too for the
+            gate `per_modality`, and `mask` (N, T), 0 beyond the end of a video. An id is the 11
+            characters or the name `<id>_<start>_<end>`.
+        labels: Folder of the annotation files.
+        split: Which split.
+        gate: Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid),
+            `per_modality` (MA) or `none`.
+        threshold: Segments from this probability on count as positive.
+        video_threshold: The same for videos.
+        json: Write the ten numbers here.
+    """
+    annotations = read_llp(labels, split)
+    named_in_full = not predicted_ids(predictions).isdisjoint(annotations.names)
+    report = score_predictions(
+        predictions,
+        annotations.names if named_in_full else annotations.ids,
+        *annotations.truth,
+        gate=gate,
+        threshold=threshold,
+        video_threshold=video_threshold,
+    )
+    title = f"{simulated(labels)}{split}, {len(annotations)} videos, F-scores in per cent"
+    console().print(report.table(f"{predictions}: {title}"))
+    if json:
+        write_json(json, report.to_dict())
     return 0

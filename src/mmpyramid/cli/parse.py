@@ -12,16 +12,11 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
-from mmpyramid.cli._options import FormatList, console, resolve_device, run, to_formats
+from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
 from mmpyramid.core.errors import UserError, refused
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(parse, "parse", words)
 
 
 def parse(
@@ -104,7 +99,7 @@ def _parse_one(
             pipeline.hook = lambda step: status.update(Text(f"{video.name}: {step}"))
             parsed = pipeline.run(video)
     except (UserError, OSError) as error:
-        _tell(error)
+        _report(error)
         return False
     screen.print(TerminalView(parsed.timeline))
     page = {
@@ -118,13 +113,13 @@ def _parse_one(
         try:
             path.write_bytes(encode(parsed.timeline, name, **(page if name == "html" else {})))
         except (UserError, OSError) as error:
-            _tell(error)
+            _report(error)
         else:
             screen.print(f"  {path}", style="dim")
             num_written += 1
     return num_written == len(paths)
 
 
-def _tell(error: UserError | OSError) -> None:
+def _report(error: UserError | OSError) -> None:
     problem = refused(error) if isinstance(error, OSError) else error
     sys.stderr.write(f"mmpyramid parse: {problem}\n")

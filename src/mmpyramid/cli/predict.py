@@ -16,7 +16,6 @@ from mmpyramid.cli._options import (
     console,
     progress_bar,
     resolve_device,
-    run,
     simulated,
     to_formats,
 )
@@ -30,11 +29,6 @@ from mmpyramid.render import encode
 
 NUM_CLOSE = 3
 SIMULATED = "simulated features: no video is behind them"
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(predict, "predict", words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +81,7 @@ def predict(
         problem=network.problem,
         features=corpus.features,
     )
-    chosen_ids = _known([word for words in ids for word in words.split(",") if word], dataset)
+    chosen_ids = _known([item for part in ids for item in part.split(",") if item], dataset)
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
     with progress_bar("predict") as update:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, run
+from mmpyramid.cli._options import OPTIONAL, OptionalPath, console
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.render import (
@@ -36,11 +36,6 @@ else:  # What is registered when a command is run: code of the user may have add
             + "; ".join(f"{name}: {each.description}" for name, each in FORMATS.items())
         ),
     ]
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(render, "render", words)
 
 
 def render(

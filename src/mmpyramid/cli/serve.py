@@ -10,16 +10,11 @@ from typing import Annotated
 
 import tyro
 
-from mmpyramid.cli._options import console, resolve_device, run
+from mmpyramid.cli._options import console, resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import num_cores
 from mmpyramid.web.limits import Limits
 from mmpyramid.web.uploads import working_folder
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(serve, "serve", words)
 
 
 def serve(
@@ -99,7 +94,7 @@ def url_host(host: str) -> str:
 
 
 def warning(host: str) -> str:
-    """What somebody should know who lets others in; empty for this machine alone.
+    """The warning for addresses that other machines reach; empty for this machine alone.
 
     Example:
         >>> warning("127.0.0.1")

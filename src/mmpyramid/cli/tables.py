@@ -11,7 +11,7 @@ from docstring_parser import parse_from_object
 from pytorch_lightning.utilities import rank_zero_only
 from rich.markdown import Markdown
 
-from mmpyramid.cli._options import OptionalPath, console, run, simulated
+from mmpyramid.cli._options import OptionalPath, console, simulated
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import open_dataset
@@ -57,11 +57,6 @@ def _flags() -> Any:
         },
         total=False,
     )
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(tables, "tables", words)
 
 
 def tables(
@@ -128,9 +123,9 @@ def _report(text: str) -> None:
 def _write_page(
     table: Table, overrides: Overrides, out: Path, data: Path, features: Path | None
 ) -> str:
-    """Write the page of everything that is finished, in all formats; give it as Markdown.
+    """Write the page of everything that is finished, in all formats; return it as Markdown.
 
-    Processes other than the first write nothing and give None.
+    Processes other than the first write nothing and return None.
     """
     config = RECIPES[table.recipe]()
     problem, streams = problem_named(config.objective.problem), config.model.inputs

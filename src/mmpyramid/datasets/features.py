@@ -17,9 +17,8 @@ from mmpyramid.core import Features
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.store.mapped import FeatureTable
-from mmpyramid.store.marker import find_marker
 from mmpyramid.store.npy import NpyFolder
-from mmpyramid.store.source import FeatureSource
+from mmpyramid.store.source import FeatureSource, find_marker
 from mmpyramid.store.store import FeatureStore
 
 

@@ -158,7 +158,7 @@ def collect_reports(
 
 
 def run_job(job: Job, data: Path, features: Path | None = None) -> None:
-    """Train, or go on, and score on the test split; the report is in `job.result`.
+    """Train or resume, and score on the test split; the report is in `job.result`.
 
     Raises:
         UserError: if the data cannot be used.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.backbones.backbone import Backbone
-from mmpyramid.backbones.sets import create_extractors
+from mmpyramid.backbones.registry import create_extractors
 from mmpyramid.models import Network, load_pretrained
 
 BACKBONES = ("yamnet", "efficientnet_lite0")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from mmpyramid.backbones.sets import create_extractors
+from mmpyramid.backbones.registry import create_extractors
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.interrupts import interrupts_kept
 from mmpyramid.extract.decoding import Failure

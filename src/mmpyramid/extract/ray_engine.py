@@ -127,7 +127,7 @@ class RayEngine(Engine):
             answers = tasks.map_batches(
                 _Actor,
                 fn_constructor_args=(job, self.limits),
-                batch_size=None,
+                batch_size=per_task if self.gpus else None,  # Ray insists on one with GPUs.
                 batch_format="numpy",
                 concurrency=min(num_workers, num_tasks),
                 num_cpus=1,

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.info import quarter_turns
+from mmpyramid.media.container import quarter_turns
 
 Image: TypeAlias = NDArray[np.uint8]
 Size: TypeAlias = tuple[int, int]

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import HEADERLESS, open_media
-from mmpyramid.media.info import MediaInfo, probe
+from mmpyramid.media.container import HEADERLESS, MediaInfo, open_media, probe
 from mmpyramid.media.pictures import PictureTrack
 from mmpyramid.media.resizing import Image, View
 from mmpyramid.media.sound import SoundTrack

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from mmpyramid.backbones.base import Extractor
-from mmpyramid.backbones.precision import Precision
+from mmpyramid.backbones.base import Extractor, Precision
 from mmpyramid.backbones.weights import NOTHING_LEARNED
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
@@ -35,10 +34,11 @@ class StreamProvenance:
 
     def describe(self) -> str:
         """What a person should know: width and weights; sampling and precision if unusual."""
-        learned = self.weights_sha256 != NOTHING_LEARNED
+        weights = self.weights_sha256
+        learned = weights and weights != NOTHING_LEARNED
         facts = [
             f"{self.dim}-d",
-            f"weights {self.weights_sha256[:8]}" if learned else NOTHING_LEARNED,
+            f"weights {weights[:8]}" if learned else weights,
             "" if self.sampling == Sampling.SECONDS else f"{self.sampling} sampling",
             "" if self.precision == Precision.FLOAT32 else self.precision,
         ]

@@ -90,7 +90,7 @@ def fit_modality_aware(
         data: corpus folder in the LLP layout.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
-        resume: go on where the run in `out` stopped; with nothing there, start.
+        resume: continue the run in `out`, if there is one.
         progress: as in `fit`.
         on_refine: called in step 2 with (videos completed, videos in total).
 

@@ -75,12 +75,12 @@ class NetworkModule(pl.LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
-        """Take the new weights into the mean."""
+        """Update the average of the weights."""
         if self.average is not None:
             self.average.update_parameters(self.network)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Count what one batch gets right."""
+        """Update the metrics with one batch."""
         self.problem.update(self.metrics, self._score(self.result, batch), batch)
 
     def on_validation_epoch_end(self) -> None:
@@ -142,7 +142,7 @@ class EpochProgressBar(TQDMProgressBar):
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Leave the logger's version out."""
+        """All metrics but the version of the logger."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics

@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-from mmpyramid.backbones.precision import computes_in_bf16
+from mmpyramid.backbones.base import computes_in_bf16
 
 Precision = Literal["32-true", "bf16-mixed"]
 

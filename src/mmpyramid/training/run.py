@@ -41,13 +41,13 @@ from mmpyramid.training.module import (
 from mmpyramid.training.precision import resolve_precision
 
 HARMLESS = (
-    ".*exists and is not empty",  # a resumed run is meant to go on in its folder
+    ".*exists and is not empty",  # the folder of a resumed run
     ".*does not have many workers",  # batches come from memory
     ".*smaller than the logging interval",  # small corpora
     ".*sync_dist=True",  # the metrics are reduced over devices before they are logged
     ".*LeafSpec",  # Lightning's own use of a newer torch
 )
-"""Warnings of Lightning that tell a user nothing to act on."""
+"""Warnings of Lightning that users cannot act on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Run:
 
     @property
     def last(self) -> Path:
-        """The state after the last finished epoch, from which an interrupted run goes on."""
+        """The state after the last finished epoch, from which a run resumes."""
         return self.folder / "last.ckpt"
 
     @property
@@ -105,7 +105,7 @@ def fit(
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
         refined: modality-aware labels of the training videos, see `mmpyramid.datasets.refined`.
-        resume: go on after the last finished epoch of the run in `out`; with nothing there, start.
+        resume: continue after the last finished epoch of the run in `out`, if there is one.
         progress: show a bar on a terminal, elsewhere a line per epoch.
 
     Returns:

@@ -3,20 +3,20 @@
 import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from mmpyramid.backbones.precision import Precision
-from mmpyramid.backbones.sets import (
-    EXTRACTORS,
+from mmpyramid.backbones.base import Precision, SimpleExtractor, computes_in_bf16
+from mmpyramid.backbones.registry import (
+    BACKBONES,
     FEATURE_SETS,
-    OPEN,
     BackboneOptions,
     create_extractor,
     create_extractors,
+    register,
 )
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
@@ -40,7 +40,7 @@ def test_extractors_can_be_chosen_by_name():
 
 
 def test_every_set_names_known_extractors():
-    assert {name for names in FEATURE_SETS.values() for name in names} <= set(EXTRACTORS)
+    assert {name for names in FEATURE_SETS.values() for name in names} <= set(BACKBONES)
 
 
 def test_unknown_names_list_the_known_ones():
@@ -93,21 +93,92 @@ def test_a_machine_without_a_hub_is_told_what_to_fetch(tmp_path, monkeypatch):
 def test_the_page_about_features_tells_the_truth():
     page = (Path(__file__).parents[2] / "docs" / "features.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \|([^|]*)\| \(T, ([\d, ]+)\) \|", page, re.MULTILINE)
-    assert {name for name, _, _ in rows} == set(EXTRACTORS)
+    assert {name for name, _, _ in rows} == set(BACKBONES)
     for name, sets, shape in rows:
         assert {key for key, names in FEATURE_SETS.items() if name in names} == {
             key for key in sets.strip().split(", ") if key
         }
-        module, attribute = EXTRACTORS[name]
-        extractor = getattr(import_module(f"mmpyramid.backbones.{module}"), attribute)
-        width = extractor.dim if name in OPEN else extractor.shape
+        extractor = BACKBONES[name].load()
+        assert (extractor.name, extractor.modality) == (name, BACKBONES[name].modality)
+        width = extractor.dim if name in FEATURE_SETS["open"] else extractor.shape
         assert shape == str(width).strip("(,)")
 
 
 def test_importing_the_sets_imports_no_backbone():
     code = (
-        "import sys, mmpyramid.backbones.sets; "
+        "import sys, mmpyramid.backbones.registry; "
         "print([m for m in ('torch', 'torchvision', 'av') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """The registry, which is as before after the test."""
+    monkeypatch.setattr("mmpyramid.backbones.registry.BACKBONES", known := dict(BACKBONES))
+    return known
+
+
+class Loudness(SimpleExtractor):
+    name, modality, dim = "loudness", Modality.AUDIO, 1
+
+    def embed(self, segments):
+        return np.sqrt((segments**2).mean(1, keepdims=True))
+
+
+def test_a_backbone_of_the_user_is_made_by_its_name(registry):
+    register(Loudness)
+    made, options = create_extractors(["loudness"]), BackboneOptions(device="cuda")
+    assert made[0].embed(np.ones((3, 16000), np.float32)).shape == (3, 1)
+    assert create_extractors(["loudness"], options)[0].name == "loudness"
+    assert Provenance.of(made).streams["loudness"].dim == 1
+
+
+def test_a_backbone_of_the_user_takes_the_options_that_it_knows(registry):
+    class Louder(Loudness):
+        name = "louder"
+
+        def __init__(self, *, device, weights=None):
+            self.device, self.weights = device, weights
+
+    register(Louder)
+    options = BackboneOptions(device="meta", weights={"louder": Path("a.pth")})
+    (made,) = create_extractors(["louder"], options)
+    assert (made.device, made.weights) == ("meta", Path("a.pth"))
+    with pytest.raises(UserError, match="no published sampling for louder"):
+        create_extractors(["louder"], BackboneOptions(sampling="published"))
+
+
+def test_names_of_backbones_are_taken_once(registry):
+    register(Loudness)
+    register(Loudness)
+
+    class Other(Loudness):
+        pass
+
+    class Yamnet(Loudness):
+        name = "yamnet"
+
+    class Nameless(SimpleExtractor):
+        modality = Modality.AUDIO
+
+    for taken in (Other, Yamnet):
+        with pytest.raises(UserError, match="a name that no other backbone has"):
+            register(taken)
+    with pytest.raises(UserError, match="whose class has a `name`"):
+        register(Nameless)
+
+
+def test_auto_is_resolved_once():
+    assert BackboneOptions().resolved().precision in {Precision.FLOAT32, Precision.BFLOAT16}
+    exact = BackboneOptions(precision=Precision.FLOAT32)
+    assert exact.resolved() == exact
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "xpu"])
+def test_a_gpu_that_is_not_here_does_not_take_the_answer_of_the_cpu(device, monkeypatch):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    assert computes_in_bf16("cpu")
+    if device != "cuda" or not torch.cuda.is_available():
+        assert not computes_in_bf16(device)
