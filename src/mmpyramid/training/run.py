@@ -126,6 +126,7 @@ def fit(
     )
     train = open_split("train", supervision=config.objective.labels(refined)).check()
     val = open_split("val").check()
+    val.truth(val.ids[0])  # Without dense labels there is nothing to validate on.
     if len(val) < trainer.world_size:
         raise UserError(
             f"expected at least {trainer.world_size} videos to validate on, one for each process "
