@@ -14,9 +14,7 @@ from torchmetrics.classification import BinaryF1Score
 from mmpyramid.core import AnyScores, Array, Decoder, Modality
 from mmpyramid.core.batch import Batch, Streams, collate
 from mmpyramid.core.runs import Mask, tidy
-from mmpyramid.datasets import Dataset, Layout
-from mmpyramid.datasets import register as register_layout
-from mmpyramid.datasets.base import digest_of
+from mmpyramid.datasets import Dataset, Layout, base
 from mmpyramid.models import Network, NetworkConfig, StreamProjection, register
 from mmpyramid.models.mm_pyramid import PyramidConfig, PyramidEncoder
 from mmpyramid.problems import Objective, Problem, register_problem
@@ -154,7 +152,10 @@ class DenseDataset(Dataset):
         return {Modality.AUDIO_VISUAL: self.mask_NTC[self.ids.index(video_id)]}
 
     def digest(self) -> dict[str, str]:
-        return {"annotations": digest_of(self.mask_NTC), "features": digest_of(self.values)}
+        return {
+            "annotations": base.digest_of(self.mask_NTC),
+            "features": base.digest_of(self.values),
+        }
 
     def describe(self) -> str:
         return "made-up dense events"
@@ -164,4 +165,4 @@ class DenseDataset(Dataset):
 
 
 opener = partial(lambda data, split, streams, **_: DenseDataset(split))
-register_layout(Layout(name="dense", files="dense.txt", open=opener, problem=NAME))
+base.register(Layout(name="dense", files=("dense.txt",), open=opener, problem=NAME))
