@@ -42,7 +42,7 @@ def from_audacity(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
         unstated: how an event is perceived whose label has no brackets, such as `Dog`.
 
     Raises:
-        UserError: if a line is not a label over a region; tells the line.
+        UserError: if a line is not a label over a region; names the line.
 
     Example:
         >>> from_audacity("1.0\t4.0\tDog [visual]\n").events[0].modality.value

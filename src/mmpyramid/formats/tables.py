@@ -35,7 +35,7 @@ def from_csv(text: str) -> Timeline:
     r"""Read what `to_csv` wrote or a person changed; the column `score` may be left out.
 
     Raises:
-        UserError: if a column is missing or a row is not an event; tells the line.
+        UserError: if a column is missing or a row is not an event; names the line.
 
     Example:
         >>> from_csv("label,modality,start,end\nDog,audio,2,9.5\n").duration
