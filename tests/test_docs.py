@@ -14,6 +14,8 @@ import pytest
 import media_files
 from mmpyramid.cli import main
 from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.refined import read_refined
 from mmpyramid.render import FORMATS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -168,6 +170,19 @@ def test_an_output_format_of_your_own(tmp_path):
         run(tmp_path, *command)
     described = re.sub(r"[\s│]+", " ", run(tmp_path, *command[:4], "--help"))
     assert "lab: a label file of HTK" in described
+
+
+@pytest.mark.slow
+def test_a_training_strategy_of_your_own(tmp_path):
+    section = section_of(DOCS / "extend.md", "A training strategy")
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (commands,) = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "confident.py").write_text(code)
+    shown = run(tmp_path, "bash", "-e", "-c", "\n".join(COMMAND.findall(commands)))
+    assert "network         run/again/model\n" in shown
+    train = read_llp(tmp_path / "sim", "train")
+    labels_NMC = read_refined(tmp_path / "run" / "labels.tsv", train)
+    assert (labels_NMC <= train.weak[:, None]).all()
 
 
 def test_no_page_shows_what_is_not_run():

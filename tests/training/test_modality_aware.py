@@ -193,6 +193,18 @@ def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
             config.objective.labels(refined=tmp_path / "refined.tsv")
 
 
+def test_the_strategy_of_a_run_is_chosen_by_name(corpus, tmp_path, capsys):
+    words = ("train", "han-ma", "--data", str(corpus), *FLAGS, "--out", str(tmp_path / "run"))
+    assert main([*words, "--strategy", "modality-aware"]) == 0
+    assert (
+        f"network         {tmp_path / 'run' / 'retrained' / 'model'}\n" in capsys.readouterr().out
+    )
+    assert main([*words, "--strategy", "magic"]) == 2
+    assert "known are plain, modality-aware" in capsys.readouterr().err
+    assert main([*words, "--strategy", "modality-aware", "--refined", "labels.tsv"]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
+
+
 def test_refined_labels_can_train_another_recipe(corpus, tmp_path, capsys):
     path = tmp_path / "refined.tsv"
     rows = [f"{name}\t\t" for name in read_llp(corpus, "train").names]

@@ -26,7 +26,7 @@ def pool():
 @pytest.fixture
 def client(pool, tmp_path):
     app = FastAPI()
-    app.add_exception_handler(UserError, server._told)
+    app.add_exception_handler(UserError, server._report_mistake)
     app.include_router(api.create_router(pool, Uploads(tmp_path)))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
 

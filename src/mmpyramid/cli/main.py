@@ -30,7 +30,7 @@ COMMANDS = {
     "convert": "turn an official checkpoint into ours",
     "render": "write a timeline in another format",
     "serve": "open the web app, with an HTTP interface",
-    "info": "tell what a model, a store, a timeline or a video is",
+    "info": "show what a model, a store, a timeline or a video is",
 }
 """Name and one line of help of every command, which is a function of this name."""
 
@@ -109,7 +109,7 @@ def overview() -> str:
         "Any video in, a timeline out: what can be heard, what can be seen, and what is both.\n\n"
         f"commands:\n{commands}\n\n"
         "example:\n  mmpyramid parse clip.mp4\n\n"
-        "`mmpyramid COMMAND --help` tells what a command takes, with an example.\n"
+        "`mmpyramid COMMAND --help` lists what a command takes, with an example.\n"
         "`mmpyramid --code FILE.py COMMAND ...` first imports a file with a network of your own.\n"
     )
 

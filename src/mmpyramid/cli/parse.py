@@ -14,6 +14,7 @@ from rich.text import Text
 
 from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
 from mmpyramid.core.errors import UserError, refused
+from mmpyramid.core.files import write_durably
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
@@ -111,7 +112,8 @@ def _parse_one(
     num_written = 0
     for name, path in paths.items():
         try:
-            path.write_bytes(encode(parsed.timeline, name, **(page if name == "html" else {})))
+            content = encode(parsed.timeline, name, **(page if name == "html" else {}))
+            write_durably(path, content, outlast_power_cuts=False)
         except (UserError, OSError) as error:
             _report(error)
         else:

@@ -22,6 +22,7 @@ from mmpyramid.cli._options import (
 from mmpyramid.core import AnyScores, Features, Modality, Timeline
 from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, annotated, decode
@@ -99,7 +100,7 @@ def predict(
             update(completed, len(chosen_ids))
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        (out / name).write_bytes(content)
+        write_durably(out / name, content, outlast_power_cuts=False)
     console().print("\n".join([*notes, *(str(out / name) for name in files)]))
     return 0
 

@@ -12,6 +12,7 @@ import tyro
 from mmpyramid.cli._options import OPTIONAL, OptionalPath, console
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.render import (
     FORMATS,
     PICTURES,
@@ -99,7 +100,10 @@ def render(
     path = out or _beside(timelines[0], kind, to)
     _check_no_input(path, timelines)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    if path.exists() and not path.is_file():  # Such as /dev/stdout.
+        path.write_bytes(content)
+    else:
+        write_durably(path, content, outlast_power_cuts=False)
     console().print(str(path))
     return 0
 

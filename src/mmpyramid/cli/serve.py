@@ -28,8 +28,8 @@ def serve(
 ) -> int:
     """Serve the web app: upload or record a video, look at its timeline, download it.
 
-    Programs post a video to /api/parse on the same port, and get the timeline as JSON; /docs tells
-    how. Stop it with Ctrl-C.
+    Programs post a video to /api/parse on the same port, and get the timeline as JSON; /docs has
+    the details. Stop it with Ctrl-C.
 
     Example: mmpyramid serve --models teachers runs/mine/model --max-minutes 30
 
@@ -41,7 +41,7 @@ def serve(
         port: The port; 0 takes any that is free.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         workers: How many videos are parsed at once, each in a process of its own.
-        limits: What is too much.
+        limits: Bounds on what visitors may ask for.
     """
     from mmpyramid.web.pool import Pool
     from mmpyramid.web.worker import Setup
@@ -68,10 +68,10 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take an address before anything slow is done.
+    """Bind an address before anything slow is done.
 
     Raises:
-        UserError: if it cannot be had.
+        UserError: if it cannot be bound.
     """
     try:
         kind = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -42,6 +43,9 @@ class Train:
     """Where the features are, if not in the corpus folder."""
     refined: OptionalPath = None
     """Modality-aware labels of the training videos, as `mmpyramid refine` writes them (parsing)."""
+    strategy: str = "plain"
+    """How to train: `plain` is one run, `modality-aware` the three of `mmpyramid refine`; `--code`
+    adds others."""
     resume: bool = False
     """Go on after the last finished epoch of the run in `--out`."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
@@ -138,13 +142,21 @@ def _train(command: Train) -> int:
     from pytorch_lightning.utilities import rank_zero_only
 
     from mmpyramid.training.run import fit
+    from mmpyramid.training.strategies import strategy_named
 
-    run = fit(
+    strategy = strategy_named(command.strategy)
+    if command.refined:
+        if strategy is not fit:
+            raise UserError(
+                f"--refined is for one run on these labels, not for --strategy {command.strategy}; "
+                "leave one of them out"
+            )
+        strategy = partial(fit, refined=command.refined)
+    run = strategy(
         command.config,
         command.data,
         command.out,
         features=command.features,
-        refined=command.refined,
         resume=command.resume,
     )
     files = {

@@ -7,9 +7,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.unit_weights import UnitWeights, to_unit_weights, weights_json
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 TIMELINE_FORMAT = "mmpyramid-timeline-1"
-NOTEBOOK = "mmpyramid.render.notebook"
 
 
 class Modality(StrEnum):
@@ -67,47 +65,36 @@ class Event:
         return self.end - self.start
 
 
-class Views:
-    """How a timeline shows itself in a notebook; the renderers are imported when they are used."""
+class Renderers(Protocol):
+    """What shows timelines in notebooks."""
 
-    def _repr_html_(self) -> str:
-        """The page, in a frame: Jupyter, VS Code and Colab show it for the last value of a cell."""
-        return str(_view("to_frame")(self))
+    def to_frame(self, timeline: Timeline, /) -> str:
+        """Put the page of a timeline into a frame."""
+        ...
 
-    def plot(self) -> Figure:
-        """Draw the timeline as a figure, which a notebook shows.
+    def to_figure(self, timeline: Timeline, /) -> Figure:
+        """Draw a timeline."""
+        ...
 
-        Raises:
-            ModuleNotFoundError: if matplotlib is not installed; tells how.
-
-        Example:
-            >>> Timeline.load("clip.json").plot().savefig("clip.pdf")  # doctest: +SKIP
-        """
-        figure: Figure = _view("to_figure")(self)
-        return figure
-
-    def to_pandas(self) -> DataFrame:
-        """Make a table with the columns label, modality, start, end and score, a row per event.
-
-        Times are seconds. Source, model and duration are in the table's `attrs`.
-
-        Raises:
-            ModuleNotFoundError: if pandas is not installed; tells how.
-
-        Example:
-            >>> events = Timeline.load("clip.json").to_pandas()  # doctest: +SKIP
-            >>> events.groupby("label").score.max()  # doctest: +SKIP
-        """
-        table: DataFrame = _view("to_pandas")(self)
-        return table
+    def to_pandas(self, timeline: Timeline, /) -> DataFrame:
+        """Make a table of the events."""
+        ...
 
 
-def _view(name: str) -> Any:
-    return getattr(import_module(NOTEBOOK), name)
+_renderers: list[Callable[[], Renderers]] = []
+
+
+def set_renderers(load: Callable[[], Renderers]) -> None:
+    """Set what shows timelines; the package does so when it is imported.
+
+    Args:
+        load: gives the renderers; called when something is shown, so that it can import them then.
+    """
+    _renderers[:] = [load]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timeline(Views):
+class Timeline:
     """Sorted events of one video, and what is needed to read them.
 
     Attributes:
@@ -222,6 +209,35 @@ class Timeline(Views):
             raise UserError(
                 f"cannot read the timeline {path}: expected text in UTF-8; save it as such"
             ) from error
+
+    def _repr_html_(self) -> str:
+        """The page, in a frame: Jupyter, VS Code and Colab show it for the last value of a cell."""
+        return _renderers[0]().to_frame(self)
+
+    def plot(self) -> Figure:
+        """Draw the timeline as a figure, which a notebook shows.
+
+        Raises:
+            ModuleNotFoundError: if matplotlib is not installed; says how to install it.
+
+        Example:
+            >>> Timeline.load("clip.json").plot().savefig("clip.pdf")  # doctest: +SKIP
+        """
+        return _renderers[0]().to_figure(self)
+
+    def to_pandas(self) -> DataFrame:
+        """Make a table with the columns label, modality, start, end and score, a row per event.
+
+        Times are seconds. Source, model and duration are in the table's `attrs`.
+
+        Raises:
+            ModuleNotFoundError: if pandas is not installed; says how to install it.
+
+        Example:
+            >>> events = Timeline.load("clip.json").to_pandas()  # doctest: +SKIP
+            >>> events.groupby("label").score.max()  # doctest: +SKIP
+        """
+        return _renderers[0]().to_pandas(self)
 
 
 def _is_number(value: object) -> bool:

@@ -340,4 +340,4 @@ def _as_float(mask: Mask) -> torch.Tensor:
     return torch.from_numpy(mask.astype(np.float32))
 
 
-register(Layout(name="LLP", files="AVVP_*.csv", open=LLPDataset.open, problem="parsing"))
+register(Layout(name="LLP", files=("AVVP_*.csv",), open=LLPDataset.open, problem="parsing"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmpyramid.core import Timeline
+from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.formats.rows import check_listed
 
@@ -31,6 +31,8 @@ class Format:
             line if it cannot; None if files cannot be read back.
         kept: what is read back, in a few words.
         suffixes: other suffixes that files of this format may have when they are read.
+        states_modality: whether its files always say how events are perceived; if not, `read` has
+            an argument `unstated`.
         package: the module that it needs and not everybody has installed.
         media_type: as HTTP names it.
     """
@@ -39,9 +41,10 @@ class Format:
     description: str
     programs: str
     write: Callable[..., str | bytes]
-    read: Callable[[str], Timeline] | None = None
+    read: Callable[..., Timeline] | None = None
     kept: str = ""
     suffixes: tuple[str, ...] = ()
+    states_modality: bool = True
     package: str | None = None
     media_type: str = "text/plain"
 
@@ -126,13 +129,19 @@ def render(timeline: Timeline, format: str, **options: Any) -> str:  # noqa: A00
     return content
 
 
-def read_timeline(path: str | Path, *, original: Timeline | None = None) -> Timeline:
+def read_timeline(
+    path: str | Path,
+    *,
+    original: Timeline | None = None,
+    unstated: Modality = Modality.AUDIO,
+) -> Timeline:
     """Read a timeline from a file, in the format that the suffix of its name says.
 
     Args:
         path: a timeline JSON, or a file of an annotation tool: .csv, .tsv, .eaf, .txt (Audacity).
         original: the timeline that was corrected. Everything but the events is taken from it, and
             a label that it does not list is a mistake.
+        unstated: how events are perceived that leave it open, in formats of sound annotation.
 
     Raises:
         UserError: if the file cannot be read; mistakes are reported with their line.
@@ -141,10 +150,11 @@ def read_timeline(path: str | Path, *, original: Timeline | None = None) -> Time
         >>> corrected = read_timeline("clip.eaf")  # doctest: +SKIP
     """
     path = Path(path)
-    read = READERS[reader_of(path)].read
-    assert read is not None
+    form = READERS[reader_of(path)]
+    assert form.read is not None
+    options = {} if form.states_modality else {"unstated": unstated}
     try:
-        timeline = read(path.read_bytes().decode("utf-8-sig"))
+        timeline = form.read(path.read_bytes().decode("utf-8-sig"), **options)
         if original is None:
             return timeline
         for event in timeline:

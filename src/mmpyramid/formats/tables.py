@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
-from mmpyramid.core import Timeline
+from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
@@ -35,7 +35,7 @@ def from_csv(text: str) -> Timeline:
     r"""Read what `to_csv` wrote or a person changed; the column `score` may be left out.
 
     Raises:
-        UserError: if a column is missing or a row is not an event; tells the line.
+        UserError: if a column is missing or a row is not an event; names the line.
 
     Example:
         >>> from_csv("label,modality,start,end\nDog,audio,2,9.5\n").duration
@@ -43,7 +43,7 @@ def from_csv(text: str) -> Timeline:
     """
     required = [name for name in CSV_COLUMNS if name not in {"score"}]
     return to_timeline(
-        [_row(where, cells).to_event() for where, cells in _rows(text, ",", required)]
+        [_row(where, cells).to_event() for where, cells in read_rows(text, ",", required)]
     )
 
 
@@ -65,8 +65,12 @@ def to_tsv(timeline: Timeline) -> str:
     return to_table(TSV_COLUMNS, rows, delimiter="\t")
 
 
-def from_tsv(text: str) -> Timeline:
-    r"""Read the DCASE events of one file; those without a column `modality` are heard.
+def from_tsv(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
+    r"""Read the DCASE events of one file.
+
+    Args:
+        text: the content of the file.
+        unstated: how events are perceived where there is no column `modality`.
 
     Raises:
         UserError: if a column is missing, a row is not an event, or the rows are of several files.
@@ -76,14 +80,14 @@ def from_tsv(text: str) -> Timeline:
         'audio'
     """
     required = [name for name in TSV_COLUMNS if name not in OPTIONAL]
-    rows = list(_rows(text, "\t", required))
+    rows = list(read_rows(text, "\t", required))
     files = dict.fromkeys(cells.pop("filename", "") for _, cells in rows)
     if len(files) > 1:
         raise UserError(
             f"expected the events of one file, got those of {len(files)}: "
             f"{', '.join(list(files)[:3])}, ...; write a table for each"
         )
-    events = [_row(where, cells).to_event() for where, cells in rows]
+    events = [_row(where, {"modality": unstated, **cells}).to_event() for where, cells in rows]
     return to_timeline(events, source=next(iter(files), ""))
 
 
@@ -99,10 +103,18 @@ def _line(cells: Sequence[object], delimiter: str) -> str:
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _rows(
+def read_rows(
     text: str, delimiter: str, required: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """The place and the known cells of each row.
+    """Read the rows under a header.
+
+    Args:
+        text: the content of the file.
+        delimiter: comma or tab.
+        required: columns that have to be there.
+
+    Yields:
+        The place of each row, such as `line 2`, and its cells by column.
 
     Raises:
         UserError: if a column is missing, or a row has more or fewer cells than the header.
@@ -151,6 +163,7 @@ register(
         programs="sed_eval, sed_scores_eval",
         write=to_tsv,
         read=from_tsv,
+        states_modality=False,
         kept="the events",
     )
 )

@@ -125,6 +125,7 @@ def fit(
     )
     train = open_split("train", supervision=config.objective.labels(refined)).check()
     val = open_split("val").check()
+    val.truth(val.ids[0])  # Without dense labels there is nothing to validate on.
     model = dataclasses.replace(config.model, labels=train.labels, context=train.num_segments)
     config = dataclasses.replace(config, model=model)
     torch.manual_seed(config.seed)

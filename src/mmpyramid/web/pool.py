@@ -88,7 +88,7 @@ class Pool:
             BusyError: if the server is being stopped.
             GivenUpError: if the work takes too long, or its process dies.
         """
-        on_stage = on_stage or _unheeded
+        on_stage = on_stage or _ignore
         on_stage(Stage("wait"))
         worker = self._free.get()
         try:
@@ -112,6 +112,6 @@ class Pool:
             )
 
 
-def _unheeded(stage: Stage) -> None:
+def _ignore(stage: Stage) -> None:
     """Report nothing."""
     del stage

@@ -161,7 +161,7 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
             parts.append([to_numpy(tensor) for tensor in tensors])
             truth.append(replace(batch, streams={}))
         segment_NTMC, stream_NMC, video_NC, mask_NT = (
-            np.concatenate(column) for column in zip(*parts, strict=True)
+            _join(column) for column in zip(*parts, strict=True)
         )
         predicted = Predictions(
             ids=dataset.ids,
@@ -201,7 +201,18 @@ def _gather(every: Sequence[Batch], name: str) -> NDArray[Any]:
         raise UserError(
             "expected a split with dense labels (val or test), got one with weak labels only"
         )
-    return np.concatenate([to_numpy(value) for value in values])
+    return _join([to_numpy(value) for value in values])
+
+
+def _join(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Batches one after the other; those of shorter videos are padded with zeros in time."""
+    longest = max(part.shape[1] for part in parts)
+    return np.concatenate(
+        [
+            np.pad(part, ((0, 0), (0, longest - part.shape[1]), *[(0, 0)] * (part.ndim - 2)))
+            for part in parts
+        ]
+    )
 
 
 def _dense(every: Sequence[Batch]) -> tuple[Mask, Mask]:

@@ -11,6 +11,7 @@ RECIPES: dict[str, Recipe] = {
     "llp": llp.llp,
     "llp-open": llp.llp_open,
     "compact": llp.compact,
+    "folder": llp.folder,
     "han": llp.han,
     "han-ma": llp.han_ma,
     "llp-ma": llp.llp_ma,

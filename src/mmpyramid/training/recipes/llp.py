@@ -39,6 +39,11 @@ def compact() -> TrainConfig:
     return config
 
 
+def folder() -> TrainConfig:
+    """Own videos and classes: `compact` on a folder of features and annotations."""
+    return compact()
+
+
 def han() -> TrainConfig:
     """HAN on the published LLP features, as its authors released the training."""
     config = TrainConfig(model=HANConfig(), objective=GuidedObjective())

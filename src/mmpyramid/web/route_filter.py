@@ -1,4 +1,4 @@
-"""What stands before Gradio: the few routes that the page needs, and no path but of an upload."""
+"""ASGI middleware around Gradio: only routes that the page needs, only paths of uploads."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FILE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": 
 """An upload that is opened as a page of its own runs no script here."""
 
 
-class Door:
+class RouteFilter:
     """Lets through what the page needs; for everything else of Gradio the answer is 404.
 
     Gradio offers routes that read files, fetch addresses and start FFmpeg for whoever asks, and new
@@ -62,15 +62,15 @@ class Door:
         if scope["type"] != "http":
             await WebSocketClose()(scope, receive, send)
             return
-        wanted = f"{scope['method']} {scope['path']}"
-        if re.fullmatch(EVENT, wanted):
+        request = f"{scope['method']} {scope['path']}"
+        if re.fullmatch(EVENT, request):
             await self._pass_event(scope, receive, send)
-        elif found := re.fullmatch(FILE, wanted):
+        elif found := re.fullmatch(FILE, request):
             if not self._uploads.is_received(found["path"], missing_ok=False):
                 raise HTTPException(404)
             await self.app(_with_query(scope, ()), receive, _with_headers(send))
         else:
-            parameters = next((p for r, p in ROUTES.items() if re.fullmatch(r, wanted)), None)
+            parameters = next((p for r, p in ROUTES.items() if re.fullmatch(r, request)), None)
             if parameters is None:
                 raise HTTPException(404)
             await self.app(_with_query(scope, parameters), receive, send)
@@ -86,20 +86,20 @@ class Door:
         except (ValueError, RecursionError) as error:
             raise HTTPException(400, "expected an event as JSON") from error
         scope = _with_query(scope, ())
-        kept = [(k, v) for k, v in scope["headers"] if k not in REPLACED_HEADERS]
+        headers = [(k, v) for k, v in scope["headers"] if k not in REPLACED_HEADERS]
         length = str(len(event)).encode()
         scope["headers"] = [
-            *kept,
+            *headers,
             (b"content-type", b"application/json"),
             (b"content-length", length),
         ]
-        given = False
+        is_sent = False
 
         async def receive_again() -> Message:
-            nonlocal given
-            if given:
+            nonlocal is_sent
+            if is_sent:
                 return await receive()
-            given = True
+            is_sent = True
             return {"type": "http.request", "body": event, "more_body": False}
 
         await self.app(scope, receive_again, send)
@@ -112,7 +112,7 @@ class Door:
         return {**passed, "data": [self._checked_value(value) for value in event["data"]]}
 
     def _checked_value(self, value: Any) -> Any:
-        """A number, a text or an upload, of which nothing but the path is kept."""
+        """A number, a text or an upload, of which nothing but the path is passed on."""
         if isinstance(value, list):
             raise HTTPException(422, "expected numbers, texts and uploads, got a list")
         if not isinstance(value, dict):
@@ -135,8 +135,8 @@ async def _body(request: Request) -> bytes:
 def _with_query(scope: Scope, names: tuple[str, ...]) -> Scope:
     """The same request, of whose parameters only these are left."""
     query = parse_qsl(scope["query_string"].decode("latin-1"))
-    kept = urlencode([(name, value) for name, value in query if name in names])
-    return {**scope, "query_string": kept.encode("latin-1")}
+    passed = urlencode([(name, value) for name, value in query if name in names])
+    return {**scope, "query_string": passed.encode("latin-1")}
 
 
 def _with_headers(send: Send) -> Send:
