@@ -152,10 +152,7 @@ class DenseDataset(Dataset):
         return {Modality.AUDIO_VISUAL: self.mask_NTC[self.ids.index(video_id)]}
 
     def digest(self) -> dict[str, str]:
-        return {
-            "annotations": base.digest_of(self.mask_NTC),
-            "features": base.digest_of(self.values),
-        }
+        return {"annotations": base.digest_of(self.mask_NTC)}
 
     def describe(self) -> str:
         return "made-up dense events"
