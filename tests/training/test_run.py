@@ -21,7 +21,7 @@ from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import MMPyramidConfig, load_pretrained
 from mmpyramid.models.checkpoint import read_description
-from mmpyramid.problems import problem_named
+from mmpyramid.problems import ParsingProblem, problem_named
 from mmpyramid.problems.localization.losses import DecomposedObjective
 from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
@@ -208,6 +208,27 @@ def test_two_processes_train_one_network(corpus, tmp_path):
         "epoch 3/3",
     ]
     assert load_pretrained(tmp_path / "run" / "model").labels == tiny_corpus.LABELS
+
+
+@pytest.mark.slow
+def test_two_processes_validate_each_video_once(tmp_path):
+    data = tiny_corpus.make(tmp_path / "data", num_train=8, num_val=7)
+    words = command(data, tmp_path / "run", "--epochs", "1", "--devices", "2")
+    subprocess.run([sys.executable, "-m", "mmpyramid", *words], capture_output=True, check=True)
+    model = tmp_path / "run" / "model"
+    numbers = read_description(model)["metrics"]
+    network = load_pretrained(model)
+    report = ParsingProblem().evaluate(network, open_dataset(data, "val", network.inputs))
+    for level, scores in report.to_dict().items():
+        for measure, value in scores.items():
+            assert numbers[f"val/{level}_{measure}"] == pytest.approx(value, rel=1e-6)
+
+
+def test_fewer_validation_videos_than_processes_are_refused(tmp_path):
+    data = tiny_corpus.make(tmp_path / "data", num_train=4, num_val=1)
+    config = dataclasses.replace(RECIPES["llp"](), accelerator="cpu", devices=2)
+    with pytest.raises(UserError, match="at least 2 videos to validate on"):
+        fit(config, data, tmp_path / "run")
 
 
 def saved_at(run: Path) -> float:
