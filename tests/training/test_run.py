@@ -25,8 +25,7 @@ from mmpyramid.problems import ParsingProblem, problem_named
 from mmpyramid.problems.localization.losses import DecomposedObjective
 from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.module import NetworkModule
-from mmpyramid.training.precision import resolve_precision
+from mmpyramid.training.module import NetworkModule, resolve_precision
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.run import fit
 from training import tiny_corpus
@@ -265,3 +264,11 @@ def test_an_objective_of_the_other_task_is_refused():
 def test_precision():
     assert resolve_precision("bf16-mixed", "cpu") == "bf16-mixed"
     assert resolve_precision("auto", "cpu") in {"bf16-mixed", "32-true"}
+
+
+def test_the_gpu_of_a_mac_does_not_take_the_answer_of_its_processor(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"arm_bf16": True}, raising=False)
+    assert resolve_precision("auto", "cpu") == "bf16-mixed"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    for accelerator in ("auto", "gpu", "mps"):
+        assert resolve_precision("auto", accelerator) == "32-true"

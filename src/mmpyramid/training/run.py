@@ -37,8 +37,8 @@ from mmpyramid.training.module import (
     EpochProgressBar,
     NetworkCheckpoint,
     NetworkModule,
+    resolve_precision,
 )
-from mmpyramid.training.precision import resolve_precision
 
 HARMLESS = (
     ".*exists and is not empty",  # the folder of a resumed run
