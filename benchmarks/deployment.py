@@ -22,8 +22,9 @@ from timing import header, interleave, table
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.export import export_onnx, network_graph
 from mmpyramid.models import ParsingNetwork, load_pretrained
+from mmpyramid.problems import ParsingProblem
+from mmpyramid.problems.base import BATCH
 from mmpyramid.problems.parsing import Predictions, comparison_table
-from mmpyramid.training.evaluate import BATCH, predict_corpus, report_of
 
 CALLS, REST = 40, 0.3
 """Calls in a row, and seconds of sleep before: threads of onnxruntime stay awake after a call."""
@@ -52,7 +53,7 @@ def run_onnx(session: onnxruntime.InferenceSession, corpus: Dataset) -> Predicti
 def run_pytorch(network: ParsingNetwork, corpus: Dataset, bf16: bool) -> Predictions:
     """Score a split as `mmpyramid evaluate` does."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        return predict_corpus(network, corpus)
+        return ParsingProblem().predict(network, corpus)
 
 
 def sessions(network: ParsingNetwork) -> dict[str, tuple[onnxruntime.InferenceSession, float]]:
@@ -97,7 +98,10 @@ def main(model: Path, /, data: Path, official: Path | None = None, rounds: int =
         latencies[name] = partial(session.run, None, inputs_of(corpus, range(1)))
         print(f"{name}: {size:.0f} MiB")
     gate = network.config.gate
-    reports = {name: report_of(each, corpus, gate) for name, each in predictions.items()}
+    reports = {
+        name: each.report(*corpus.annotations.truth, gate=gate)
+        for name, each in predictions.items()
+    }
     print(comparison_table(reports, f"{data}: test, {len(corpus)} videos, per cent"))
     exact = predictions["PyTorch float32"]
     for name, each in predictions.items():

@@ -26,7 +26,7 @@ from train_step import videos as random_videos
 
 from mmpyramid.datasets import open_dataset
 from mmpyramid.models import MMPyramid
-from mmpyramid.training.evaluate import predict_corpus, report_of
+from mmpyramid.problems import ParsingProblem
 
 
 def their_evaluation(checkout: Path, data: Path) -> Callable[[], None]:
@@ -50,7 +50,7 @@ def our_evaluation(data: Path, precision: Literal["float32", "bf16"]) -> Callabl
     def evaluate() -> None:
         corpus = open_dataset(data, "test", network.inputs)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            report_of(predict_corpus(network, corpus), corpus)
+            ParsingProblem().evaluate(network, corpus)
 
     return evaluate
 

@@ -17,9 +17,8 @@ import tyro
 from timing import header, interleave, matmul_rate, peak_memory
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmpyramid.backbones.base import Extractor
-from mmpyramid.backbones.precision import Precision
-from mmpyramid.backbones.sets import BackboneOptions, create_extractors
+from mmpyramid.backbones.base import Extractor, Precision
+from mmpyramid.backbones.registry import BackboneOptions, create_extractors
 from mmpyramid.extract.decoding import Piece, RequiredInputs, read_pieces, required_input
 from mmpyramid.extract.embedding import extract_features
 

@@ -61,7 +61,7 @@ class _Side:
         self._name = name
         new = multiprocessing.get_context("spawn")
         self._pipe, end = new.Pipe()
-        self._process = new.Process(target=_serve, args=(end, make, clock), daemon=True)
+        self._process = new.Process(target=_serve, args=(end, name, make, clock), daemon=True)
         self._process.start()
         end.close()
         self._answer()  # when it is prepared
@@ -86,7 +86,7 @@ class _Side:
         return number
 
 
-def _serve(pipe: Connection, make: Maker, clock: str) -> None:
+def _serve(pipe: Connection, name: str, make: Maker, clock: str) -> None:
     """Be the process of one side: make as many calls as are asked for, until these are 0."""
     action = make()
     pipe.send(0.0)

@@ -8,7 +8,7 @@ from mmpyramid.models import NetworkConfig
 NUM_VIDEOS, NUM_SEGMENTS, MAP = 3, 10, {"vgg19": (7, 7)}
 
 
-def random_batch(config: NetworkConfig, task: str) -> Batch:
+def random_batch(config: NetworkConfig, problem: str) -> Batch:
     """Random features and labels of a recipe's shapes."""
     generator = torch.Generator().manual_seed(0)
     num_classes = len(config.labels)
@@ -18,7 +18,7 @@ def random_batch(config: NetworkConfig, task: str) -> Batch:
         for name, width in config.inputs.widths.items()
     }
     category = torch.arange(NUM_VIDEOS)
-    columns = num_classes + (task == "localization")
+    columns = num_classes + (problem == "localization")
     segment = category[:, None].expand(shape).clone()
     segment[:, :3] = num_classes
     return Batch(

@@ -5,12 +5,17 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import media_files
 from mmpyramid.cli import main
+from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.refined import read_refined
 from mmpyramid.render import FORMATS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -29,6 +34,12 @@ def run(folder: Path, *words: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def section_of(page: Path, title: str) -> str:
+    """What a page says under a heading."""
+    _, _, rest = page.read_text().partition(f"## {title}\n")
+    return rest.partition("\n## ")[0]
 
 
 def run_commands(page: Path, folder: Path) -> str:
@@ -51,6 +62,28 @@ def test_a_network_of_your_own(tmp_path):
     assert ours > nothing + 5, f"the toy learned nothing:\n{table}"
     (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
     assert run(tmp_path, sys.executable, "-c", use) == printed
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_a_backbone_of_your_own(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(section_of(DOCS / "extend.md", "A backbone"))
+    backbone, use = blocks(page, "python")
+    (tmp_path / "loudness.py").write_text(backbone)
+    (tmp_path / "videos").mkdir()
+    for number in range(2):
+        media_files.write_media(
+            tmp_path / "videos" / f"{number}.mp4",
+            media_files.steady(20),
+            media_files.tone(440 * (1 + number), 2.0),
+        )
+    (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
+    assert run(tmp_path, sys.executable, "-c", use) == printed
+    told = run_commands(page, tmp_path)
+    assert "features: 2 extracted" in told
+    assert "loudness (2)" in told
+    assert len(list((tmp_path / "timelines").glob("*.json"))) == 2
 
 
 @pytest.mark.slow
@@ -114,8 +147,42 @@ def test_a_notebook_runs(tmp_path):
 
 
 def test_every_format_is_in_the_table_of_files():
-    shown = re.findall(r"^\| (`.*?) \|", (DOCS / "files.md").read_text(), re.MULTILINE)
-    assert sorted(re.findall(r"`(.*?)`", " ".join(shown))) == sorted(FORMATS)
+    spec = spec_from_file_location("site_pages", DOCS / "site" / "pages.py")
+    hooks = module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="files.md"))
+    table = hooks.on_page_markdown((DOCS / "files.md").read_text(), page)
+    assert re.findall(r"^\| `(.*?)` \| \w.* \| \w", table, re.MULTILINE) == list(FORMATS)
+
+
+def test_an_output_format_of_your_own(tmp_path):
+    section = section_of(DOCS / "extend.md", "An output format")
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (commands,) = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "htk.py").write_text(code)
+    run(tmp_path, "bash", "-e", "-c", "\n".join(COMMAND.findall(commands)))
+    assert (tmp_path / "clip.lab").read_text() == "20000000 90000000 Dog\n"
+    timeline = Timeline.load(tmp_path / "clip.json")
+    assert timeline.events == (Event(2.0, 9.0, "Dog", Modality.AUDIO),)
+    (tmp_path / "clip.lab").write_text("20000000 nine Dog\n")
+    command = ["mmpyramid", "--code", "htk.py", "render", "clip.lab", "--to", "csv"]
+    with pytest.raises(AssertionError, match=r"clip\.lab: line 1: expected a number as end"):
+        run(tmp_path, *command)
+    described = re.sub(r"[\s│]+", " ", run(tmp_path, *command[:4], "--help"))
+    assert "lab: a label file of HTK" in described
+
+
+@pytest.mark.slow
+def test_a_training_strategy_of_your_own(tmp_path):
+    section = section_of(DOCS / "extend.md", "A training strategy")
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (commands,) = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "confident.py").write_text(code)
+    shown = run(tmp_path, "bash", "-e", "-c", "\n".join(COMMAND.findall(commands)))
+    assert "network         run/again/model\n" in shown
+    train = read_llp(tmp_path / "sim", "train")
+    labels_NMC = read_refined(tmp_path / "run" / "labels.tsv", train)
+    assert (labels_NMC <= train.weak[:, None]).all()
 
 
 def test_no_page_shows_what_is_not_run():

@@ -18,8 +18,7 @@ from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import RENDERED_LABELS, render_corpus
 from mmpyramid.media import thumbnail
-from mmpyramid.problems import annotated, decode, rasterize
-from mmpyramid.problems.per_video import parsing_scores
+from mmpyramid.problems import ParsingProblem, annotated, decode, rasterize
 from mmpyramid.render import (
     comparison_figure,
     comparison_html,
@@ -94,7 +93,7 @@ def simulated_corpus(
                 page=f"{video.stem}.html",
                 timeline=found,
                 truth=truth,
-                scores=parsing_scores(*masks),
+                scores=ParsingProblem().video_scores(*masks),
                 thumbnail=f"{video.stem}.jpg",
             )
         )

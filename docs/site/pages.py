@@ -8,6 +8,7 @@ import posixpath
 import re
 import sys
 from importlib import import_module
+from inspect import ismodule
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -15,6 +16,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import mmpyramid
+from mmpyramid.render import FORMATS
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = "https://github.com/mmpyramid/mmpyramid/blob/main/"
@@ -50,7 +52,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Lead links to where the site has their targets, or to the repository."""
+    """Lead links to where the site has their targets, or to the repository; list the formats."""
+    markdown = markdown.replace("<!-- formats -->", formats_table())
     sources = {name: path for path, name in SHARED.items()}
     source = sources.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     return LINK.sub(lambda link: target(link[1], source), markdown)
@@ -65,10 +68,20 @@ def target(link: str, source: str) -> str:
     return path.removeprefix("docs/") if is_page else REPOSITORY + path
 
 
+def formats_table() -> str:
+    """Every registered format of files."""
+    rows = (
+        f"| `{name}` | {each.description} | {each.programs} | {each.kept} |\n"
+        for name, each in FORMATS.items()
+    )
+    return "| format | what it is | opens in | read back |\n|---|---|---|---|\n" + "".join(rows)
+
+
 def reference(room: str) -> str:
     """The page of a room; functions that share their name with a module are asked for by path."""
     name = f"mmpyramid.{room}"
-    public = getattr(import_module(name), "__all__", ())
+    module = import_module(name)
+    public = [n for n in getattr(module, "__all__", ()) if not ismodule(getattr(module, n))]
     paths = [f"{name}.{each}.{each}" for each in public if f"{name}.{each}" in sys.modules]
     options = "    options:\n      show_root_heading: true\n      show_root_toc_entry: true\n"
     return f"# `{name}`\n\n::: {name}\n" + "".join(f"\n::: {path}\n{options}" for path in paths)

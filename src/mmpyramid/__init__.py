@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmpyramid.core import Event, Features, Modality, Scores, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.timeline import Renderers, set_renderers
 from mmpyramid.version import __version__
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ _LAZY = {
     "Pipeline": "mmpyramid.pipeline",
     "parse": "mmpyramid.pipeline",
 }
+
+
+def _renderers() -> Renderers:
+    from mmpyramid.render import notebook
+
+    return notebook
+
+
+set_renderers(_renderers)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mmpyramid.backbones.base import Extractor
-from mmpyramid.backbones.sets import EXTRACTORS, BackboneOptions, create_extractors
+from mmpyramid.backbones.registry import BACKBONES, BackboneOptions, create_extractors
 from mmpyramid.core import AnyScores, Event, Features, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.decoding import (
@@ -19,7 +19,7 @@ from mmpyramid.extract.decoding import (
     required_input,
 )
 from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, one_ahead
-from mmpyramid.models import ParsingConfig, load_pretrained
+from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
 from mmpyramid.stream import EVERY, EventStream
 from mmpyramid.teachers import load_teacher
@@ -48,6 +48,11 @@ class Scorer(Protocol):
     @property
     def streams(self) -> Mapping[str, int]:
         """Width of every stream that it reads, by name."""
+        ...
+
+    @property
+    def decoder(self) -> Decoder:
+        """What decides on its scores, unless something else is asked for."""
         ...
 
     @property
@@ -137,7 +142,7 @@ class Pipeline:
         self.hook("load")
         self.name = str(model)
         self.scorer, self.extractors = _load(self.name, device)
-        self.gate = gate_of(self.scorer)
+        self.gate = self.scorer.decoder.gate
         self.decoder = _completed(decoder or Decoder(), self.gate)
 
     def __call__(self, video: str | Path) -> Timeline:
@@ -234,12 +239,6 @@ class Pipeline:
             )
 
 
-def gate_of(scorer: object) -> Gate | None:
-    """The gate that a parsing network was made for; None for every other scorer."""
-    config = getattr(scorer, "config", None)
-    return config.gate if isinstance(config, ParsingConfig) else None
-
-
 def _completed(decoder: Decoder, gate: Gate | None) -> Decoder:
     """Let the scorer choose the gate where the decoder leaves it open."""
     return replace(decoder, gate=decoder.gate or gate)
@@ -269,11 +268,12 @@ def _load(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
         teacher = load_teacher(TEACHERS[model], device=device)
         return teacher, teacher.classifiers
     network = load_pretrained(model).to(device)
-    unknown = sorted(network.streams.keys() - EXTRACTORS.keys())
+    unknown = sorted(network.streams.keys() - BACKBONES.keys())
     if unknown:
         raise UserError(
             f"the model `{model}` reads {', '.join(unknown)}, which this version cannot extract "
-            f"from video; it extracts {', '.join(EXTRACTORS)}. Score precomputed features by "
-            "`mmpyramid evaluate`, or train on the open features (recipe `llp-open`)"
+            f"from video; it extracts {', '.join(BACKBONES)}, and backbones of your own once their "
+            "file has been imported (`--code FILE.py`). Score precomputed features by `mmpyramid "
+            "evaluate`, or train on the open features (recipe `llp-open`)"
         )
     return network, create_extractors(tuple(network.streams), BackboneOptions(device=device))

@@ -1,20 +1,20 @@
 """Events while a video is still coming, with bounded delay and equal to those of the whole.
 
 A segment's scores depend on what is within `reach` of it; once that much has come after it, they
-are settled. An event is told when it has ended for good: nothing that may still come can lengthen,
-join or drop it.
+are settled. An event is reported when it has ended for good: nothing that may still come can
+lengthen, join or drop it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
-from mmpyramid.core import AnyScores, Array, Event, Features, Modality, Scores
+from mmpyramid.core import AnyScores, Array, Event, Features, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.problems import Decoder, decode
 
@@ -55,7 +55,7 @@ class EventStream:
 
     Attributes:
         missing: as given; it may be set until the first push.
-        delay: an event is told at most this many seconds after it has ended.
+        delay: an event is reported at most this many seconds after it has ended.
 
     Raises:
         UserError: if scorer or decoder need the whole video.
@@ -93,7 +93,7 @@ class EventStream:
         self._features: dict[str, Array] = {}
         self._begin = self._length = self._settled = 0
         self._scores: AnyScores | None = None
-        self._base, self._told = 0, 0.0
+        self._base, self._reported = 0, 0.0
 
     def push(self, features: Features) -> list[Event]:
         """Take the next segments, (N, ...) by stream name; give the events that are over.
@@ -123,7 +123,7 @@ class EventStream:
         if not self._length:
             return []
         remaining = self._advance(self._length, float(duration or self._length))
-        self._told = math.inf
+        self._reported = math.inf
         return remaining
 
     def _advance(self, until: int, duration: float | None = None) -> list[Event]:
@@ -135,18 +135,18 @@ class EventStream:
         )
         over = self._settled - self._margin if duration is None else math.inf
         events = [_moved(event, self._base) for event in timeline.events]
-        told = [event for event in events if self._told < event.end <= over]
+        ended = [event for event in events if self._reported < event.end <= over]
         if duration is None:
             waiting = [int(event.start) for event in events if event.end > over]
-            self._told = max(self._told, int(over))
+            self._reported = max(self._reported, int(over))
             self._forget(min(waiting, default=int(over)) - self._margin)
-        return told
+        return ended
 
     def _settle(self, until: int) -> None:
         """Score what has come, keep the scores that no longer change, forget old features."""
         scores = self._scorer.predict(self._features)
-        new = _rows(scores, self._settled - self._begin, until - self._begin)
-        self._scores = new if self._scores is None else _joined(self._scores, new)
+        new = scores.segments(self._settled - self._begin, until - self._begin)
+        self._scores = new if self._scores is None else self._scores.joined(new)
         self._settled = until
         begin = max(0, until - self._reach) // self._grid * self._grid
         for name, rows in self._features.items():
@@ -156,39 +156,9 @@ class EventStream:
     def _forget(self, base: int) -> None:
         """Drop the scores of segments before `base`, which no unfinished event needs."""
         if base > self._base and self._scores is not None:
-            self._scores = _rows(self._scores, base - self._base, self._scores.num_segments)
+            self._scores = self._scores.segments(base - self._base, self._scores.num_segments)
             self._base = base
 
 
 def _moved(event: Event, seconds: int) -> Event:
     return replace(event, start=event.start + seconds, end=event.end + seconds)
-
-
-def _mapped(scores: AnyScores, function: Callable[[Array, str], Array]) -> AnyScores:
-    """Change all that is told of each segment; the gate becomes one of them."""
-    if isinstance(scores, Scores):
-        gate = scores.video if scores.local_video is None else scores.local_video
-        gate_TC = np.broadcast_to(gate, scores.audio.shape)
-        return replace(
-            scores,
-            audio=function(scores.audio, "audio"),
-            visual=function(scores.visual, "visual"),
-            local_video=function(gate_TC, "local_video"),
-            unit_weights=None,
-        )
-    return replace(
-        scores,
-        relevance=function(scores.relevance, "relevance"),
-        local_category=function(scores.categories, "local_category"),
-        unit_weights=None,
-    )
-
-
-def _rows(scores: AnyScores, start: int, stop: int) -> AnyScores:
-    """The scores of some segments."""
-    return _mapped(scores, lambda rows, _: rows[start:stop])
-
-
-def _joined(scores: AnyScores, more: AnyScores) -> AnyScores:
-    """The scores of segments and those after them."""
-    return _mapped(scores, lambda rows, name: np.concatenate((rows, getattr(more, name))))

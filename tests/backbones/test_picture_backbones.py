@@ -13,7 +13,7 @@ from torch import nn
 from torchvision import models, transforms
 from torchvision.models.video import r2plus1d_18
 
-from mmpyramid.backbones.precision import Precision
+from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.pretrained import RandomWeights
 from mmpyramid.backbones.r2plus1d import R2Plus1D18Extractor
 from mmpyramid.backbones.resnet import ResNet152Extractor

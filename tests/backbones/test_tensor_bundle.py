@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from mmpyramid.backbones.tensor_bundle import MAGIC, read_tensor_bundle
+from mmpyramid.backbones.yamnet import MAGIC, read_tensor_bundle
 from mmpyramid.core.errors import UserError
 
 

@@ -6,8 +6,8 @@ import torch
 from torchvggish import mel_features, vggish_params
 from torchvggish.torchvggish import VGG, Postprocessor, make_layers
 
+from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.logmel import VGGISH_OFFSET, LogMel
-from mmpyramid.backbones.precision import Precision
 from mmpyramid.backbones.pretrained import RandomWeights
 from mmpyramid.backbones.vggish import (
     QuantizedVGGish,

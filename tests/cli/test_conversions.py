@@ -1,5 +1,6 @@
 """`render` turns what it reads into all that it writes, and overwrites no corrections."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -108,6 +109,31 @@ def test_a_mistake_names_file_line_and_remedy(original, run, capsys):
     assert "mine.csv: expected a label that the original timeline lists" in told
     assert "did you mean 'Dog'?" in told
     assert len(told.splitlines()) == 1
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(original, tmp_path):
+    alone = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("needs the right to mount a small disk in a namespace of its own")
+    (tmp_path / "big.mp4").write_bytes(bytes(2_000_000))
+    (disk := tmp_path / "disk").mkdir()
+    script = (
+        'mount -t tmpfs -o size=1m none "$2" && echo before > "$2/page.html" && '
+        '"$0" -m mmpyramid render "$1" --to html --video "$3" --embed --out "$2/page.html"; '
+        'echo "code $?" && ls "$2" && cat "$2/page.html"'
+    )
+    words = [sys.executable, str(original), str(disk), str(tmp_path / "big.mp4")]
+    done = subprocess.run([*alone, "sh", "-c", script, *words], capture_output=True, text=True)
+    assert "mmpyramid render: the disk is full" in done.stderr
+    assert done.stdout.splitlines() == ["code 2", "page.html", "before"]
+
+
+def test_a_file_that_is_no_plain_one_is_written_to(original):
+    words = ["render", original, "--to", "csv", "--out", "/dev/stdout"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mmpyramid", *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("label,modality,start,end,score\n")
 
 
 def test_without_pympi_the_extra_is_named_before_a_video_is_parsed(original):

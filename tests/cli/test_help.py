@@ -52,6 +52,13 @@ def test_train_lists_its_recipes(run, capsys):
     assert "[options]" in shown
 
 
+@pytest.mark.parametrize("name", ["train", "refine"])
+def test_a_recipe_without_a_description_is_listed(name, run, capsys, monkeypatch):
+    monkeypatch.setitem(RECIPES, "mine", lambda: RECIPES["han"]())
+    assert run(name, "--help") == 0
+    assert "\n  mine " in capsys.readouterr().out
+
+
 def test_a_misspelt_command_is_guessed(run, capsys):
     assert run("prase", "clip.mp4") == 2
     assert "did you mean `parse`?" in capsys.readouterr().err

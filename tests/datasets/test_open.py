@@ -98,7 +98,7 @@ def test_a_layout_of_ones_own_is_registered(corpora, tmp_path, monkeypatch):
     def elsewhere(folder, split, streams, **options):
         return open_dataset(Path((folder / "where.txt").read_text()), split, streams)
 
-    register(Layout(name="elsewhere", files="where.txt", open=elsewhere))
+    register(Layout(name="elsewhere", files=("where.txt",), open=elsewhere))
     (tmp_path / "where.txt").write_text(str(data))
     found = open_dataset(tmp_path, "test", streams, problem="parsing")
     assert found.ids == open_dataset(data, "test").ids

@@ -16,7 +16,7 @@ def test_a_row_has_a_number_or_a_gap_for_each_column_and_known_recipes(table, ro
     assert set(row.recipes) <= {column.setting for column in table.columns}
     assert set(row.only) <= {column.heading for column in table.columns}
     for recipe in row.recipes.values():
-        assert RECIPES[recipe]().objective.task == table.task
+        assert RECIPES[recipe]().objective.problem == RECIPES[table.recipe]().objective.problem
 
 
 def test_slugs_are_different():

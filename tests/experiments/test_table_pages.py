@@ -17,7 +17,7 @@ ROWS = (
     Row(name="Deaf", recipes={"": "x"}, printed=(None, 5.0, None, None), only=("Visual Seg",)),
     Row(name="Never run", printed=(1.0, 2.0, 3.0, 2.0)),
 )
-TABLE = Table(number=9, caption="c", task="parsing", columns=COLUMNS, rows=ROWS, notes=("50 %",))
+TABLE = Table(number=9, caption="c", recipe="llp", columns=COLUMNS, rows=ROWS, notes=("50 %",))
 
 
 def report(shift):
@@ -48,7 +48,7 @@ def test_footnotes_tell_notes_and_inconsistencies_once(page):
 
 def test_rounding_is_no_inconsistency():
     close = Row(name="close", printed=(10.0, 20.0, 30.1, 20.1))
-    table = Table(number=9, caption="", task="parsing", columns=COLUMNS, rows=(close,))
+    table = Table(number=9, caption="", recipe="llp", columns=COLUMNS, rows=(close,))
     assert list(table.inconsistencies()) == []
 
 

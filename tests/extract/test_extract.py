@@ -7,7 +7,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tiny_extraction import Bands, Corner, MeanColor, make, make_in_parent_only
+from tiny_extraction import (
+    Bands,
+    Corner,
+    MeanColor,
+    make,
+    make_in_parent_only,
+    make_otherwise_elsewhere,
+)
 
 from media_files import gray, steady, tone, write_media
 from mmpyramid.core import Modality
@@ -236,6 +243,12 @@ def test_an_unforeseen_error_fails_one_video_only(run, workers):
     summary, _ = run(factory=partial(make, on_black="surprise"), workers=workers)
     assert summary.failed["dark"] == "IndexError: surprise"
     assert summary.done == 3
+
+
+def test_workers_must_compute_as_the_program_says(run):
+    factory = partial(make_otherwise_elsewhere, here=os.getpid())
+    with pytest.raises(UserError, match="precision of mean_color is float32 and not bfloat16"):
+        run(factory=factory, workers=2)
 
 
 def test_a_crashing_process_fails_one_video_only(run):

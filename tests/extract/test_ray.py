@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 
 import pytest
-from tiny_extraction import make
+from tiny_extraction import make, make_otherwise_elsewhere
 
 from media_files import gray, tone, write_media
+from mmpyramid.core.errors import UserError
 from mmpyramid.extract.corpus import extract_corpus
 from mmpyramid.extract.engines import LocalEngine
 from mmpyramid.store.store import FeatureStore
@@ -26,6 +28,7 @@ def engine():
     ray.init(
         "local",
         num_cpus=2,
+        num_gpus=1,  # Ray counts it, and nothing here computes on it.
         include_dashboard=False,
         object_store_memory=2**28,
         runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
@@ -95,10 +98,40 @@ def test_an_actor_that_dies_costs_one_video(clips, tmp_path, engine):
     assert summary.done == 19
 
 
+def make_on_visible_gpus(names, driver):
+    """Extractors whose weights are called after the GPU that their process has, if any."""
+    assert os.getpid() != driver, "the driver may have no GPU"
+    extractors = make(names)
+    for extractor in extractors:
+        extractor.weights_sha256 = f"gpu {os.environ.get('CUDA_VISIBLE_DEVICES')}"
+    return extractors
+
+
+def test_actors_have_gpus_of_their_own(clips, tmp_path, engine):
+    factory = partial(make_on_visible_gpus, driver=os.getpid())
+    few = sorted(clips.glob("0[1-4].mp4"))
+    summary = extract_corpus(few, tmp_path, NAMES, factory=factory, engine=replace(engine, gpus=1))
+    assert summary.done == 4
+    provenance = FeatureStore(tmp_path).provenance
+    assert {stream.weights_sha256 for stream in provenance.streams.values()} == {"gpu 0"}
+
+
+def test_a_cluster_without_enough_gpus_is_told(clips, tmp_path, engine):
+    with pytest.raises(UserError, match="with 2 GPU for each worker, but it has 1; start its"):
+        extract_corpus(clips, tmp_path, NAMES, factory=make, engine=replace(engine, gpus=2))
+
+
+def test_actors_must_compute_as_the_driver_says(clips, tmp_path, engine):
+    factory = partial(make_otherwise_elsewhere, here=os.getpid())
+    with pytest.raises(UserError, match="precision of mean_color is float32 and not bfloat16"):
+        extract_corpus(clips, tmp_path, NAMES, factory=factory, engine=engine)
+    assert len(FeatureStore(tmp_path)) == 0
+
+
 def test_a_cluster_that_is_not_there_is_told():
     code = (
         "from mmpyramid.extract.ray_engine import RayEngine\n"
-        "next(RayEngine(address='127.0.0.1:1').run(None, ['a'], []))"
+        "next(RayEngine(address='127.0.0.1:1').run(None, ['a']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120

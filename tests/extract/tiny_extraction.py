@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpyramid.backbones.precision import Precision
+from mmpyramid.backbones.base import Precision
 from mmpyramid.core import Modality
 from mmpyramid.extract import corpus
 from mmpyramid.extract.engines import LocalEngine
@@ -88,6 +88,15 @@ def make(names, **options):
     """An extractor factory; `partial(make, log=...)` is picklable."""
     every = {"mean_color": MeanColor(**options), "corner": Corner(**options), "bands": Bands()}
     return [every[name] for name in names]
+
+
+def make_otherwise_elsewhere(names, here):
+    """A factory whose extractors compute in another number format in every other process."""
+    extractors = make(names)
+    if os.getpid() != here:
+        for extractor in extractors:
+            extractor.precision = Precision.BFLOAT16
+    return extractors
 
 
 def make_in_parent_only(names, parent):

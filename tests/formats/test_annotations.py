@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.formats.grid import to_ticks
+from mmpyramid.formats.rows import to_ticks
 from mmpyramid.render import (
     FORMATS,
     READERS,

@@ -19,7 +19,7 @@ from formats.test_annotations import quick
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.wording import title_of
 from mmpyramid.formats.elan import VOCABULARY
-from mmpyramid.formats.grid import to_ticks
+from mmpyramid.formats.rows import to_ticks
 from mmpyramid.render import encode, read_timeline, to_elan, to_markdown, to_srt, to_tsv, to_vtt
 from render.drawn_timelines import PRINTABLE, timelines
 

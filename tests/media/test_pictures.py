@@ -6,7 +6,7 @@ import pytest
 
 from media_files import gray, numbers, rotate_by_header, steady, tone, write_media
 from mmpyramid.media import SegmentReader, View, probe
-from mmpyramid.media.published import PublishedReader
+from mmpyramid.media.sampling import PublishedReader
 
 
 def test_the_frame_on_screen_at_each_time_is_chosen(tmp_path):

@@ -7,7 +7,7 @@ from media_files import LEVEL_STEP, click, gray, onset, steady, waveform, write_
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.media import Resizing, SegmentReader, View
-from mmpyramid.media.published import (
+from mmpyramid.media.sampling import (
     PublishedReader,
     at_constant_rate,
     choose_ave,

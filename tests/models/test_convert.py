@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmpyramid.cli.convert import Architecture, convert
+from mmpyramid.cli.export import Architecture, convert
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import HANConfig, create_model, load_pretrained
 from mmpyramid.models.convert import (

@@ -9,13 +9,12 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.models import MMPyramidAVE, MMPyramidAVEConfig
 from mmpyramid.models.localization import (
     AudioGuidedAttention,
-    argmax_decision,
     event_probabilities,
     overlap_mean,
-    two_head_decision,
 )
 from mmpyramid.models.network import Localized
 from mmpyramid.problems import decode
+from mmpyramid.problems.localization.problem import predicted_classes
 
 LABELS = ("Bell", "Bark", "Bus")
 WIDTHS = {"ear": (5,), "eye": (2, 3, 6)}
@@ -86,11 +85,11 @@ def test_the_two_decisions():
         relevance_BT=torch.tensor([[-0.1, 0.1]]),
         category_BC=torch.tensor([[2.0, 1.0]]),
     )
-    assert argmax_decision(output).tolist() == [[1, 2]]
     every_BT = torch.ones(1, 2, dtype=torch.bool)
-    assert two_head_decision(output, 2, every_BT).tolist() == [[2, 0]]
+    assert predicted_classes(output, 2, every_BT)[0].tolist() == [[1, 2]]
+    assert predicted_classes(output, 2, every_BT)[1].tolist() == [[2, 0]]
     says_background = output._replace(category_BC=torch.tensor([[2.0, 1.0, 3.0]]))
-    assert two_head_decision(says_background, 2, every_BT).tolist() == [[2, 2]]
+    assert predicted_classes(says_background, 2, every_BT)[1].tolist() == [[2, 2]]
 
 
 def test_a_network_without_the_two_heads_is_read_by_its_softmax():
@@ -99,7 +98,7 @@ def test_a_network_without_the_two_heads_is_read_by_its_softmax():
     relevance_BT, category_BC = event_probabilities(output, 2, every_BT)
     assert relevance_BT[0, 0] > 0.9 > 0.1 > relevance_BT[0, 1]
     torch.testing.assert_close(category_BC.sum(-1), torch.ones(1))
-    assert two_head_decision(output, 2, every_BT).tolist() == [[0, 2]]
+    assert predicted_classes(output, 2, every_BT)[1].tolist() == [[0, 2]]
 
 
 def test_padding_has_no_part_in_the_category_of_a_network_without_the_two_heads():
@@ -108,7 +107,7 @@ def test_padding_has_no_part_in_the_category_of_a_network_without_the_two_heads(
     mask_BT = torch.tensor([[True, True, False]])
     padded = event_probabilities(Localized(score_BTC), 2, mask_BT)
     torch.testing.assert_close(padded[1], alone[1])
-    assert two_head_decision(Localized(score_BTC), 2, mask_BT)[0, 1] == 0
+    assert predicted_classes(Localized(score_BTC), 2, mask_BT)[1][0, 1] == 0
 
 
 def test_overlapping_windows_are_averaged():

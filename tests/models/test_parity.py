@@ -16,8 +16,7 @@ from mmpyramid.models import ParsingConfig, ParsingNetwork, create_model
 from mmpyramid.models.convert import convert_han, convert_mm_pyramid, read_official
 from mmpyramid.models.convert.parsing import han_names, mm_pyramid_names
 from mmpyramid.models.network import Pooled
-from mmpyramid.problems.parsing.contrastive import contrastive_loss
-from mmpyramid.problems.parsing.losses import guided_loss
+from mmpyramid.problems.parsing.losses import contrastive_loss, guided_loss
 from reference import made_up, released, released_han
 
 REFERENCE = Path(__file__).parents[1] / "reference"

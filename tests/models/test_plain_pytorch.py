@@ -69,7 +69,7 @@ def test_a_network_compiles_as_one_graph(recipe):
     config.width = 16
     torch.manual_seed(0)
     network = create_model(config).eval()
-    videos = random_batch(config, network.task)
+    videos = random_batch(config, network.problem)
     inputs = (videos.streams, videos.mask_BT, videos.present_BM)
     torch.compiler.reset()
     # PyTorch's compiler leaves LSTM and GRU to Python, and therefore breaks the graph at them.

@@ -7,8 +7,12 @@ import pytest
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import PyramidConfig
 from mmpyramid.models.registry import architecture
-from mmpyramid.training.compared_objectives import CompletenessObjective, SparseObjective
-from mmpyramid.training.objectives import DecomposedObjective, GuidedObjective
+from mmpyramid.problems.localization.losses import DecomposedObjective
+from mmpyramid.problems.parsing.losses import (
+    CompletenessObjective,
+    GuidedObjective,
+    SparseObjective,
+)
 from mmpyramid.training.recipes import RECIPES
 
 

@@ -8,8 +8,7 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import HAN, HANConfig, create_model
 from mmpyramid.models.baselines.avsdn import AVSDNParserConfig
-from mmpyramid.problems.parsing.contrastive import contrastive_loss
-from mmpyramid.training.objectives import GuidedObjective
+from mmpyramid.problems.parsing.losses import GuidedObjective, contrastive_loss
 from random_batch import random_batch
 
 

@@ -8,16 +8,15 @@ import torch
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.ave import read_ave
+from mmpyramid.problems.localization.decisions import argmax_rule, two_head_rule
 from mmpyramid.problems.localization.metrics import (
     AccuracyPair,
     LocalizationReport,
     accuracy,
-    argmax_rule,
     background_everywhere,
     category_everywhere,
     localization_report,
     localization_table,
-    two_head_rule,
 )
 from mmpyramid.problems.localization.stateful import LocalizationMetrics
 

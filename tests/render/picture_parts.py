@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from mmpyramid.render.figures.style import house_style
+from mmpyramid.render.figures.sheet import house_style
 
 SVG = "{http://www.w3.org/2000/svg}"
 OUTLINE = "fill: none; stroke: #1c2430; stroke-width: 0.5"

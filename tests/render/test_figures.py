@@ -14,7 +14,7 @@ from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import AVE_LABELS
 from mmpyramid.render import comparison_figure, timeline_figure, to_png, to_svg, unit_weights_figure
-from mmpyramid.render.figures.style import system_style, width_of, wrap
+from mmpyramid.render.figures.sheet import system_style, width_of, wrap
 from render.picture_parts import Drawing, pixel_at, pixels, text_boxes
 
 LONG = "A label as long as if whoever wrote it had been paid by the word"

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.render.page import Entry, Site, corpus_html, page_assets, to_html
-from mmpyramid.render.page.sketch import sketch
+from mmpyramid.render.page.corpus import sketch
 
 EVIL = "</script><img src=x onerror=console.log(1)>&\"'"
 LABELS = ("Dog", "Cat", "Frying_(food)")

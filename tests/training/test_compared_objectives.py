@@ -6,13 +6,8 @@ import torch
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.network import Encoded, Localized, Pooled
-from mmpyramid.problems.compared_losses import segment_loss, similarity_loss
-from mmpyramid.training.compared_objectives import (
-    CompletenessObjective,
-    SegmentObjective,
-    SparseObjective,
-    VideoObjective,
-)
+from mmpyramid.problems.localization.losses import SegmentObjective, segment_loss, similarity_loss
+from mmpyramid.problems.parsing.losses import CompletenessObjective, SparseObjective, VideoObjective
 
 EVERY = torch.ones(1, 2, dtype=torch.bool)
 SCORE_BTC = torch.tensor([[[1.0, -2.0, 0.5], [0.3, 0.4, -1.0]]])

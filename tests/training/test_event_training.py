@@ -11,10 +11,9 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import open_dataset
 from mmpyramid.models import create_model, load_pretrained
 from mmpyramid.models.network import Localized
-from mmpyramid.problems.localization.losses import decomposed_loss, pooled_loss
-from mmpyramid.training.objectives import DecomposedObjective
+from mmpyramid.problems import LocalizationProblem
+from mmpyramid.problems.localization.losses import DecomposedObjective, decomposed_loss, pooled_loss
 from mmpyramid.training.recipes import RECIPES
-from mmpyramid.training.tasks import TASKS
 from training import tiny_events
 
 
@@ -42,24 +41,24 @@ def test_every_supervision_trains_and_evaluates(recipe, corpus, tmp_path, capsys
 
 
 def test_a_network_that_diverged_has_no_numbers(corpus):
-    config, task = RECIPES["ave"]().model, TASKS["localization"]
+    config = RECIPES["ave"]().model
     test = open_dataset(corpus, "test", config.inputs)
     labels = test.labels
     network = create_model(replace(config, width=16, labels=labels))
     with torch.no_grad():
         network.relevance.weight.fill_(torch.nan)
     with pytest.raises(UserError, match="diverged"):
-        task.evaluate(network, test)
+        LocalizationProblem().evaluate(network, test)
 
 
 @pytest.mark.slow
 def test_full_supervision_beats_both_references(corpus, tmp_path):
     assert train("ave", corpus, tmp_path / "run", epochs=60) == 0
     network = load_pretrained(tmp_path / "run" / "model")
-    task = TASKS["localization"]
+    problem = LocalizationProblem()
     train_split = open_dataset(corpus, "train", network.inputs)
-    known = task.evaluate(network, train_split)
-    best = max(report.all.two_head for report in task.references(train_split).values())
+    known = problem.evaluate(network, train_split)
+    best = max(report.all.two_head for report in problem.references(train_split).values())
     assert known.all.two_head > best + 5
 
 

@@ -10,8 +10,8 @@ from cuda_autocast import CudaAutocast
 from torch.overrides import TorchFunctionMode
 
 from mmpyramid.models.attention import attend
+from mmpyramid.problems import Objective
 from mmpyramid.training.module import NetworkModule
-from mmpyramid.training.objectives import Objective
 from mmpyramid.training.recipes import RECIPES
 from random_batch import random_batch
 
@@ -28,7 +28,7 @@ def module_of(config):
 def test_every_recipe_trains_as_autocast_computes_on_a_gpu(name):
     config = RECIPES[name]()
     config.model.width = 16
-    module, videos = module_of(config), random_batch(config.model, config.objective.task)
+    module, videos = module_of(config), random_batch(config.model, config.objective.problem)
     with CudaAutocast():
         with torch.autocast("cpu", torch.bfloat16):
             loss = module.training_step(videos, 0)
@@ -44,7 +44,7 @@ def test_every_recipe_trains_as_autocast_computes_on_a_gpu(name):
 class ProbeObjective(Objective):
     """Notes what it is given."""
 
-    task: ClassVar[str] = "parsing"
+    problem: ClassVar[str] = "parsing"
     seen: ClassVar[SimpleNamespace] = SimpleNamespace()
 
     def __call__(self, output, batch):

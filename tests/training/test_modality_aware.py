@@ -153,6 +153,19 @@ def test_recipes_of_ones_own_are_refined_and_others_refused(corpus, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
+def test_two_processes_refine_once(corpus, tmp_path):
+    words = ("refine", "han-ma", "--data", str(corpus), "--out", str(tmp_path / "run"), *FLAGS)
+    done = subprocess.run(
+        [*(sys.executable, "-m", "mmpyramid", *words), "--devices", "2", "--accelerator", "cpu"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("labels removed") == 1
+    assert done.stdout.count("score it with") == 1
+
+
 def test_labels_are_refined_where_the_network_was_trained(corpus, tmp_path, monkeypatch):
     devices = []
     load = Run.load_network
@@ -177,7 +190,7 @@ def test_annotations_beside_simulated_features_know_of_no_planted_labels(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "recipe", [name for name, recipe in RECIPES.items() if recipe().objective.task == "parsing"]
+    "recipe", [name for name, recipe in RECIPES.items() if recipe().objective.problem == "parsing"]
 )
 def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
     config = RECIPES[recipe]()
@@ -191,6 +204,18 @@ def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
     if not config.objective.reads_modalities:
         with pytest.raises(UserError, match="leave --refined out"):
             config.objective.labels(refined=tmp_path / "refined.tsv")
+
+
+def test_the_strategy_of_a_run_is_chosen_by_name(corpus, tmp_path, capsys):
+    words = ("train", "han-ma", "--data", str(corpus), *FLAGS, "--out", str(tmp_path / "run"))
+    assert main([*words, "--strategy", "modality-aware"]) == 0
+    assert (
+        f"network         {tmp_path / 'run' / 'retrained' / 'model'}\n" in capsys.readouterr().out
+    )
+    assert main([*words, "--strategy", "magic"]) == 2
+    assert "known are plain, modality-aware" in capsys.readouterr().err
+    assert main([*words, "--strategy", "modality-aware", "--refined", "labels.tsv"]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
 
 
 def test_refined_labels_can_train_another_recipe(corpus, tmp_path, capsys):

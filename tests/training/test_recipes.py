@@ -16,7 +16,7 @@ def test_two_steps_move_every_part_that_the_loss_reaches(name):
     network = create_model(config.model)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-    videos = random_batch(config.model, config.objective.task)
+    videos = random_batch(config.model, config.objective.problem)
     for _ in range(2):
         optimizer.zero_grad()
         loss = config.objective(network(videos.streams, videos.mask_BT, videos.present_BM), videos)

@@ -16,7 +16,7 @@ import torch
 
 import media_files
 from mmpyramid.models import MMPyramid, MMPyramidConfig, save_pretrained
-from mmpyramid.web.examples import EXAMPLES, render_example
+from mmpyramid.web.app import EXAMPLES, render_example
 
 STREAMS = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_lite0": 1280}}
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from torch import Tensor, nn
 from torchvision.models import ResNet152_Weights, resnet152  # type: ignore[import-untyped]
 
+from mmpyramid.backbones.backbone import PictureBackbone, PublishedExtractor, hub_url, without
 from mmpyramid.backbones.pretrained import load_state, read_state
-from mmpyramid.backbones.published import PublishedExtractor
-from mmpyramid.backbones.torchvision_models import PictureBackbone, hub_url, without
 from mmpyramid.core import Modality
 from mmpyramid.media.resizing import Resizing
 

@@ -2,7 +2,7 @@
 
 There are two sets of weights by the same name, and features of one do not fit a network that was
 trained on the other. The published features come from the original weights (Caffe's, in Keras's
-file), which want pictures in BGR without scaling; torchvision has trained its own.
+file), which take pictures in BGR without scaling; torchvision has trained its own.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_Weights  # type: ignore[import-untyped]
 from torchvision.models.vgg import cfgs, make_layers  # type: ignore[import-untyped]
 
+from mmpyramid.backbones.backbone import PictureBackbone, PublishedExtractor, hub_url, without
 from mmpyramid.backbones.pretrained import keep_variance, load_state, read_keras, read_state
-from mmpyramid.backbones.published import PublishedExtractor
-from mmpyramid.backbones.torchvision_models import PictureBackbone, hub_url, without
 from mmpyramid.backbones.weights import Url
 from mmpyramid.core import Modality
 from mmpyramid.media.resizing import Resizing

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.backbones.backbone import Backbone
+from mmpyramid.backbones.backbone import Backbone, PublishedExtractor
+from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.logmel import VGGISH_OFFSET, LogMel
-from mmpyramid.backbones.precision import Precision
 from mmpyramid.backbones.pretrained import (
     RandomWeights,
     Weights,
@@ -23,7 +23,6 @@ from mmpyramid.backbones.pretrained import (
     load_state,
     read_state,
 )
-from mmpyramid.backbones.published import PublishedExtractor
 from mmpyramid.backbones.weights import Url, fetch
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError

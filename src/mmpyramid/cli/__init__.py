@@ -1,4 +1,4 @@
-"""The command line: a command is a typed function in its own file, its docstring the help."""
+"""The command line: a command is a typed function, its docstring the help."""
 
 from mmpyramid.cli.main import main
 

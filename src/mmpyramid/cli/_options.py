@@ -1,4 +1,4 @@
-"""What the commands share: parsing of their words, and what they write on."""
+"""Shared by the commands: parsing of arguments, devices, output and progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.render import FORMATS, PACKAGES
+from mmpyramid.render import FORMATS
 
 Result = TypeVar("Result")
 
@@ -31,9 +31,9 @@ OptionalPath: TypeAlias = Annotated[
 
 
 def console() -> Console:
-    """Standard output; brackets and colons are text, and so are names of files of any bytes.
+    """Standard output, without markup; file names of any bytes can be printed.
 
-    Long lines are left alone when it is no terminal.
+    Long lines are wrapped on a terminal only.
     """
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -42,17 +42,23 @@ def console() -> Console:
     return out if out.is_terminal else plain(soft_wrap=True)
 
 
-def run(function: Callable[..., Result], name: str, words: list[str]) -> Result:
-    """Call a typed function with the words of the command line; wrong words exit with code 2."""
+def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
+    """Call a typed function with arguments of the command line; wrong ones exit with code 2."""
     # Tyro would keep the line breaks inside the description of an argument.
     function.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(function.__doc__ or ""))
-    return tyro.cli(function, prog=f"mmpyramid {name}", args=words)
+    return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
 
 
 def write_json(path: Path, data: object) -> None:
     """Write a JSON file, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+FormatList: TypeAlias = Annotated[
+    str, tyro.conf.arg(help=f"Comma-separated: {', '.join(FORMATS)}.", metavar="NAME,NAME")
+]
+"""Names of formats."""
 
 
 def to_formats(formats: str) -> list[str]:
@@ -68,8 +74,9 @@ def to_formats(formats: str) -> list[str]:
         raise UserError(
             f"expected --formats out of {', '.join(FORMATS)}, got {', '.join(unknown) or 'none'}"
         )
-    for name in PACKAGES.keys() & chosen:
-        import_module(PACKAGES[name])
+    for name in chosen:
+        if package := FORMATS[name].package:
+            import_module(package)
     return chosen
 
 
@@ -93,10 +100,10 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def multiplying_in(
+def autocast_to(
     precision: Literal["float32", "bfloat16"], device: str
 ) -> AbstractContextManager[object]:
-    """Let networks multiply in a number format, on a device as PyTorch names it."""
+    """A context in which networks multiply in a number format, on a device as PyTorch names it."""
     import torch
 
     kind = torch.device(device).type
@@ -112,7 +119,7 @@ def simulated(*folders: Path | None) -> str:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function of (completed, total) that moves a bar; no terminal, no bar."""
+    """Yield a function of (completed, total) that updates a bar, which terminals alone show."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     screen = Console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:

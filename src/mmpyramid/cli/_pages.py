@@ -10,20 +10,20 @@ from typing import Any
 from urllib.parse import quote
 
 from mmpyramid.cli._options import progress_bar
-from mmpyramid.cli.predict import decoder_of, predict_item
+from mmpyramid.cli.predict import predict_item
 from mmpyramid.core import AnyScores, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import Dataset
 from mmpyramid.media import thumbnail
 from mmpyramid.models import Network
-from mmpyramid.problems import annotated, rasterize
-from mmpyramid.problems.per_video import VideoScores, localization_scores, parsing_scores
+from mmpyramid.problems import Decoder, annotated, problem_named, rasterize
+from mmpyramid.problems.base import VideoScores
 from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
 
 SITE = Site(assets="../assets", home="../index.html")
 FOLDERS = ("assets", "videos", "thumbnails")
-TOLD = ("type_av", "event_av", "accuracy")
-"""Measures that stand on the page of a video; the table has all."""
+ON_VIDEO_PAGE = ("type_av", "event_av", "accuracy")
+"""Measures on the page of a video; the table of all videos has every measure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,21 +33,23 @@ class SplitPages:
     Attributes:
         network: what is evaluated.
         dataset: the split.
+        decoder: settings of the decision rule.
         folder: where the pages are written.
         videos: files to play, by id.
-        model: how the network is called.
-        notes: what a reader should know.
+        model: name of the network.
+        notes: remarks for the reader.
     """
 
     network: Network[Any, AnyScores]
     dataset: Dataset
+    decoder: Decoder
     folder: Path
     videos: Mapping[str, Path]
     model: str
     notes: Sequence[str] = ()
 
     def write(self, title: str) -> Path:
-        """Write all, and last the page that lists them, whose path is given back.
+        """Write all pages, the index last, and return its path.
 
         Raises:
             UserError: if there are videos, but none of this split, or features cannot be used.
@@ -76,7 +78,7 @@ class SplitPages:
             )
 
     def _write_one(self, item_id: str) -> Entry:
-        decoder, video = decoder_of(self.network), self.videos.get(item_id)
+        decoder, video = self.decoder, self.videos.get(item_id)
         timeline, scores = predict_item(
             self.network, self.dataset, item_id, decoder, self.model, self.notes
         )
@@ -107,9 +109,7 @@ class SplitPages:
     def _measure(self, timeline: Timeline, truth: Timeline) -> VideoScores:
         num_segments = round(truth.duration)
         found, true = (rasterize(each, num_segments, truth.labels) for each in (timeline, truth))
-        if self.network.task == "parsing":
-            return parsing_scores(found, true)
-        return localization_scores(found[0], true[0])
+        return problem_named(self.network.problem).video_scores(found, true)
 
     def _thumbnail(self, name: str, video: Path) -> str:
         picture = thumbnail(video)
@@ -123,6 +123,6 @@ def _facts(scores: VideoScores) -> dict[str, str]:
     return {
         f"{MEASURES[measure]}, {LEVELS[level].lower()}": f"{measures[measure]:.1f} %"
         for level, measures in scores.items()
-        for measure in TOLD
+        for measure in ON_VIDEO_PAGE
         if measure in measures
     }

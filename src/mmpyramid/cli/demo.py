@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 
-from mmpyramid.cli._options import console, progress_bar, run
+from mmpyramid.cli._options import console, progress_bar
 from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.extract.corpus import extract_corpus
 from mmpyramid.pipeline import Pipeline
+from mmpyramid.problems import problem_named
 from mmpyramid.render import TerminalView, to_html
 from mmpyramid.training.recipes import RECIPES
 
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
 
 SIZES = {"train": 200, "val": 40, "test": 60}
 """Clips of each split: enough to learn from, few enough for five minutes on two cores."""
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(demo, "demo", words)
 
 
 def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:
@@ -83,13 +79,13 @@ def _step(screen: Console, title: str) -> Iterator[None]:
 
 
 def _evaluate(run: Run, data: Path) -> str:
-    from mmpyramid.training.tasks import TASKS
-
-    network, task = run.load_network(), TASKS["parsing"]
-    corpus = open_dataset(data, "test", network.inputs, problem=network.task)
-    report = task.evaluate(network, corpus)
-    reports = {"MM-Pyramid (compact)": report, **task.references(corpus)}
-    return task.table(reports, f"rendered corpus, {len(corpus)} test clips, F-scores in per cent")
+    network = run.load_network()
+    problem = problem_named(network.problem)
+    corpus = open_dataset(data, "test", network.inputs, problem=problem.name)
+    report = problem.evaluate(network, corpus)
+    reports = {"MM-Pyramid (compact)": report, **problem.references(corpus)}
+    title = f"rendered corpus, {len(corpus)} test clips, F-scores in per cent"
+    return problem.table(reports, title)
 
 
 def _parse(run: Run, data: Path, out: Path, screen: Console) -> Path:

@@ -1,8 +1,8 @@
-"""`mmpyramid evaluate`: the official numbers of a trained network."""
+"""`mmpyramid evaluate` and `mmpyramid score`: official numbers of networks and of predictions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,20 +10,21 @@ import tyro
 
 from mmpyramid.cli._options import (
     OptionalPath,
+    autocast_to,
     console,
-    multiplying_in,
     resolve_device,
-    run,
     simulated,
     write_json,
 )
 from mmpyramid.cli.predict import SIMULATED
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import open_dataset
+from mmpyramid.datasets.llp import read_llp
 from mmpyramid.extract.corpus import find_videos
-from mmpyramid.models import ParsingConfig, load_pretrained
-
-Gate = Literal["global", "per_modality"]
+from mmpyramid.models import load_pretrained
+from mmpyramid.problems import Gate, problem_named
+from mmpyramid.problems.parsing import score_predictions
+from mmpyramid.problems.parsing.predictions import predicted_ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Outputs:
     predictions: OptionalPath = None
     """Write all probabilities here (.npz), for `mmpyramid score` (parsing)."""
     pages: OptionalPath = None
-    """Write a page for each video, and a table of all that can be sorted, into this folder."""
+    """Write a page for each video, and a sortable table of all, into this folder."""
     videos: OptionalPath = None
     """Folder of the videos, called by their ids: pages play them, the table shows pictures."""
 
@@ -50,11 +51,6 @@ class Outputs:
         if self.pages is None:
             raise UserError("--videos is for the pages: give the folder to write them to, --pages")
         return find_videos(self.videos)
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(evaluate, "evaluate", words)
 
 
 def evaluate(
@@ -85,29 +81,26 @@ def evaluate(
         split: Which split.
         features: Where the features are, if not in the corpus folder.
         gate: Which video-level probability a segment also needs, in parsing: `global` (HAN,
-            MM-Pyramid) or `per_modality` (MA).
+            MM-Pyramid), `per_modality` (MA) or `none`.
         outputs: What is written.
         precision: Number format of the matrix products. bfloat16 is two to three times faster where
             the processor knows it, and moves probabilities by up to 0.02.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
-    from mmpyramid.training.tasks import TASKS
-
     videos = outputs.find_videos()
     device = resolve_device(device)
     network = load_pretrained(model).to(device)
-    if isinstance(network.config, ParsingConfig):
-        network.config.gate = gate or network.config.gate
-    elif gate:
+    problem, decoder = problem_named(network.problem), network.decoder
+    if gate and "gate" not in problem.settings:
         raise UserError("--gate is for parsing networks; this one localizes")
-    task = TASKS[network.task]
-    corpus = open_dataset(data, split, network.inputs, problem=network.task, features=features)
-    with multiplying_in(precision, device):
-        report = task.evaluate(network, corpus, outputs.predictions)
+    decoder = replace(decoder, gate=gate or decoder.gate)
+    corpus = open_dataset(data, split, network.inputs, problem=problem.name, features=features)
+    with autocast_to(precision, device):
+        report = problem.evaluate(network, corpus, decoder, predictions=outputs.predictions)
         title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
-        name, references = Path(model).resolve().name, task.references(corpus)
+        name, references = Path(model).resolve().name, problem.references(corpus)
         reports = {f"{name} (network)" if name in references else name: report, **references}
-        console().print(task.table(reports, title))
+        console().print(problem.table(reports, title))
         if outputs.json:
             write_json(outputs.json, report.to_dict())
         if outputs.pages:
@@ -116,6 +109,7 @@ def evaluate(
             pages = SplitPages(
                 network=network,
                 dataset=corpus,
+                decoder=decoder,
                 folder=outputs.pages,
                 videos=videos,
                 model=model,
@@ -124,4 +118,49 @@ def evaluate(
             console().print(
                 f"pages  {pages.write(f'{data.resolve().name}, {split}')}   (open it in a browser)"
             )
+    return 0
+
+
+def score(
+    predictions: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    labels: Path,
+    split: Literal["val", "test"] = "test",
+    gate: Gate = "global",
+    threshold: float = 0.5,
+    video_threshold: float = 0.5,
+    json: OptionalPath = None,
+) -> int:
+    """Score predictions of any system on LLP with the official numbers.
+
+    Example: mmpyramid score predictions.npz --labels LLP --split test
+
+    Args:
+        predictions: .npz with `ids` (N,), `audio` and `visual` (N, T, C), `video` (N, C), all
+            probabilities, videos in any order; `video_audio` and `video_visual` (N, C) too for the
+            gate `per_modality`, and `mask` (N, T), 0 beyond the end of a video. An id is that of
+            the features, or the name `<id>_<start>_<end>`.
+        labels: Folder of the annotation files.
+        split: Which split.
+        gate: Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid),
+            `per_modality` (MA) or `none`.
+        threshold: Segments from this probability on count as positive.
+        video_threshold: The same for videos.
+        json: Write the ten numbers here.
+    """
+    annotations = read_llp(labels, split)
+    named_in_full = not predicted_ids(predictions).isdisjoint(annotations.names)
+    report = score_predictions(
+        predictions,
+        annotations.names if named_in_full else annotations.ids,
+        *annotations.truth,
+        gate=gate,
+        threshold=threshold,
+        video_threshold=video_threshold,
+    )
+    title = f"{simulated(labels)}{split}, {len(annotations)} videos, F-scores in per cent"
+    console().print(report.table(f"{predictions}: {title}"))
+    if json:
+        write_json(json, report.to_dict())
     return 0

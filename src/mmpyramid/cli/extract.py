@@ -2,24 +2,138 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.backbones.sets import create_extractors
-from mmpyramid.cli._backbones import BackboneFlags
-from mmpyramid.cli._engine import EngineFlags
-from mmpyramid.cli._options import console, progress_bar, run
+from mmpyramid.backbones.base import Precision
+from mmpyramid.backbones.registry import BackboneOptions, create_extractors
+from mmpyramid.cli._options import OPTIONAL, console, progress_bar, resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
+from mmpyramid.extract.decoding import Limits
+from mmpyramid.extract.engines import Engine, LocalEngine
 
 
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(extract, "extract", words)
+@dataclass(frozen=True, kw_only=True)
+class BackboneFlags:
+    """Which backbones, with which weights, on which pictures."""
+
+    set: str = "open"
+    """A set of backbones: `open` (YAMNet and EfficientNet-Lite0), or those of the published
+    features, `llp` (VGGish, ResNet-152, R(2+1)D-18) or `ave` (VGGish, VGG-19)."""
+    streams: Annotated[
+        str | None, tyro.conf.arg(metavar="NAME,NAME", help_behavior_hint=OPTIONAL)
+    ] = None
+    """Backbones by name instead of a set, for instance `yamnet,resnet152`."""
+    weights: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="STREAM=FILE ...", help_behavior_hint=OPTIONAL)
+    ] = ()
+    """Files to take weights from, instead of downloading them."""
+    random_weights: bool = False
+    """Do without pretrained weights: for dry runs. The features then mean nothing."""
+    sampling: Literal["seconds", "published"] = "seconds"
+    """Cut videos by the second, or into ten segments as the scripts of LLP and AVE did."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """The number format of published backbones; `auto` is bfloat16 where it is faster."""
+    device: str = "cpu"
+    """Where networks run: auto, cpu, cuda or cuda:1; give a GPU few --workers."""
+
+    def names(self) -> str | Sequence[str]:
+        """What `create_extractors` makes."""
+        if self.streams is None:
+            return self.set
+        return tuple(name for name in self.streams.split(",") if name)
+
+    def options(self, *, here: bool = True) -> BackboneOptions:
+        """How it makes them.
+
+        Args:
+            here: whether the device is one of this machine, and not of a cluster.
+
+        Raises:
+            UserError: if flags cannot be understood, contradict each other, or name a device that
+                cannot be used.
+        """
+        device = self.device
+        if here or not device.startswith("cuda"):
+            device = resolve_device(device)
+        elif device != "cuda":
+            raise UserError(
+                f"expected --device cuda, got {device}: a worker of a cluster sees one GPU only"
+            )
+        pairs = [text.partition("=") for text in self.weights]
+        for stream, _, file in pairs:
+            if not (stream and file):
+                raise UserError(
+                    f"expected --weights STREAM=FILE, got {stream or file!r}; try --weights "
+                    "vggish=vggish-10086976.pth"
+                )
+        return BackboneOptions(
+            device=device,
+            sampling=self.sampling,
+            precision=Precision(self.precision),
+            weights={stream: Path(file) for stream, _, file in pairs},
+            random_weights=self.random_weights,
+        ).resolved()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFlags:
+    """How many processes on which machines, and what a file may cost."""
+
+    engine: Literal["local", "ray"] = "local"
+    """`local` works on this machine, `ray` on a Ray cluster or on a Ray that it starts here; the
+    store is the same, bit for bit."""
+    address: Annotated[
+        str | None, tyro.conf.arg(metavar="STR", help_behavior_hint="(default: this machine)")
+    ] = None
+    """Of the Ray cluster: `auto` or host:6379."""
+    workers: Annotated[
+        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
+    ] = None
+    """How many processes with networks; on a Ray cluster, each has a GPU for itself if it needs
+    one."""
+    timeout: float = Limits.timeout
+    """Seconds that decoding one file may take, and one more for every MiB of it."""
+
+    def start(self, device: str) -> Engine:
+        """Create the engine.
+
+        Args:
+            device: where its networks run.
+
+        Raises:
+            UserError: if flags are out of range or contradict each other.
+        """
+        if self.workers is not None and self.workers < 1:
+            raise UserError(f"expected --workers of at least 1, got {self.workers}")
+        if not 0 < self.timeout < math.inf:
+            raise UserError(
+                "expected --timeout of more than 0 seconds, and a finite number of them, got "
+                f"{self.timeout}"
+            )
+        limits = Limits(timeout=self.timeout)
+        if self.engine == "ray":
+            from mmpyramid.extract.ray_engine import RayEngine
+
+            return RayEngine(
+                workers=self.workers,
+                limits=limits,
+                address=self.address,
+                gpus=float(device == "cuda"),
+            )
+        if self.address is not None:
+            raise UserError(
+                f"--address {self.address} is that of a Ray cluster; add --engine ray to use it"
+            )
+        return LocalEngine(workers=self.workers, limits=limits)
 
 
 def extract(
@@ -31,8 +145,8 @@ def extract(
     /,
     *,
     out: Path,
-    backbones: Annotated[BackboneFlags, tyro.conf.arg(name="")] = BackboneFlags(),  # noqa: B008
-    engine: Annotated[EngineFlags, tyro.conf.arg(name="")] = EngineFlags(),  # noqa: B008
+    backbones: Annotated[BackboneFlags, tyro.conf.arg(name="")] = BackboneFlags(),
+    engine: Annotated[EngineFlags, tyro.conf.arg(name="")] = EngineFlags(),
     retry_failed: bool = False,
     check: bool = False,
 ) -> int:
@@ -55,6 +169,7 @@ def extract(
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
     if check:
         return _check(videos, out, backbones, engine)
+    options = backbones.options(here=engine.engine == "local")
     with progress_bar("extract") as update:
 
         def on_progress(done: ExtractionProgress) -> None:
@@ -66,8 +181,8 @@ def extract(
             videos,
             out,
             backbones.names(),
-            factory=partial(create_extractors, options=backbones.options()),
-            engine=engine.start(),
+            factory=partial(create_extractors, options=options),
+            engine=engine.start(options.device),
             retry_failed=retry_failed,
             on_progress=on_progress,
         )
@@ -83,25 +198,26 @@ def extract(
 def _check(
     videos: tuple[str, ...], store: Path, backbones: BackboneFlags, engine: EngineFlags
 ) -> int:
-    """Print what is wrong with a store, and give the exit code."""
+    """Print what is wrong with a store, and return the exit code."""
     from mmpyramid.extract.checking import check_corpus
 
+    options = backbones.options(here=engine.engine == "local")
     with progress_bar("check") as update:
         report = check_corpus(
             videos,
             store,
             backbones.names(),
-            factory=partial(create_extractors, options=backbones.options()),
-            engine=engine.start(),
+            factory=partial(create_extractors, options=options),
+            engine=engine.start(options.device),
             progress=update,
         )
-    told = {
+    problems = {
         **dict.fromkeys(report.absent, "not extracted; run the same command without --check"),
         **{name: f"damaged: {why}" for name, why in report.damaged.items()},
         **{name: f"changed: {why}" for name, why in report.changed.items()},
         **dict.fromkeys(report.strange, "in the store, but not among these videos"),
     }
-    for name, why in told.items():
+    for name, why in problems.items():
         sys.stderr.write(f"mmpyramid extract --check: {name}: {why}\n")
     console().print(
         f"{store}: {report.num_sound} sound, {len(report.damaged)} damaged, "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from mmpyramid.cli._options import console, run, simulated
+from mmpyramid.cli._options import console, simulated
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 NUM_FAILURES = 20
 """That are shown; the file in the store has them all."""
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(info, "info", words)
 
 
 def info(path: Annotated[Path, tyro.conf.Positional], /) -> int:

@@ -29,9 +29,15 @@ COMMANDS = {
     "convert": "turn an official checkpoint into ours",
     "render": "write a timeline in another format",
     "serve": "open the web app, with an HTTP interface",
-    "info": "tell what a model, a store, a timeline or a video is",
+    "info": "show what a model, a store, a timeline or a video is",
 }
-"""Name and one line of help of every command; the module of the same name holds it."""
+"""Name and one line of help of every command, which is a function of this name."""
+
+FILES = {"convert": "export", "refine": "train", "score": "evaluate"}
+"""Commands that are in the file of another; all others have a file of their own."""
+
+WITH_OWN_PARSER = {"refine", "store", "train"}
+"""Commands whose flags depend on the argument before them."""
 
 EXTRAS = {
     "pytorch_lightning": "train",
@@ -57,25 +63,25 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: the words after `mmpyramid`; left out, those of the process.
+        argv: the arguments after `mmpyramid`; left out, those of the process.
 
     Returns:
         The exit code: 0 done, 1 done in part, 2 a mistake in the input, 130 interrupted.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    args = list(sys.argv[1:] if argv is None else argv)
     try:
-        while words and words[0] == "--code":
-            words = _load_code(words)
+        while args and args[0] == "--code":
+            args = _load_code(args)
     except UserError as error:
         sys.stderr.write(f"mmpyramid: {error}\n")
         return 2
-    if not words or words[0] in {"-h", "--help"}:
+    if not args or args[0] in {"-h", "--help"}:
         sys.stdout.write(overview())
-        return 0 if words else 2
-    if words[0] == "--version":
+        return 0 if args else 2
+    if args[0] == "--version":
         sys.stdout.write(f"mmpyramid {__version__}\n")
         return 0
-    name, *rest = words
+    name, *rest = args
     try:
         if name not in COMMANDS:
             raise UserError(_unknown(name))
@@ -102,27 +108,29 @@ def overview() -> str:
         "Any video in, a timeline out: what can be heard, what can be seen, and what is both.\n\n"
         f"commands:\n{commands}\n\n"
         "example:\n  mmpyramid parse clip.mp4\n\n"
-        "`mmpyramid COMMAND --help` tells what a command takes, with an example.\n"
-        "`mmpyramid --code FILE.py COMMAND ...` first imports a file with a network of your own.\n"
+        "`mmpyramid COMMAND --help` lists what a command takes, with an example.\n"
+        "`mmpyramid --code FILE.py COMMAND ...` first imports a file with code of your own.\n"
     )
 
 
-def _load_code(words: list[str]) -> list[str]:
-    """Import the file after a leading `--code`, and give back the words after it."""
-    path = Path(words[1]) if len(words) > 1 else None
+def _load_code(args: list[str]) -> list[str]:
+    """Import the file after a leading `--code`, and return the arguments after it."""
+    path = Path(args[1]) if len(args) > 1 else None
     if path is None or not path.is_file():
         raise UserError(
             f"--code should be followed by a Python file, got {path or 'nothing'}; for instance "
             "`mmpyramid --code network.py train my-recipe --data LLP --out runs/mine`"
         )
     load_code(path)
-    return words[2:]
+    return args[2:]
 
 
 def _run(name: str, rest: list[str]) -> int:
     with interrupts_kept():
-        module = import_module(f"mmpyramid.cli.{name}")
-        code: int = module.main(rest)
+        from mmpyramid.cli._options import run
+
+        command = getattr(import_module(f"mmpyramid.cli.{FILES.get(name, name)}"), name)
+        code: int = command(rest) if name in WITH_OWN_PARSER else run(command, name, rest)
     return code
 
 

@@ -12,16 +12,12 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
-from mmpyramid.cli._options import console, resolve_device, run, to_formats
+from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
 from mmpyramid.core.errors import UserError, refused
+from mmpyramid.core.files import write_durably
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(parse, "parse", words)
 
 
 def parse(
@@ -34,7 +30,7 @@ def parse(
     *,
     model: str = "teachers",
     out: Path = Path("timelines"),
-    formats: str = "json,html",
+    formats: FormatList = "json,html",
     embed: bool = False,
     device: str = "auto",
     decoder: Annotated[Decoder, tyro.conf.arg(name="")] = Decoder(),  # noqa: B008 - frozen
@@ -52,8 +48,7 @@ def parse(
         model: `teachers` (LLP labels), `teachers-ave` (AVE labels), a checkpoint folder, or a hub
             id.
         out: Folder for the files.
-        formats: Comma-separated: csv, eaf, html, json, labels.txt, md, png, srt, svg, tsv, txt,
-            vtt.
+        formats: Names of formats, separated by commas.
         embed: Put the video into the page instead of linking to it.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.
@@ -105,7 +100,7 @@ def _parse_one(
             pipeline.hook = lambda step: status.update(Text(f"{video.name}: {step}"))
             parsed = pipeline.run(video)
     except (UserError, OSError) as error:
-        _tell(error)
+        _report(error)
         return False
     screen.print(TerminalView(parsed.timeline))
     page = {
@@ -117,15 +112,16 @@ def _parse_one(
     num_written = 0
     for name, path in paths.items():
         try:
-            path.write_bytes(encode(parsed.timeline, name, **(page if name == "html" else {})))
+            content = encode(parsed.timeline, name, **(page if name == "html" else {}))
+            write_durably(path, content, outlast_power_cuts=False)
         except (UserError, OSError) as error:
-            _tell(error)
+            _report(error)
         else:
             screen.print(f"  {path}", style="dim")
             num_written += 1
     return num_written == len(paths)
 
 
-def _tell(error: UserError | OSError) -> None:
+def _report(error: UserError | OSError) -> None:
     problem = refused(error) if isinstance(error, OSError) else error
     sys.stderr.write(f"mmpyramid parse: {problem}\n")

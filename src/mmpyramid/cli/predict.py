@@ -11,29 +11,25 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mmpyramid.cli._options import (
+    FormatList,
     OptionalPath,
     console,
     progress_bar,
     resolve_device,
-    run,
     simulated,
     to_formats,
 )
 from mmpyramid.core import AnyScores, Features, Modality, Timeline
 from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import Dataset, open_dataset
-from mmpyramid.models import Network, ParsingConfig, load_pretrained
+from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, annotated, decode
 from mmpyramid.render import encode
 
 NUM_CLOSE = 3
 SIMULATED = "simulated features: no video is behind them"
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(predict, "predict", words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +51,7 @@ def predict(
     corpus: Annotated[CorpusOptions, tyro.conf.arg(name="")],
     ids: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ID [ID ...]")],
     out: Path,
-    formats: str = "json",
+    formats: FormatList = "json",
     truth: bool = False,
     device: str = "auto",
 ) -> int:
@@ -72,22 +68,21 @@ def predict(
         ids: Which videos, separated by spaces or commas. If the first one begins with a dash, write
             --ids=-4NLarMj4xU.
         out: Folder for the files, which are called by the ids.
-        formats: Comma-separated: csv, eaf, html, json, labels.txt, md, png, srt, svg, tsv, txt,
-            vtt.
+        formats: Names of formats, separated by commas.
         truth: Write what is annotated as well, as `ID.truth.json`, and into the pages.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
     chosen = to_formats(formats)
     network = load_pretrained(model).to(resolve_device(device))
-    decoder = decoder_of(network)
+    decoder = network.decoder
     dataset = open_dataset(
         corpus.data,
         corpus.split,
         network.inputs,
-        problem=network.task,
+        problem=network.problem,
         features=corpus.features,
     )
-    chosen_ids = _known([word for words in ids for word in words.split(",") if word], dataset)
+    chosen_ids = _known([item for part in ids for item in part.split(",") if item], dataset)
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
     with progress_bar("predict") as update:
@@ -105,15 +100,9 @@ def predict(
             update(completed, len(chosen_ids))
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        (out / name).write_bytes(content)
+        write_durably(out / name, content, outlast_power_cuts=False)
     console().print("\n".join([*notes, *(str(out / name) for name in files)]))
     return 0
-
-
-def decoder_of(network: Network[Any, AnyScores]) -> Decoder:
-    """The official rule, with the gate that the network was made for."""
-    config = network.config
-    return Decoder(gate=config.gate) if isinstance(config, ParsingConfig) else Decoder()
 
 
 def predict_item(

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, run
+from mmpyramid.cli._options import OPTIONAL, OptionalPath, console
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.render import (
+    FORMATS,
     PICTURES,
     READERS,
-    Format,
     comparison_figure,
     comparison_html,
     encode,
@@ -26,10 +27,16 @@ from mmpyramid.render import (
 )
 from mmpyramid.render.page import is_url
 
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(render, "render", words)
+if TYPE_CHECKING:
+    FormatName: TypeAlias = str
+else:  # What is registered when a command is run: code of the user may have added some.
+    FormatName = Annotated[
+        Literal[tuple(FORMATS)],
+        tyro.conf.arg(
+            help="The format. "
+            + "; ".join(f"{name}: {each.description}" for name, each in FORMATS.items())
+        ),
+    ]
 
 
 def render(
@@ -40,7 +47,7 @@ def render(
     ],
     /,
     *,
-    to: Format,
+    to: FormatName,
     out: OptionalPath = None,
     names: Annotated[
         str | None, tyro.conf.arg(metavar="NAMES", help_behavior_hint="(default: by the files)")
@@ -66,7 +73,7 @@ def render(
     Args:
         timelines: Files in json, as `mmpyramid parse` and `mmpyramid predict` write them, csv, tsv,
             eaf or labels.txt.
-        to: The format.
+        to: The name of the format.
         out: The file to write; left out, beside the first timeline, where annotations are not
             overwritten.
         names: What the legend of a comparison calls the timelines, comma-separated.
@@ -93,7 +100,10 @@ def render(
     path = out or _beside(timelines[0], kind, to)
     _check_no_input(path, timelines)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    if path.exists() and not path.is_file():  # Such as /dev/stdout.
+        path.write_bytes(content)
+    else:
+        write_durably(path, content, outlast_power_cuts=False)
     console().print(str(path))
     return 0
 

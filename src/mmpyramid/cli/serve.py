@@ -10,16 +10,11 @@ from typing import Annotated
 
 import tyro
 
-from mmpyramid.cli._options import console, resolve_device, run
+from mmpyramid.cli._options import console, resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import num_cores
 from mmpyramid.web.limits import Limits
 from mmpyramid.web.uploads import working_folder
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(serve, "serve", words)
 
 
 def serve(
@@ -33,8 +28,8 @@ def serve(
 ) -> int:
     """Serve the web app: upload or record a video, look at its timeline, download it.
 
-    Programs post a video to /api/parse on the same port, and get the timeline as JSON; /docs tells
-    how. Stop it with Ctrl-C.
+    Programs post a video to /api/parse on the same port, and get the timeline as JSON; /docs has
+    the details. Stop it with Ctrl-C.
 
     Example: mmpyramid serve --models teachers runs/mine/model --max-minutes 30
 
@@ -46,10 +41,9 @@ def serve(
         port: The port; 0 takes any that is free.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         workers: How many videos are parsed at once, each in a process of its own.
-        limits: What is too much.
+        limits: Bounds on what visitors may ask for.
     """
-    from mmpyramid.web.pool import Pool
-    from mmpyramid.web.worker import Setup
+    from mmpyramid.web.pool import Pool, Setup
 
     if not models:
         raise UserError("expected --models to name at least one model, got none; try teachers")
@@ -73,10 +67,10 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take an address before anything slow is done.
+    """Bind an address before anything slow is done.
 
     Raises:
-        UserError: if it cannot be had.
+        UserError: if it cannot be bound.
     """
     try:
         kind = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -99,7 +93,7 @@ def url_host(host: str) -> str:
 
 
 def warning(host: str) -> str:
-    """What somebody should know who lets others in; empty for this machine alone.
+    """The warning for addresses that other machines reach; empty for this machine alone.
 
     Example:
         >>> warning("127.0.0.1")

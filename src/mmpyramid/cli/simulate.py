@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.cli._options import OptionalPath, console, progress_bar, run
+from mmpyramid.cli._options import OptionalPath, console, progress_bar
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import SPLITS
 from mmpyramid.datasets.ave import read_ave
@@ -24,11 +24,6 @@ Size = Annotated[
         help_behavior_hint="(default: all; random: 1000, 100, 200 for llp, 300, 60, 60 for ave)",
     ),
 ]
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(simulate, "simulate", words)
 
 
 def simulate(  # noqa: PLR0913 - one for each flag

@@ -25,17 +25,17 @@ Example: mmpyramid store import LLP/feats --out corpus/features
 """
 
 
-def main(words: list[str]) -> int:
-    """Run one of the two commands."""
+def store(args: list[str]) -> int:
+    """Run `mmpyramid store` with the arguments after it: one of its two commands."""
     commands: dict[str, Callable[..., int]] = {"import": import_, "export": export}
-    if not words:
+    if not args:
         sys.stderr.write(OVERVIEW)
         return 2
-    if words[0] in {"-h", "--help"}:
+    if args[0] in {"-h", "--help"}:
         _help(commands)
-    if words[0] not in commands:
-        raise UserError(f"expected `store import` or `store export`, got `store {words[0]}`")
-    return run(commands[words[0]], f"store {words[0]}", words[1:])
+    if args[0] not in commands:
+        raise UserError(f"expected `store import` or `store export`, got `store {args[0]}`")
+    return run(commands[args[0]], f"store {args[0]}", args[1:])
 
 
 def _help(commands: dict[str, Callable[..., int]]) -> NoReturn:

@@ -11,7 +11,7 @@ from docstring_parser import parse_from_object
 from pytorch_lightning.utilities import rank_zero_only
 from rich.markdown import Markdown
 
-from mmpyramid.cli._options import OptionalPath, console, run, simulated
+from mmpyramid.cli._options import OptionalPath, console, simulated
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import open_dataset
@@ -19,8 +19,9 @@ from mmpyramid.experiments import TABLES, WRITERS, jobs, run_job, summarize
 from mmpyramid.experiments.page import to_markdown
 from mmpyramid.experiments.printed import Row, Table
 from mmpyramid.experiments.run import Overrides, check_same_data, collect_reports, finished
+from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.tasks import TASKS
+from mmpyramid.training.recipes import RECIPES
 
 SIMULATED = (
     "the features are simulated, so ours and the paper's numbers are of different data and cannot "
@@ -56,11 +57,6 @@ def _flags() -> Any:
         },
         total=False,
     )
-
-
-def main(words: list[str]) -> int:
-    """Run the command."""
-    return run(tables, "tables", words)
 
 
 def tables(
@@ -104,7 +100,7 @@ def tables(
         raise UserError(f"--seeds should be one or more different numbers, got {seeds}")
     chosen = table.choose(rows)
     planned = list(jobs(chosen, seeds, overrides, out))
-    check_same_data(out, table.task, data, features)
+    check_same_data(out, table.recipe, data, features)
     for position, job in enumerate(planned, start=1):
         if finished(job) is None:
             setting = f", {job.setting}" if job.setting else ""
@@ -127,12 +123,14 @@ def _report(text: str) -> None:
 def _write_page(
     table: Table, overrides: Overrides, out: Path, data: Path, features: Path | None
 ) -> str:
-    """Write the page of everything that is finished, in all formats; give it as Markdown.
+    """Write the page of everything that is finished, in all formats; return it as Markdown.
 
-    Processes other than the first write nothing and give None.
+    Processes other than the first write nothing and return None.
     """
-    test = open_dataset(data, "test", problem=table.task)
-    references = TASKS[table.task].references(test)
+    config = RECIPES[table.recipe]()
+    problem, streams = problem_named(config.objective.problem), config.model.inputs
+    test = open_dataset(data, "test", streams, problem=problem.name, features=features)
+    references = problem.references(test)
     changed = ", ".join(f"{name} {value}" for name, value in overrides.items())
     kind = simulated(data, features)
     page = summarize(

@@ -1,17 +1,27 @@
 """What is carried between the rooms: `Features`, `Scores`, `Event`, `Timeline`. No torch here."""
 
-from mmpyramid.core.arrays import Array, Features, Progress
-from mmpyramid.core.events import Event, Modality
-from mmpyramid.core.scores import AnyScores, LocalizationScores, Scores, check_unit_weights
-from mmpyramid.core.timeline import TIMELINE_FORMAT, Timeline
+from mmpyramid.core.decoder import GATES, Decoder, Gate
+from mmpyramid.core.scores import (
+    AnyScores,
+    Array,
+    Features,
+    LocalizationScores,
+    Progress,
+    Scores,
+    check_unit_weights,
+)
+from mmpyramid.core.timeline import TIMELINE_FORMAT, Event, Modality, Timeline
 from mmpyramid.core.unit_weights import UnitWeights, to_unit_weights
 
 __all__ = [
+    "GATES",
     "TIMELINE_FORMAT",
     "AnyScores",
     "Array",
+    "Decoder",
     "Event",
     "Features",
+    "Gate",
     "LocalizationScores",
     "Modality",
     "Progress",

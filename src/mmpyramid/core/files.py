@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,17 @@ def write_durably(path: Path, content: bytes, *, outlast_power_cuts: bool = True
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def is_file_name(name: str) -> bool:
+    r"""Whether a text can be the name of a file in any folder: it leads nowhere else.
+
+    Example:
+        >>> [is_file_name(name) for name in ("my holiday 3", "été", "..", "a/b", "a\nb", "")]
+        [True, True, False, False, False, False]
+    """
+    harmless = all(c not in "/\\" and unicodedata.category(c) != "Cc" for c in name)
+    return harmless and name not in {"", ".", ".."} and len(name.encode(errors="replace")) <= 240
 
 
 def flush_names(folder: Path) -> None:

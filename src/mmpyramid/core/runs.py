@@ -1,84 +1,211 @@
-"""Maximal runs of a mask, and the events that they are.
+"""Maximal runs of a mask, the events that they are, and the way back from events to masks.
 
-Axes: T segments of one second, C classes.
+Axes: T segments of one second, C classes; `...` is any number of axes before them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.core import Array, Event, Modality
+from mmpyramid.core.timeline import Event, Modality, Timeline
 
 Mask: TypeAlias = NDArray[np.bool_]
+Values: TypeAlias = NDArray[np.floating[Any]]
+
+ANNOTATIONS = "annotations"
+"""Name of the model in a timeline of annotations."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Runs:
-    """Maximal runs of a mask, ordered by label then start: columns of the mask, [start, stop)."""
+    """Maximal runs of ones in a mask (..., T, C), ordered by column, then by start.
 
-    label: NDArray[np.intp]
-    start: NDArray[np.intp]
-    stop: NDArray[np.intp]
+    Attributes:
+        column: place of each run in the flattened (..., C): the class, if there are no other axes.
+        start: its first segment.
+        stop: the segment after its last one.
+
+    Example:
+        >>> runs = Runs.of(np.array([[True, False], [True, False], [False, True]]))
+        >>> runs.column.tolist(), runs.start.tolist(), runs.stop.tolist()
+        ([0, 1], [0, 2], [2, 3])
+    """
+
+    column: NDArray[np.int64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
 
     @classmethod
-    def of(cls, mask_TC: Mask) -> Runs:
-        """The runs of a mask."""
-        padded_CT = np.pad(mask_TC.T.astype(np.int8), ((0, 0), (1, 1)))
-        step_CT = np.diff(padded_CT, axis=1)
-        label, start = np.nonzero(step_CT == 1)
-        return cls(label, start, np.nonzero(step_CT == -1)[1])
+    def of(cls, mask: Mask) -> Runs:
+        """The runs of a mask (..., T, C)."""
+        *leading, num_segments, num_classes = mask.shape
+        # An empty cell after each column ends its last run.
+        cells = np.zeros((*leading, num_classes, num_segments + 1), dtype=bool)
+        cells[..., :num_segments] = mask.swapaxes(-1, -2)
+        edges = np.flatnonzero(np.diff(cells.ravel(), prepend=False))
+        column, start = np.divmod(edges[::2], num_segments + 1)
+        return cls(column, start, edges[1::2] - column * (num_segments + 1))
+
+    @property
+    def length(self) -> NDArray[np.int64]:
+        """Segments of each run."""
+        return self.stop - self.start
 
     def where(self, keep: Mask) -> Runs:
         """Some of the runs."""
-        return Runs(self.label[keep], self.start[keep], self.stop[keep])
+        return Runs(self.column[keep], self.start[keep], self.stop[keep])
 
-    def paint(self, shape_TC: tuple[int, int]) -> Mask:
-        """The mask that is on where at least one run is."""
-        step_TC = np.zeros((shape_TC[0] + 1, shape_TC[1]), dtype=np.int32)
-        np.add.at(step_TC, (self.start, self.label), 1)
-        np.add.at(step_TC, (self.stop, self.label), -1)
-        return step_TC.cumsum(axis=0)[:-1] > 0
+    def paint(self, shape: tuple[int, ...]) -> Mask:
+        """The mask of a shape (..., T, C) that is on where at least one run is."""
+        *leading, num_segments, num_classes = shape
+        step = np.zeros((math.prod(leading) * num_classes, num_segments + 1), dtype=np.int32)
+        np.add.at(step, (self.column, self.start), 1)
+        np.add.at(step, (self.column, self.stop), -1)
+        is_on = step.cumsum(axis=1)[:, :-1] > 0
+        return is_on.reshape(*leading, num_classes, num_segments).swapaxes(-1, -2)
 
-    def mean(self, value_TC: Array) -> NDArray[np.float64]:
-        """Mean over each run, float64."""
+    def mean(self, value: Values) -> NDArray[np.float64]:
+        """Mean of values (..., T, C) over each run, float64."""
         if not len(self.start):
             return np.zeros(0)
-        # One zero after each class keeps the last stop inside the array, as `reduceat` requires.
-        flat = np.pad(value_TC.T.astype(np.float64), ((0, 0), (0, 1))).ravel()
-        offset = self.label * (len(value_TC) + 1)
+        # One zero after each column keeps the last stop inside the array, as `reduceat` requires.
+        padding = [(0, 0)] * (value.ndim - 1) + [(0, 1)]
+        flat = np.pad(value.swapaxes(-1, -2).astype(np.float64), padding).ravel()
+        offset = self.column * (value.shape[-2] + 1)
         bounds = np.stack([offset + self.start, offset + self.stop], axis=1).ravel()
         sums: NDArray[np.float64] = np.add.reduceat(flat, bounds)[::2]
-        return sums / (self.stop - self.start)
+        return sums / self.length
 
 
-def tidy(mask_TC: Mask, max_gap: float, min_length: float) -> Mask:
-    """Fill short gaps, then drop short runs; every segment counts as a whole second."""
-    num_segments, num_classes = mask_TC.shape
+def tidy(mask: Mask, max_gap: float, min_length: float) -> Mask:
+    """Fill short gaps of a mask (..., T, C), then drop short runs.
+
+    Args:
+        mask: where a class is perceived.
+        max_gap: longest silence in seconds, between two runs, that is filled.
+        min_length: shortest run in seconds that stays; every segment counts as a whole second.
+    """
+    num_segments = mask.shape[-2]
     if max_gap:
-        gaps = Runs.of(~mask_TC)
-        inner = (gaps.start > 0) & (gaps.stop < num_segments)
-        short = gaps.where(inner & (gaps.stop - gaps.start <= max_gap))
-        mask_TC = mask_TC | short.paint((num_segments, num_classes))
+        gaps = Runs.of(~mask)
+        is_inner = (gaps.start > 0) & (gaps.stop < num_segments)
+        mask = mask | gaps.where(is_inner & (gaps.length <= max_gap)).paint(mask.shape)
     if min_length:
-        runs = Runs.of(mask_TC)
-        long = runs.where(runs.stop - runs.start >= min_length)
-        mask_TC = long.paint((num_segments, num_classes))
-    return mask_TC
+        runs = Runs.of(mask)
+        mask = runs.where(runs.length >= min_length).paint(mask.shape)
+    return mask
 
 
 def events_of(
-    mask_TC: Mask, value_TC: Array, modality: Modality, labels: Sequence[str], duration: float
+    mask_TC: Mask, value_TC: Values, modality: Modality, labels: Sequence[str], duration: float
 ) -> list[Event]:
-    """One event for each run of the mask."""
+    """One event for each run of a mask.
+
+    Args:
+        mask_TC: where each class is perceived.
+        value_TC: within 0..1; the score of an event is the mean over its run.
+        modality: of all events.
+        labels: the C class names.
+        duration: seconds of the video, where events end at the latest.
+    """
     runs = Runs.of(mask_TC)
-    columns = (runs.start, runs.stop, runs.label, runs.mean(value_TC))
+    columns = (runs.start, runs.stop, runs.column, runs.mean(value_TC))
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return [
         Event(float(start), min(float(stop), duration), labels[label], modality, score)
         for start, stop, label, score in rows
     ]
+
+
+def annotated(
+    masks_TC: Mapping[Modality, Mask],
+    labels: Sequence[str],
+    *,
+    source: str = "",
+    notes: Sequence[str] = (),
+) -> Timeline:
+    """Turn the annotated segments of one video into its timeline: every run is an event.
+
+    Args:
+        masks_TC: for each annotated modality, (T, C) bool, True where the class is perceived.
+        labels: the C class names.
+        source: the video's path or id.
+        notes: what a reader of the timeline should know.
+
+    Returns:
+        Events of score 1; the duration is T seconds.
+
+    Example:
+        >>> mask_TC = np.array([[True], [True], [False]])
+        >>> [(e.label, e.start, e.end) for e in annotated({Modality.AUDIO: mask_TC}, ["Dog"])]
+        [('Dog', 0.0, 2.0)]
+    """
+    duration = float(max(map(len, masks_TC.values()), default=0))
+    return Timeline(
+        events=tuple(
+            event
+            for modality, mask_TC in masks_TC.items()
+            for event in events_of(mask_TC, mask_TC.astype(np.float32), modality, labels, duration)
+        ),
+        duration=duration,
+        labels=tuple(labels),
+        source=source,
+        model=ANNOTATIONS,
+        notes=tuple(notes),
+    )
+
+
+def rasterize(
+    timeline: Timeline, num_segments: int, labels: Sequence[str] | None = None
+) -> tuple[Mask, Mask]:
+    """Draw a timeline on the grid of one-second segments: the way back from `decode`.
+
+    A segment is on when one event covers at least half of it; a last segment that the video does
+    not fill counts by the part that it has. An `audio_visual` event is heard and seen.
+
+    Args:
+        timeline: the events.
+        num_segments: T.
+        labels: C labels, the columns of the masks; None takes those of the timeline. Events of
+            other labels are left out.
+
+    Returns:
+        audio (T, C) and visual (T, C), bool.
+    """
+    column = {label: i for i, label in enumerate(timeline.labels if labels is None else labels)}
+
+    def mask_of(modality: Modality) -> Mask:
+        perceived = (modality, Modality.AUDIO_VISUAL)
+        events = [e for e in timeline if e.modality in perceived and e.label in column]
+        return _paint_events(events, column, num_segments, timeline.duration)
+
+    return mask_of(Modality.AUDIO), mask_of(Modality.VISUAL)
+
+
+def _paint_events(
+    events: Sequence[Event], column: dict[str, int], num_segments: int, duration: float
+) -> Mask:
+    """The mask (T, C) of the segments of which one event covers at least half."""
+    start = np.array([event.start for event in events]).clip(0, num_segments)
+    end = np.array([event.end for event in events]).clip(0, num_segments)
+    label = np.array([column[event.label] for event in events], dtype=np.int64)
+
+    def covered(segment: NDArray[np.int64]) -> Mask:
+        is_cut = (segment < duration) & (duration < segment + 1)
+        segment_end = np.where(is_cut, duration, segment + 1)
+        overlap = np.minimum(end, segment_end) - np.maximum(start, segment)
+        covers: Mask = overlap >= 0.5 * (segment_end - segment)
+        return covers
+
+    # Only the first and the last segment that an event touches can be covered in part.
+    first = np.floor(start).astype(np.int64)
+    last = np.ceil(end).astype(np.int64) - 1
+    first_on = np.minimum(first + ~covered(first), num_segments)
+    stop_on = np.maximum(last + covered(last), first_on)
+    return Runs(label, first_on, stop_on).paint((num_segments, len(column)))

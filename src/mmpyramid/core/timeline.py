@@ -1,4 +1,4 @@
-"""Sorted events of one video, and what is needed to read them."""
+"""Events of one video, sorted into a timeline that is lossless to and from JSON."""
 
 from __future__ import annotations
 
@@ -6,19 +6,95 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.events import Event, Modality
 from mmpyramid.core.unit_weights import UnitWeights, to_unit_weights, weights_json
-from mmpyramid.core.views import Views
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 TIMELINE_FORMAT = "mmpyramid-timeline-1"
 
 
+class Modality(StrEnum):
+    """Where an event is perceived: it can be heard, seen, or both in the same second."""
+
+    AUDIO = "audio"
+    VISUAL = "visual"
+    AUDIO_VISUAL = "audio_visual"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Event:
+    """One event: `label` is perceived through `modality` from `start` to `end`, with a score.
+
+    Times are seconds from the start of the video; the score lies within 0..1.
+
+    Events order by start, end, label, modality.
+
+    Raises:
+        UserError: if the times are not finite, ordered and positive, or the score is outside 0..1.
+
+    Example:
+        >>> Event(start=3.0, end=5.0, label="Dog", modality=Modality.AUDIO, score=0.9).duration
+        2.0
+    """
+
+    start: float
+    end: float
+    label: str
+    modality: Modality
+    score: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start < self.end < math.inf):
+            raise UserError(
+                f"an event needs 0 <= start < end in seconds, got {self.start}..{self.end} "
+                f"({self.label})"
+            )
+        if not 0 <= self.score <= 1:
+            raise UserError(f"an event's score lies within 0..1, got {self.score} ({self.label})")
+
+    @property
+    def duration(self) -> float:
+        """Seconds from start to end."""
+        return self.end - self.start
+
+
+class Renderers(Protocol):
+    """What shows timelines in notebooks."""
+
+    def to_frame(self, timeline: Timeline, /) -> str:
+        """Put the page of a timeline into a frame."""
+        ...
+
+    def to_figure(self, timeline: Timeline, /) -> Figure:
+        """Draw a timeline."""
+        ...
+
+    def to_pandas(self, timeline: Timeline, /) -> DataFrame:
+        """Make a table of the events."""
+        ...
+
+
+_renderers: list[Callable[[], Renderers]] = []
+
+
+def set_renderers(load: Callable[[], Renderers]) -> None:
+    """Set what shows timelines; the package does so when it is imported.
+
+    Args:
+        load: gives the renderers; called when something is shown, so that it can import them then.
+    """
+    _renderers[:] = [load]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Timeline(Views):
+class Timeline:
     """Sorted events of one video, and what is needed to read them.
 
     Attributes:
@@ -133,6 +209,35 @@ class Timeline(Views):
             raise UserError(
                 f"cannot read the timeline {path}: expected text in UTF-8; save it as such"
             ) from error
+
+    def _repr_html_(self) -> str:
+        """The page, in a frame: Jupyter, VS Code and Colab show it for the last value of a cell."""
+        return _renderers[0]().to_frame(self)
+
+    def plot(self) -> Figure:
+        """Draw the timeline as a figure, which a notebook shows.
+
+        Raises:
+            ModuleNotFoundError: if matplotlib is not installed; says how to install it.
+
+        Example:
+            >>> Timeline.load("clip.json").plot().savefig("clip.pdf")  # doctest: +SKIP
+        """
+        return _renderers[0]().to_figure(self)
+
+    def to_pandas(self) -> DataFrame:
+        """Make a table with the columns label, modality, start, end and score, a row per event.
+
+        Times are seconds. Source, model and duration are in the table's `attrs`.
+
+        Raises:
+            ModuleNotFoundError: if pandas is not installed; says how to install it.
+
+        Example:
+            >>> events = Timeline.load("clip.json").to_pandas()  # doctest: +SKIP
+            >>> events.groupby("label").score.max()  # doctest: +SKIP
+        """
+        return _renderers[0]().to_pandas(self)
 
 
 def _is_number(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmpyramid.core.events import Modality
+from mmpyramid.core.timeline import Modality
 
 MODALITY_WORDS = {
     Modality.AUDIO: "audible",

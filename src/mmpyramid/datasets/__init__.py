@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmpyramid.core.batch import Streams
-from mmpyramid.datasets import ave, llp
+from mmpyramid.datasets import ave, folder, llp
 from mmpyramid.datasets.base import (
     SPLITS,
     Dataset,
@@ -25,6 +25,7 @@ __all__ = [
     "Split",
     "Supervision",
     "ave",
+    "folder",
     "is_simulated",
     "llp",
     "open_dataset",

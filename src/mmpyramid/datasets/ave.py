@@ -320,4 +320,6 @@ def _reader(
     return ById(source, annotations.ids, streams, annotations.num_segments)
 
 
-register(Layout(name="AVE", files=ANNOTATIONS_FILE, open=AVEDataset.open, problem="localization"))
+register(
+    Layout(name="AVE", files=(ANNOTATIONS_FILE,), open=AVEDataset.open, problem="localization")
+)

@@ -175,20 +175,21 @@ class Layout:
 
     Attributes:
         name: for messages.
-        files: a glob pattern of files that only this layout has, in the corpus folder or its
+        files: glob patterns of files that only this layout has, in the corpus folder or its
             `data/`.
         open: opens a split.
         problem: the problem whose benchmark this is; None if any problem may read it.
     """
 
     name: str
-    files: str
+    files: tuple[str, ...]
     open: Opener
     problem: str | None = None
 
     def is_in(self, folder: Path) -> bool:
         """Whether a folder, or its `data/`, has files of this layout."""
-        return any(folder.glob(self.files)) or any(folder.glob(f"data/{self.files}"))
+        patterns = (f"{place}{pattern}" for pattern in self.files for place in ("", "data/"))
+        return any(any(folder.glob(pattern)) for pattern in patterns)
 
 
 LAYOUTS: dict[str, Layout] = {}
@@ -198,7 +199,8 @@ def register(layout: Layout) -> Layout:
     """Make a layout known to `open_dataset`.
 
     Example:
-        >>> register(Layout(name="mine", files="mine.json", open=MyDataset.open))  # doctest: +SKIP
+        >>> mine = Layout(name="mine", files=("mine.json",), open=Mine.open)  # doctest: +SKIP
+        >>> register(mine)  # doctest: +SKIP
     """
     LAYOUTS[layout.name] = layout
     return layout
@@ -245,7 +247,7 @@ def check_layout(folder: Path, name: str) -> None:
 def _other_layout(folder: Path, expected: Layout, found: Layout) -> UserError:
     return UserError(
         f"expected annotations in the layout of {expected.name} in {folder}, got files of "
-        f"{found.name} ({found.files}); parsing networks need the layout of LLP, and "
+        f"{found.name} ({', '.join(found.files)}); parsing networks need the layout of LLP, and "
         "localization networks that of AVE"
     )
 
@@ -255,8 +257,24 @@ def read_labels(folder: Path, default: tuple[str, ...]) -> tuple[str, ...]:
     path = folder / LABELS_FILE
     if not path.is_file():
         return default
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
+    return tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8.
+
+    Raises:
+        UserError: if it cannot be read, or is in another encoding.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"cannot read {path}: expected text in UTF-8, got another encoding, such as UTF-16 or "
+            "Latin-1; save it as UTF-8"
+        ) from error
 
 
 def check_not_empty(dataset: Dataset, data: Path, split: Split) -> None:

@@ -12,14 +12,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mmpyramid.core import Features
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.store.mapped import FeatureTable
-from mmpyramid.store.marker import find_marker
-from mmpyramid.store.npy import NpyFolder
-from mmpyramid.store.source import FeatureSource
+from mmpyramid.store.npy import NpyFolder, StreamFolders
+from mmpyramid.store.source import FeatureSource, find_marker
 from mmpyramid.store.store import FeatureStore
 
 
@@ -46,14 +46,19 @@ class ById:
         source: where they are.
         ids: the N videos, by row.
         streams: what the network reads.
-        num_segments: T; longer videos are cut, shorter ones padded.
+        num_segments: T; longer videos are cut, shorter ones padded. None takes the longest video of
+            each batch.
 
     Raises:
         UserError: if the source lacks a stream or has it in another width.
     """
 
     def __init__(
-        self, source: FeatureSource, ids: Sequence[str], streams: Streams, num_segments: int
+        self,
+        source: FeatureSource,
+        ids: Sequence[str],
+        streams: Streams,
+        num_segments: int | None = None,
     ) -> None:
         check_streams(source, streams)
         self.source, self.ids, self.streams = source, ids, streams
@@ -65,7 +70,8 @@ class ById:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The features of some rows, without labels."""
-        table, index, T = self._table, np.asarray(rows), self.num_segments
+        table, index = self._table, np.asarray(rows)
+        T = self.num_segments or int(self.lengths[index].max(initial=0))
         lengths = torch.from_numpy(np.minimum(table.lengths[index], T))
         present_BM = np.zeros((len(index), 2), np.bool_)
         for modality, side in enumerate((self.streams.audio, self.streams.visual)):
@@ -80,6 +86,11 @@ class ById:
     def item(self, video_id: str) -> Features:
         """The features of one video at its own length."""
         return self.source.load(video_id, self.names)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(N,) number of segments of each video."""
+        return self._table.lengths
 
     @property
     def names(self) -> Collection[str]:
@@ -128,8 +139,9 @@ def open_source(data: Path, features: Path | None = None) -> FeatureSource:
 
     Args:
         data: the corpus: annotations, with `features/` (a store written by `mmpyramid extract`) or
-            `feats/` (the published layout) beside them.
-        features: a store or a published folder elsewhere.
+            `feats/` (the published layout) beside them; each may also have a folder of .npy files
+            for each stream.
+        features: such a folder elsewhere.
 
     Raises:
         UserError: if there is neither.
@@ -140,10 +152,12 @@ def open_source(data: Path, features: Path | None = None) -> FeatureSource:
             return FeatureStore(folder)
         if NpyFolder.is_published(folder):
             return NpyFolder(folder)
+        if StreamFolders.has_some(folder):
+            return StreamFolders(folder)
     raise UserError(
         f"expected features in {' or '.join(map(str, candidates))}: a store written by "
-        "`mmpyramid extract`, or the published folders `vggish`, `res152` and `r2plus1d_18` of "
-        ".npy files"
+        "`mmpyramid extract`, the published folders `vggish`, `res152` and `r2plus1d_18` of "
+        ".npy files, or a folder of <video>.npy for each stream"
     )
 
 

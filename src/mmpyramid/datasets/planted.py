@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mmpyramid.core import Array
 from mmpyramid.datasets.llp import Annotations
 from mmpyramid.datasets.synthetic.simulated import planted_truth
-from mmpyramid.store.marker import MARKER_FILE
+from mmpyramid.store.source import MARKER_FILE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

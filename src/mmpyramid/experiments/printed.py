@@ -84,7 +84,7 @@ class Table:
     Attributes:
         number: as printed.
         caption: what it shows.
-        task: `parsing` or `localization`.
+        recipe: a recipe that reads the data that the table is about.
         columns: the numbers.
         rows: the systems, in their printed order.
         notes: what a reader of the whole table should know.
@@ -92,7 +92,7 @@ class Table:
 
     number: int
     caption: str
-    task: str
+    recipe: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
@@ -181,7 +181,7 @@ def _seen(name: str, recipe: str, segment: float, event: float) -> Row:
 TABLE_1 = Table(
     number=1,
     caption="Accuracy on AVE, fully (Sup.) and weakly (W-Sup.) supervised",
-    task="localization",
+    recipe="ave",
     columns=ACCURACIES,
     rows=(
         _ave(
@@ -231,7 +231,7 @@ TABLE_1 = Table(
 TABLE_2 = Table(
     number=2,
     caption="F-scores on LLP, weakly supervised",
-    task="parsing",
+    recipe="llp",
     columns=F_SCORES,
     rows=(
         _heard("Kong et al.", "kong", 39.6, 29.1),
@@ -272,7 +272,7 @@ TABLE_2 = Table(
 TABLE_3 = Table(
     number=3,
     caption="Ablations on LLP",
-    task="parsing",
+    recipe="llp",
     columns=F_SCORES,
     rows=(
         _llp(
@@ -318,7 +318,7 @@ TABLE_3 = Table(
 TABLE_4 = Table(
     number=4,
     caption="Sharing the cross-modal attention on LLP",
-    task="parsing",
+    recipe="llp",
     columns=F_SCORES[6:],
     rows=(
         _llp("Non-Sharing", "llp-non-sharing", 54.8, 50.1, 57.2, 50.0),

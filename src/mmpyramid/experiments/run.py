@@ -14,11 +14,11 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import SPLITS, open_dataset
 from mmpyramid.experiments.printed import Row, Table
+from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.modality_aware import fit_modality_aware
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.run import Run, fit, identify, wait_for_all_processes
-from mmpyramid.training.tasks import TASKS
 
 Report: TypeAlias = dict[str, Any]
 Overrides: TypeAlias = Mapping[str, Any]
@@ -50,21 +50,27 @@ class Job:
 
 
 @rank_zero_only
-def check_same_data(out: Path, task: str, data: Path, features: Path | None = None) -> None:
+def check_same_data(out: Path, recipe: str, data: Path, features: Path | None = None) -> None:
     """Record which corpus the tables in a folder are of, and refuse another one.
+
+    Args:
+        out: the folder.
+        recipe: one that reads such a corpus.
+        data: corpus folder.
+        features: where the features are, if not in the corpus folder.
 
     Raises:
         UserError: if there are runs of another corpus, or this one cannot be used.
     """
-    recipe = {"parsing": "llp", "localization": "ave"}[task]
-    streams = RECIPES[recipe]().model.inputs
+    config = RECIPES[recipe]()
+    streams, problem = config.model.inputs, config.objective.problem
     found = identify(
         {
-            split: open_dataset(data, split, streams, problem=task, features=features)
+            split: open_dataset(data, split, streams, problem=problem, features=features)
             for split in SPLITS
         }
     )
-    path = out / f"data-{task}.json"
+    path = out / f"data-{problem}.json"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
         write_durably(path, (json.dumps(found, indent=2) + "\n").encode())
@@ -152,7 +158,7 @@ def collect_reports(
 
 
 def run_job(job: Job, data: Path, features: Path | None = None) -> None:
-    """Train, or go on, and score on the test split; the report is in `job.result`.
+    """Train or resume, and score on the test split; the report is in `job.result`.
 
     Raises:
         UserError: if the data cannot be used.
@@ -171,8 +177,9 @@ def run_job(job: Job, data: Path, features: Path | None = None) -> None:
 def _score(job: Job, run: Run, data: Path, features: Path | None) -> None:
     """Write the report, on the first process of a run only, and delete what resuming needed."""
     network = run.load_network()
-    corpus = open_dataset(data, "test", network.inputs, problem=network.task, features=features)
-    report = TASKS[network.task].evaluate(network, corpus).to_dict()
+    problem = problem_named(network.problem)
+    corpus = open_dataset(data, "test", network.inputs, problem=problem.name, features=features)
+    report = problem.evaluate(network, corpus).to_dict()
     content = json.dumps({"config": job.config.to_dict(), "report": report}, indent=2) + "\n"
     write_durably(job.result, content.encode())
     for resumable in job.folder.rglob("last.ckpt"):  # Three times the size of the network.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpyramid.backbones.sets import create_extractors
+from mmpyramid.backbones.registry import create_extractors
 from mmpyramid.core import Features, Progress
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.corpus import Videos, find_videos

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mmpyramid.core import Timeline
+from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.wording import printable
-from mmpyramid.formats.grid import to_seconds
-from mmpyramid.formats.rows import Row, to_timeline
+from mmpyramid.formats.registry import Format, register
+from mmpyramid.formats.rows import Row, to_seconds, to_timeline
 
 TEXT = re.compile(r"(?P<label>.*?)(?: \[(?P<modality>\w+)(?: (?P<score>[\d.]+))?\])?")
 FREQUENCIES = "\\\t"
@@ -34,27 +34,32 @@ def to_audacity(timeline: Timeline) -> str:
     )
 
 
-def from_audacity(text: str) -> Timeline:
-    r"""Read an exported label track; a label without brackets, such as `Dog`, is heard.
+def from_audacity(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
+    r"""Read an exported label track.
+
+    Args:
+        text: the content of the file.
+        unstated: how an event is perceived whose label has no brackets, such as `Dog`.
 
     Raises:
-        UserError: if a line is not a label over a region; tells the line.
+        UserError: if a line is not a label over a region; names the line.
 
     Example:
         >>> from_audacity("1.0\t4.0\tDog [visual]\n").events[0].modality.value
         'visual'
     """
-    return to_timeline([row.to_event() for row in _rows(text)])
+    return to_timeline([row.to_event() for row in _rows(text, unstated)])
 
 
-def _rows(text: str) -> Iterator[Row]:
+def _rows(text: str, unstated: Modality) -> Iterator[Row]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.startswith(FREQUENCIES):
             continue
         start, end, label = _cells(line.removesuffix("\r"), number)
         said = TEXT.fullmatch(label)
         assert said is not None, "the pattern fits every line"
-        parts = {name: part for name, part in said.groupdict().items() if part is not None}
+        stated = {name: part for name, part in said.groupdict().items() if part is not None}
+        parts = {"modality": unstated, **stated}
         yield Row(where=f"line {number}", start=start, end=end, **parts)
 
 
@@ -68,3 +73,17 @@ def _cells(line: str, number: int) -> list[str]:
     if cells[0] == cells[1]:
         raise UserError(f"line {number}: expected a label over a region, got a point: {line!r}")
     return cells
+
+
+register(
+    Format(
+        name="labels.txt",
+        description="a label track",
+        programs="Audacity",
+        write=to_audacity,
+        read=from_audacity,
+        states_modality=False,
+        kept="the events, scores in hundredths",
+        suffixes=("txt",),  # Audacity suggests no name for label tracks.
+    )
+)

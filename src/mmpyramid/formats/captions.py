@@ -10,7 +10,8 @@ from webvtt import Caption, WebVTT
 
 from mmpyramid.core import Event, Timeline
 from mmpyramid.core.wording import MODALITY_PHRASES, title_of
-from mmpyramid.formats.grid import MILLISECONDS, to_ticks
+from mmpyramid.formats.registry import Format, register
+from mmpyramid.formats.rows import MILLISECONDS, to_ticks
 
 
 def to_vtt(timeline: Timeline) -> str:
@@ -63,3 +64,22 @@ def _times(event: Event) -> tuple[timedelta, timedelta]:
 
 def _timestamp(time: timedelta) -> str:
     return str(srt.timedelta_to_srt_timestamp(time)).replace(",", ".")
+
+
+register(
+    Format(
+        name="vtt",
+        description="captions such as `[audible] Dog`",
+        programs="browsers, VLC",
+        write=to_vtt,
+        media_type="text/vtt",
+    )
+)
+register(
+    Format(
+        name="srt",
+        description="captions such as `[audible] Dog`",
+        programs="VLC, subtitle editors",
+        write=to_srt,
+    )
+)

@@ -19,8 +19,8 @@ from xml.etree import ElementTree as ET
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.wording import clock, printable
-from mmpyramid.formats.grid import MILLISECONDS, to_ticks
-from mmpyramid.formats.rows import Row, listed, to_timeline
+from mmpyramid.formats.registry import Format, register
+from mmpyramid.formats.rows import MILLISECONDS, Row, check_listed, to_ticks, to_timeline
 from mmpyramid.version import __version__
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def from_elan(text: str) -> Timeline:
     labels = _vocabulary(eaf)
     for event in events if labels else ():
         place = f"the controlled vocabulary of the document (event at {clock(event.start)})"
-        listed(event.label, labels, place)
+        check_listed(event.label, labels, place)
     head = dict(eaf.get_properties()).get(HEAD)
     if head is None:
         found = to_timeline(events)
@@ -201,3 +201,17 @@ def _scores(eaf: Eaf, tier: str) -> dict[tuple[int, int], Any]:
         return {}
     found = eaf.get_ref_annotation_data_for_tier(tier)
     return {(start, end): score for start, end, score, _ in found}
+
+
+register(
+    Format(
+        name="eaf",
+        description="tiers by modality, labels as a menu",
+        programs="ELAN",
+        write=to_elan,
+        read=from_elan,
+        kept="everything but the weights of pyramid units",
+        package="pympi",
+        media_type="text/xml",
+    )
+)

@@ -1,4 +1,4 @@
-"""One event as somebody typed it: strings to an `Event`, and mistakes told with their place."""
+"""What formats share: an event as somebody typed it, and times on the grid of a file format."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
+
+MILLISECONDS, MICROSECONDS = 1_000, 1_000_000
+"""Ticks per second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +37,7 @@ class Row:
         """Read the row.
 
         Raises:
-            UserError: if it is not an event; tells where.
+            UserError: if it is not an event; says where.
 
         Example:
             >>> Row(where="line 3", label="Dog", start="2,5", end="4").to_event()
@@ -62,17 +65,41 @@ def to_timeline(events: Sequence[Event], source: str = "") -> Timeline:
     )
 
 
-def listed(label: str, labels: Iterable[str], where: str) -> None:
-    """Refuse a label that is not listed.
+def check_listed(label: str, labels: Iterable[str], where: str) -> None:
+    """Check that a label is listed.
 
     Raises:
-        UserError: which names the label that may be meant.
+        UserError: if it is not; names the label that may be meant.
     """
     known = tuple(labels)
     if label not in known:
         close = difflib.get_close_matches(label, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known) or 'none'}"
         raise UserError(f"expected a label that {where} lists, got {label!r}; {hint}")
+
+
+def to_ticks(event: Event, per_second: int) -> tuple[int, int]:
+    """Round start and end to whole ticks; an event lasts one tick at least.
+
+    Example:
+        >>> from mmpyramid.core import Modality
+        >>> to_ticks(Event(1.0, 1.00001, "Dog", Modality.AUDIO), MILLISECONDS)
+        (1000, 1001)
+    """
+    start = round(event.start * per_second)
+    return start, max(round(event.end * per_second), start + 1)
+
+
+def to_seconds(event: Event) -> tuple[float, float]:
+    """Round start and end to microseconds, which print with six decimals at most.
+
+    Example:
+        >>> from mmpyramid.core import Modality
+        >>> to_seconds(Event(1 / 3, 1.0, "Dog", Modality.AUDIO))
+        (0.333333, 1.0)
+    """
+    start, end = to_ticks(event, MICROSECONDS)
+    return start / MICROSECONDS, end / MICROSECONDS
 
 
 def _number(text: str, name: str) -> float:

@@ -1,10 +1,9 @@
 """Room 1: any video or sound file, read as one-second segments of pictures and sound."""
 
-from mmpyramid.media.container import SAMPLE_RATE
-from mmpyramid.media.info import MediaInfo, probe
+from mmpyramid.media.container import SAMPLE_RATE, MediaInfo, probe
+from mmpyramid.media.pictures import thumbnail
 from mmpyramid.media.resizing import Resizing, View
 from mmpyramid.media.segments import Segment, SegmentReader
-from mmpyramid.media.thumbnail import thumbnail
 
 __all__ = [
     "SAMPLE_RATE",

@@ -1,17 +1,28 @@
-"""The picture track: which frame is on screen at a given time, upright and in RGB."""
+"""The picture track: which frame is on screen at a given time, upright and in RGB; thumbnails."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
+from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
+from PIL import Image as Pillow
 
-from mmpyramid.media.container import best_video
-from mmpyramid.media.decoder import Decoder
+from mmpyramid.media.container import best_video, open_media, quarter_turns
+from mmpyramid.media.decoder import Decoder, Timed
 from mmpyramid.media.resizing import Converter, Image, View
+
+MOST_FRAMES = 300
+"""Frames that are decoded for a thumbnail to come from a key frame to the middle of a video."""
+
+QUALITY = 80
+"""Of the JPEG of a thumbnail."""
 
 
 def picture_decoder(container: InputContainer) -> Decoder[av.VideoFrame]:
@@ -27,7 +38,7 @@ class PictureTrack:
 
     Args:
         container: opened for this track alone, and owned by the caller.
-        views: which pictures are wanted.
+        views: the required pictures.
 
     Attributes:
         start: when the first frame shows, seconds on the file's clock; None if no frame decodes.
@@ -69,7 +80,7 @@ class PictureTrack:
         return tuple(map(np.stack, images))
 
     def starts(self) -> Iterator[Fraction]:
-        """Read to the end, and tell when each frame shows, seconds on the file's clock."""
+        """Read to the end, and yield when each frame shows, seconds on the file's clock."""
         while self._next is not None:
             yield self._next.start
             self._step()
@@ -79,7 +90,7 @@ class PictureTrack:
         return self._decoder.notes(self._zero)
 
     def _at(self, time: Fraction, number: int) -> Image:
-        """The last frame that begins at or before `time`, or the first one, as a view wants it."""
+        """The last frame that begins at or before `time`, or the first, converted for a view."""
         while self._next is not None and self._next.start <= time:
             if self._next is not self._current:
                 self._current, self._images = self._next, {}
@@ -93,3 +104,45 @@ class PictureTrack:
         last, self._next = self._next, next(self._frames, None)
         assert last is not None, "whoever steps has looked at the next frame"
         self.end = self._next.start if self._next else last.end
+
+
+def thumbnail(path: str | Path, size: int = 192) -> bytes | None:
+    """The picture in the middle of a video, upright and small.
+
+    Args:
+        path: the video.
+        size: pixels of the longer side.
+
+    Returns:
+        A JPEG, or None if the file has no picture that can be decoded.
+
+    Raises:
+        UserError: if the file cannot be opened.
+
+    Example:
+        >>> Path("clip.jpg").write_bytes(thumbnail("clip.mp4"))  # doctest: +SKIP
+    """
+    with open_media(Path(path)) as container:
+        if best_video(container) is None:
+            return None
+        timed = _middle(container)
+    if timed is None:
+        return None
+    pixels = np.rot90(timed.frame.to_ndarray(format="rgb24"), quarter_turns(timed.frame))
+    image = Pillow.fromarray(pixels)
+    image.thumbnail((size, size))
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=QUALITY)
+    return content.getvalue()
+
+
+def _middle(container: InputContainer) -> Timed[av.VideoFrame] | None:
+    """The first frame of the second half, or the last one before it that is near."""
+    middle = (container.start_time or 0) + (container.duration or 0) // 2
+    with suppress(av.FFmpegError):  # A file without an index is read from its beginning.
+        container.seek(middle)
+    found = None
+    for found in islice(picture_decoder(container), MOST_FRAMES):
+        if found.start >= Fraction(middle, av.time_base):
+            break
+    return found

@@ -1,4 +1,4 @@
-"""From a decoded frame to an upright RGB picture of the size that a network wants."""
+"""From a decoded frame to an upright RGB picture of the size that a network takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.info import quarter_turns
+from mmpyramid.media.container import quarter_turns
 
 Image: TypeAlias = NDArray[np.uint8]
 Size: TypeAlias = tuple[int, int]
@@ -87,7 +87,7 @@ def _neighbors(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], 
 
 @dataclass(frozen=True)
 class View:
-    """Which pictures somebody wants to see.
+    """Which pictures are read of each second.
 
     Attributes:
         frames_per_segment: F, pictures per second.

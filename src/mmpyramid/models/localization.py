@@ -36,13 +36,18 @@ class LocalizationNetwork(Network[Localized, LocalizationScores]):
     half-overlapping windows, and a segment takes the mean over those that it is in.
     """
 
-    task = "localization"
+    problem = "localization"
     config: LocalizationConfig
 
     @property
     def reach(self) -> int:
         """Windows of the trained length are scored each on its own."""
         return self.context
+
+    def tensors(self, output: Localized, mask_BT: Tensor) -> dict[str, Tensor]:
+        """Relevance and category probabilities, whatever heads the network has."""
+        relevance_BT, category_BC = event_probabilities(output, len(self.labels), mask_BT)
+        return {"relevance": relevance_BT, "category": category_BC}
 
     def results(self, batch: Batch) -> list[LocalizationScores]:
         """Score videos of any length."""
@@ -166,7 +171,7 @@ def event_probabilities(
 ) -> tuple[Tensor, Tensor]:
     """Relevance (B, T) and category (B, C) probabilities, whatever heads the network has.
 
-    A network that decomposes the task is read by the two-head rule. For one that scores classes and
+    A network that decomposes the problem gives both. For one that scores classes and
     background segment by segment, relevance is what its softmax does not give to the background,
     and the category is the mean over existing segments of the event scores' softmax.
     """
@@ -176,23 +181,3 @@ def event_probabilities(
     relevance_BT = 1 - output.score_BTC.softmax(-1)[..., num_classes]
     category_BTC = F.softmax(output.score_BTC[..., :num_classes], dim=-1) * mask_BT[..., None]
     return relevance_BT, category_BTC.sum(1) / mask_BT.sum(1, keepdim=True)
-
-
-def two_head_decision(output: Localized, num_classes: int, mask_BT: Tensor) -> Tensor:
-    """The class of each segment by the two-head rule, (B, T) int64, C for background.
-
-    The most probable category where the relevance exceeds 0.5, else the background; a category head
-    with a column for the background may choose it for the whole video (CMRAN and its successors).
-    Networks without the two heads are read as `event_probabilities` tells.
-    """
-    if output.relevance_BT is not None and output.category_BC is not None:
-        happens_BT, best_B = output.relevance_BT > 0, output.category_BC.argmax(-1)
-    else:
-        relevance_BT, category_BC = event_probabilities(output, num_classes, mask_BT)
-        happens_BT, best_B = relevance_BT > 0.5, category_BC.argmax(-1)
-    return torch.where(happens_BT, best_B[:, None], num_classes)
-
-
-def argmax_decision(output: Localized) -> Tensor:
-    """The class of each segment by the 29-way rule, (B, T) int64: the highest score (AVE, PSP)."""
-    return output.score_BTC.argmax(-1)

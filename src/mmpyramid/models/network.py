@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, Type
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.core import Features
+from mmpyramid.core import Decoder, Features
 from mmpyramid.core.batch import Batch, Streams, collate
 from mmpyramid.core.errors import UserError
 
@@ -87,6 +87,11 @@ class NetworkConfig:
     def inputs(self) -> Streams:
         """The feature streams that the network reads, by modality."""
         return Streams(audio=self.audio_streams, visual=self.visual_streams)
+
+    @property
+    def decoder(self) -> Decoder:
+        """What decides on its scores, unless something else is asked for."""
+        return Decoder()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and YAML."""
@@ -179,13 +184,13 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
         config: kept as a copy.
 
     Attributes:
-        task: `parsing` or `localization`.
+        problem: name of the problem that it is for, see `mmpyramid.problems`.
         config_class: type of its configuration.
         config: the configuration.
         notes: what a reader of its timelines should know.
     """
 
-    task: ClassVar[str]
+    problem: ClassVar[str]
     config_class: ClassVar[type[NetworkConfig]]
     notes: tuple[str, ...] = ()
 
@@ -207,6 +212,11 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
     def streams(self) -> dict[str, int]:
         """Width of every stream that it reads, by name."""
         return self.inputs.widths
+
+    @property
+    def decoder(self) -> Decoder:
+        """What decides on its scores, unless something else is asked for."""
+        return self.config.decoder
 
     @property
     def context(self) -> int:
@@ -232,6 +242,17 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
             mask_BT: True where a segment exists.
             present_BM: True where a video has the modality.
         """
+
+    def tensors(self, output: Output, mask_BT: Tensor) -> dict[str, Tensor]:
+        """What an exported network gives, by name: here every tensor of the named output.
+
+        Args:
+            output: of `forward`.
+            mask_BT: True where a segment exists.
+        """
+        del mask_BT
+        fields: dict[str, Any] = output._asdict()  # type: ignore[attr-defined]
+        return {name: value for name, value in fields.items() if isinstance(value, Tensor)}
 
     @abstractmethod
     def results(self, batch: Batch) -> list[Result]:

@@ -9,18 +9,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.core import Scores
+from mmpyramid.core import Decoder, Gate, Scores
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.models.attention import MASKED
 from mmpyramid.models.network import Encoded, Network, NetworkConfig, Pooled, window_starts
 
-Gate: TypeAlias = Literal["global", "per_modality"]
 Encode: TypeAlias = Callable[[Mapping[str, Tensor], Tensor, Tensor], Encoded]
 
 PIECE = 1024
@@ -40,6 +39,11 @@ class ParsingConfig(NetworkConfig):
     gate: Gate = "global"
     """Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid) or
     `per_modality` (MA)."""
+
+    @property
+    def decoder(self) -> Decoder:
+        """The official rule, with the gate that the network was made for."""
+        return Decoder(gate=self.gate)
 
 
 class PoolingHead(nn.Module):
@@ -104,7 +108,7 @@ class ParsingNetwork(Network[Pooled, Scores]):
     than by attentive MMIL writes `make_head` as well.
     """
 
-    task = "parsing"
+    problem = "parsing"
     config: ParsingConfig
 
     def __init__(self, config: ParsingConfig) -> None:
@@ -127,6 +131,17 @@ class ParsingNetwork(Network[Pooled, Scores]):
         encoded = self.encode(streams, mask_BT, present_BM)
         pooled: Pooled = self.head(encoded.fused_BTMD, mask_BT, present_BM)
         return pooled._replace(encoded=encoded)
+
+    def tensors(self, output: Pooled, mask_BT: Tensor) -> dict[str, Tensor]:
+        """Probabilities of both streams, of the video, and of each stream in the video."""
+        del mask_BT
+        return {
+            "audio": output.prob_BTMC[:, :, 0],
+            "visual": output.prob_BTMC[:, :, 1],
+            "video": output.video_BC,
+            "video_audio": output.stream_BMC[:, 0],
+            "video_visual": output.stream_BMC[:, 1],
+        }
 
     @property
     def encoder_reach(self) -> int | None:

@@ -1,26 +1,36 @@
-"""Room 5: probabilities to a `Timeline`. Deciding is apart from scoring; numpy only."""
+"""What is asked of a video: each problem's decision rule, official numbers and losses.
+
+Deciding needs numpy alone; torch and torchmetrics are imported by what trains and evaluates.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from mmpyramid.core import AnyScores, Modality, Scores, Timeline, to_unit_weights
-from mmpyramid.core.annotated import annotated
+from mmpyramid.core import GATES, AnyScores, Decoder, Gate, Modality, Timeline, to_unit_weights
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.rasterize import rasterize
-from mmpyramid.problems.decoder import GATES, Decoder, Gate
-from mmpyramid.problems.localization.decisions import category_mask, localization_events
-from mmpyramid.problems.parsing.decisions import parsing_events, segment_masks
+from mmpyramid.core.runs import annotated, events_of, rasterize
+from mmpyramid.problems.base import Objective, Problem, problem_named, register_problem
+from mmpyramid.problems.localization.decisions import category_mask
+from mmpyramid.problems.localization.problem import LocalizationProblem
+from mmpyramid.problems.parsing.decisions import segment_masks
+from mmpyramid.problems.parsing.problem import ParsingProblem
 
 __all__ = [
     "GATES",
     "Decoder",
     "Gate",
+    "LocalizationProblem",
+    "Objective",
+    "ParsingProblem",
+    "Problem",
     "annotated",
     "category_mask",
     "decode",
+    "problem_named",
     "rasterize",
+    "register_problem",
     "segment_masks",
 ]
 
@@ -35,7 +45,7 @@ def decode(
     missing: Sequence[Modality] = (),
     notes: Sequence[str] = (),
 ) -> Timeline:
-    """Turn the probabilities of one video into its timeline.
+    """Turn the probabilities of one video into its timeline, by the decision rule of its problem.
 
     Events of a parsing network follow the convention of LLP: `audio` events are the audible runs,
     `visual` events the visible ones, and `audio_visual` events the runs where both hold at once, so
@@ -44,12 +54,13 @@ def decode(
     for `audio_visual` the mean of the product. Weights of pyramid units come along as they are.
 
     Args:
-        scores: probabilities of one video, of either task.
+        scores: probabilities of one video, of any problem.
         decoder: thresholds, gate and lengths; None takes the official rule.
         duration: seconds of the video, where events end at the latest; None takes T.
         source: the video's path or id.
         model: what made the scores.
-        missing: modalities that the file does not have; they yield no events.
+        missing: modalities that the file does not have; they yield no events, and nothing that is
+            heard and seen at once.
         notes: what a reader of the timeline should know.
 
     Raises:
@@ -58,6 +69,7 @@ def decode(
 
     Example:
         >>> import numpy as np
+        >>> from mmpyramid.core import Scores
         >>> probs = np.array([[0.9], [0.8], [0.1]], np.float32)
         >>> scores = Scores(audio=probs, visual=0 * probs, video=probs[0], labels=("Dog",))
         >>> [(e.label, str(e.modality), e.start, e.end) for e in decode(scores)]
@@ -70,14 +82,18 @@ def decode(
             f"{num_segments} segments of one second need a duration of more than "
             f"{num_segments - 1} s, got {duration}; are the scores those of this video?"
         )
-    rules = (decoder or Decoder(), duration, tuple(missing))
-    if isinstance(scores, Scores):
-        events = parsing_events(scores, *rules)
-    else:
-        events = localization_events(scores, *rules)
+    problem = problem_named(scores.problem)
+    masks_TC = problem.decide(scores, decoder or Decoder())
+    values_TC = problem.values(scores)
+    absent = {*missing, *((Modality.AUDIO_VISUAL,) if missing else ())}
     weights_T2L = scores.unit_weights
     return Timeline(
-        events=tuple(events),
+        events=tuple(
+            event
+            for modality, mask_TC in masks_TC.items()
+            if modality not in absent
+            for event in events_of(mask_TC, values_TC[modality], modality, scores.labels, duration)
+        ),
         duration=duration,
         labels=scores.labels,
         source=source,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mmpyramid.core import Event, Modality, Timeline, UnitWeights
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.wording import MODALITY_WORDS
+from mmpyramid.formats.tables import to_table
 
 MISSING_TRACKS = {
     Modality.AUDIO: "This file has no audio track, so nothing could be heard.",
@@ -22,6 +23,9 @@ TICK_STEPS = (
 )
 """Seconds between two ticks of a time axis, from which the smallest that fits is taken; longer
 ones are multiples of the last."""
+
+
+UNIT_WEIGHTS_COLUMNS = ("modality", "unit", "second", "weight")
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,32 @@ def unit_weights_of(timeline: Timeline) -> UnitWeights:
             "with such a network"
         )
     return timeline.unit_weights
+
+
+def unit_weights_to_csv(timeline: Timeline) -> str:
+    """Write one row per modality, pyramid unit and second under a header row.
+
+    Units count from 1, in the order of the network's windows; a second is named by its start.
+
+    Raises:
+        UserError: if the timeline has no unit weights.
+
+    Example:
+        >>> timeline = Timeline(duration=1.0, unit_weights=(((0.25,),), ((0.75,),)))
+        >>> print(unit_weights_to_csv(timeline), end="")
+        modality,unit,second,weight
+        audio,1,0,0.25
+        visual,1,0,0.75
+    """
+    weights_MLT = unit_weights_of(timeline)
+    modalities = (Modality.AUDIO, Modality.VISUAL)
+    rows = (
+        (modality.value, unit, second, weight)
+        for modality, units in zip(modalities, weights_MLT, strict=True)
+        for unit, weights in enumerate(units, start=1)
+        for second, weight in enumerate(weights)
+    )
+    return to_table(UNIT_WEIGHTS_COLUMNS, rows)
 
 
 def ticks(duration: float, most: int) -> list[float]:

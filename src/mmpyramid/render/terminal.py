@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.wording import MODALITY_WORDS, clock, printable, title_of
+from mmpyramid.formats import Format, register
 from mmpyramid.render.lanes import Lane, remarks, span, ticks, to_lanes
 
 # Half blocks add up: what is heard fills the lower half, what is seen the upper, both all of it.
@@ -143,3 +144,8 @@ def _event_line(event: Event, width: int) -> Text:
     line.append(f"{GLYPHS[event.modality]} ", style=STYLES[event.modality])
     line.append(f"{MODALITY_WORDS[event.modality]:<{WORD_WIDTH}}")
     return line.append(f"  {event.score:.2f}  ", style="dim").append(title_of(event.label))
+
+
+register(
+    Format(name="txt", description="the view of the terminal", programs="terminals", write=to_text)
+)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mmpyramid.core import Array, Features, Progress
+from mmpyramid.core.batch import per_segment
 from mmpyramid.core.errors import UserError
 from mmpyramid.store.mapped import FeatureTable, packed_table
 from mmpyramid.store.source import (
@@ -145,6 +146,85 @@ class NpyFolder:
             if name not in names and self.path(name, video_id).is_file():
                 return len(_read(self.path(name, video_id)))
         return len(features[PER_FRAME]) // FRAMES_PER_SEGMENT if PER_FRAME in features else None
+
+
+class StreamFolders:
+    """A folder of `<id>.npy` files for each stream, of any streams, as a feature source.
+
+    Streams with several rows per segment are averaged to one. A video may lack streams.
+
+    Args:
+        folder: holds the folders, called as the streams.
+
+    Raises:
+        UserError: if a stream has no array (T, ..., D) to take its width from.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._dims: dict[str, int] = {}
+        for place in sorted(path for path in self.folder.iterdir() if path.is_dir()):
+            if (first := next(iter(sorted(place.glob("*.npy"))), None)) is not None:
+                array = _read(first)
+                if array.ndim < 2:
+                    raise UserError(f"expected arrays (T, ..., D), got {array.shape} in {first}")
+                self._dims[place.name] = array.shape[-1]
+
+    @staticmethod
+    def has_some(folder: Path | str) -> bool:
+        """Whether a folder has folders of .npy files."""
+        return any(Path(folder).glob("*/*.npy"))
+
+    @property
+    def streams(self) -> Mapping[str, int]:
+        """The width D of every stream by name."""
+        return self._dims
+
+    def __contains__(self, video_id: object) -> bool:
+        return isinstance(video_id, str) and any(
+            self.path(name, video_id).is_file() for name in self._dims
+        )
+
+    def path(self, stream: str, video_id: str) -> Path:
+        """Where one stream of one video is."""
+        return self.folder / stream / f"{video_id}.npy"
+
+    def load(self, video_id: str, streams: Collection[str] | None = None) -> Features:
+        """Load one video as float32 arrays (T, ..., D); see `FeatureSource.load`.
+
+        Raises:
+            FeatureError: if no file is there, or files are unreadable, of a wrong shape, or not
+                finite.
+        """
+        features: dict[str, Array] = {}
+        faults: list[Fault] = []
+        for name in choose_streams(self, streams):
+            try:
+                features[name] = _read(self.path(name, video_id))
+            except FeatureError as error:
+                faults += [one for one in error.faults if one.kind is not FaultKind.MISSING]
+        if not features and not faults:
+            faults.append(Fault(FaultKind.MISSING, f"{video_id} in {self.folder}"))
+        num_segments = min((len(array) for array in features.values() if array.ndim), default=0)
+        for name, array in features.items():
+            if array.ndim > 1 and num_segments and len(array) % num_segments == 0:
+                features[name] = per_segment(name, array, num_segments)
+        faults += find_faults(video_id, features, self._dims, num_segments)
+        if faults:
+            raise FeatureError(faults)
+        return features
+
+    def table(
+        self, ids: Sequence[str], streams: Collection[str], progress: Progress | None = None
+    ) -> FeatureTable:
+        """Check many videos, and pack them for reading; see `FeatureSource.table`."""
+        names = choose_streams(self, streams)
+        paths = (self.path(name, video_id) for video_id in ids for name in names)
+        return packed_table(self, ids, names, paths, progress)
+
+    def describe(self) -> str:
+        """The streams and the folder, on one line."""
+        return f"features {', '.join(self._dims)} in {self.folder}"
 
 
 def _read(path: Path) -> Array:

@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from mmpyramid.core import Features, Progress
 from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.files import write_durably
 
 if TYPE_CHECKING:
     from mmpyramid.store.mapped import FeatureTable
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 NUM_THREADS = 4
 CHUNK, READ_AHEAD = 8, 64
 """Videos that a thread reads at once, so that threads seldom wait for each other; and in all."""
+
+MARKER_FILE = "SIMULATED.json"
+"""Marks a folder of simulated features and holds their parameters."""
 
 
 class FaultKind(StrEnum):
@@ -38,7 +43,7 @@ class Fault(NamedTuple):
 
 
 class FeatureError(UserError):
-    """The features of one video cannot be used; `faults` tells all that is wrong with them."""
+    """The features of one video cannot be used; `faults` lists all that is wrong with them."""
 
     def __init__(self, faults: Collection[Fault]) -> None:
         problems = Problems()
@@ -65,7 +70,7 @@ class FeatureSource(Protocol):
 
         Args:
             video_id: the id.
-            streams: names of the wanted streams; None means all.
+            streams: names of the required streams; None means all.
 
         Returns:
             Arrays (T, ..., D) by stream, all of the same T; a stream whose modality the video lacks
@@ -98,7 +103,7 @@ class FeatureSource(Protocol):
 
 
 def choose_streams(source: FeatureSource, streams: Collection[str] | None) -> tuple[str, ...]:
-    """The wanted streams, all of them for None.
+    """The required streams, all of them for None.
 
     Raises:
         UserError: if the source lacks one of them.
@@ -183,3 +188,23 @@ def load_each(
         f"expected usable features of {len(ids)} videos from {source.describe()}",
         "Extract or download what is missing, and replace what is damaged.",
     )
+
+
+def find_marker(folder: Path) -> Path | None:
+    """The file that marks a corpus, its features or a store of such as simulated, if there is one.
+
+    Example:
+        >>> find_marker(Path("LLP")) is None
+        True
+    """
+    above = [folder.parent] if folder.name == "feats" else []
+    candidates = (folder, *above, folder / "features", folder / "feats")
+    markers = (candidate / MARKER_FILE for candidate in candidates)
+    return next((marker for marker in markers if marker.is_file()), None)
+
+
+def carry_marker(source: Path, out: Path) -> None:
+    """Mark what was made of simulated features as such."""
+    if marker := find_marker(source):
+        out.mkdir(parents=True, exist_ok=True)
+        write_durably(out / MARKER_FILE, marker.read_bytes())

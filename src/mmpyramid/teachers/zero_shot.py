@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
 from mmpyramid.backbones.yamnet import YAMNetExtractor
-from mmpyramid.core import Array, Features, Modality, Scores
+from mmpyramid.core import Array, Decoder, Features, Modality, Scores
 from mmpyramid.core.errors import UserError
 from mmpyramid.teachers.maps import LABEL_SETS, LabelSet, class_indices
 
@@ -109,6 +109,11 @@ class Teacher:
             for classifier in classifiers
         }
         self._thresholds = {modality: thresholds(self.labels, modality) for modality in THRESHOLDS}
+
+    @property
+    def decoder(self) -> Decoder:
+        """What decides on its scores, unless something else is asked for."""
+        return Decoder()
 
     @property
     def reach(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import NetworkConfig
 from mmpyramid.models.registry import architecture
-from mmpyramid.training.objectives import Objective
+from mmpyramid.problems import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +111,12 @@ class TrainConfig:
             raise UserError(f"--seed should be 0 or more, got {self.seed}")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"--ema-decay should be 0 or more and below 1, got {self.ema_decay}")
-        task = architecture(self.model.architecture).task
-        if task != self.objective.task:
+        problem = architecture(self.model.architecture).problem
+        if problem != self.objective.problem:
             raise UserError(
-                f"the network `{self.model.architecture}` is for {task}, the objective "
-                f"{type(self.objective).__name__} for {self.objective.task}; choose one that fits"
+                f"the network `{self.model.architecture}` is for {problem}, the objective "
+                f"{type(self.objective).__name__} for {self.objective.problem}; choose one that "
+                "fits"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -28,9 +28,10 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.refined import write_refined
-from mmpyramid.models import ParsingNetwork
+from mmpyramid.models import Network
+from mmpyramid.models.network import Pooled
+from mmpyramid.problems.base import BATCH
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.evaluate import BATCH
 from mmpyramid.training.run import Run, fit, wait_for_all_processes
 
 CONFIDENT = 0.5
@@ -89,7 +90,7 @@ def fit_modality_aware(
         data: corpus folder in the LLP layout.
         out: folder of the run.
         features: where the features are, if not in the corpus folder.
-        resume: go on where the run in `out` stopped; with nothing there, start.
+        resume: continue the run in `out`, if there is one.
         progress: as in `fit`.
         on_refine: called in step 2 with (videos completed, videos in total).
 
@@ -136,8 +137,7 @@ def _write_labels(
 ) -> None:
     """Step 2, whose summary is written last."""
     network = base.load_network()
-    assert isinstance(network, ParsingNetwork)
-    train = open_dataset(data, "train", network.inputs, problem=network.task, features=features)
+    train = open_dataset(data, "train", network.inputs, problem=network.problem, features=features)
     refinement = refine_labels(network, train, config.seed + 1, on_refine)
     write_refined(run.labels, train, refinement.modality_NMC)
     summary = json.dumps(_summary(refinement, train, config), indent=2) + "\n"
@@ -202,7 +202,7 @@ class Refinement:
 
 
 def refine_labels(
-    network: ParsingNetwork, corpus: Dataset, seed: int, progress: Progress | None = None
+    network: Network[Pooled, Any], corpus: Dataset, seed: int, progress: Progress | None = None
 ) -> Refinement:
     """Refine the weak labels of a training split.
 
@@ -265,7 +265,7 @@ def removals(found: StreamProbabilities, weak_NC: Array, error_MC: Array) -> NDA
 
 @torch.inference_mode()
 def _probabilities(
-    network: ParsingNetwork,
+    network: Network[Pooled, Any],
     corpus: Dataset,
     partner_N: NDArray[np.int64],
     progress: Progress | None,
@@ -306,7 +306,7 @@ def exchange(seen: Batch, heard: Batch, audio_streams: Sequence[str]) -> Batch:
     )
 
 
-def _streams_of(network: ParsingNetwork, batch: Batch) -> Tensor:
+def _streams_of(network: Network[Pooled, Any], batch: Batch) -> Tensor:
     batch = batch.to(next(network.parameters()).device)
     streams_BMC: Tensor = network(batch.streams, batch.mask_BT, batch.present_BM).stream_BMC
     return streams_BMC.float().cpu()

@@ -1,4 +1,4 @@
-"""Training in Lightning: the one module, its checkpoints and its progress."""
+"""Training in Lightning: the one module, its checkpoints, progress and number format."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mmpyramid.accelerate import accelerate
+from mmpyramid.backbones.base import computes_in_bf16
 from mmpyramid.core.batch import Batch
 from mmpyramid.models import Network, create_model, save_pretrained
 from mmpyramid.models.network import to_full_precision
+from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.evaluate import refuse_nan
-from mmpyramid.training.tasks import TASKS
 
 
 class NetworkModule(pl.LightningModule):
-    """Trains a network of either task, and validates it with the task's official numbers."""
+    """Trains a network, and validates it with the official numbers of its problem."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self.config = config
-        self.task = TASKS[config.objective.task]
+        self.problem = problem_named(config.objective.problem)
         self.network = create_model(config.model)
         accelerate(self.network)
         self.average = None
         if config.ema_decay:
             mean = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(self.network, multi_avg_fn=mean).requires_grad_(False)
-        self.metrics = self.task.metrics(config.model)
+        self.metrics = self.problem.metrics(config.model.decoder)
 
     @property
     def result(self) -> Network[Any, Any]:
@@ -50,7 +50,7 @@ class NetworkModule(pl.LightningModule):
     @property
     def selection_metric(self) -> str:
         """The logged number that the best epoch is chosen by."""
-        return f"val/{self.task.selection}"
+        return f"val/{self.problem.selection}"
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Adam], list[LambdaLR]]:
         """Adam with the schedule of the configuration, stepped once per epoch."""
@@ -71,20 +71,20 @@ class NetworkModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch, computed in float32 or better, outside autocast."""
-        output = _score(self.network, batch)
+        output = self._score(self.network, batch)
         with torch.autocast(self.device.type, enabled=False):
             loss = self.config.objective(to_full_precision(output), batch)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.mask_BT))
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
-        """Take the new weights into the mean."""
+        """Update the average of the weights."""
         if self.average is not None:
             self.average.update_parameters(self.network)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Count what one batch gets right."""
-        self.task.update(self.metrics, _score(self.result, batch), batch)
+        """Update the metrics with one batch."""
+        self.problem.update(self.metrics, self._score(self.result, batch), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the official numbers."""
@@ -99,11 +99,10 @@ class NetworkModule(pl.LightningModule):
         """Move a batch; Lightning does not know the class."""
         return batch.to(device)
 
-
-def _score(network: Callable[..., Any], batch: Batch) -> Any:
-    output = network(batch.streams, batch.mask_BT, batch.present_BM)
-    refuse_nan(output)
-    return output
+    def _score(self, network: Callable[..., Any], batch: Batch) -> Any:
+        output = network(batch.streams, batch.mask_BT, batch.present_BM)
+        self.problem.check_output(output)
+        return output
 
 
 class NetworkCheckpoint(pl.Callback):
@@ -146,7 +145,7 @@ class EpochProgressBar(TQDMProgressBar):
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Leave the logger's version out."""
+        """All metrics but the version of the logger."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics
@@ -163,7 +162,7 @@ class EpochLog(pl.Callback):
             sys.stderr.write(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
                 f"loss {metrics['train/loss']:.3f}, validation "
-                f"{pl_module.task.selection_title} {metrics[pl_module.selection_metric]:.2f}\n"
+                f"{pl_module.problem.selection_title} {metrics[pl_module.selection_metric]:.2f}\n"
             )
 
 
@@ -177,3 +176,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         temporary = f"{path}.saving"
         super().save_checkpoint(checkpoint, temporary, storage_options)
         os.replace(temporary, path)  # noqa: PTH105 - Lightning gives a plain string
+
+
+def resolve_precision(
+    precision: Literal["auto", "32-true", "bf16-mixed"], accelerator: str
+) -> Literal["32-true", "bf16-mixed"]:
+    """Replace `auto` by the format in which the device trains fastest without losing the result.
+
+    Args:
+        precision: `auto`, or one of Lightning's names.
+        accelerator: Lightning's accelerator; `auto` takes a GPU if there is one.
+    """
+    if precision != "auto":
+        return precision
+    device = accelerator
+    if accelerator in {"auto", "gpu"}:
+        gpus = {"mps": torch.backends.mps, "cuda": torch.cuda}
+        device = next((name for name, gpu in gpus.items() if gpu.is_available()), "cpu")
+    is_known = device in {"cpu", "cuda", "mps", "xpu"}
+    return "bf16-mixed" if is_known and computes_in_bf16(device) else "32-true"

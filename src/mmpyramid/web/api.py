@@ -1,4 +1,4 @@
-"""The plain HTTP interface: a video in, a timeline out, nothing kept."""
+"""The plain HTTP interface: a video in, a timeline out, nothing stored."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -14,11 +14,10 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.problems import Decoder, Gate
 from mmpyramid.render import FORMATS
 from mmpyramid.version import __version__
-from mmpyramid.web.downloads import as_file
 from mmpyramid.web.limits import Limits, TooLargeError
-from mmpyramid.web.pool import Pool
+from mmpyramid.web.pages import as_file
+from mmpyramid.web.pool import Job, Pool
 from mmpyramid.web.uploads import Uploads
-from mmpyramid.web.worker import Job
 
 Probability = Annotated[float, Query(ge=0, le=1)]
 Seconds = Annotated[float, Query(ge=0)]
@@ -49,7 +48,7 @@ def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
             "status": "ok",
             "version": __version__,
             "models": models,
-            "formats": FORMATS,
+            "formats": list(FORMATS),
             "workers": len(pool.workers),
             "waiting": pool.num_waiting,
             "limits": asdict(pool.limits),
@@ -71,7 +70,7 @@ def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
     ) -> Response:
         """Answers with the timeline as a file. The upload is deleted before the answer is sent."""
         _check_choice("model", model, models)
-        _check_choice("format", format, FORMATS)
+        _check_choice("format", format, tuple(FORMATS))
         work = partial(_parse, pool, uploads, video, model, decoder, format)
         return await to_thread.run_sync(work, limiter=limiter)
 
@@ -173,14 +172,14 @@ async def _piece(request: Request) -> Message:
     """The next piece of a body.
 
     Raises:
-        HTTPException: if none comes, lest senders who are gone keep their places.
+        HTTPException: if none comes, so that senders who are gone lose their places.
     """
     try:
         with fail_after(SILENT_SECONDS):
             return await request.receive()
     except TimeoutError as error:
-        told = f"nothing more of the file came for {SILENT_SECONDS} s; send it again"
-        raise HTTPException(408, told, CLOSE) from error
+        message = f"nothing more of the file came for {SILENT_SECONDS} s; send it again"
+        raise HTTPException(408, message, CLOSE) from error
 
 
 async def _discard(request: Request, num_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""What one server takes upon itself, and how it tells that something is too much."""
+"""What visitors may ask of one server, and the errors when it is too much."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Limits:
     Attributes:
         max_megabytes: Size of an upload in MB (millions of bytes).
         max_minutes: Length of a video.
-        max_seconds: How long the work on one video may take; it is then given up.
+        max_seconds: How long the work on one video may take; it is then stopped.
         max_waiting: How many may wait for their turn; more are asked to come back.
         keep_minutes: How long an upload and its timeline are kept for somebody who does nothing.
 
@@ -44,10 +44,10 @@ class Limits:
         return int(self.max_megabytes * 10**6)
 
     def check_size(self, num_bytes: int) -> None:
-        """Refuse what is too large.
+        """Check the size of an upload.
 
         Raises:
-            TooLargeError: if it is.
+            TooLargeError: if it is too large.
         """
         if num_bytes > self.max_bytes:
             raise TooLargeError(

@@ -18,12 +18,11 @@ from fastapi_offline import FastAPIOffline
 from mmpyramid.core.errors import UserError
 from mmpyramid.version import __version__
 from mmpyramid.web import api, pages
-from mmpyramid.web.app import CSS, THEME, create_app
-from mmpyramid.web.door import Door
-from mmpyramid.web.examples import EXAMPLES, render_example
+from mmpyramid.web.app import CSS, EXAMPLES, THEME, create_app, render_example
 from mmpyramid.web.handlers import Handlers
 from mmpyramid.web.limits import BusyError, GivenUpError, NoSpaceError, TooLargeError
 from mmpyramid.web.pool import Pool
+from mmpyramid.web.route_filter import RouteFilter
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.visits import Visits
 
@@ -57,17 +56,17 @@ def create_server(pool: Pool, root: Path) -> FastAPI:
         description="Any video in, a timeline out: what can be heard, seen, and both.",
         lifespan=_housekeeping(pool, uploads, visits, page),
     )
-    server.add_exception_handler(UserError, _told)
-    server.add_exception_handler(ModuleNotFoundError, _told_missing)
-    server.add_exception_handler(RequestValidationError, _told_invalid)
+    server.add_exception_handler(UserError, _report_mistake)
+    server.add_exception_handler(ModuleNotFoundError, _report_missing_package)
+    server.add_exception_handler(RequestValidationError, _report_invalid_request)
     server.include_router(api.create_router(pool, uploads))
     server.include_router(pages.create_router(visits))
-    server.mount("/", Door(page, uploads))
+    server.mount("/", RouteFilter(page, uploads))
     return server
 
 
 def _create_page(handlers: Handlers, folder: Path) -> FastAPI:
-    """The app, with all that Gradio opens; visitors reach it through a `Door` only."""
+    """The app, with all that Gradio opens; visitors reach it through a `RouteFilter` only."""
     pool = handlers.pool
     folder.mkdir()
     examples = {e: render_example(e, folder) for e in EXAMPLES if e.model in pool.setup.models}
@@ -153,22 +152,22 @@ def _housekeeping(
     return lifespan
 
 
-async def _told(request: Request, error: Exception) -> JSONResponse:
+async def _report_mistake(request: Request, error: Exception) -> JSONResponse:
     """Answer a mistake with its message."""
     del request
     headers = {"Retry-After": "60"} if isinstance(error, BusyError) else {}
     return JSONResponse({"detail": str(error)}, STATUS.get(type(error), 422), headers)
 
 
-async def _told_missing(request: Request, error: Exception) -> JSONResponse:
+async def _report_missing_package(request: Request, error: Exception) -> JSONResponse:
     """Answer what needs a package that was not installed with the server."""
     del request
     assert isinstance(error, ModuleNotFoundError)
-    told = f"this format needs the package `{error.name}`, which is not installed on the server"
-    return JSONResponse({"detail": f"{told}; choose another format"}, 501)
+    message = f"this format needs the package `{error.name}`, which is not installed on the server"
+    return JSONResponse({"detail": f"{message}; choose another format"}, 501)
 
 
-async def _told_invalid(request: Request, error: Exception) -> JSONResponse:
+async def _report_invalid_request(request: Request, error: Exception) -> JSONResponse:
     """Answer a request that does not fit with one paragraph, too."""
     del request
     assert isinstance(error, RequestValidationError)

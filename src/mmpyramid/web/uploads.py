@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import signal
@@ -18,13 +17,14 @@ from types import TracebackType
 from typing import BinaryIO
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import DISK_FULL
 from mmpyramid.web.limits import NoSpaceError
 
 RECEIVED = "received"
 """The folder into which Gradio receives uploads."""
 
 LONGEST_SUFFIX = 8
-"""Letters of a suffix that is kept, because some formats are told by their suffix only."""
+"""Letters of a suffix that is passed on: some formats are recognized by their suffix only."""
 
 
 @contextmanager
@@ -182,7 +182,7 @@ class Uploads:
                 with self._lock:
                     self._folders.remove(folder)
                 shutil.rmtree(folder, ignore_errors=True)  # `sweep` tries again.
-            if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise NoSpaceError(
                     f"the server has no room left on its disk for {name}; try again later"
                 ) from error

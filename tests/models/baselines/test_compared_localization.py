@@ -10,8 +10,11 @@ from tester import LABELS, LocalizationTester
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines import AVELConfig, AVSDNConfig, CMRANConfig, PSPConfig
 from mmpyramid.models.registry import create_model
-from mmpyramid.training.compared_objectives import SegmentObjective
-from mmpyramid.training.objectives import DecomposedObjective, PooledObjective
+from mmpyramid.problems.localization.losses import (
+    DecomposedObjective,
+    PooledObjective,
+    SegmentObjective,
+)
 
 STREAMS = {"labels": LABELS, "audio_streams": {"ear": 5}, "visual_streams": {"eye": 6}}
 CMRAN = {**STREAMS, "width": 16, "feed_forward_width": 16}

@@ -85,7 +85,7 @@ def batch(name: str, dtype: torch.dtype) -> Batch:
     streams = {"vggish": audio, "vgg19": visual}
     streams |= {n: made_up.stream(n, w) for n, w in (("resnet152", 2048), ("r2plus1d_18", 512))}
     labels = made_up.proportion_labels() if "proportion" in name else made_up.video_labels()
-    if RECIPES[name]().objective.task == "parsing":
+    if RECIPES[name]().objective.problem == "parsing":
         labels = made_up.llp_labels()
     return Batch(
         streams={stream: values.to(dtype) for stream, values in streams.items()},

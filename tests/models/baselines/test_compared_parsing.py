@@ -14,12 +14,12 @@ from mmpyramid.models.baselines import (
     TALNetConfig,
 )
 from mmpyramid.models.registry import create_model
-from mmpyramid.training.compared_objectives import (
+from mmpyramid.problems.parsing.losses import (
     CompletenessObjective,
+    GuidedObjective,
     SparseObjective,
     VideoObjective,
 )
-from mmpyramid.training.objectives import GuidedObjective
 
 TINY = {
     "labels": LABELS,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.models import Network, NetworkConfig, create_model, load_pretrained, save_pretrained
-from mmpyramid.training.objectives import Objective
+from mmpyramid.problems import Objective
 
 LABELS = ("Dog", "Cat", "Car")
 GARBAGE = 77.0
@@ -58,7 +58,7 @@ class BaselineTester:
 
     def batch(self, num_videos: int, length: int) -> Batch:
         """Random features, and labels of the objective's task."""
-        localization = self.objective.task == "localization"
+        localization = self.objective.problem == "localization"
         num_classes = len(self.config.labels)
         category_B = torch.arange(num_videos) % num_classes
         segment_BT = category_B[:, None].repeat(1, length)

@@ -34,8 +34,8 @@ from mmpyramid.datasets.synthetic.simulation import (
     draw_strengths,
     rectify,
 )
-from mmpyramid.store.marker import MARKER_FILE
 from mmpyramid.store.npy import DIMS, FOLDERS, FRAMES_PER_SEGMENT, PER_FRAME
+from mmpyramid.store.source import MARKER_FILE
 
 SIMULATION_VERSION = 1
 """Raised whenever the same parameters would give other features."""

@@ -34,7 +34,7 @@ from mmpyramid.datasets.synthetic.simulation import (
     rectify,
 )
 from mmpyramid.store.hdf5 import write_rows
-from mmpyramid.store.marker import MARKER_FILE
+from mmpyramid.store.source import MARKER_FILE
 
 SIMULATION_VERSION = 2
 """Raised whenever the same parameters would give other features."""

@@ -1,114 +1,109 @@
 """Audio-visual event localization (AVE) scored as its papers do: accuracy over segments.
 
-Two rules turn scores into one class per segment. Which one a paper used decides what its number is
-comparable with, so both are always reported. Background is a class like any other: an answer that
-never predicts an event scores its share of the segments.
+Background is a class like any other: an answer that never predicts an event scores its share of the
+segments. `mmpyramid.problems.localization.decisions` turns scores into classes.
 
 Axes: N clips, T segments of one second, C classes; class C is background.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.problems.localization.report import (
-    AccuracyPair,
-    LocalizationReport,
-    localization_table,
-)
-
-__all__ = [
-    "AccuracyPair",
-    "LocalizationReport",
-    "accuracy",
-    "argmax_rule",
-    "background_everywhere",
-    "category_everywhere",
-    "localization_report",
-    "localization_table",
-    "two_head_rule",
-]
+from mmpyramid.core.runs import Mask
 
 Classes: TypeAlias = NDArray[np.integer[Any]]
-Mask: TypeAlias = NDArray[np.bool_]
-Scores: TypeAlias = NDArray[np.floating[Any]]
-
-RELEVANCE_THRESHOLD = 0.5
 
 
-def two_head_rule(
-    relevance_NT: Scores, category_NC: Scores, *, background: int | None = None
-) -> NDArray[np.int64]:
-    """The clip's best category where an event is likely, background elsewhere.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccuracyPair:
+    """Accuracy in per cent, unrounded, of the same scores read by both rules.
 
-    The rule of CMRAN, CMBS, CPSP, DG-SCT and CACE-Net; a relevance of exactly 0.5 is background.
+    Attributes:
+        argmax: by `argmax_rule`.
+        two_head: by `two_head_rule`.
+    """
 
-    Args:
-        relevance_NT: probability that an event happens in the segment.
-        category_NC: score of each category, (N, C), or (N, C + 1) where the category may itself be
-            background, as in weakly supervised CMRAN.
-        background: C; by default the number of columns of `category_NC`.
+    argmax: float
+    two_head: float
 
-    Returns:
-        (N, T) the class of each segment.
 
-    Raises:
-        UserError: if shapes disagree, the relevance is no probability, or scores are NaN.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalizationReport:
+    """The numbers of audio-visual event localization (AVE).
+
+    Attributes:
+        all: accuracy on all clips.
+        subset: accuracy on the clips whose event is shorter than they are; None if there are none.
 
     Example:
-        >>> two_head_rule(np.array([[0.9, 0.5]]), np.array([[0.1, 0.7, 0.2]])).tolist()
-        [[1, 3]]
+        >>> report = LocalizationReport(all=AccuracyPair(argmax=77.5, two_head=77.8), subset=None)
+        >>> print(report)
+                     argmax  two-head
+        all clips     77.50     77.80
     """
-    columns = category_NC.shape[-1]
-    background = columns if background is None else background
-    if relevance_NT.ndim != 2 or category_NC.shape != (len(relevance_NT), columns):
-        raise UserError(
-            f"expected relevance (N, T) and category scores (N, C), got {relevance_NT.shape} and "
-            f"{category_NC.shape}"
+
+    all: AccuracyPair
+    subset: AccuracyPair | None
+
+    def to_dict(self) -> dict[str, dict[str, float] | None]:
+        """The metrics JSON: clips, then rule, in per cent and unrounded."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, numbers: Mapping[str, Mapping[str, float] | None]) -> LocalizationReport:
+        """The report that `to_dict` was called on."""
+        every, subset = numbers["all"], numbers["subset"]
+        if every is None:
+            raise UserError("expected the accuracy on all clips, got none")
+        return cls(
+            all=AccuracyPair(**every), subset=None if subset is None else AccuracyPair(**subset)
         )
-    if columns not in (background, background + 1):
-        raise UserError(
-            f"expected scores of {background} categories, with or without background, got {columns}"
-        )
-    if not np.all((relevance_NT >= 0) & (relevance_NT <= 1)):
-        raise UserError(
-            "expected relevance within 0..1, got other numbers or NaN; apply the sigmoid to logits "
-            "first"
-        )
-    happens_NT = relevance_NT > RELEVANCE_THRESHOLD
-    return np.where(happens_NT, _best(category_NC)[:, None], background)
+
+    def table(self, title: str = "") -> str:
+        """A text table with one line per set of clips, rounded to two decimals."""
+        rows = [("all clips", _cells(self.all)), ("subset", _cells(self.subset))]
+        return _lines(title, [("", _HEADINGS), *(rows if self.subset else rows[:1])])
+
+    def __str__(self) -> str:
+        return self.table()
 
 
-def argmax_rule(score_NTC: Scores) -> NDArray[np.int64]:
-    """The best class of each segment by itself: the rule of AVE, DMRN, PSP and LAVISH.
+def localization_table(reports: Mapping[str, LocalizationReport], title: str = "") -> str:
+    """Several reports side by side, one line each: all clips, then the subset.
 
     Args:
-        score_NTC: (N, T, C + 1) scores of the classes and, last, of background.
+        reports: the reports by the name of what was evaluated.
+        title: a line above the table.
 
     Returns:
-        (N, T) the class of each segment.
-
-    Raises:
-        UserError: if the shape is another or scores are NaN.
-
-    Example:
-        >>> argmax_rule(np.array([[[0.1, 0.7, 0.2], [0.1, 0.2, 0.7]]])).tolist()
-        [[1, 2]]
+        Aligned text, rounded to two decimals; names of up to 40 letters fit 80 columns.
     """
-    if score_NTC.ndim != 3:
-        raise UserError(f"expected scores (N, T, C + 1), got {score_NTC.shape}")
-    return _best(score_NTC)
+    rows = [(name, _cells(report.all) + _cells(report.subset)) for name, report in reports.items()]
+    over = f"{'all clips':>{2 * _WIDTH}}{'subset':>{2 * _WIDTH}}"
+    return _lines(title, [("", over), ("", 2 * _HEADINGS), *rows])
 
 
-def _best(scores: Scores) -> NDArray[np.int64]:
-    if np.isnan(scores).any():
-        raise UserError("expected scores, got NaN; the network that made them has diverged")
-    best: NDArray[np.int64] = scores.argmax(axis=-1)
-    return best
+_WIDTH = 10
+_HEADINGS = f"{'argmax':>{_WIDTH}}{'two-head':>{_WIDTH}}"
+
+
+def _cells(pair: AccuracyPair | None) -> str:
+    if pair is None:
+        return 2 * f"{'-':>{_WIDTH}}"
+    return f"{pair.argmax:{_WIDTH}.2f}{pair.two_head:{_WIDTH}.2f}"
+
+
+def _lines(title: str, rows: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}{cells}".rstrip() for name, cells in rows]
+    return "\n".join([title, *lines] if title else lines)
 
 
 def accuracy(predicted_NT: Classes, truth_NT: Classes, mask_NT: Mask | None = None) -> float:

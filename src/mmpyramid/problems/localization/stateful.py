@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.problems.localization.report import AccuracyPair, LocalizationReport
+from mmpyramid.problems.localization.metrics import AccuracyPair, LocalizationReport
 
 RULES = ("argmax", "two_head")
 SETS = ("", "subset_")

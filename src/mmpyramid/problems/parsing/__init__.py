@@ -1,18 +1,19 @@
-"""The official numbers: pure functions, a stateful wrapper, a readable report.
+"""Audio-visual video parsing (LLP): the decision rule, the official numbers, the losses.
 
-The torchmetrics wrapper is in `stateful`, so that scoring needs numpy alone.
+What needs torch is in `losses` and `stateful`, so that scoring needs numpy alone.
 """
 
-from mmpyramid.problems.parsing.gates import llp_masks
+from mmpyramid.problems.parsing.decisions import llp_masks, segment_masks
 from mmpyramid.problems.parsing.metrics import (
     event_counts,
+    nothing_predicted,
     parsing_f_scores,
     parsing_report,
     segment_counts,
     video_f_scores,
+    weak_labels_everywhere,
 )
 from mmpyramid.problems.parsing.predictions import Predictions, read_predictions, score_predictions
-from mmpyramid.problems.parsing.references import nothing_predicted, weak_labels_everywhere
 from mmpyramid.problems.parsing.report import LevelScores, ParsingReport, comparison_table
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "read_predictions",
     "score_predictions",
     "segment_counts",
+    "segment_masks",
     "video_f_scores",
     "weak_labels_everywhere",
 ]

@@ -1,7 +1,7 @@
 """Audio-visual video parsing scored as its authors do, vectorized over videos.
 
 Masks become counts (`segment_counts`, `event_counts`), counts become F-scores of videos, and their
-average is the report. `mmpyramid.problems.parsing.gates` makes the masks.
+average is the report. `mmpyramid.problems.parsing.decisions` makes the masks.
 
 Axes: N videos, T segments of one second, C classes.
 
@@ -19,15 +19,14 @@ uses. Its peculiarities are kept, since published numbers contain them:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.runs import Mask, Runs
 from mmpyramid.problems.parsing.report import LevelScores, ParsingReport
-
-Mask: TypeAlias = NDArray[np.bool_]
 
 LEVELS = ("segment", "event")
 MEASURES = ("audio", "visual", "audio_visual", "event_av")
@@ -66,23 +65,6 @@ def segment_counts(predicted_NTC: Mask, truth_NTC: Mask) -> Counts:
     )
 
 
-class _Runs(NamedTuple):
-    """Maximal runs of ones; `start` indexes the cells of `_runs`, ascending."""
-
-    start: NDArray[np.int64]
-    length: NDArray[np.int64]
-
-
-def _runs(mask_NTC: Mask) -> _Runs:
-    """Find the runs in one row per video and class: T cells, and an empty one that ends the row."""
-    N, T, C = mask_NTC.shape
-    cells_NCT = np.zeros((N, C, T + 1), dtype=bool)
-    cells_NCT[..., :T] = mask_NTC.swapaxes(1, 2)
-    edges = np.flatnonzero(np.diff(cells_NCT.ravel(), prepend=False))
-    start, stop = edges[::2], edges[1::2]
-    return _Runs(start, stop - start)
-
-
 def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.5) -> Counts:
     """Count events: maximal runs of segments of one class.
 
@@ -101,12 +83,11 @@ def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.
     if not 0 < iou_threshold <= 1:
         raise UserError(f"expected an IoU threshold in (0, 1], got {iou_threshold}")
     N, T, C = predicted_NTC.shape
-    predicted, truth = _runs(predicted_NTC), _runs(truth_NTC)
+    predicted, truth = Runs.of(predicted_NTC), Runs.of(truth_NTC)
     # Two overlapping runs share exactly one run of cells, so the runs of the intersection list
     # every overlapping pair once, with its intersection as length.
-    shared = _runs(predicted_NTC & truth_NTC)
-    predicted_of = np.searchsorted(predicted.start, shared.start, side="right") - 1
-    truth_of = np.searchsorted(truth.start, shared.start, side="right") - 1
+    shared = Runs.of(predicted_NTC & truth_NTC)
+    predicted_of, truth_of = _run_around(shared, predicted, T), _run_around(shared, truth, T)
     union = predicted.length[predicted_of] + truth.length[truth_of] - shared.length
     match = shared.length >= iou_threshold * union
     predicted_hit = np.zeros(len(predicted.start), dtype=bool)
@@ -114,14 +95,21 @@ def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.
     truth_hit = np.zeros(len(truth.start), dtype=bool)
     truth_hit[truth_of[match]] = True
 
-    def per_class(start: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.bincount(start // (T + 1), minlength=N * C).reshape(N, C)
+    def per_class(runs: Runs) -> NDArray[np.int64]:
+        return np.bincount(runs.column, minlength=N * C).reshape(N, C)
 
     return Counts(
-        per_class(predicted.start[predicted_hit]),
-        per_class(predicted.start[~predicted_hit]),
-        per_class(truth.start[~truth_hit]),
+        per_class(predicted.where(predicted_hit)),
+        per_class(predicted.where(~predicted_hit)),
+        per_class(truth.where(~truth_hit)),
     )
+
+
+def _run_around(inner: Runs, outer: Runs, num_segments: int) -> NDArray[np.int64]:
+    """For each run, which of the outer ones it lies in."""
+    inner_cell, outer_cell = (run.column * num_segments + run.start for run in (inner, outer))
+    around: NDArray[np.int64] = np.searchsorted(outer_cell, inner_cell, side="right") - 1
+    return around
 
 
 def video_f_scores(counts: Counts) -> NDArray[np.float64]:
@@ -264,3 +252,39 @@ def report_from_means(f_24: NDArray[np.float64]) -> ParsingReport:
         )
 
     return ParsingReport(segment=level(f_24[0]), event=level(f_24[1]))
+
+
+def nothing_predicted(
+    truth_audio: Mask, truth_visual: Mask, *, mask_NT: Mask | None = None
+) -> ParsingReport:
+    """The score of an empty prediction; above 0, since an empty video scores 1.
+
+    Args:
+        truth_audio: (N, T, C) what is heard.
+        truth_visual: (N, T, C) what is seen.
+        mask_NT: True where a segment exists; without it all do.
+    """
+    nothing = np.zeros_like(truth_audio)
+    return parsing_report(nothing, nothing, truth_audio, truth_visual, mask_NT=mask_NT)
+
+
+def weak_labels_everywhere(
+    weak_NC: NDArray[Any], truth_audio: Mask, truth_visual: Mask, *, mask_NT: Mask | None = None
+) -> ParsingReport:
+    """The score of a perfect tagger of whole videos that knows neither time nor modality.
+
+    Args:
+        weak_NC: the true labels of each video, 0 and 1 or bool, predicted for all its segments in
+            both streams.
+        truth_audio: (N, T, C) what is heard.
+        truth_visual: (N, T, C) what is seen.
+        mask_NT: True where a segment exists; without it all do.
+
+    Raises:
+        UserError: if the weak labels are of other videos or classes.
+    """
+    N, _, C = truth_audio.shape
+    if weak_NC.shape != (N, C):
+        raise UserError(f"expected weak labels of shape {(N, C)}, got {weak_NC.shape}")
+    everywhere = np.broadcast_to(weak_NC[:, None, :], truth_audio.shape)
+    return parsing_report(everywhere, everywhere, truth_audio, truth_visual, mask_NT=mask_NT)

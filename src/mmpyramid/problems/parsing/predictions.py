@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmpyramid.core import Gate
 from mmpyramid.core.errors import UserError
-from mmpyramid.problems.parsing.gates import Gate, Probabilities, Threshold, llp_masks
-from mmpyramid.problems.parsing.metrics import Mask, parsing_report
+from mmpyramid.core.runs import Mask
+from mmpyramid.problems.parsing.decisions import Probabilities, Threshold, llp_masks
+from mmpyramid.problems.parsing.metrics import parsing_report
 from mmpyramid.problems.parsing.report import ParsingReport
 
 _REQUIRED = ("ids", "audio", "visual", "video")
 _OPTIONAL = ("video_audio", "video_visual")
+_MASK = "mask"
 _NAMES_SHOWN = 3
 
 
@@ -34,6 +37,7 @@ class Predictions:
         video: (N, C) probability that a class occurs in the video.
         video_audio: (N, C) the same of the audio stream alone, if known.
         video_visual: (N, C) the same of the visual stream alone, if known.
+        mask: (N, T) bool, True where a segment exists; None if all do.
     """
 
     ids: tuple[str, ...]
@@ -42,13 +46,51 @@ class Predictions:
     video: Probabilities
     video_audio: Probabilities | None = None
     video_visual: Probabilities | None = None
+    mask: Mask | None = None
 
     def save(self, path: str | Path) -> None:
         """Write `PREDICTIONS.npz`, which `read_predictions` reads."""
-        present = {name: getattr(self, name) for name in (*_REQUIRED[1:], *_OPTIONAL)}
+        present = {name: getattr(self, name) for name in (*_REQUIRED[1:], *_OPTIONAL, _MASK)}
         arrays = {name: array for name, array in present.items() if array is not None}
         with Path(path).open("wb") as file:
             np.savez_compressed(file, ids=np.array(self.ids, dtype=np.str_), **arrays)
+
+    def report(
+        self,
+        truth_audio: Mask,
+        truth_visual: Mask,
+        *,
+        gate: Gate = "global",
+        threshold: Threshold = 0.5,
+        video_threshold: Threshold = 0.5,
+        iou_threshold: float = 0.5,
+    ) -> ParsingReport:
+        """The ten official numbers; only segments that exist count.
+
+        Args:
+            truth_audio: (N, T, C) what is heard, in the order of `ids`.
+            truth_visual: (N, T, C) what is seen.
+            gate: what decides that a video has a class, see `llp_masks`.
+            threshold: for segments.
+            video_threshold: for videos.
+            iou_threshold: overlap that makes two events one.
+
+        Raises:
+            UserError: if shapes disagree, or a setting is wrong.
+        """
+        masks_NTC = llp_masks(
+            self.audio,
+            self.visual,
+            self.video,
+            gate=gate,
+            threshold=threshold,
+            video_threshold=video_threshold,
+            video_audio=self.video_audio,
+            video_visual=self.video_visual,
+        )
+        return parsing_report(
+            *masks_NTC, truth_audio, truth_visual, mask_NT=self.mask, iou_threshold=iou_threshold
+        )
 
 
 def read_predictions(
@@ -58,9 +100,10 @@ def read_predictions(
 
     Args:
         source: an `.npz` file, or the same arrays by name: `ids` (N,), `audio` and `visual`
-            (N, T, C), `video` (N, C), optionally `video_audio` and `video_visual` (N, C); in any
-            order of ids. Other names in the file are ignored.
-        ids: the ids of the labeled videos, in the order wanted.
+            (N, T, C), `video` (N, C), optionally `video_audio` and `video_visual` (N, C), and
+            `mask` (N, T), which is 0 beyond a video's end; in any order of ids. Other names in the
+            file are ignored.
+        ids: the ids of the labeled videos, whose order the result has.
         shape: (T, C) of the labels.
 
     Raises:
@@ -78,6 +121,8 @@ def read_predictions(
         if name in arrays:
             trailing = shape if name in {"audio", "visual"} else shape[1:]
             problems += _check_values(name, arrays[name], given, trailing)
+    if _MASK in arrays:
+        problems += _check_mask(arrays[_MASK], (len(given), shape[0]))
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise UserError(
@@ -88,7 +133,8 @@ def read_predictions(
     row_of = {video_id: row for row, video_id in enumerate(given)}
     order = [row_of[video_id] for video_id in ids]
     values = {name: arrays[name][order] for name in (*_REQUIRED[1:], *_OPTIONAL) if name in arrays}
-    return Predictions(ids=tuple(ids), **values)
+    mask = arrays[_MASK][order].astype(bool) if _MASK in arrays else None
+    return Predictions(ids=tuple(ids), mask=mask, **values)
 
 
 def predicted_ids(path: str | Path) -> frozenset[str]:
@@ -122,7 +168,8 @@ def _load(path: str | Path) -> dict[str, NDArray[Any]]:
 
 
 def _known(source: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name: np.asarray(source[name]) for name in (*_REQUIRED, *_OPTIONAL) if name in source}
+    names = (*_REQUIRED, *_OPTIONAL, _MASK)
+    return {name: np.asarray(source[name]) for name in names if name in source}
 
 
 def _check_ids(array: NDArray[Any], expected: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -163,6 +210,13 @@ def _check_values(
         for what, rows in found.items()
         if rows.any()
     ]
+
+
+def _check_mask(array: NDArray[Any], shape: tuple[int, int]) -> list[str]:
+    """Say what is wrong with the mask of existing segments."""
+    if array.shape != shape:
+        return [f"`{_MASK}` must have shape {shape}, got {array.shape}"]
+    return [] if np.isin(array, (0, 1)).all() else [f"`{_MASK}` must be 0 or 1"]
 
 
 def _named(what: str, names: Sequence[str]) -> str:
@@ -206,16 +260,11 @@ def score_predictions(
     """
     num_segments, num_classes = truth_audio.shape[1:]
     predictions = read_predictions(source, ids, (num_segments, num_classes))
-    audio_NTC, visual_NTC = llp_masks(
-        predictions.audio,
-        predictions.visual,
-        predictions.video,
+    return predictions.report(
+        truth_audio,
+        truth_visual,
         gate=gate,
         threshold=threshold,
         video_threshold=video_threshold,
-        video_audio=predictions.video_audio,
-        video_visual=predictions.video_visual,
-    )
-    return parsing_report(
-        audio_NTC, visual_NTC, truth_audio, truth_visual, iou_threshold=iou_threshold
+        iou_threshold=iou_threshold,
     )

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
+from mmpyramid.core import Gate
 from mmpyramid.core.errors import UserError
-from mmpyramid.problems.parsing.gates import Gate, Threshold, llp_masks
+from mmpyramid.problems.base import to_numpy
+from mmpyramid.problems.parsing.decisions import Threshold, llp_masks
 from mmpyramid.problems.parsing.metrics import LEVELS, MEASURES, parsing_f_scores, report_from_means
 from mmpyramid.problems.parsing.report import ParsingReport
 
@@ -25,7 +26,7 @@ class ParsingMetrics(Metric):
 
     Its state is one sum per level and measure and the number of videos, whatever the size of the
     data set. A sampler that repeats videos to fill the last batch of a device makes them count
-    twice.
+    twice; `mmpyramid.training.run.EachOnce` repeats none.
 
     Args:
         gate: what decides that a video has a class, see `llp_masks`.
@@ -94,20 +95,20 @@ class ParsingMetrics(Metric):
             UserError: if shapes disagree or values are not probabilities.
         """
         predicted = llp_masks(
-            _numpy(audio_BTC),
-            _numpy(visual_BTC),
-            _numpy(video_BC),
+            to_numpy(audio_BTC),
+            to_numpy(visual_BTC),
+            to_numpy(video_BC),
             gate=self.gate,
             threshold=self.threshold,
             video_threshold=self.video_threshold,
-            video_audio=None if video_audio_BC is None else _numpy(video_audio_BC),
-            video_visual=None if video_visual_BC is None else _numpy(video_visual_BC),
+            video_audio=None if video_audio_BC is None else to_numpy(video_audio_BC),
+            video_visual=None if video_visual_BC is None else to_numpy(video_visual_BC),
         )
         f_B24 = parsing_f_scores(
             *predicted,
-            _numpy(target_audio_BTC),
-            _numpy(target_visual_BTC),
-            mask_NT=None if mask_BT is None else _numpy(mask_BT.bool()),
+            to_numpy(target_audio_BTC),
+            to_numpy(target_visual_BTC),
+            mask_NT=None if mask_BT is None else to_numpy(mask_BT.bool()),
             iou_threshold=self.iou_threshold,
         )
         fixed_24 = np.rint(f_B24 * _UNIT).astype(np.int64).sum(axis=0)
@@ -143,9 +144,3 @@ class ParsingMetrics(Metric):
                 for level in LEVELS
             }
         )
-
-
-def _numpy(tensor: Tensor) -> NDArray[Any]:
-    """Bring a tensor to numpy, which has no bfloat16."""
-    tensor = tensor.detach().cpu()
-    return tensor.float().numpy() if tensor.dtype == torch.bfloat16 else tensor.numpy()

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmpyramid.core import Array, Modality, UnitWeights
-from mmpyramid.render.figures.sheet import PAD, Sheet
-from mmpyramid.render.figures.style import INK, LABEL, QUIET, SMALL, height_of, width_of
+from mmpyramid.render.figures.sheet import INK, LABEL, PAD, QUIET, SMALL, Sheet, height_of, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,13 +11,13 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.wording import clock
 from mmpyramid.render.lanes import TICK_STEPS, Remark, remarks, span
 from mmpyramid.render.page.document import build, escape
-from mmpyramid.render.page.header import (
+from mmpyramid.render.page.elements import (
     facts_list,
     modality_buttons,
+    player,
     remarks_list,
     title_of_video,
 )
-from mmpyramid.render.page.player import player
 from mmpyramid.render.page.systems import (
     Disagreement,
     disagreement,

@@ -1,31 +1,93 @@
-"""Probabilities in a page, from which it decides as Python does.
+"""Probabilities in a page, from which it decides as Python does, and numbers packed as text.
 
 Where they fit they are exact. An hour of 25 labels would weigh a megabyte, so the probabilities of
 long videos are rounded in a way that no decision notices (`pack_codes`), and if that does not
 suffice, the smallest are left out: those below a floor that no threshold of the page goes under.
+
+Numbers are float32 bits, or one byte each; `scripts/unpack.js` reads them.
 
 Axes: T segments of one second, C classes.
 """
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmpyramid.core import AnyScores, Array, LocalizationScores, Scores, Timeline
+from mmpyramid.core import AnyScores, Array, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.problems import Decoder, category_mask, decode
-from mmpyramid.render.page.packing import pack_codes, pack_floats
+from mmpyramid.problems import Decoder, decode, problem_named
+from mmpyramid.problems.base import PageArrays
+
+STEPS = 200
+"""Steps from 0 to 1 of numbers that take one byte: every stop of a slider, and one between two."""
+
+
+def pack_floats(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Arrays of float32, those of (T, C) one class after the other.
+
+    The bytes of all numbers are sorted by their significance, which compresses better.
+
+    Example:
+        >>> pack_floats({"audio": np.zeros((2, 3), np.float32)})["sizes"]
+        {'audio': 6}
+    """
+    values = _flat(arrays).astype("<f4")
+    planes = values.view(np.uint8).reshape(-1, 4).T
+    return {"sizes": _sizes(arrays), "bytes": pack_bytes(planes.tobytes())}
+
+
+def pack_codes(arrays: Mapping[str, Array], kept: Iterable[float]) -> dict[str, Any]:
+    """Arrays of probabilities, rounded to one of `STEPS` steps without passing an end of a step.
+
+    So whether a number reaches a threshold stays as it is, for every multiple of a step and for
+    those in `kept`. Steps are replaced by their middle, the first one by 0.
+
+    Example:
+        >>> pack_codes({"audio": np.float32([0.501, 1.0])}, [])["values"][100::100]
+        [0.5024999976158142, 1.0]
+    """
+    ends = np.unique(np.array([*np.arange(STEPS + 1) / STEPS, *kept], np.float32))
+    middles = np.append((ends[:-1] + ends[1:]) / 2, ends[-1])
+    middles[0] = 0
+    codes = np.searchsorted(ends, _flat(arrays), side="right") - 1
+    return {
+        "sizes": _sizes(arrays),
+        "bytes": pack_bytes(codes.astype(np.uint8).tobytes()),
+        "values": middles.tolist(),
+    }
+
+
+def pack_bytes(content: bytes) -> str:
+    """Compressed, and written as text."""
+    return base64.b64encode(zlib.compress(content, level=9)).decode("ascii")
+
+
+def pack_json(data: Any) -> str:
+    """Lists of numbers that may be long."""
+    return pack_bytes(json.dumps(data, separators=(",", ":"), allow_nan=False).encode())
+
+
+def _flat(arrays: Mapping[str, Array]) -> Array:
+    return np.concatenate([np.zeros(0, np.float32), *(a.T.ravel() for a in arrays.values())])
+
+
+def _sizes(arrays: Mapping[str, Array]) -> dict[str, int]:
+    return {name: array.size for name, array in arrays.items()}
+
 
 FLOORS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 LARGEST_PACKED = 130_000
 """Characters of packed probabilities, for up to an hour; a longer video has as many per hour."""
 
 _HOUR = 3600
-_Arrays = dict[str, Array]
 
 
 class _Choice(NamedTuple):
@@ -37,11 +99,12 @@ class _Choice(NamedTuple):
 
 def scores_data(
     scores: AnyScores, timeline: Timeline, decoder: Decoder
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[dict[str, Any] | None, bool]:
     """What the page decides from.
 
     Returns:
-        The data, and whether the decoder gives the events of the timeline.
+        The data, None if the page has no rule for the problem of the scores; and whether the
+        decoder gives the events of the timeline.
 
     Raises:
         UserError: if the scores are of another video or other labels, or cannot be decided.
@@ -54,18 +117,27 @@ def scores_data(
     decided = decode(scores, decoder, duration=timeline.duration, missing=timeline.missing)
     largest = LARGEST_PACKED * max(1, scores.num_segments / _HOUR)
     choices = _choices(decoder)
+    problem = problem_named(scores.problem)
+
+    def pack(choice: _Choice) -> dict[str, Any] | None:
+        arrays = problem.page_arrays(scores, np.float32(choice.floor))
+        return None if arrays is None else _pack(arrays, decoder, choice)
 
     def fits(choice: _Choice) -> bool:
-        packed = _pack(scores, decoder, choice)
-        return len(packed["exact"]["bytes"]) + len(packed["rounded"]["bytes"]) <= largest
+        packed = pack(choice)
+        sizes = (len(packed[part]["bytes"]) for part in ("exact", "rounded")) if packed else ()
+        return sum(sizes) <= largest
 
-    best = choices[bisect_left(choices, True, hi=len(choices) - 1, key=fits)]
+    packed = pack(choices[bisect_left(choices, True, hi=len(choices) - 1, key=fits)])
+    is_decided = decided.events == timeline.events
+    if packed is None:
+        return None, is_decided
     return {
-        "kind": "parsing" if isinstance(scores, Scores) else "localization",
+        "kind": problem.name,
         "segments": scores.num_segments,
         "duration": timeline.duration,
-        **_pack(scores, decoder, best),
-    }, decided.events == timeline.events
+        **packed,
+    }, is_decided
 
 
 def decoder_data(decoder: Decoder) -> dict[str, Any]:
@@ -85,54 +157,13 @@ def _thresholds(decoder: Decoder) -> tuple[float, float, float]:
     return decoder.threshold, visual, decoder.video_threshold
 
 
-def _pack(scores: AnyScores, decoder: Decoder, choice: _Choice) -> dict[str, Any]:
-    columns, segments, others = _arrays(scores, np.float32(choice.floor))
-    exact, rounded = (others, segments) if choice.is_rounded else ({**segments, **others}, {})
+def _pack(arrays: PageArrays, decoder: Decoder, choice: _Choice) -> dict[str, Any]:
+    exact, rounded = arrays.others, arrays.segments
+    if not choice.is_rounded:
+        exact, rounded = {**rounded, **exact}, {}
     return {
-        "columns": columns,
+        "columns": arrays.columns,
         "floor": choice.floor,
         "exact": pack_floats(exact),
         "rounded": pack_codes(rounded, _thresholds(decoder)),
     }
-
-
-def _arrays(scores: AnyScores, floor: np.float32) -> tuple[list[int], _Arrays, _Arrays]:
-    """The columns that reach the floor; of them, what is (T, C), 0 under it, and the rest."""
-    if isinstance(scores, Scores):
-        return _parsing(scores, floor)
-    return _localization(scores, floor)
-
-
-def _parsing(scores: Scores, floor: np.float32) -> tuple[list[int], _Arrays, _Arrays]:
-    streams = {"audio": scores.audio, "visual": scores.visual, "local_video": scores.local_video}
-    videos = {
-        "video": scores.video,
-        "video_audio": scores.video_audio,
-        "video_visual": scores.video_visual,
-    }
-    peak_C = np.maximum(scores.audio, scores.visual).max(axis=0, initial=0)
-    columns = np.flatnonzero(peak_C >= floor)
-    segments = {
-        n: _above(x_TC[:, columns], floor) for n, x_TC in streams.items() if x_TC is not None
-    }
-    others = {name: x_C[columns] for name, x_C in videos.items() if x_C is not None}
-    return columns.tolist(), segments, others
-
-
-def _localization(
-    scores: LocalizationScores, floor: np.float32
-) -> tuple[list[int], _Arrays, _Arrays]:
-    """With `chosen`, the column of each segment whatever its relevance, or -1: the background."""
-    certain = replace(scores, relevance=np.ones_like(scores.relevance))
-    chosen_TC = category_mask(certain, Decoder())
-    value_TC = scores.relevance[:, None] * scores.categories
-    is_kept_C = chosen_TC.any(axis=0) | (value_TC.max(axis=0, initial=0) >= floor)
-    columns = np.flatnonzero(is_kept_C)
-    chosen_T = chosen_TC[:, columns].argmax(axis=1) if columns.size else 0
-    chosen_T = np.where(chosen_TC.any(axis=1), chosen_T, -1)
-    others = {"relevance": scores.relevance, "chosen": chosen_T.astype(np.float32)}
-    return columns.tolist(), {"category": scores.categories[:, columns]}, others
-
-
-def _above(value: Array, floor: np.float32) -> Array:
-    return np.where(value >= floor, value, np.float32(0))

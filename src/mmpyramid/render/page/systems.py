@@ -17,7 +17,7 @@ from mmpyramid.core.runs import Mask, Runs
 from mmpyramid.core.wording import MODALITY_PHRASES, MODALITY_WORDS, title_of
 from mmpyramid.problems import rasterize
 from mmpyramid.render.lanes import span
-from mmpyramid.render.page.packing import pack_json
+from mmpyramid.render.page.probabilities import pack_json
 
 MODALITIES = tuple(MODALITY_WORDS)
 
@@ -134,7 +134,7 @@ def _marks(
     mask_TC: Mask, modality: Modality, labels: Sequence[str], seconds: float, is_extra: bool
 ) -> list[Mark]:
     runs = Runs.of(mask_TC)
-    columns = np.stack([runs.label, runs.start, runs.stop], axis=1).tolist()
+    columns = np.stack([runs.column, runs.start, runs.stop], axis=1).tolist()
     return [
         Mark(labels[label], modality, float(start), min(float(stop), seconds), is_extra)
         for label, start, stop in columns

@@ -11,18 +11,18 @@ import numpy as np
 
 from mmpyramid.core import AnyScores, Timeline, UnitWeights
 from mmpyramid.core.wording import clock
-from mmpyramid.problems import GATES, Decoder
+from mmpyramid.formats import Format, register
+from mmpyramid.problems import GATES, Decoder, problem_named
 from mmpyramid.render.lanes import TICK_STEPS, remarks, span
 from mmpyramid.render.page.document import Site, build, escape, shared_assets, template
-from mmpyramid.render.page.header import (
+from mmpyramid.render.page.elements import (
     facts_list,
     modality_buttons,
+    player,
     remarks_list,
     title_of_video,
 )
-from mmpyramid.render.page.packing import pack_bytes
-from mmpyramid.render.page.player import player
-from mmpyramid.render.page.probabilities import decoder_data, scores_data
+from mmpyramid.render.page.probabilities import decoder_data, pack_bytes, scores_data
 from mmpyramid.render.page.systems import MODALITIES, labels_of, modalities_data, system_data
 
 SCRIPT = "timeline"
@@ -124,12 +124,13 @@ def _thresholds(packed: Mapping[str, Any], is_decided: bool) -> str:
         if gate != "per_modality" or "video_audio" in packed["exact"]["sizes"]
     ]
     options = "".join(f'<option value="{gate}">{GATE_WORDS[gate]}</option>' for gate in gates)
-    is_parsing = packed["kind"] == "parsing"
+    settings = problem_named(packed["kind"]).settings
+    has_gate, has_streams = "video_threshold" in settings, "visual_threshold" in settings
     return template(
         "thresholds",
         floor=floor,
-        video=template("thresholds-video", floor=floor) if is_parsing else "",
-        streams=template("thresholds-streams", floor=floor, gates=options) if is_parsing else "",
+        video=template("thresholds-video", floor=floor) if has_gate else "",
+        streams=template("thresholds-streams", floor=floor, gates=options) if has_streams else "",
         decided="hidden" if is_decided else "",
         precision=_precision(packed),
     )
@@ -176,3 +177,14 @@ def _units(weights: UnitWeights) -> dict[str, Any] | None:
         return None
     hundredths_MLT = np.round(100 * np.array(weights)).astype(np.uint8)
     return {"count": len(weights[0]), "bytes": pack_bytes(hundredths_MLT.tobytes())}
+
+
+register(
+    Format(
+        name="html",
+        description="the page with player and lanes",
+        programs="browsers",
+        write=to_html,
+        media_type="text/html",
+    )
+)

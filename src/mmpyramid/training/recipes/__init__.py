@@ -3,31 +3,30 @@
 from collections.abc import Callable
 
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.recipes import ablations, compared
-from mmpyramid.training.recipes.ave import ave, ave_open, ave_proportion, ave_weak
-from mmpyramid.training.recipes.llp import compact, han, han_ma, llp, llp_ma, llp_open
+from mmpyramid.training.recipes import ave, compared, llp
 
 Recipe = Callable[[], TrainConfig]
 
 RECIPES: dict[str, Recipe] = {
-    "llp": llp,
-    "llp-open": llp_open,
-    "compact": compact,
-    "han": han,
-    "han-ma": han_ma,
-    "llp-ma": llp_ma,
-    "llp-last": ablations.last,
-    "llp-unpyramid": ablations.unpyramid,
-    "llp-hybrid-transformer": ablations.hybrid_transformer,
-    "llp-without-conv": ablations.without_conv,
-    "llp-without-residual": ablations.without_residual,
-    "llp-without-ula": ablations.without_ula,
-    "llp-without-sf": ablations.without_sf,
-    "llp-non-sharing": ablations.non_sharing,
-    "ave": ave,
-    "ave-weak": ave_weak,
-    "ave-proportion": ave_proportion,
-    "ave-open": ave_open,
+    "llp": llp.llp,
+    "llp-open": llp.llp_open,
+    "compact": llp.compact,
+    "folder": llp.folder,
+    "han": llp.han,
+    "han-ma": llp.han_ma,
+    "llp-ma": llp.llp_ma,
+    "llp-last": llp.last,
+    "llp-unpyramid": llp.unpyramid,
+    "llp-hybrid-transformer": llp.hybrid_transformer,
+    "llp-without-conv": llp.without_conv,
+    "llp-without-residual": llp.without_residual,
+    "llp-without-ula": llp.without_ula,
+    "llp-without-sf": llp.without_sf,
+    "llp-non-sharing": llp.non_sharing,
+    "ave": ave.ave,
+    "ave-weak": ave.ave_weak,
+    "ave-proportion": ave.ave_proportion,
+    "ave-open": ave.ave_open,
     "cmran": compared.cmran,
     "cmran-weak": compared.cmran_weak,
     "psp": compared.psp,

@@ -5,8 +5,8 @@ epochs are ours. The weak loss has small gradients by construction.
 """
 
 from mmpyramid.models.mm_pyramid_ave import MMPyramidAVEConfig
+from mmpyramid.problems.localization.losses import DecomposedObjective, PooledObjective
 from mmpyramid.training.config import Schedule, TrainConfig
-from mmpyramid.training.objectives import DecomposedObjective, PooledObjective
 from mmpyramid.training.recipes.llp import OPEN_AUDIO, OPEN_VISUAL
 
 

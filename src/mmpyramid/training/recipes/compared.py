@@ -19,19 +19,19 @@ from mmpyramid.models.baselines import (
     STPNConfig,
     TALNetConfig,
 )
-from mmpyramid.training.compared_objectives import (
-    CompletenessObjective,
+from mmpyramid.problems import Objective
+from mmpyramid.problems.localization.losses import (
+    DecomposedObjective,
+    PooledObjective,
     SegmentObjective,
+)
+from mmpyramid.problems.parsing.losses import (
+    CompletenessObjective,
+    GuidedObjective,
     SparseObjective,
     VideoObjective,
 )
 from mmpyramid.training.config import Schedule, TrainConfig
-from mmpyramid.training.objectives import (
-    DecomposedObjective,
-    GuidedObjective,
-    Objective,
-    PooledObjective,
-)
 
 
 def cmran() -> TrainConfig:

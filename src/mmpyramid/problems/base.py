@@ -1,0 +1,306 @@
+"""What a problem is: how scores become decisions, and decisions numbers.
+
+Scores, networks and objectives carry the name of their problem; `problem_named` finds it. One more
+problem is one more folder: its `Scores`, a network, an objective and a `Problem`, which
+`register_problem` makes known.
+
+Shape letters: B batch, T segments, C classes.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmpyramid.core import AnyScores, Array, Decoder, Modality
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.runs import Mask
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torchmetrics import Metric
+
+    from mmpyramid.core.batch import Batch
+    from mmpyramid.datasets import Dataset
+    from mmpyramid.datasets.base import Supervision
+    from mmpyramid.models import Network
+
+BATCH = 128
+"""Videos scored at once, in evaluation and in validation."""
+
+VideoScores: TypeAlias = dict[str, dict[str, float]]
+"""Level to measure to per cent, of one video."""
+
+
+class Report(Protocol):
+    """The official numbers of a problem."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers by name, in per cent and unrounded."""
+        ...
+
+
+S = TypeVar("S", bound=AnyScores)
+R = TypeVar("R", bound=Report)
+
+
+@dataclass(kw_only=True, slots=True)
+class Objective(ABC):
+    """What a training run minimizes: a loss with its settings, called with output and batch.
+
+    Raises:
+        UserError: if a weight is negative.
+    """
+
+    problem: ClassVar[str]
+    """Name of the problem that it is for."""
+    reads_modalities: ClassVar[bool] = False
+    """Whether it learns from labels that say what is heard and what is seen (MA)."""
+
+    def __post_init__(self) -> None:
+        for name in (one.name for one in fields(self) if one.name.endswith("_weight")):
+            weight, flag = getattr(self, name), name.replace("_", "-")
+            if not 0 <= weight < math.inf:
+                raise UserError(f"--objective.{flag} should be 0 or more, got {weight}")
+
+    def labels(self, refined: Path | None = None) -> Supervision:
+        """Which labels of the training split this learns from.
+
+        Args:
+            refined: a file of modality-aware labels.
+
+        Raises:
+            UserError: if there is such a file, and the loss would not read it.
+        """
+        from mmpyramid.datasets.base import Supervision
+
+        if refined and not self.reads_modalities:
+            raise UserError(
+                "modality-aware labels are for recipes whose loss reads them, such as `llp` and "
+                "`han`; for this one leave --refined out"
+            )
+        return Supervision(refined=refined)
+
+    @abstractmethod
+    def __call__(self, output: Any, batch: Batch) -> Tensor:
+        """The loss of a batch, a scalar."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageArrays:
+    """What the script of a page decides from.
+
+    Attributes:
+        columns: the classes that are kept.
+        segments: (T, columns) by name, probabilities that may be rounded.
+        others: arrays of any shape by name, which stay exact.
+    """
+
+    columns: list[int]
+    segments: dict[str, Array]
+    others: dict[str, Array]
+
+
+class Problem(ABC, Generic[S, R]):
+    """How scores of a kind become decisions, and how networks for them are measured.
+
+    Attributes:
+        name: which scores, networks and objectives carry.
+        selection: the validation number that the best epoch is chosen by.
+        selection_title: how it is called in what people read.
+        settings: the fields of a `Decoder` that the decision rule reads.
+    """
+
+    name: ClassVar[str]
+    selection: ClassVar[str]
+    selection_title: ClassVar[str]
+    settings: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def decide(self, scores: S, decoder: Decoder) -> dict[Modality, Mask]:
+        """Decide in which segments each class is perceived, (T, C) for each modality.
+
+        Raises:
+            UserError: if a value is no probability, or the decoder needs scores that are not there.
+        """
+
+    @abstractmethod
+    def values(self, scores: S) -> dict[Modality, Array]:
+        """What the score of an event is the mean of, (T, C) within 0..1 for each modality."""
+
+    def page_arrays(self, scores: S, floor: np.float32) -> PageArrays | None:
+        """What a page decides from by the rule of this name in `scripts/decode.js`.
+
+        Args:
+            scores: probabilities of one video.
+            floor: probabilities below may be left out.
+
+        Returns:
+            None if the script has no such rule: the page then shows events without probabilities.
+        """
+        del scores, floor
+        return None
+
+    @abstractmethod
+    def video_scores(self, predicted: tuple[Mask, Mask], truth: tuple[Mask, Mask]) -> VideoScores:
+        """What one video scores, to find those that a network does well or badly on.
+
+        Args:
+            predicted: what is predicted to be heard and seen, (T, C) each.
+            truth: what is heard and seen.
+        """
+
+    @abstractmethod
+    def metrics(self, decoder: Decoder) -> Metric:
+        """An empty metric for `update`; its `compute` gives a flat dict with `selection` in it."""
+
+    @abstractmethod
+    def update(self, metric: Metric, output: Any, batch: Batch) -> None:
+        """Add what a network gave for a batch."""
+
+    @abstractmethod
+    def evaluate(
+        self,
+        network: Network[Any, S],
+        dataset: Dataset,
+        decoder: Decoder | None = None,
+        *,
+        predictions: Path | None = None,
+    ) -> R:
+        """The official numbers of a network on a densely annotated split, computed where it is.
+
+        What counts are the segments that exist: those that the features have. Beyond a video's end
+        there is neither a prediction nor a truth, here as in `update` and in `references`.
+
+        Args:
+            network: for this problem.
+            dataset: the split.
+            decoder: thresholds and gate; None takes those that the network was made for.
+            predictions: a file to save what the network predicts in, where that is supported.
+
+        Raises:
+            UserError: if the network was trained for other labels, or predictions cannot be saved.
+        """
+
+    @abstractmethod
+    def references(self, dataset: Dataset) -> dict[str, R]:
+        """What a network has to beat on a split, by name: answers that need no network.
+
+        Raises:
+            UserError: if the split has weak labels only.
+        """
+
+    @abstractmethod
+    def table(self, reports: Mapping[str, R], title: str) -> str:
+        """Reports side by side, as text."""
+
+    def check_output(self, output: Any) -> None:
+        """Check that a network has not diverged in training; its output is a named tuple.
+
+        Raises:
+            UserError: if there is NaN in a tensor of the output.
+        """
+        for values in output:
+            if values is not None and not isinstance(values, tuple) and values.isnan().any():
+                raise UserError(
+                    "expected scores from the network, got NaN: its training has diverged. Train "
+                    "it again with a lower --learning-rate, or limit the gradients with "
+                    "--clip-norm 1"
+                )
+
+    def outputs(self, network: Network[Any, S], dataset: Dataset) -> Iterator[tuple[Any, Batch]]:
+        """What a network gives for each batch of a split, on its own device, with the batch.
+
+        Raises:
+            UserError: if the network was trained for other labels, or has diverged.
+        """
+        import torch
+
+        check_labels(network.labels, dataset.labels)
+        network.eval()
+        device = next(network.parameters()).device
+        for batch in batches(dataset):
+            moved = batch.to(device)
+            with torch.inference_mode():
+                output = network(moved.streams, moved.mask_BT, moved.present_BM)
+            self.check_output(output)
+            yield output, moved
+
+
+PROBLEMS: dict[str, Problem[Any, Any]] = {}
+"""Name to problem."""
+
+
+def register_problem(problem: Problem[Any, Any]) -> None:
+    """Make a problem known under its name.
+
+    Raises:
+        UserError: if another problem has the name.
+
+    Example:
+        >>> register_problem(MyProblem())  # doctest: +SKIP
+    """
+    known = PROBLEMS.get(problem.name, problem)
+    if type(known).__qualname__ != type(problem).__qualname__:
+        raise UserError(f"there already is a problem `{problem.name}`; give yours another name")
+    PROBLEMS[problem.name] = problem
+
+
+def problem_named(name: str) -> Problem[Any, Any]:
+    """The problem of scores, a network or an objective, by the name that they carry.
+
+    Raises:
+        UserError: if there is none; the known ones are listed.
+
+    Example:
+        >>> problem_named("parsing").selection
+        'segment_type_av'
+    """
+    if name not in PROBLEMS:
+        raise UserError(
+            f"there is no problem `{name}`; known are {', '.join(PROBLEMS)}. One of your own is "
+            "known once its file has been imported (`mmpyramid --code FILE.py COMMAND ...`)"
+        )
+    return PROBLEMS[name]
+
+
+def batches(dataset: Dataset) -> Iterator[Batch]:
+    """The rows of a split in their order, `BATCH` at once."""
+    for start in range(0, len(dataset), BATCH):
+        yield dataset.batch(range(start, min(start + BATCH, len(dataset))))
+
+
+def check_labels(known: Sequence[str], labels: Sequence[str]) -> None:
+    """Check that a network was trained for the labels of a data set, in their order.
+
+    Args:
+        known: of the network.
+        labels: of the data set.
+
+    Raises:
+        UserError: if they differ.
+    """
+    if tuple(known) != tuple(labels):
+        raise UserError(
+            f"expected a network for the {len(labels)} labels of the corpus ({_some(labels)}), in "
+            f"their order; this one knows {len(known)} ({_some(known)})"
+        )
+
+
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
+    """A tensor as an array; bfloat16, which numpy lacks, as float32."""
+    tensor = tensor.detach().cpu()
+    name = str(tensor.dtype)
+    array: NDArray[Any] = tensor.float().numpy() if name == "torch.bfloat16" else tensor.numpy()
+    return array
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:3]) + (", ..." if len(labels) > 3 else "")

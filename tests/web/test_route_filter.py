@@ -1,0 +1,281 @@
+"""What a visitor of the app cannot do: real requests to a real server, and to Gradio itself."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from mmpyramid.web.handlers import Handlers
+from mmpyramid.web.limits import Limits
+from mmpyramid.web.pool import Pool, Setup
+from mmpyramid.web.server import _create_page
+from mmpyramid.web.uploads import Uploads
+from mmpyramid.web.visits import Visits
+
+SECRET = b"what no visitor may read"
+API = "/gradio_api"
+JOIN, RUN = f"{API}/queue/join", f"{API}/run/predict"
+CHOOSE = 0
+"""Gradio's number of the event that takes a video."""
+
+real_server = [pytest.mark.slow, pytest.mark.network]
+
+CLOSED = [
+    ("GET", "/config"),
+    ("GET", "/config/?deep_link=x"),
+    ("GET", "/monitoring"),
+    ("GET", "/monitoring/summary"),
+    ("GET", "/svelte/index.js"),
+    ("GET", "/robots.txt"),
+    ("GET", "/pwa_icon"),
+    ("GET", "/theme.css/"),
+    ("GET", "/x"),
+    ("GET", "/gradio_api%2Fdeep_link?session_hash=x"),
+    ("POST", "/"),
+    ("POST", "/login"),
+    ("OPTIONS", JOIN),
+    *[
+        ("GET", f"{API}/{rest}")
+        for rest in (
+            "deep_link?session_hash=x",
+            "dev/reload",
+            "info",
+            "openapi.json",
+            "custom_component/x/client/component/index.js",
+            "proxy=http://127.0.0.1/",
+            "stream/x/1/1/playlist.m3u8",
+            "stream/x/1/1/playlist-file",
+            "file/etc/passwd",
+            "call/predict/x",
+            "queue/status",
+            "queue/join",
+            "startup-events",
+            "login_check",
+            "token",
+            "user",
+            "runs",
+            "run-history/buckets",
+            "vibe-code",
+            "profiling/traces",
+            "mcp/sse",
+            "mcp/",
+            "theme.css",
+            "heartbeat/x/y",
+            "deep_link/?session_hash=x",
+            "upload",
+        )
+    ],
+    *[
+        ("POST", f"{API}/{rest}")
+        for rest in (
+            "process_recording",
+            "run/choose",
+            "run/predict/",
+            "api/predict",
+            "api/choose",
+            "call/choose",
+            "call/v2/choose",
+            "queue/join/",
+            "queue/data",
+            "component_server",
+            "component_server/",
+            "stream/x",
+            "stream/x/close",
+            "cancel",
+            "reset",
+            "vibe-edit",
+            "vibe-edit/",
+            "undo-vibe-edit",
+            "vibe-code",
+            "vibe-starter-queries",
+            "run-history/connect",
+            "profiling/clear",
+            "mcp/messages",
+        )
+    ],
+]
+
+
+NO_UPLOADS = [
+    *("file", "zero", "pipe", "folder", "escape", "link", "linked-folder", "relative", "none"),
+    *("http", "file-url", "no-meta", "odd-meta", "stream", "text", "list", "nested", "null"),
+]
+
+
+def file_data(path, **more):
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}, **more}
+
+
+def event(value, session="session", fn_index=CHOOSE):
+    return {"data": [value], "fn_index": fn_index, "session_hash": session}
+
+
+@pytest.fixture
+def client(server):
+    with httpx.Client(base_url=server.url, timeout=15) as opened:
+        yield opened
+
+
+@pytest.fixture
+def upload(client):
+    """Upload as the page does."""
+
+    def send(content=SECRET, name="clip.mp4"):
+        response = client.post(f"{API}/upload", files={"files": (name, content)})
+        (path,) = response.raise_for_status().json()
+        return path
+
+    return send
+
+
+@pytest.fixture
+def secret(tmp_path):
+    path = tmp_path / "secret.mp4"
+    path.write_bytes(SECRET)
+    return path
+
+
+def messages(client, session):
+    """What the queue says to a session, to the end."""
+    with client.stream("GET", f"{API}/queue/data", params={"session_hash": session}) as response:
+        return [json.loads(line[5:]) for line in response.iter_lines() if line[:5] == "data:"]
+
+
+class TestServer:
+    pytestmark = real_server
+
+    @pytest.mark.parametrize(("method", "path"), CLOSED)
+    def test_what_the_page_does_not_need_is_closed(self, method, path, client):
+        response = client.request(method, path, json={} if method == "POST" else None)
+        assert response.status_code == 404
+        assert response.json() == {"detail": "Not Found"}
+
+    @pytest.mark.parametrize("address", [JOIN, RUN])
+    @pytest.mark.parametrize("name", NO_UPLOADS)
+    def test_a_path_that_is_no_upload_is_refused(
+        self, name, address, client, server, secret, upload, tmp_path
+    ):
+        received = Path(upload(b"other")).parents[1]
+        link, folder = received / f"link{secrets.token_hex(4)}", received / ("0" * 64)
+        values = {
+            "file": file_data(secret),
+            "zero": file_data("/dev/zero"),
+            "pipe": file_data(tmp_path / "pipe"),
+            "folder": file_data(tmp_path),
+            "escape": file_data(f"{received}/../../../../{secret}"),
+            "link": file_data(link),
+            "linked-folder": file_data(f"{folder}/secret.mp4"),
+            "relative": file_data("pyproject.toml"),
+            "none": file_data(""),
+            "http": file_data(f"{server.url}/api/health"),
+            "file-url": file_data(f"file://{secret}"),
+            "no-meta": {"path": str(secret)},
+            "odd-meta": {"path": str(secret), "meta": 1},
+            "stream": file_data(secret, is_stream=True, url=f"{API}/file={secret}"),
+            "text": str(secret),
+            "list": [file_data(secret)],
+            "nested": {"video": file_data(secret)},
+            "null": file_data(f"{secret}\0"),
+        }
+        os.mkfifo(tmp_path / "pipe")
+        link.symlink_to(secret)
+        folder.symlink_to(tmp_path)
+        try:
+            response = client.post(address, json=event(values[name]))
+            assert SECRET not in response.content
+            if name == "text":  # A text can be the value of a menu; as a video, Gradio refuses it.
+                assert response.status_code in {200, 500}
+            else:
+                assert response.status_code in {403, 422}
+            assert client.get("/api/health").status_code == 200
+        finally:
+            link.unlink()
+            folder.unlink()
+        assert all(SECRET not in path.read_bytes() for path in server.held())
+        assert secret.exists()
+
+    def test_a_text_that_is_a_path_is_no_video(self, client, server, secret):
+        client.post(JOIN, json=event(str(secret), "text")).raise_for_status()
+        (done,) = [m for m in messages(client, "text") if m["msg"] == "process_completed"]
+        assert not done["success"]
+        assert all(SECRET not in path.read_bytes() for path in server.held())
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"{", b"[]", b"1", b'{"data": 1}', b"[" * 50_000, b"\xff\xfe", b"9" * 5000]
+    )
+    def test_an_event_that_is_none_is_refused(self, body, client):
+        response = client.post(JOIN, content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code in {400, 422}
+
+    def test_a_huge_event_is_refused(self, client):
+        assert client.post(JOIN, json=event("x" * 200_000)).status_code == 413
+
+    def test_a_second_list_of_data_in_an_event_is_checked_too(self, client, server, secret):
+        twice = f'{{"data": [null], {json.dumps(event(file_data(secret)))[1:]}'
+        response = client.post(JOIN, content=twice, headers={"Content-Type": "application/json"})
+        assert response.status_code == 403
+
+    def test_only_uploads_are_downloaded(self, client, server, secret, upload):
+        path = upload()
+        received = Path(path).parents[1]
+        link = received / f"link{secrets.token_hex(4)}"
+        link.symlink_to(secret)
+        example = next(server.folder.glob("mmpyramid-serve-*/examples/*.mp4"))
+        wrong = [secret, "/proc/self/environ", "/dev/zero", received, link, example, "README.md"]
+        wrong += [f"{path}/../../../../../../..{secret}", f"{server.url}/api/health", f"{path}x"]
+        try:
+            for name in wrong:
+                response = client.get(f"{API}/file={name}")
+                assert (response.status_code, SECRET in response.content) == (404, False), name
+        finally:
+            link.unlink()
+        assert client.get(f"{API}/file={path}").content == SECRET
+
+    def test_an_upload_runs_no_script(self, client, upload):
+        path = upload(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.svg")
+        client.post(JOIN, json=event(file_data(path), "svg")).raise_for_status()
+        messages(client, "svg")
+        headers = client.get(f"{API}/file={path}").headers
+        assert headers["content-security-policy"] == "sandbox"
+        assert headers["x-content-type-options"] == "nosniff"
+
+    def test_a_deep_link_is_not_followed(self, client):
+        page = client.get("/", params={"deep_link": "x"})
+        assert '"deep_link_state":"none"' in page.text
+
+    def test_what_the_page_needs_is_open(self, client, upload):
+        page = client.get("/").raise_for_status().text
+        script = page.partition('src="./assets/')[2].partition('"')[0]
+        for path in (f"/assets/{script}", "/theme.css?v=1", "/favicon.ico", f"{API}/app_id"):
+            client.get(path).raise_for_status()
+        assert client.head("/").status_code == 200
+        client.get("/static/js/iframeResizer.contentWindow.min.js").raise_for_status()
+        client.get("/docs").raise_for_status()
+        client.get("/openapi.json").raise_for_status()
+        with client.stream("GET", f"{API}/heartbeat/open") as heartbeat:
+            assert next(heartbeat.iter_lines()) == "data: ALIVE"
+            for address in (JOIN, RUN):
+                path = upload(name="my clip.mp4")
+                given = file_data(path, orig_name="my clip.mp4", size=1, url=f"{API}/file={path}")
+                response = client.post(address, json=event(given, "open")).raise_for_status()
+                told = response.text if address == RUN else json.dumps(messages(client, "open"))
+                assert "my clip.mp4, 0.0 MB" in told
+        assert client.get(f"{API}/upload_progress", params={"upload_id": "x"}).text == (
+            "Upload not found"
+        )
+
+
+def test_gradio_itself_refuses_a_path(tmp_path, secret, monkeypatch):
+    (tmp_path / "root").mkdir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "root" / "received"))
+    pool = Pool(Setup(models=("none",)), Limits(), 0)
+    handlers = Handlers(pool, Uploads(tmp_path / "root"), Visits())
+    page = _create_page(handlers, tmp_path / "root" / "examples")
+    response = TestClient(page).post(RUN, json=event(file_data(secret)))
+    assert response.status_code == 500
+    assert "was not uploaded by a user" in response.text
+    assert [path for path in (tmp_path / "root").rglob("*") if path.is_file()] == []
