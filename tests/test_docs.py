@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import media_files
-from datasets import tiny_folder
+import tiny_folder
 from mmpyramid.cli import main
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.runs import annotated
