@@ -153,6 +153,19 @@ def test_recipes_of_ones_own_are_refined_and_others_refused(corpus, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
+def test_two_processes_refine_once(corpus, tmp_path):
+    words = ("refine", "han-ma", "--data", str(corpus), "--out", str(tmp_path / "run"), *FLAGS)
+    done = subprocess.run(
+        [*(sys.executable, "-m", "mmpyramid", *words), "--devices", "2", "--accelerator", "cpu"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("labels removed") == 1
+    assert done.stdout.count("score it with") == 1
+
+
 def test_labels_are_refined_where_the_network_was_trained(corpus, tmp_path, monkeypatch):
     devices = []
     load = Run.load_network
