@@ -8,8 +8,7 @@ from torch import nn
 
 from mmpyramid.cli import main
 from mmpyramid.core.errors import UserError
-from mmpyramid.export import backbone_graph, export_onnx, network_graph
-from mmpyramid.export.graphs import Graph
+from mmpyramid.export import Graph, backbone_graph, export_onnx, network_graph
 from mmpyramid.models import (
     MMPyramid,
     MMPyramidAVE,

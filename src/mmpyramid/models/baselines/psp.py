@@ -94,8 +94,11 @@ class Propagation(nn.Module):
         product_BTS = product_BTS.to(torch.promote_types(product_BTS.dtype, torch.float32))
         both_BTS = mask_BT[:, :, None] & mask_BT[:, None, :]
         strength_BTS = product_BTS.relu() * both_BTS
-        visual_out = visual_BTD + self.kept(strength_BTS) @ self.audio_value(audio_BSD)
-        audio_out = audio_BSD + self.kept(strength_BTS.mT) @ self.visual_value(visual_BTD)
+        audio_value_BSD = self.audio_value(audio_BSD)
+        visual_value_BTD = self.visual_value(visual_BTD)
+        to_visual_BTS, to_audio_BST = self.kept(strength_BTS), self.kept(strength_BTS.mT)
+        visual_out = visual_BTD + to_visual_BTS.to(audio_value_BSD.dtype) @ audio_value_BSD
+        audio_out = audio_BSD + to_audio_BST.to(visual_value_BTD.dtype) @ visual_value_BTD
         if self.full:
             visual_out, audio_out = self.visual_output(visual_out), self.audio_output(audio_out)
         return self.norm(audio_out), self.norm(visual_out)
