@@ -8,6 +8,7 @@ import posixpath
 import re
 import sys
 from importlib import import_module
+from inspect import ismodule
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -79,7 +80,8 @@ def formats_table() -> str:
 def reference(room: str) -> str:
     """The page of a room; functions that share their name with a module are asked for by path."""
     name = f"mmpyramid.{room}"
-    public = getattr(import_module(name), "__all__", ())
+    module = import_module(name)
+    public = [n for n in getattr(module, "__all__", ()) if not ismodule(getattr(module, n))]
     paths = [f"{name}.{each}.{each}" for each in public if f"{name}.{each}" in sys.modules]
     options = "    options:\n      show_root_heading: true\n      show_root_toc_entry: true\n"
     return f"# `{name}`\n\n::: {name}\n" + "".join(f"\n::: {path}\n{options}" for path in paths)

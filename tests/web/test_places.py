@@ -9,9 +9,8 @@ from fastapi import FastAPI
 from mmpyramid.core.errors import UserError
 from mmpyramid.web import api, server
 from mmpyramid.web.limits import Limits
-from mmpyramid.web.pool import Pool
+from mmpyramid.web.pool import Pool, Setup
 from mmpyramid.web.uploads import Uploads
-from mmpyramid.web.worker import Setup
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 HEAD = b'--x\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n\r\n'

@@ -13,8 +13,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.web.limits import BusyError, GivenUpError, Limits
-from mmpyramid.web.pool import Pool
-from mmpyramid.web.worker import Job, Setup
+from mmpyramid.web.pool import Job, Pool, Setup
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 

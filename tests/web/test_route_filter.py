@@ -11,11 +11,10 @@ from fastapi.testclient import TestClient
 
 from mmpyramid.web.handlers import Handlers
 from mmpyramid.web.limits import Limits
-from mmpyramid.web.pool import Pool
+from mmpyramid.web.pool import Pool, Setup
 from mmpyramid.web.server import _create_page
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.visits import Visits
-from mmpyramid.web.worker import Setup
 
 SECRET = b"what no visitor may read"
 API = "/gradio_api"

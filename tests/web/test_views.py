@@ -10,9 +10,9 @@ from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS
 from mmpyramid.web.handlers import facts_of, problem, progress_of, result
+from mmpyramid.web.pool import Stage
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.visits import Visit
-from mmpyramid.web.worker import Stage
 
 NAME = "<script>'\"&.mp4"
 

@@ -110,7 +110,7 @@ def overview() -> str:
         f"commands:\n{commands}\n\n"
         "example:\n  mmpyramid parse clip.mp4\n\n"
         "`mmpyramid COMMAND --help` lists what a command takes, with an example.\n"
-        "`mmpyramid --code FILE.py COMMAND ...` first imports a file with a network of your own.\n"
+        "`mmpyramid --code FILE.py COMMAND ...` first imports a file with code of your own.\n"
     )
 
 

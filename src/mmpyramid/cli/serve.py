@@ -43,8 +43,7 @@ def serve(
         workers: How many videos are parsed at once, each in a process of its own.
         limits: Bounds on what visitors may ask for.
     """
-    from mmpyramid.web.pool import Pool
-    from mmpyramid.web.worker import Setup
+    from mmpyramid.web.pool import Pool, Setup
 
     if not models:
         raise UserError("expected --models to name at least one model, got none; try teachers")

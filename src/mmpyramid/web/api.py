@@ -16,9 +16,8 @@ from mmpyramid.render import FORMATS
 from mmpyramid.version import __version__
 from mmpyramid.web.limits import Limits, TooLargeError
 from mmpyramid.web.pages import as_file
-from mmpyramid.web.pool import Pool
+from mmpyramid.web.pool import Job, Pool
 from mmpyramid.web.uploads import Uploads
-from mmpyramid.web.worker import Job
 
 Probability = Annotated[float, Query(ge=0, le=1)]
 Seconds = Annotated[float, Query(ge=0)]

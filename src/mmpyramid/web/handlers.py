@@ -18,10 +18,9 @@ from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS
 from mmpyramid.web.limits import BusyError, GivenUpError, Limits, NoSpaceError
 from mmpyramid.web.pages import file_address, page_address
-from mmpyramid.web.pool import Pool
+from mmpyramid.web.pool import Job, Pool, Stage
 from mmpyramid.web.uploads import Upload, Uploads
 from mmpyramid.web.visits import Result, Visit, Visits
-from mmpyramid.web.worker import Job, Stage
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,205 @@
-"""A fixed number of worker processes for all visitors, each job with an end in sight."""
+"""Jobs of visitors: a fixed number of worker processes in turn, and both ends of their lines.
+
+Videos of strangers are parsed in processes of their own, because only a process can be ended
+whatever it is doing, and because one that crashes leaves the server and the other visitors alone.
+Those do not even decode them: each video has a decoder of its own, whose answers are checked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import pickle
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from queue import LifoQueue
 from threading import Lock
+from typing import Any, TypeAlias
 
-from mmpyramid.pipeline import Parsed
-from mmpyramid.web.limits import BusyError, Limits
-from mmpyramid.web.worker import Job, JobWorker, OnStage, Setup, Stage
+import numpy as np
+
+from mmpyramid.core.code import load_inherited_code
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.process import (
+    Answer,
+    Channel,
+    Worker,
+    WorkerError,
+    WorkerTimeoutError,
+)
+from mmpyramid.extract.decoding import Limits as DecodingLimits
+from mmpyramid.pipeline import Parsed, Pipeline
+from mmpyramid.problems import Decoder
+from mmpyramid.web.limits import BusyError, GivenUpError, Limits
+
+LOAD_SECONDS = 300
+"""How long the models may take to load again, after a process was lost; weights are cached then."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What every worker process is started with.
+
+    Attributes:
+        models: what can be chosen, as `Pipeline` names it.
+        device: where the networks run.
+        num_threads: threads of PyTorch in one process.
+        max_seconds: length of the longest video.
+    """
+
+    models: tuple[str, ...]
+    device: str = "cpu"
+    num_threads: int = 1
+    max_seconds: float = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video to parse; `name` is what the visitor calls it."""
+
+    path: Path
+    name: str
+    model: str
+    decoder: Decoder
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a job is: `wait`, `load`, `extract`, `score` or `decode`, with segments done."""
+
+    name: str
+    done: int = 0
+    total: int | None = None
+
+
+OnStage: TypeAlias = Callable[[Stage], None]
+"""Called as a job proceeds."""
+
+
+class JobWorker:
+    """A worker process that parses videos; started anew where it died or had to be killed."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._process = Worker(partial(serve_jobs, setup), "web")
+
+    @property
+    def pid(self) -> int | None:
+        """The process of the moment, if there is one."""
+        return self._process.pid
+
+    def start(self, seconds: float | None = None) -> None:
+        """Start the process and wait until its models are loaded, unless it runs already.
+
+        Raises:
+            UserError: if a model cannot be loaded.
+            GivenUpError: if that takes too long, or the process dies.
+        """
+        if self._process.is_running:
+            return
+        self._process.stop()
+        self._process.start()
+        content = self._receive("loading the models", seconds, seconds).content
+        if "mistake" in content:
+            self._process.stop()
+            raise UserError(content["mistake"])
+
+    def parse(self, job: Job, seconds: float, on_stage: OnStage) -> Parsed:
+        """Parse one video. Whatever goes wrong, the next job finds a worker that is fit.
+
+        Args:
+            job: what to do.
+            seconds: when to give up, once the models are loaded.
+            on_stage: called as the work proceeds; what it raises ends the job.
+
+        Raises:
+            UserError: if the video is bad.
+            GivenUpError: if the work takes too long, or the process dies.
+        """
+        is_over = False
+        try:
+            on_stage(Stage("load"))
+            self.start(LOAD_SECONDS)
+            self._process.send(job)
+            deadline = time.monotonic() + seconds
+            while not is_over:
+                left = max(0.0, deadline - time.monotonic())
+                answer = self._receive(job.name, seconds, left)
+                if is_over := "stage" not in answer.content:
+                    break
+                on_stage(Stage(*answer.content["stage"]))
+        finally:
+            if not is_over:
+                self.kill()
+        if "mistake" in answer.content:
+            raise UserError(answer.content["mistake"])
+        # A pickle, because this worker is ours: strangers' bytes go to its decoder.
+        parsed: Parsed = pickle.loads(answer.arrays["parsed"].tobytes())
+        return parsed
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing; a `parse` in another thread notices."""
+        self._process.kill()
+
+    def _receive(self, task: str, seconds: float | None, left: float | None) -> Answer:
+        """Wait for the next answer.
+
+        Raises:
+            GivenUpError: if none comes.
+        """
+        try:
+            return self._process.receive(left)
+        except WorkerTimeoutError as error:
+            raise GivenUpError(
+                f"the work on {task} took longer than {seconds:g} s and was given up; try a "
+                "shorter or smaller video"
+            ) from error
+        except WorkerError as error:
+            raise GivenUpError(
+                f"the process that worked on {task} died: it crashed, was stopped, or the system "
+                "killed it for want of memory; try a shorter or smaller video, or another format"
+            ) from error
+
+
+def serve_jobs(setup: Setup, channel: Channel) -> None:
+    """What a worker process does: load the models, then parse one video after the other."""
+    import torch
+
+    load_inherited_code()
+    torch.set_num_threads(setup.num_threads)
+    limits = DecodingLimits(max_seconds=setup.max_seconds)
+    try:
+        pipelines = {
+            model: Pipeline(model, device=setup.device, limits=limits) for model in setup.models
+        }
+    except UserError as error:
+        channel.send(Answer({"mistake": str(error)}))
+        return
+    channel.send(Answer({}))
+    while True:
+        channel.send(_answer(channel.requests.get(), pipelines, channel))
+
+
+def _answer(job: Job, pipelines: Mapping[str, Pipeline], channel: Channel) -> Answer:
+    """Parse one video. What is no `UserError` ends the process, with its traceback."""
+
+    def report(*stage: Any) -> None:
+        channel.send(Answer({"stage": stage}))
+
+    try:
+        parsed = pipelines[job.model].run(
+            job.path,
+            decoder=job.decoder,
+            hook=report,
+            on_progress=partial(report, "extract"),
+        )
+    except UserError as error:
+        return Answer({"mistake": str(error).replace(str(job.path), job.name)})
+    notes = tuple(note.replace(str(job.path), job.name) for note in parsed.timeline.notes)
+    timeline = replace(parsed.timeline, source=job.name, notes=notes)
+    content = pickle.dumps(replace(parsed, timeline=timeline, features={}))
+    return Answer({}, {"parsed": np.frombuffer(content, np.uint8)})
 
 
 class Pool:
