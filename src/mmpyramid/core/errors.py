@@ -23,13 +23,14 @@ class UserError(ValueError):
 
 
 def describe_os_error(error: OSError) -> str:
-    """A refusal of the operating system in the words of a `UserError`.
+    """The message for what the operating system refused, worded like that of a `UserError`.
 
     Example:
         >>> describe_os_error(PermissionError(13, "Permission denied", "a.json")).partition(";")[0]
         'a file or folder could not be read or written (a.json: Permission denied)'
     """
-    reason = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error
+    path = error.filename2 or error.filename  # Where a file was renamed, its new name.
+    reason = f"{path}: {error.strerror}" if path and error.strerror else error
     return (
         f"a file or folder could not be read or written ({reason}); check the path, its "
         "permissions and the space left on the disk"
