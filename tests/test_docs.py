@@ -12,10 +12,13 @@ from types import SimpleNamespace
 import pytest
 
 import media_files
+import tiny_folder
 from mmpyramid.cli import main
 from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.runs import annotated
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import read_refined
+from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.render import FORMATS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -119,6 +122,28 @@ def test_a_person_with_videos(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.network
+def test_videos_and_classes_of_your_own(tmp_path):
+    corpus = render_corpus(tmp_path / "corpus", num_train=0, num_val=12, num_test=0)
+    (corpus / "videos").rename(tmp_path / "videos")
+    known = read_llp(corpus, "val")
+    rows = ["video,label,modality,onset,offset"]
+    for name, audio_TC, visual_TC in zip(known.ids, *known.truth, strict=True):
+        rows.append(f"{name}.mp4,,,,")
+        masks_TC = {Modality.AUDIO: audio_TC, Modality.VISUAL: visual_TC}
+        rows += [
+            f"{name}.mp4,{event.label},{event.modality},{event.start},{event.end}"
+            for event in annotated(masks_TC, known.labels)
+        ]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "annotations.csv").write_text("\n".join(rows) + "\n")
+    run_commands(DOCS / "own-videos.md", tmp_path)
+    (timeline,) = (tmp_path / "parsed").glob("*.json")
+    assert set(Timeline.load(timeline).labels) <= set(known.labels)
+    assert "Mean of all" in (tmp_path / "pages" / "index.html").read_text()
+
+
+@pytest.mark.slow
 def test_a_researcher(tmp_path):
     run_commands(DOCS / "researcher.md", tmp_path)
     ours, scored = (
@@ -153,6 +178,26 @@ def test_every_format_is_in_the_table_of_files():
     page = SimpleNamespace(file=SimpleNamespace(src_uri="files.md"))
     table = hooks.on_page_markdown((DOCS / "files.md").read_text(), page)
     assert re.findall(r"^\| `(.*?)` \| \w.* \| \w", table, re.MULTILINE) == list(FORMATS)
+
+
+@pytest.mark.slow
+def test_a_data_set_of_your_own(tmp_path):
+    section = section_of(DOCS / "extend.md", "A data set")
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (commands,) = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "clips.py").write_text(code)
+    tiny_folder.write_features(tmp_path / "clips", 12)
+    known = {"labels": tiny_folder.LABELS, "train": {}, "val": {}, "test": {}}
+    for number in range(12):
+        split = ("train", "val", "test")[number % 3]
+        known[split][tiny_folder.name_of(number)] = [
+            [event.start, event.end, event.label, event.modality]
+            for event in tiny_folder.events_of(number)
+        ]
+    (tmp_path / "clips" / "clips.json").write_text(json.dumps(known))
+    table = run(tmp_path, "bash", "-e", "-c", "\n".join(COMMAND.findall(commands)))
+    assert "clips: test, 4 videos" in table
+    assert json.loads((tmp_path / "numbers.json").read_text()).keys() >= {"segment", "event"}
 
 
 def test_an_output_format_of_your_own(tmp_path):

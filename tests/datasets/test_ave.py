@@ -296,3 +296,9 @@ def test_the_real_noisy_set(shared):
     clip = proportion.rows.tolist().index(1)
     assert proportion.weak[clip].argmax() == BACKGROUND
     np.testing.assert_allclose(proportion.weak.sum(axis=1), 1, atol=1e-6)
+
+
+def test_an_id_that_leads_elsewhere_is_refused(tmp_path):
+    (tmp_path / "Annotations.txt").write_text("Bark&../../up&good&6&8\n")
+    with pytest.raises(UserError, match=r"names of files: 1 \('../../up' at line 1\)"):
+        read_ave(tmp_path, "train")

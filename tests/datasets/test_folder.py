@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-import tiny_folder
-from tiny_folder import LABELS, STREAMS, length_of, name_of, rows_of, write_table
 
+import tiny_folder
 from mmpyramid.cli import main
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
@@ -14,6 +13,7 @@ from mmpyramid.datasets import Supervision, open_dataset
 from mmpyramid.datasets.folder_files import video_id
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import load_pretrained
+from tiny_folder import LABELS, STREAMS, length_of, name_of, rows_of, write_table
 
 SPLITS = ("train", "val", "test")
 NUM_VIDEOS = 30

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import LLP_LABELS
+from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import Annotations, read_llp
 
 SPLITS = ("train", "val", "test")
@@ -87,7 +89,7 @@ def test_classes_come_from_the_argument_then_the_file_then_llp(folder):
 
 def test_all_faults_are_told_together(folder):
     rows = [("a_b_c_d_e_f_0_10", f"Class{n}") for n in range(5)]
-    rows += [("short_0_10", "Dog")]
+    rows += [("../up_0_10", "Dog")]
     write_table(folder / "AVVP_test_pd.csv", ("filename", "event_labels"), rows)
     rows = [("a_b_c_d_e_f_0_10", "x", "2.5", "Dog")]
     write_table(folder / "AVVP_eval_audio.csv", ("filename", "onset", "offset", "label"), [])
@@ -99,9 +101,59 @@ def test_all_faults_are_told_together(folder):
     message = str(caught.value)
     assert "unknown labels: 5 ('Class0' at AVVP_test_pd.csv line 2, " in message
     assert "ids that occur twice in AVVP_test_pd.csv: 4" in message
-    assert "names that are not <11 characters>_<start>_<end>: 1 (short_0_10)" in message
+    assert "names that cannot be those of files: 1 ('../up_0_10')" in message
     assert "missing columns: 1 ('event_labels' in AVVP_eval_audio.csv)" in message
     assert "times that are not whole seconds: 1 (['x', '2.5'] at " in message
+
+
+NAMES = ["my holiday 3", "clip-12_0_8", "a long id of a clip_3_7", "été", "v_10_2", "2019_2"]
+
+
+def write_any_names(folder, names=NAMES):
+    weak = [(name, "Dog") for name in names]
+    for file in ("AVVP_train.csv", "AVVP_test_pd.csv"):
+        write_table(folder / file, ("filename", "event_labels"), weak)
+    dense = [(name, 1, 12 if name == "my holiday 3" else 3, "Dog") for name in names]
+    for file in ("AVVP_eval_audio.csv", "AVVP_eval_visual.csv"):
+        write_table(folder / file, ("filename", "onset", "offset", "event_labels"), dense)
+
+
+def test_any_name_of_a_file_is_an_id(tmp_path):
+    write_any_names(tmp_path)
+    test = read_llp(tmp_path, "test")
+    expected = ("my holiday 3", "clip-12", "a long id of a clip", "été", "v_10_2", "2019_2")
+    assert test.ids == expected
+    assert test.names == tuple(NAMES)
+    assert test.num_segments == 12
+    assert test.audio.sum(axis=(1, 2)).tolist() == [11, 2, 2, 2, 2, 2]
+    assert read_llp(tmp_path, "train").num_segments == 10
+
+
+def test_the_length_of_a_video_without_a_cut_is_that_of_its_features(tmp_path):
+    write_any_names(tmp_path)
+    for name in read_llp(tmp_path, "train").ids:
+        path = tmp_path / "features" / "yamnet" / f"{name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.ones((17 if name == "été" else 5, 1024), np.float32))
+    streams = Streams(audio={"yamnet": 1024}, visual={})
+    train = open_dataset(tmp_path, "train", streams)
+    assert train.num_segments == 17
+    assert train.batch([0, 3]).mask_BT.sum(1).tolist() == [5, 17]
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b_0_10", "a\\b", "..", "a\tb_0_10", "", "x" * 300])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
+    write_any_names(tmp_path, ["fine", name.replace("\t", "\x07")])
+    with pytest.raises(UserError, match="names that cannot be those of files: 1"):
+        read_llp(tmp_path, "train")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_table_in_another_encoding_is_named(folder, encoding):
+    text = "filename\tevent_labels\nété_0_10\tDog\n"
+    (folder / "AVVP_train.csv").write_text(text, encoding=encoding)
+    with pytest.raises(UserError, match=r"AVVP_train.csv.*save it as UTF-8"):
+        read_llp(folder, "train")
 
 
 def test_missing_files_are_named(tmp_path):

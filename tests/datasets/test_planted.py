@@ -3,8 +3,11 @@
 import numpy as np
 
 from mmpyramid.datasets.llp import read_llp
-from mmpyramid.datasets.planted import judge_removals, planted_modalities
-from mmpyramid.datasets.synthetic.simulated import simulate_features
+from mmpyramid.datasets.synthetic.simulated import (
+    judge_removals,
+    planted_modalities,
+    simulate_features,
+)
 
 
 def test_planted_classes_are_the_weak_labels_and_some_are_in_one_modality_only(tmp_path):

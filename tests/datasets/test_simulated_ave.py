@@ -16,8 +16,7 @@ from mmpyramid.datasets.ave import AVEDataset, read_ave
 from mmpyramid.datasets.ave_features import AveFolder
 from mmpyramid.datasets.ave_files import verify_ave
 from mmpyramid.datasets.synthetic.ave_planting import given_events, random_events
-from mmpyramid.datasets.synthetic.ave_scenes import draw_scene
-from mmpyramid.datasets.synthetic.simulated_ave import simulate_ave
+from mmpyramid.datasets.synthetic.simulated_ave import draw_scene, simulate_ave
 from mmpyramid.problems.localization.metrics import accuracy
 
 SIZES = {"train": 20, "val": 3, "test": 4}

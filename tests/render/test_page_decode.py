@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ from page_parts import data_of, in_browser, listed, random_scores
 from playwright.sync_api import Page, Route
 
 import mmpyramid.render.page
-from mmpyramid.core import AnyScores, Event, LocalizationScores, Modality, Timeline
+from decision_vectors import LABELS, Vector, localization_vectors, parsing_vectors, vector
+from mmpyramid.core import Event, Timeline
 from mmpyramid.core.wording import MODALITY_PHRASES, clock, title_of
-from mmpyramid.problems import GATES, Decoder, decode
+from mmpyramid.problems import Decoder, decode
 from mmpyramid.render import to_html
 from mmpyramid.render.page.probabilities import decoder_data
 
 SCRIPTS = Path(mmpyramid.render.page.__file__).parent / "scripts"
-LABELS = ("Dog", "Cat", "Car")
 DECIDE = """async (pages) => {
   const { Model } = await import("/model.js");
   const decided = [];
@@ -30,8 +30,6 @@ DECIDE = """async (pages) => {
   }
   return decided;
 }"""
-
-Case: TypeAlias = tuple[AnyScores, Timeline, Decoder, Decoder]
 
 pytestmark = in_browser
 
@@ -64,79 +62,27 @@ def python(timeline: Timeline) -> list[tuple]:
     return [(e.start, e.end, title_of(e.label), str(e.modality), e.score) for e in timeline]
 
 
-def random_decoder(generator: np.random.Generator, *, has_streams: bool) -> Decoder:
-    def stop() -> float:
-        return int(generator.integers(0, 101)) / 100
-
-    gates = [gate for gate in GATES if has_streams or gate != "per_modality"]
-    return Decoder(
-        threshold=stop(),
-        visual_threshold=stop() if generator.random() < 0.5 else None,
-        video_threshold=stop(),
-        gate=gates[generator.integers(len(gates))],
-        max_gap=int(generator.integers(0, 4)),
-        min_length=int(generator.integers(0, 4)),
-    )
-
-
-def check(modules: Page, cases: list[Case], atol: float) -> None:
+def check(modules: Page, vectors: list[Vector], atol: float) -> None:
     """Decide all cases in the browser; each page is made with one decoder and moved to another."""
-    pages = [data_of(to_html(t, scores=s, decoder=made)) for s, t, made, _ in cases]
+    pages = [data_of(to_html(v.timeline, scores=v.scores, decoder=v.made)) for v in vectors]
     argument = [
-        {"data": data, "decoder": decoder_data(moved)}
-        for data, (*_, moved) in zip(pages, cases, strict=True)
+        {"data": data, "decoder": decoder_data(v.moved)}
+        for data, v in zip(pages, vectors, strict=True)
     ]
     num_events = 0
     decided = modules.evaluate(DECIDE, argument)
-    for data, events, (scores, timeline, _, moved) in zip(pages, decided, cases, strict=True):
-        expected = python(
-            decode(scores, moved, duration=timeline.duration, missing=timeline.missing)
-        )
-        got = sorted(javascript(data, events))
-        assert [row[:4] for row in got] == [row[:4] for row in sorted(expected)], moved
-        difference = [a[4] - b[4] for a, b in zip(got, sorted(expected), strict=True)]
+    for data, events, v in zip(pages, decided, vectors, strict=True):
+        expected, got = sorted(python(v.expected)), sorted(javascript(data, events))
+        assert [row[:4] for row in got] == [row[:4] for row in expected], v.moved
+        difference = [a[4] - b[4] for a, b in zip(got, expected, strict=True)]
         np.testing.assert_allclose(difference, 0, atol=atol)
         num_events += len(events)
-    assert num_events > len(cases)
+    assert num_events > len(vectors)
 
 
-def test_parsing_scores_of_short_videos(modules):
-    generator = np.random.default_rng(0)
-    cases = []
-    for seed in range(300):
-        T = int(generator.integers(1, 30))
-        has_streams, has_local = generator.random(2) < 0.5
-        scores = random_scores(
-            T,
-            seed,
-            labels=LABELS,
-            video_audio=has_streams,
-            video_visual=has_streams,
-            local_video=has_local,
-        )
-        made, moved = (random_decoder(generator, has_streams=has_streams) for _ in range(2))
-        missing = [(), (Modality.AUDIO,), (Modality.VISUAL,)][generator.integers(3)]
-        duration = T - float(generator.random()) if generator.random() < 0.5 else None
-        timeline = decode(scores, made, duration=duration, missing=missing)
-        cases.append((scores, timeline, made, moved))
-    check(modules, cases, atol=1e-12)
-
-
-def test_localization_scores(modules):
-    generator = np.random.default_rng(1)
-    cases = []
-    for _ in range(100):
-        T = int(generator.integers(1, 30))
-        local = generator.dirichlet([0.3] * 4, T)[:, :3].astype(np.float32)
-        scores = LocalizationScores(
-            relevance=(generator.integers(0, 201, T) / 200).astype(np.float32),
-            category=local.mean(0),
-            labels=LABELS,
-            local_category=local if generator.random() < 0.7 else None,
-        )
-        made, moved = (random_decoder(generator, has_streams=False) for _ in range(2))
-        cases.append((scores, decode(scores, made), made, moved))
-    check(modules, cases, atol=1e-12)
+@pytest.mark.parametrize("vectors", [parsing_vectors, localization_vectors])
+def test_the_page_decides_the_vectors_of_the_rules(modules, vectors):
+    check(modules, list(vectors()), atol=1e-12)
 
 
 def test_a_long_video_is_decided_alike_from_rounded_scores(modules):
@@ -146,8 +92,7 @@ def test_a_long_video_is_decided_alike_from_rounded_scores(modules):
     data = data_of(to_html(decode(scores, made), scores=scores, decoder=made))
     assert data["scores"]["floor"] > 0
     stricter = replace(made, threshold=0.94, visual_threshold=0.9)
-    cases = [(scores, decode(scores, made), made, moved) for moved in (made, stricter)]
-    check(modules, cases, atol=0.005)
+    check(modules, [vector(scores, made, moved) for moved in (made, stricter)], atol=0.005)
 
 
 def test_the_sliders_decide_what_is_listed(show):

@@ -120,8 +120,8 @@ def test_three_steps_run_once_and_resume_to_the_same_labels(corpus, tmp_path, ca
     summary = json.loads((out / "refinement.json").read_text())
     for modality, name in enumerate(("removed_audio", "removed_visual")):
         gone_C = (annotations.weak - labels_NMC[:, modality]).sum(0)
-        told = [summary["classes"][label][name] for label in annotations.labels]
-        assert told == gone_C.tolist()
+        message = [summary["classes"][label][name] for label in annotations.labels]
+        assert message == gone_C.tolist()
     retrained = read_description(out / "retrained" / "model")
     assert retrained["config"]["gate"] == "per_modality"
     assert retrained["metrics"]["epoch"] == 2, "the last epoch is kept, whatever it reaches"
@@ -153,6 +153,19 @@ def test_recipes_of_ones_own_are_refined_and_others_refused(corpus, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
+def test_two_processes_refine_once(corpus, tmp_path):
+    words = ("refine", "han-ma", "--data", str(corpus), "--out", str(tmp_path / "run"), *FLAGS)
+    done = subprocess.run(
+        [*(sys.executable, "-m", "mmpyramid", *words), "--devices", "2", "--accelerator", "cpu"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("labels removed") == 1
+    assert done.stdout.count("score it with") == 1
+
+
 def test_labels_are_refined_where_the_network_was_trained(corpus, tmp_path, monkeypatch):
     devices = []
     load = Run.load_network
@@ -170,10 +183,10 @@ def test_annotations_beside_simulated_features_know_of_no_planted_labels(tmp_pat
         shutil.copy(file, tmp_path / "annotations")
     words = ("--features", str(tmp_path / "sim" / "feats"), "--keep", "best")
     assert refine(tmp_path / "annotations", tmp_path / "run", *words) == 0
-    told = capsys.readouterr().out
-    assert "best epoch" in told
-    assert "simulated features" in told
-    assert "planted" not in told
+    message = capsys.readouterr().out
+    assert "best epoch" in message
+    assert "simulated features" in message
+    assert "planted" not in message
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,11 @@ from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import MMPyramidConfig, load_pretrained
 from mmpyramid.models.checkpoint import read_description
-from mmpyramid.problems import problem_named
+from mmpyramid.problems import ParsingProblem, problem_named
 from mmpyramid.problems.localization.losses import DecomposedObjective
 from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.module import NetworkModule
-from mmpyramid.training.precision import resolve_precision
+from mmpyramid.training.module import NetworkModule, resolve_precision
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.run import fit
 from training import tiny_corpus
@@ -103,7 +102,7 @@ def test_a_run_goes_on_with_its_own_data_only(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_an_empty_split_is_told(tmp_path, split):
+def test_an_empty_split_is_reported(tmp_path, split):
     sizes = {"num_train": 4, "num_val": 4} | {f"num_{split}": 0}
     data = tiny_corpus.make(tmp_path / "data", **sizes)
     with pytest.raises(UserError, match=f"videos in the {split} split"):
@@ -211,6 +210,27 @@ def test_two_processes_train_one_network(corpus, tmp_path):
     assert load_pretrained(tmp_path / "run" / "model").labels == tiny_corpus.LABELS
 
 
+@pytest.mark.slow
+def test_two_processes_validate_each_video_once(tmp_path):
+    data = tiny_corpus.make(tmp_path / "data", num_train=8, num_val=7)
+    words = command(data, tmp_path / "run", "--epochs", "1", "--devices", "2")
+    subprocess.run([sys.executable, "-m", "mmpyramid", *words], capture_output=True, check=True)
+    model = tmp_path / "run" / "model"
+    numbers = read_description(model)["metrics"]
+    network = load_pretrained(model)
+    report = ParsingProblem().evaluate(network, open_dataset(data, "val", network.inputs))
+    for level, scores in report.to_dict().items():
+        for measure, value in scores.items():
+            assert numbers[f"val/{level}_{measure}"] == pytest.approx(value, rel=1e-6)
+
+
+def test_fewer_validation_videos_than_processes_are_refused(tmp_path):
+    data = tiny_corpus.make(tmp_path / "data", num_train=4, num_val=1)
+    config = dataclasses.replace(RECIPES["llp"](), accelerator="cpu", devices=2)
+    with pytest.raises(UserError, match="at least 2 videos to validate on"):
+        fit(config, data, tmp_path / "run")
+
+
 def saved_at(run: Path) -> float:
     last = run / "last.ckpt"
     return last.stat().st_mtime_ns if last.exists() else 0
@@ -244,3 +264,11 @@ def test_an_objective_of_the_other_task_is_refused():
 def test_precision():
     assert resolve_precision("bf16-mixed", "cpu") == "bf16-mixed"
     assert resolve_precision("auto", "cpu") in {"bf16-mixed", "32-true"}
+
+
+def test_the_gpu_of_a_mac_does_not_take_the_answer_of_its_processor(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"arm_bf16": True}, raising=False)
+    assert resolve_precision("auto", "cpu") == "bf16-mixed"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    for accelerator in ("auto", "gpu", "mps"):
+        assert resolve_precision("auto", accelerator) == "32-true"

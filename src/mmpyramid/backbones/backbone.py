@@ -90,7 +90,7 @@ def classify(network: Backbone, embedding_ND: Array) -> Array:
 class PublishedExtractor:
     """A backbone whose weights are downloaded from a hub, or come from a file.
 
-    Subclasses say which network, what it wants to see, and what comes out: `shape` per segment.
+    Subclasses define the network, its input, and its output: `shape` per segment.
 
     Args:
         device: where to run, as PyTorch names it.

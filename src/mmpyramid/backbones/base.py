@@ -29,7 +29,7 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
     def resolve(self, device: str) -> Precision:
-        """What is meant on `device`, as PyTorch names it: never `AUTO`."""
+        """The precision on `device`, as PyTorch names it: never `AUTO`."""
         if self != Precision.AUTO:
             return self
         return Precision.BFLOAT16 if computes_in_bf16(device) else Precision.FLOAT32
@@ -53,7 +53,7 @@ def computes_in_bf16(device: str) -> bool:
     if kind == "xpu":
         return bool(torch.xpu.is_bf16_supported())
     if kind != "cpu":
-        return False  # Apple's GPUs, and others that do not tell.
+        return False  # Apple's GPUs, and others that cannot be asked.
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
 
@@ -101,7 +101,7 @@ class SimpleExtractor:
 
     Of the attributes that `Extractor` describes the others have values here that fit sound, and
     pictures once `frames_per_segment` and `frame_size` are set. A backbone with weights from a file
-    sets `weights_sha256`, so that stores tell features of other weights apart.
+    sets `weights_sha256`, so that features of other weights are not mixed in one store.
     """
 
     name: str

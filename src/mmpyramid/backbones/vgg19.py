@@ -2,7 +2,7 @@
 
 There are two sets of weights by the same name, and features of one do not fit a network that was
 trained on the other. The published features come from the original weights (Caffe's, in Keras's
-file), which want pictures in BGR without scaling; torchvision has trained its own.
+file), which take pictures in BGR without scaling; torchvision has trained its own.
 """
 
 from __future__ import annotations

@@ -139,8 +139,8 @@ def score(
     Args:
         predictions: .npz with `ids` (N,), `audio` and `visual` (N, T, C), `video` (N, C), all
             probabilities, videos in any order; `video_audio` and `video_visual` (N, C) too for the
-            gate `per_modality`, and `mask` (N, T), 0 beyond the end of a video. An id is the 11
-            characters or the name `<id>_<start>_<end>`.
+            gate `per_modality`, and `mask` (N, T), 0 beyond the end of a video. An id is that of
+            the features, or the name `<id>_<start>_<end>`.
         labels: Folder of the annotation files.
         split: Which split.
         gate: Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid),

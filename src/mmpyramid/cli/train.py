@@ -16,8 +16,8 @@ from mmpyramid.cli._options import OptionalPath, console, progress_bar, simulate
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import is_simulated
 from mmpyramid.datasets.llp import read_llp
-from mmpyramid.datasets.planted import judge_removals, planted_modalities
 from mmpyramid.datasets.refined import read_refined
+from mmpyramid.datasets.synthetic.simulated import judge_removals, planted_modalities
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig

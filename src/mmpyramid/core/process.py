@@ -93,7 +93,7 @@ class Channel:
     """The worker's end of the line.
 
     Attributes:
-        requests: what the parent sent and nobody has taken yet; `get` waits for the next.
+        requests: what the parent has sent; `get` waits for the next one.
     """
 
     def __init__(self, line: socket.socket) -> None:

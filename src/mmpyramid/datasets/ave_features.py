@@ -70,7 +70,7 @@ class AveFolder:
             streams: names out of `streams`.
             num_rows: how many rows a file needs at least.
             num_segments: T.
-            noisy: whether the files of the noisy set are wanted.
+            noisy: whether to open the files of the noisy set.
 
         Raises:
             UserError: one report of all files that are missing, damaged, or of a wrong shape.
@@ -85,8 +85,8 @@ class AveFolder:
             file = files[stream] = RowFile.open(path)
             expected = (num_segments, *SEGMENT_SHAPES[stream])
             if file.shape[1:] != expected or file.shape[0] < num_rows:
-                wanted = ", ".join(map(str, (f"at least {num_rows}", *expected)))
-                problems.add("wrong shapes", f"{file.shape} in {path.name}, not ({wanted})")
+                shape = ", ".join(map(str, (f"at least {num_rows}", *expected)))
+                problems.add("wrong shapes", f"{file.shape} in {path.name}, not ({shape})")
         remedy = "They come with AVE's feature archive; a file of another shape is of another set."
         if noisy:
             remedy += WITHOUT_BACKGROUND_CLIPS

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.files import is_file_name
 from mmpyramid.core.labels import AVE_LABELS
-from mmpyramid.datasets.base import SPLITS, Kind, Split, read_labels
+from mmpyramid.datasets.base import SPLITS, Kind, Split, read_labels, read_text
 from mmpyramid.store.hdf5 import read_dataset
 
 Index: TypeAlias = NDArray[np.int64]
@@ -90,8 +91,11 @@ def raw_lines(folder: Path) -> list[tuple[int, str]]:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        UserError: if it is not in UTF-8.
     """
-    text = (folder / ANNOTATIONS_FILE).read_text(encoding="utf-8-sig")
+    path = folder / ANNOTATIONS_FILE
+    path.stat()
+    text = read_text(path)
     lines = list(enumerate(text.splitlines(), start=1))
     return lines[1:] if text.startswith(HEADER) else lines
 
@@ -122,6 +126,8 @@ def read_lines(
         if len(fields) != len(HEADER.split("&")):
             problems.add(f"lines that are not {HEADER}", f"{line!r} at line {number}")
             fields = ["", "", "", "0", "0"]
+        elif not is_file_name(fields[1]):
+            problems.add("ids that cannot be names of files", f"{fields[1]!r} at line {number}")
         elif fields[0] not in index:
             problems.add("unknown categories", f"{fields[0]!r} at line {number}")
         ids.append(fields[1])

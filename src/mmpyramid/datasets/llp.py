@@ -11,18 +11,21 @@ Shape letters: N videos, B batch, T segments, M modalities (audio, visual), C cl
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.files import is_file_name
 from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.core.runs import Mask
 from mmpyramid.datasets.base import (
@@ -34,15 +37,21 @@ from mmpyramid.datasets.base import (
     check_layout,
     digest_of,
     read_labels,
+    read_text,
     register,
 )
 from mmpyramid.datasets.features import ById, open_source
 from mmpyramid.datasets.refined import read_refined
+from mmpyramid.store.source import FeatureError, FeatureSource
 
 WEAK_FILES = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
 AUDIO_FILE, VISUAL_FILE = "AVVP_eval_audio.csv", "AVVP_eval_visual.csv"
 ID_LENGTH = 11
-NAME = re.compile(rf"(?P<id>.{{{ID_LENGTH}}})_(?P<start>\d+(\.\d+)?)_(?P<end>\d+(\.\d+)?)")
+"""Of LLP's own ids, which are YouTube's; others may be longer or shorter."""
+
+NAME = re.compile(r"(?P<id>.+)_(?P<start>\d+(\.\d+)?)_(?P<end>\d+(\.\d+)?)")
+NUM_SEGMENTS = 10
+"""T of LLP, and of training videos about whose length nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,21 +114,47 @@ class Annotations:
         return self.audio & self.visual
 
 
-def read_llp(folder: Path | str, split: Split, labels: Sequence[str] | None = None) -> Annotations:
+def split_name(name: str) -> tuple[str, float | None]:
+    """The id of a video and its length in seconds, by the name that the annotations give it.
+
+    LLP's names are `<id>_<start>_<end>`, the cut in seconds of a YouTube video. Any other name is
+    the id as it stands, and says nothing about the length.
+
+    Example:
+        >>> [split_name(n) for n in ("BjCEufrlXm4_101.5_111.5", "clip-12_0_8", "my holiday 3")]
+        [('BjCEufrlXm4', 10.0), ('clip-12', 8.0), ('my holiday 3', None)]
+    """
+    if match := NAME.fullmatch(name):
+        seconds = float(match["end"]) - float(match["start"])
+        if seconds > 0 or len(match["id"]) == ID_LENGTH:
+            return match["id"], seconds
+    return name, None
+
+
+def read_llp(
+    folder: Path | str,
+    split: Split,
+    labels: Sequence[str] | None = None,
+    *,
+    length_of: Callable[[str], int] | None = None,
+) -> Annotations:
     """Read one split of an annotation folder in LLP's layout, in the order of its rows.
 
-    T is the length of the longest clip, as its name `<id>_<start>_<end>` tells (LLP: 10).
+    T is the length of the longest clip, as its name `<id>_<start>_<end>` says (LLP: 10). Names
+    without a cut may be any name of a file; how long such videos are is asked of `length_of`, else
+    it is the end of the last event.
 
     Args:
         folder: the folder with the `AVVP_*.csv` files, or one whose `data/` holds them.
         split: `train` has weak labels only, `val` and `test` have dense ones as well.
         labels: the class names in order; by default the lines of `labels.txt` in the folder, and
             the 25 classes of LLP where there is no such file.
+        length_of: gives the number of segments of a video by its id.
 
     Raises:
-        UserError: if the folder is in the layout of AVE; one report of all missing files and
-            columns, unknown labels, times that are not whole seconds, and names that do not fit or
-            occur twice.
+        UserError: if the folder is in the layout of AVE, or a file is not in UTF-8; one report of
+            all missing files and columns, unknown labels, times that are not whole seconds, and
+            names that cannot be those of files or occur twice.
 
     Example:
         >>> annotations = read_llp("AVVP-ECCV20", "val")  # doctest: +SKIP
@@ -133,11 +168,18 @@ def read_llp(folder: Path | str, split: Split, labels: Sequence[str] | None = No
     )
     names, weak = reader.weak(WEAK_FILES[split])
     clips = reader.clips(names, WEAK_FILES[split])
-    num_segments = max((round(length) for length in clips.values()), default=0)
-    audio = visual = None
+    dense = []
     if split != "train":
-        audio = reader.dense(AUDIO_FILE, names, num_segments)
-        visual = reader.dense(VISUAL_FILE, names, num_segments)
+        dense = [reader.dense(file, names) for file in (AUDIO_FILE, VISUAL_FILE)]
+    lengths = [round(length) for length in clips.values() if length is not None]
+    unknown = [video_id for video_id, length in clips.items() if length is None]
+    if unknown and length_of is not None:
+        lengths += map(length_of, unknown)
+    elif unknown:
+        ends = [offset for events in dense for _, _, offset, _ in events]
+        lengths.append(max(ends, default=NUM_SEGMENTS))
+    shape = (len(names), max(lengths, default=0), len(reader.labels))
+    audio, visual = (_paint(events, shape) for events in dense) if dense else (None, None)
     reader.problems.raise_if_any(
         f"expected the annotations of LLP's {split} split in {folder}",
         f"Mend the files, or list your own classes in {folder / LABELS_FILE}, one per line.",
@@ -146,11 +188,15 @@ def read_llp(folder: Path | str, split: Split, labels: Sequence[str] | None = No
         ids=tuple(clips),
         names=tuple(names),
         labels=reader.labels,
-        num_segments=num_segments,
+        num_segments=shape[1],
         weak=weak,
         audio=audio,
         visual=visual,
     )
+
+
+DenseEvent: TypeAlias = tuple[int, int, int, list[int]]
+"""Row of the video, onset, offset, classes."""
 
 
 class _Reader:
@@ -173,32 +219,31 @@ class _Reader:
             weak_NC[video, indices] = 1
         return names, weak_NC
 
-    def clips(self, names: Sequence[str], file: str) -> dict[str, float]:
-        """Seconds of every clip by id, in order."""
-        seconds: dict[str, float] = {}
+    def clips(self, names: Sequence[str], file: str) -> dict[str, float | None]:
+        """Seconds of every clip by id, in order; None where its name does not say."""
+        clips: dict[str, float | None] = {}
         for name in names:
-            match = NAME.fullmatch(name)
-            if match is None:
-                self.problems.add("names that are not <11 characters>_<start>_<end>", name)
-            elif match["id"] in seconds:
-                self.problems.add(f"ids that occur twice in {file}", match["id"])
+            video_id, seconds = split_name(name)
+            if not is_file_name(video_id):
+                self.problems.add("names that cannot be those of files", repr(name))
+            elif video_id in clips:
+                self.problems.add(f"ids that occur twice in {file}", video_id)
             else:
-                seconds[match["id"]] = float(match["end"]) - float(match["start"])
-        return seconds
+                clips[video_id] = seconds
+        return clips
 
-    def dense(self, file: str, names: Sequence[str], num_segments: int) -> NDArray[np.bool_]:
-        """(N, T, C) truth of one modality; rows about other videos are passed over."""
+    def dense(self, file: str, names: Sequence[str]) -> list[DenseEvent]:
+        """The events of one modality; rows about other videos are passed over."""
         video = {name: index for index, name in enumerate(names)}
-        truth_NTC = np.zeros((len(names), num_segments, len(self.labels)), np.bool_)
+        events: list[DenseEvent] = []
         for where, row in self._rows(file, ("filename", "onset", "offset", "event_labels")):
             classes = self._classes(row["event_labels"], where)
             times = [row["onset"], row["offset"]]
             if not all(time.isdecimal() for time in times):
                 self.problems.add("times that are not whole seconds", f"{times} at {where}")
             elif row["filename"] in video:
-                onset, offset = map(int, times)
-                truth_NTC[video[row["filename"]], onset:offset, classes] = True
-        return truth_NTC
+                events.append((video[row["filename"]], int(times[0]), int(times[1]), classes))
+        return events
 
     def _classes(self, names: str, where: str) -> list[int]:
         indices = []
@@ -215,14 +260,22 @@ class _Reader:
         if not path.is_file():
             self.problems.add("missing files", file)
             return
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            table = csv.DictReader(lines, delimiter="\t", restval="")
-            absent = [name for name in columns if name not in (table.fieldnames or ())]
-            for name in absent:
-                self.problems.add("missing columns", f"{name!r} in {file}")
-            if not absent:
-                for row in table:
-                    yield f"{file} line {table.line_num}", row
+        lines = io.StringIO(read_text(path), newline="")
+        table = csv.DictReader(lines, delimiter="\t", restval="")
+        absent = [name for name in columns if name not in (table.fieldnames or ())]
+        for name in absent:
+            self.problems.add("missing columns", f"{name!r} in {file}")
+        if not absent:
+            for row in table:
+                yield f"{file} line {table.line_num}", row
+
+
+def _paint(events: Sequence[DenseEvent], shape_NTC: tuple[int, int, int]) -> Mask:
+    """(N, T, C) True where an event is."""
+    truth_NTC = np.zeros(shape_NTC, np.bool_)
+    for video, onset, offset, classes in events:
+        truth_NTC[video, onset:offset, classes] = True
+    return truth_NTC
 
 
 def _annotation_folder(folder: Path) -> Path:
@@ -268,14 +321,26 @@ class LLPDataset(Dataset):
         supervision: Supervision,
     ) -> LLPDataset:
         """Open a split; see `mmpyramid.datasets.open_dataset`."""
-        annotations = read_llp(data, split)
+        names = () if streams is None else tuple(streams.widths)
+
+        @cache
+        def source() -> FeatureSource:
+            return open_source(data, features)
+
+        def length_of(video_id: str) -> int:
+            try:
+                features_of = source().load(video_id, names)
+            except FeatureError:
+                return 0  # What is missing or damaged is reported with all others.
+            return max(map(len, features_of.values()))
+
+        annotations = read_llp(data, split, length_of=None if streams is None else length_of)
         reader = modality_NMC = refined = None
         if split == "train" and supervision.refined:
             modality_NMC = read_refined(supervision.refined, annotations)
             refined = digest_of(supervision.refined.read_bytes())
         if streams is not None and len(annotations):
-            source = open_source(data, features)
-            reader = ById(source, annotations.ids, streams, annotations.num_segments)
+            reader = ById(source(), annotations.ids, streams, annotations.num_segments)
         return cls(annotations, reader, modality_NMC, refined)
 
     def __len__(self) -> int:

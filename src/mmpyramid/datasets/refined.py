@@ -66,7 +66,7 @@ def read_refined(path: Path, annotations: Labelled) -> Array:
 
     Raises:
         UserError: if there is no such file, a video is missing or occurs twice, or a label is not
-            one of the video's weak labels; all problems are told together.
+            one of the video's weak labels; all problems are reported together.
     """
     problems = Problems()
     row_of = {name: row for row, name in enumerate(annotations.names)}

@@ -5,9 +5,8 @@ Shape letters: B batch, T segments, N segments of any videos, C classes, D width
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from torch import Tensor, nn
 
 from mmpyramid.backbones.backbone import Backbone
 from mmpyramid.backbones.registry import create_extractors
-from mmpyramid.models import LocalizationNetwork, Localized, Network, Pooled, load_pretrained
-from mmpyramid.models.localization import event_probabilities
+from mmpyramid.models import Network, load_pretrained
 
 BACKBONES = ("yamnet", "efficientnet_lite0")
 
@@ -40,31 +38,18 @@ class Graph:
 
 
 class _Plain(nn.Module):
-    """A network with plain tensors in and out: `read` picks them from what it gives, and mask."""
+    """A network with plain tensors in and out."""
 
-    def __init__(
-        self, network: Network[Any, Any], read: Callable[[Any, Tensor], tuple[Tensor, ...]]
-    ) -> None:
+    def __init__(self, network: Network[Any, Any]) -> None:
         super().__init__()
-        self.network, self.read = network, read
+        self.network = network
+
+    def named(self, mask: Tensor, present: Tensor, *streams: Tensor) -> dict[str, Tensor]:
+        by_name = dict(zip(self.network.streams, streams, strict=True))
+        return self.network.tensors(self.network(by_name, mask, present), mask)
 
     def forward(self, mask: Tensor, present: Tensor, *streams: Tensor) -> tuple[Tensor, ...]:
-        named = dict(zip(self.network.streams, streams, strict=True))
-        return self.read(self.network(named, mask, present), mask)
-
-
-def _read_parsed(pooled: Pooled, _: Tensor) -> tuple[Tensor, ...]:
-    segment_BTMC, stream_BMC = pooled.prob_BTMC, pooled.stream_BMC
-    return (
-        *(segment_BTMC[:, :, 0], segment_BTMC[:, :, 1], pooled.video_BC),
-        *(stream_BMC[:, 0], stream_BMC[:, 1]),
-    )
-
-
-def _read_localized(
-    output: Localized, mask_BT: Tensor, *, num_classes: int
-) -> tuple[Tensor, Tensor]:
-    return event_probabilities(output, num_classes, mask_BT)
+        return tuple(self.named(mask, present, *streams).values())
 
 
 class _Embedding(nn.Module):
@@ -91,14 +76,12 @@ def network_graph(network: Network[Any, Any]) -> Graph:
     streams = {name: torch.randn(2, 12, *shape) for name, shape in shapes.items()}
     masks = {"mask": torch.ones(2, 12).bool(), "present": torch.ones(2, 2).bool()}
     time = {0: "batch", 1: "segments"}
-    read: Callable[[Any, Tensor], tuple[Tensor, ...]] = _read_parsed
-    outputs: tuple[str, ...] = ("audio", "visual", "video", "video_audio", "video_visual")
-    if isinstance(network, LocalizationNetwork):
-        read = partial(_read_localized, num_classes=len(network.labels))
-        outputs = ("relevance", "category")
+    module, example = _Plain(network).eval(), {**masks, **streams}
+    with torch.no_grad():
+        outputs = tuple(module.named(*example.values()))
     return Graph(
-        module=_Plain(network, read).eval(),
-        example={**masks, **streams},
+        module=module,
+        example=example,
         free={"mask": time, "present": {0: "batch"}, **dict.fromkeys(streams, time)},
         outputs=outputs,
     )

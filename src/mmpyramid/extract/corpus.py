@@ -50,7 +50,7 @@ MEDIA_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class ExtractionProgress:
-    """One video is over: `completed` of `total`; `error` tells why it failed, if it did."""
+    """One video is over: `completed` of `total`; `error` is why it failed, if it did."""
 
     completed: int
     total: int
@@ -155,10 +155,10 @@ def find_videos(videos: Videos) -> dict[str, Path]:
         >>> find_videos("clips/*.mp4")["dog"]  # doctest: +SKIP
         PosixPath('clips/dog.mp4')
     """
-    asked = [videos] if isinstance(videos, str | Path) else list(videos)
+    places = [videos] if isinstance(videos, str | Path) else list(videos)
     problems = Problems()
     found: dict[str, Path] = {}
-    for place in asked:
+    for place in places:
         files = _files(Path(place))
         if not files:
             problems.add("places without video or sound files", str(place))
@@ -169,7 +169,7 @@ def find_videos(videos: Videos) -> dict[str, Path]:
                 problems.add(
                     "files whose names differ in folder or suffix only", f"{other}, {path}"
                 )
-    if not asked:
+    if not places:
         problems.add("places without video or sound files", "none given")
     problems.raise_if_any(
         "expected video or sound files, each with a name of its own",

@@ -53,9 +53,9 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """In our words, or in those of a mistake of ours."""
-        told = isinstance(error, UserError)
-        return cls(str(error) if told else f"{type(error).__name__}: {error}")
+        """The message of a `UserError`; of other errors, which are bugs, the type as well."""
+        is_ours = isinstance(error, UserError)
+        return cls(str(error) if is_ours else f"{type(error).__name__}: {error}")
 
 
 def required_input(extractor: Extractor) -> Input:
@@ -305,7 +305,7 @@ def decode_requests(required: RequiredInputs, size: int, limits: Limits, channel
                 f"decoding it needs more than the {limits.memory / GIB:.1f} GiB that it may take"
             )
             channel.send(make_answer(Failure(reason), required))
-        except Exception as error:  # noqa: BLE001 - told to the parent, and the next file comes
+        except Exception as error:  # noqa: BLE001 - reported; the next file comes
             channel.send(make_answer(Failure.of(error), required))
 
 

@@ -39,7 +39,7 @@ NUM_AHEAD = 6
 
 SegmentProgress: TypeAlias = Callable[[int, int | None], None]
 """Called with the segments of one file that are done, and how many there will be:
-None where the header does not tell, and an estimate where it is wrong."""
+None where the header does not say, and an estimate where it is wrong."""
 
 Results: TypeAlias = Generator[tuple[Path, Extracted | Failure]]
 """Files that are over, with their features or why they failed."""
@@ -121,7 +121,7 @@ def extract_features(
             promised = piece.promised
             total = None if promised is None else max(piece.stop, round(promised))
             on_progress(piece.stop, total)
-    raise AssertionError("the last that comes of a file tells about it")
+    raise AssertionError("the last message about a file is its `VideoInfo`")
 
 
 def _decode_apart(
@@ -193,7 +193,7 @@ class Embedder:
         batch: how many segments are embedded together.
 
     Attributes:
-        finished: videos that are over and that nobody has taken yet.
+        finished: videos that are over, to be taken by the caller.
 
     Example:
         >>> embedder = Embedder(create_extractors("open"), 32)  # doctest: +SKIP

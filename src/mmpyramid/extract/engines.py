@@ -210,7 +210,7 @@ class _WorkerPool:
         if self._suspects:
             todo = [] if worker.in_hand else [self._suspects.popleft()]
         else:
-            # Towards the end nobody hoards what others could do.
+            # Towards the end files are shared evenly among the workers.
             most = min(self._num_ahead, 1 + len(self._queue) // len(self.workers))
             room = max(0, min(most - len(worker.in_hand), len(self._queue)))
             todo = [self._queue.popleft() for _ in range(room)]

@@ -211,7 +211,7 @@ def _cluster(address: str | None, num_cpus: int) -> Iterator[None]:
 
 
 def _check_port(address: str | None) -> None:
-    """Fail at once where nobody listens; Ray itself would go on trying for minutes."""
+    """Fail at once if no process listens; Ray itself would retry for minutes."""
     host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
     if colon:
         socket.create_connection((host, int(port)), PATIENCE).close()

@@ -1,6 +1,6 @@
-"""Opening a file, choosing its streams, and what it holds, told without decoding it.
+"""Opening a file, choosing its streams, and what it holds, without decoding it.
 
-Here FFmpeg's refusals become `UserError`s.
+Errors of FFmpeg become `UserError`s here.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ AVI files store no time of display, so that FFmpeg's guess is shuffled where the
 """
 
 ROUNDING = Fraction(1, 1000)
-"""Seconds. Headers tell no more exactly than this where a file ends."""
+"""Seconds. The precision with which headers give the end of a file."""
 
 FrameT = TypeVar("FrameT", av.VideoFrame, av.AudioFrame)
 

@@ -38,7 +38,7 @@ class PictureTrack:
 
     Args:
         container: opened for this track alone, and owned by the caller.
-        views: which pictures are wanted.
+        views: the required pictures.
 
     Attributes:
         start: when the first frame shows, seconds on the file's clock; None if no frame decodes.
@@ -80,7 +80,7 @@ class PictureTrack:
         return tuple(map(np.stack, images))
 
     def starts(self) -> Iterator[Fraction]:
-        """Read to the end, and tell when each frame shows, seconds on the file's clock."""
+        """Read to the end, and yield when each frame shows, seconds on the file's clock."""
         while self._next is not None:
             yield self._next.start
             self._step()
@@ -90,7 +90,7 @@ class PictureTrack:
         return self._decoder.notes(self._zero)
 
     def _at(self, time: Fraction, number: int) -> Image:
-        """The last frame that begins at or before `time`, or the first one, as a view wants it."""
+        """The last frame that begins at or before `time`, or the first, converted for a view."""
         while self._next is not None and self._next.start <= time:
             if self._next is not self._current:
                 self._current, self._images = self._next, {}

@@ -1,4 +1,4 @@
-"""From a decoded frame to an upright RGB picture of the size that a network wants."""
+"""From a decoded frame to an upright RGB picture of the size that a network takes."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _neighbors(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], 
 
 @dataclass(frozen=True)
 class View:
-    """Which pictures somebody wants to see.
+    """Which pictures are read of each second.
 
     Attributes:
         frames_per_segment: F, pictures per second.

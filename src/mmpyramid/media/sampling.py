@@ -106,7 +106,7 @@ class PublishedReader(SegmentReader):
 
     Args:
         path: the file.
-        views: which pictures are wanted: 8 a segment as LLP takes them, or 16 as AVE does.
+        views: the required pictures: 8 a segment as LLP takes them, or 16 as AVE does.
         audio: whether to read the sound.
         video: whether to read the picture.
 
@@ -166,13 +166,13 @@ class PublishedReader(SegmentReader):
         """Decode again, and make pictures by the number of the view and that of the frame."""
         if not choices:
             return {}
-        wanted = [set(chosen_TF.flatten().tolist()) for chosen_TF in choices]
+        needed = [set(chosen_TF.flatten().tolist()) for chosen_TF in choices]
         converters = [Converter(str(self.info.path), view) for view in self.views]
         with open_media(self.info.path) as container:
             return {
                 (number, n): converters[number](timed.frame)
                 for n, timed in enumerate(picture_decoder(container))
-                for number, numbers in enumerate(wanted)
+                for number, numbers in enumerate(needed)
                 if n in numbers
             }
 

@@ -46,13 +46,13 @@ class SegmentReader:
     k + (j + 0.5) / F seconds: the last that begins at or before, the first one before there is any,
     the last one after the end. A track that begins late or ends early is padded with silence.
 
-    A modality that the file lacks is a fact (`missing`), and damage is told (`notes`), not raised.
+    A modality that the file lacks is listed in `missing`, damage in `notes`; neither is an error.
     Read both modalities with one reader where they must line up: t0 and T depend on both. Several
     views share one pass of decoding.
 
     Args:
         path: the file.
-        views: which pictures are wanted, for each network that looks at them.
+        views: the required pictures, for each network that takes some.
         audio: whether to read the sound.
         video: whether to read the picture.
 
@@ -63,7 +63,7 @@ class SegmentReader:
         notes: what is wrong with the file; complete after an iteration.
 
     Raises:
-        UserError: if the file cannot be opened or has nothing of what is asked; when iterated, if
+        UserError: if the file cannot be opened or lacks all that is required; when iterated, if
             nothing in it can be decoded.
 
     Example:
@@ -82,12 +82,12 @@ class SegmentReader:
         video: bool = True,
     ) -> None:
         self.info: MediaInfo = probe(path)
-        asked = {Modality.AUDIO: audio, Modality.VISUAL: video}
+        required = {Modality.AUDIO: audio, Modality.VISUAL: video}
         present = {Modality.AUDIO: self.info.has_audio, Modality.VISUAL: self.info.has_video}
-        self._modalities = [m for m in present if present[m] and asked[m]]
+        self._modalities = [m for m in present if present[m] and required[m]]
         if not self._modalities:
             raise UserError(
-                f"asked for {' and '.join(m for m in asked if asked[m]) or 'no modality'} of "
+                f"asked for {' and '.join(m for m in required if required[m]) or 'no modality'} of "
                 f"{path}, which has {' and '.join(m for m in present if present[m])} only"
             )
         self.views = tuple(views)

@@ -44,6 +44,11 @@ class LocalizationNetwork(Network[Localized, LocalizationScores]):
         """Windows of the trained length are scored each on its own."""
         return self.context
 
+    def tensors(self, output: Localized, mask_BT: Tensor) -> dict[str, Tensor]:
+        """Relevance and category probabilities, whatever heads the network has."""
+        relevance_BT, category_BC = event_probabilities(output, len(self.labels), mask_BT)
+        return {"relevance": relevance_BT, "category": category_BC}
+
     def results(self, batch: Batch) -> list[LocalizationScores]:
         """Score videos of any length."""
         lengths = batch.mask_BT.sum(1).tolist()

@@ -243,6 +243,17 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
             present_BM: True where a video has the modality.
         """
 
+    def tensors(self, output: Output, mask_BT: Tensor) -> dict[str, Tensor]:
+        """What an exported network gives, by name: here every tensor of the named output.
+
+        Args:
+            output: of `forward`.
+            mask_BT: True where a segment exists.
+        """
+        del mask_BT
+        fields: dict[str, Any] = output._asdict()  # type: ignore[attr-defined]
+        return {name: value for name, value in fields.items() if isinstance(value, Tensor)}
+
     @abstractmethod
     def results(self, batch: Batch) -> list[Result]:
         """Score videos of any length, one result each."""

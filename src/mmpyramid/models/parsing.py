@@ -132,6 +132,17 @@ class ParsingNetwork(Network[Pooled, Scores]):
         pooled: Pooled = self.head(encoded.fused_BTMD, mask_BT, present_BM)
         return pooled._replace(encoded=encoded)
 
+    def tensors(self, output: Pooled, mask_BT: Tensor) -> dict[str, Tensor]:
+        """Probabilities of both streams, of the video, and of each stream in the video."""
+        del mask_BT
+        return {
+            "audio": output.prob_BTMC[:, :, 0],
+            "visual": output.prob_BTMC[:, :, 1],
+            "video": output.video_BC,
+            "video_audio": output.stream_BMC[:, 0],
+            "video_visual": output.stream_BMC[:, 1],
+        }
+
     @property
     def encoder_reach(self) -> int | None:
         """How many segments before and after one can change its feature; None: all of them."""

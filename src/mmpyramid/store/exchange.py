@@ -168,7 +168,7 @@ def import_features(
             except UserError as error:
                 writer.fail(video_id, str(error))
             else:
-                _keep(writer, video_id, video)
+                _add(writer, video_id, video)
             if progress:
                 progress(number, len(todo))
     return FeatureStore(out)
@@ -260,7 +260,7 @@ def _flat(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1]) if array.ndim == 3 else array
 
 
-def _keep(writer: StoreWriter, video_id: str, video: Extracted) -> None:
+def _add(writer: StoreWriter, video_id: str, video: Extracted) -> None:
     try:
         writer.add(video_id, video)
     except FeatureError as error:
@@ -295,7 +295,7 @@ def _num_segments(found: Features) -> int:
 
 
 def _cut(array: Array, num_segments: int, *, pool: bool) -> Array:
-    """(F * T, D) to (T, F, D), or to (T, D); what does not fit is left for the writer to refuse."""
+    """(F * T, D) to (T, F, D), or to (T, D); the writer rejects what does not fit."""
     if (
         array.ndim != 2
         or not num_segments

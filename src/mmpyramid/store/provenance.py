@@ -1,12 +1,12 @@
-"""What made the features of a store, so that nobody has to guess later."""
+"""What made the features of a store."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any
+
+import msgspec
 
 from mmpyramid.backbones.base import Extractor, Precision
 from mmpyramid.backbones.weights import NOTHING_LEARNED
@@ -19,8 +19,7 @@ from mmpyramid.version import __version__
 STORE_FORMAT = "mmpyramid-features-1"
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreamProvenance:
+class StreamProvenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The backbone of one stream; the attributes are those of `Extractor`."""
 
     modality: Modality
@@ -45,8 +44,7 @@ class StreamProvenance:
         return ", ".join(filter(None, facts))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The backbones of a store, and when and with which version of this package it was begun.
 
     Example:
@@ -56,12 +54,14 @@ class Provenance:
 
     streams: Mapping[str, StreamProvenance]
     package_version: str = __version__
-    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    created: str = msgspec.field(
+        default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds")
+    )
 
     @classmethod
     def of(cls, extractors: Iterable[Extractor]) -> Provenance:
         """The provenance of what these extractors will make."""
-        names = [attribute.name for attribute in fields(StreamProvenance)]
+        names = StreamProvenance.__struct_fields__
         return cls(
             streams={
                 extractor.name: StreamProvenance(
@@ -84,7 +84,7 @@ class Provenance:
             if ours is None or theirs is None:
                 found.append(f"{name} is {'new' if ours is None else 'not asked for'}")
                 continue
-            for attribute, value in asdict(ours).items():
+            for attribute, value in msgspec.structs.asdict(ours).items():
                 if value != getattr(theirs, attribute):
                     found.append(
                         f"{attribute} of {name} is {value} and not {getattr(theirs, attribute)}"
@@ -98,7 +98,7 @@ class Provenance:
 
     def to_json(self) -> str:
         """Write as JSON."""
-        return json.dumps({"format": STORE_FORMAT, **asdict(self)}, indent=2)
+        return json.dumps({"format": STORE_FORMAT, **msgspec.to_builtins(self)}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> Provenance:
@@ -108,20 +108,11 @@ class Provenance:
             UserError: if the text is not such JSON.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
-            if data.pop("format", None) != STORE_FORMAT:
+            data = json.loads(text)
+            if not isinstance(data, dict) or data.pop("format", None) != STORE_FORMAT:
                 raise UserError(f"expected a description whose `format` is `{STORE_FORMAT}`")
-            for stream in data["streams"].values():
-                stream["modality"] = Modality(stream["modality"])
-                stream["frame_size"] = tuple(stream["frame_size"])
-                stream["resizing"] = Resizing(stream.get("resizing", Resizing.SCALER))
-                stream["sampling"] = Sampling(stream.get("sampling", Sampling.SECONDS))
-                stream["precision"] = Precision(stream.get("precision", Precision.FLOAT32))
-            streams = {name: StreamProvenance(**stream) for name, stream in data["streams"].items()}
-            return cls(**{**data, "streams": streams})
-        except UserError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return msgspec.convert(data, cls)
+        except (json.JSONDecodeError, msgspec.ValidationError) as error:
             raise UserError(
-                f"expected the description of a store; reading failed with: {error!r}"
+                f"expected the description of a store; reading failed with: {error}"
             ) from error

@@ -43,7 +43,7 @@ class Fault(NamedTuple):
 
 
 class FeatureError(UserError):
-    """The features of one video cannot be used; `faults` tells all that is wrong with them."""
+    """The features of one video cannot be used; `faults` lists all that is wrong with them."""
 
     def __init__(self, faults: Collection[Fault]) -> None:
         problems = Problems()
@@ -70,7 +70,7 @@ class FeatureSource(Protocol):
 
         Args:
             video_id: the id.
-            streams: names of the wanted streams; None means all.
+            streams: names of the required streams; None means all.
 
         Returns:
             Arrays (T, ..., D) by stream, all of the same T; a stream whose modality the video lacks
@@ -103,7 +103,7 @@ class FeatureSource(Protocol):
 
 
 def choose_streams(source: FeatureSource, streams: Collection[str] | None) -> tuple[str, ...]:
-    """The wanted streams, all of them for None.
+    """The required streams, all of them for None.
 
     Raises:
         UserError: if the source lacks one of them.

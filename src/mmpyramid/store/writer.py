@@ -9,12 +9,12 @@ which the next writer removes; those videos are then done again.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import flush_names, full_disk_told, write_durably
@@ -74,12 +74,18 @@ class StoreWriter:
             self._pending_folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
             raise UserError(f"cannot make the store {folder}: {error}") from error
-        self._lock = _lock(self.folder / LOCK_FILE)
+        self._lock = FileLock(self.folder / LOCK_FILE, timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise UserError(
+                f"another process writes to the store {folder} already; wait for it, or stop it"
+            ) from error
         try:
             self._settle_provenance()
             self._tidy()
         except BaseException:
-            self._lock.close()
+            self._lock.release()
             raise
 
     def __enter__(self) -> StoreWriter:
@@ -90,7 +96,7 @@ class StoreWriter:
             if kind is None:
                 self.pack()
         finally:
-            self._lock.close()
+            self._lock.release()
 
     @property
     def done(self) -> frozenset[str]:
@@ -104,7 +110,7 @@ class StoreWriter:
         return {video_id: why for video_id, why in failures.items() if video_id not in self._done}
 
     def add(self, video_id: str, video: Extracted) -> None:
-        """Keep one finished video; once this returns, no crash of the process can lose it.
+        """Store one finished video; once this returns, no crash of the process can lose it.
 
         If the disk fills while it is packed with others, it is kept nevertheless.
 
@@ -239,16 +245,3 @@ def _cut_half_line(path: Path) -> None:
     if path.is_file():
         with path.open("rb+") as file:
             file.truncate(file.read().rfind(b"\n") + 1)
-
-
-def _lock(path: Path) -> IO[str]:
-    """Hold a lock until the file is closed or the process ends in whatever way."""
-    file = path.open("w", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise UserError(
-            f"another process writes to the store {path.parent} already; wait for it, or stop it"
-        ) from error
-    return file

@@ -1,4 +1,4 @@
-"""Training in Lightning: the one module, its checkpoints and its progress."""
+"""Training in Lightning: the one module, its checkpoints, progress and number format."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mmpyramid.accelerate import accelerate
+from mmpyramid.backbones.base import computes_in_bf16
 from mmpyramid.core.batch import Batch
 from mmpyramid.models import Network, create_model, save_pretrained
 from mmpyramid.models.network import to_full_precision
@@ -31,6 +33,7 @@ class NetworkModule(pl.LightningModule):
         self.config = config
         self.problem = problem_named(config.objective.problem)
         self.network = create_model(config.model)
+        accelerate(self.network)
         self.average = None
         if config.ema_decay:
             mean = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
@@ -173,3 +176,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         temporary = f"{path}.saving"
         super().save_checkpoint(checkpoint, temporary, storage_options)
         os.replace(temporary, path)  # noqa: PTH105 - Lightning gives a plain string
+
+
+def resolve_precision(
+    precision: Literal["auto", "32-true", "bf16-mixed"], accelerator: str
+) -> Literal["32-true", "bf16-mixed"]:
+    """Replace `auto` by the format in which the device trains fastest without losing the result.
+
+    Args:
+        precision: `auto`, or one of Lightning's names.
+        accelerator: Lightning's accelerator; `auto` takes a GPU if there is one.
+    """
+    if precision != "auto":
+        return precision
+    device = accelerator
+    if accelerator in {"auto", "gpu"}:
+        gpus = {"mps": torch.backends.mps, "cuda": torch.cuda}
+        device = next((name for name, gpu in gpus.items() if gpu.is_available()), "cpu")
+    is_known = device in {"cpu", "cuda", "mps", "xpu"}
+    return "bf16-mixed" if is_known and computes_in_bf16(device) else "32-true"

@@ -21,6 +21,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Sampler
+from torch.utils.data.distributed import DistributedSampler
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
@@ -36,8 +37,8 @@ from mmpyramid.training.module import (
     EpochProgressBar,
     NetworkCheckpoint,
     NetworkModule,
+    resolve_precision,
 )
-from mmpyramid.training.precision import resolve_precision
 
 HARMLESS = (
     ".*exists and is not empty",  # the folder of a resumed run
@@ -126,6 +127,11 @@ def fit(
     train = open_split("train", supervision=config.objective.labels(refined)).check()
     val = open_split("val").check()
     val.truth(val.ids[0])  # Without dense labels there is nothing to validate on.
+    if len(val) < trainer.world_size:
+        raise UserError(
+            f"expected at least {trainer.world_size} videos to validate on, one for each process "
+            f"(--devices x --num-nodes), got {len(val)}; use fewer devices"
+        )
     model = dataclasses.replace(config.model, labels=train.labels, context=train.num_segments)
     config = dataclasses.replace(config, model=model)
     torch.manual_seed(config.seed)
@@ -138,14 +144,14 @@ def fit(
         trainer.fit(
             module,
             loader(train, config.batch_size, shuffle),
-            loader(val, BATCH),
+            loader(val, BATCH, EachOnce(val)),
             ckpt_path=run.last if run.last.exists() else None,
         )
     return run
 
 
 def loader(
-    dataset: Dataset, batch_size: int, sampler: EpochShuffle | None = None
+    dataset: Dataset, batch_size: int, sampler: Sampler[int] | None = None
 ) -> DataLoader[Batch]:
     """Batches of a split, read whole from a memory map: no worker processes are needed."""
     return DataLoader(dataset, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
@@ -172,6 +178,35 @@ class EpochShuffle(Sampler[int]):
 
     def __len__(self) -> int:
         return self.size
+
+
+class EachOnce(DistributedSampler[int]):
+    """The rows in their order, each in one process of a run: none is repeated to fill a batch.
+
+    Validation numbers are exact only so. (The sampler that Lightning would use instead repeats rows
+    until all processes have as many.) Lightning keeps it because of its base class.
+
+    Args:
+        data: anything with a length.
+    """
+
+    def __init__(self, data: Sized) -> None:
+        super().__init__(data, num_replicas=1, rank=0, shuffle=False)  # type: ignore[arg-type]
+        self.size = len(data)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def _rows(self) -> range:
+        """The rows of this process; known once the processes are connected."""
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return range(self.size)
+        rank, num_processes = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        return range(rank, self.size, num_processes)
 
 
 def identify(splits: Mapping[Split, Dataset]) -> dict[str, str]:

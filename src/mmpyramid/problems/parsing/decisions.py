@@ -1,7 +1,7 @@
 """The decision rule of parsing (LLP): which classes can be heard and seen in which segments.
 
 Validation, evaluation, the scores of prediction files, timelines and streams all decide here; the
-pages' script decides alike, which a test holds on vectors that this module writes.
+pages' script decides alike, which a test holds on vectors that are decided here.
 
 Axes: T segments of one second, C classes; N is any number of axes before them, or none.
 """

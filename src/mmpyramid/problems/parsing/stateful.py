@@ -26,7 +26,7 @@ class ParsingMetrics(Metric):
 
     Its state is one sum per level and measure and the number of videos, whatever the size of the
     data set. A sampler that repeats videos to fill the last batch of a device makes them count
-    twice; `mmpyramid.training.sampler.EachOnce` repeats none.
+    twice; `mmpyramid.training.run.EachOnce` repeats none.
 
     Args:
         gate: what decides that a video has a class, see `llp_masks`.

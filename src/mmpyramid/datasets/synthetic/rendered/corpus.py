@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from fractions import Fraction
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from mmpyramid.core import Progress
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from mmpyramid.core import Array, Progress
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import num_cores
 from mmpyramid.datasets.synthetic.planting import (
@@ -20,7 +25,6 @@ from mmpyramid.datasets.synthetic.planting import (
     video_rng,
     write_annotations,
 )
-from mmpyramid.datasets.synthetic.rendered.mp4 import write_mp4
 from mmpyramid.datasets.synthetic.rendered.scene import ClipFormat, render_frames
 from mmpyramid.datasets.synthetic.rendered.sounds import SOUNDS, render_soundtrack
 
@@ -33,6 +37,12 @@ MARKER_FILE = "rendered.json"
 DEFAULT_FORMAT = ClipFormat()
 CORPUS_VERSION = 1
 """Raised whenever the same seed would give other clips."""
+
+AUDIO_BIT_RATE = 64_000
+# One thread and no version strings: the same input gives the same bytes.
+_VIDEO_OPTIONS = {"preset": "ultrafast", "crf": "23", "threads": "1"}
+_AUDIO_OPTIONS = {"aac_coder": "fast"}
+_CONTAINER_OPTIONS = {"fflags": "+bitexact", "movflags": "+faststart"}
 
 
 def render_corpus(
@@ -128,3 +138,42 @@ def _render(
         return
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(render, plans, chunksize=4)
+
+
+def write_mp4(
+    path: Path,
+    frames: NDArray[np.uint8],
+    wave: Array,
+    *,
+    frames_per_second: int,
+    sample_rate: int,
+) -> None:
+    """Encode pictures and sound; the file appears under its name only when it is complete.
+
+    Args:
+        path: the file to write; it is replaced if it exists.
+        frames: (N, height, width, 3) RGB pictures.
+        wave: (samples,) mono waveform in -1..1.
+        frames_per_second: pictures per second.
+        sample_rate: samples per second.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with av.open(
+        str(partial), "w", format="mp4", container_options=_CONTAINER_OPTIONS
+    ) as container:
+        video = container.add_stream("libx264", rate=frames_per_second, options=_VIDEO_OPTIONS)
+        video.height, video.width = frames.shape[1:3]
+        video.pix_fmt = "yuv420p"
+        video.gop_size = frames_per_second
+        audio = container.add_stream("aac", rate=sample_rate, layout="mono", options=_AUDIO_OPTIONS)
+        audio.bit_rate = AUDIO_BIT_RATE
+        for index, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, frames_per_second)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        sound = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
+        sound.sample_rate, sound.pts, sound.time_base = sample_rate, 0, Fraction(1, sample_rate)
+        container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+    partial.replace(path)

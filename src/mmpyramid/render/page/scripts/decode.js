@@ -1,5 +1,5 @@
 /**
- * Probabilities to events: the counterpart of `mmpyramid.decode`, decision for decision.
+ * Probabilities to events: the counterpart of `mmpyramid.problems.decode`, decision for decision.
  *
  * Arrays hold one label after the other: label `c` has the segments from `c * T` on. Thresholds
  * take the precision of the probabilities, float32, as NumPy compares them.
@@ -12,7 +12,7 @@ export const VISUAL = 1;
 export const BOTH = 2;
 
 /**
- * @typedef {object} Decoder the fields of `mmpyramid.decode.Decoder`
+ * @typedef {object} Decoder the fields of `mmpyramid.core.Decoder`
  * @property {number} threshold
  * @property {number | null} visual_threshold
  * @property {number} video_threshold

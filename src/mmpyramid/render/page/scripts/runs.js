@@ -1,4 +1,4 @@
-/** Maximal runs of a mask: the counterpart of `mmpyramid.decode.runs`. */
+/** Maximal runs of a mask: the counterpart of `mmpyramid.core.runs`. */
 
 /**
  * @param {Uint8Array} mask 1 where a segment is on

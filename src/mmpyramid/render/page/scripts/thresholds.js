@@ -1,4 +1,4 @@
-/** The sliders: they decide anew from the probabilities, by the rules of `mmpyramid.decode`. */
+/** The sliders: they decide anew from the probabilities, by the rules of `mmpyramid.problems.decode`. */
 
 import { find, oncePerFrame } from "./dom.js";
 
