@@ -14,7 +14,6 @@ PACKAGE = Path(mmpyramid.__file__).parent
 ROOMS = (
     *(
         "version",
-        "huge_pages",
         "core",
         "formats",
         "media",

@@ -11,7 +11,6 @@ from pathlib import Path
 from mmpyramid.core.code import load_code
 from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.interrupts import interrupts_kept
-from mmpyramid.huge_pages import use_huge_pages
 from mmpyramid.version import __version__
 
 COMMANDS = {
@@ -127,7 +126,6 @@ def _load_code(args: list[str]) -> list[str]:
 
 
 def _run(name: str, rest: list[str]) -> int:
-    use_huge_pages()
     with interrupts_kept():
         from mmpyramid.cli._options import run
 
