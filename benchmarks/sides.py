@@ -1,6 +1,6 @@
 """The sides of a comparison, each in a process of its own, as its users run it.
 
-In one process they would share an allocator and its settings, and ours asks for huge pages.
+In one process they would share an allocator and its settings.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from timing import Times, interleave, peak_memory
-
-from mmpyramid.huge_pages import use_huge_pages
 
 RELEASED = "released"
 
@@ -90,8 +88,6 @@ class _Side:
 
 def _serve(pipe: Connection, name: str, make: Maker, clock: str) -> None:
     """Be the process of one side: make as many calls as are asked for, until these are 0."""
-    if name != RELEASED:
-        use_huge_pages()
     action = make()
     pipe.send(0.0)
     while calls := pipe.recv():

@@ -23,6 +23,7 @@ from sides import Maker, beside, take_turns
 from timing import copy_rate, header, matmul_rate, table
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmpyramid.accelerate import accelerate
 from mmpyramid.models import MMPyramid
 from mmpyramid.problems.parsing.losses import guided_loss
 
@@ -72,6 +73,7 @@ def our_step(batch: int, precision: Literal["float32", "bf16"]) -> Callable[[], 
     """The step that Lightning takes for us, without Lightning."""
     torch.manual_seed(0)
     network, sample = MMPyramid(), videos(batch)
+    accelerate(network)
     streams, weak_BC = streams_of(sample), sample["label"]
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
 

@@ -14,7 +14,6 @@ PACKAGE = Path(mmpyramid.__file__).parent
 ROOMS = (
     *(
         "version",
-        "huge_pages",
         "core",
         "formats",
         "media",
@@ -70,5 +69,15 @@ def test_the_ground_floor_names_no_other_room_even_in_a_string():
 def test_importing_the_package_is_light():
     heavy = ["pytorch_lightning", "torchvision", "av", "matplotlib", "h5py", "tyro"]
     code = f"import sys, mmpyramid; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_deciding_and_scoring_need_numpy_alone():
+    code = (
+        "import sys; from mmpyramid import Timeline; from mmpyramid.problems import decode; "
+        "from mmpyramid.problems.parsing import score_predictions; "
+        "print([m for m in ('torch', 'torchmetrics') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -120,9 +120,9 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
     media_files.write_media(sound, sound=media_files.tone(440, 2.0), audio_codec="pcm_s16le")
     words = ("--model", open_model, "--out", out, "--formats", ",".join(FORMATS), "--device", "cpu")
     assert run("parse", clip, corpus / "labels.txt", sound, *words) == 1
-    shown, told = capsys.readouterr()
-    assert "labels.txt" in told
-    assert "1 of 3 files" in told
+    shown, message = capsys.readouterr()
+    assert "labels.txt" in message
+    assert "1 of 3 files" in message
     written = {f"clip.{kind}.{suffix}" for kind in ("mp4", "wav") for suffix in FORMATS}
     assert written == {path.name for path in out.iterdir()}
     assert Timeline.load(out / "clip.wav.json").missing == ("visual",)
@@ -139,14 +139,14 @@ def test_parse_goes_on_after_what_cannot_be_reached_embedded_or_written(
     (out / "clip.csv").mkdir(parents=True)
     words = ("--model", open_model, "--out", out, "--device", "cpu", "--formats", "html,csv,json")
     assert run("parse", tmp_path / ("x" * 300), clip, other, *words, "--embed") == 2
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert {path.name for path in out.iterdir()} == {
         *("clip.csv", "clip.json", "other.csv", "other.json")
     }
-    assert "x" * 300 in told
-    assert f"written ({out / 'clip.csv'}: Is a directory)" in told
-    assert told.count("no `--embed`") == 2
-    assert "3 of 3 files" in told
+    assert "x" * 300 in message
+    assert f"written ({out / 'clip.csv'}: Is a directory)" in message
+    assert message.count("no `--embed`") == 2
+    assert "3 of 3 files" in message
 
 
 @pytest.mark.network
@@ -196,7 +196,7 @@ def test_a_page_plays_from_a_url(run, tmp_path, capsys):
     assert "got the URL https://example.org/a.mp4" in capsys.readouterr().err
 
 
-def test_info_tells_models_and_videos(model, clip, run, capsys):
+def test_info_describes_models_and_videos(model, clip, run, capsys):
     assert run("info", model) == 0
     assert "mm-pyramid" in capsys.readouterr().out
     assert run("info", clip) == 0

@@ -105,10 +105,10 @@ def test_a_mistake_names_file_line_and_remedy(original, run, capsys):
     table = original.with_name("mine.csv")
     table.write_text("label,modality,start,end\nDgo,audio,1,2\n")
     assert run("render", table, "--to", "json", "--original", original) == 2
-    told = capsys.readouterr().err
-    assert "mine.csv: expected a label that the original timeline lists" in told
-    assert "did you mean 'Dog'?" in told
-    assert len(told.splitlines()) == 1
+    message = capsys.readouterr().err
+    assert "mine.csv: expected a label that the original timeline lists" in message
+    assert "did you mean 'Dog'?" in message
+    assert len(message.splitlines()) == 1
 
 
 def test_a_full_disk_leaves_the_file_that_was_there(original, tmp_path):

@@ -65,6 +65,6 @@ def test_a_misspelt_command_is_guessed(run, capsys):
 
 
 @pytest.mark.parametrize("name", ["parse", "predict", "render"])
-def test_every_format_is_told(name, run, capsys):
+def test_every_format_is_listed(name, run, capsys):
     described = helped(name, run, capsys)
     assert all(re.search(rf"\b{re.escape(known)}\b", described) for known in FORMATS)

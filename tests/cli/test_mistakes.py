@@ -80,10 +80,10 @@ def fill(corpus, model, clip, tmp_path, monkeypatch):
     return call
 
 
-def one_paragraph(told: str) -> None:
-    assert told.startswith("mmpyramid ")
-    assert "Traceback" not in told
-    assert "\n\n" not in told.strip()
+def one_paragraph(message: str) -> None:
+    assert message.startswith("mmpyramid ")
+    assert "Traceback" not in message
+    assert "\n\n" not in message.strip()
 
 
 @pytest.mark.parametrize("name", WRONG_PATHS)
@@ -96,9 +96,9 @@ def test_a_wrong_path(name, run, fill, capsys, tmp_path):
 @pytest.mark.parametrize("name", UNWRITABLE)
 def test_an_output_that_cannot_be_written(name, run, fill, capsys):
     assert run(name, *fill(UNWRITABLE[name])) == 2
-    told = capsys.readouterr().err
-    one_paragraph(told)
-    assert "file" in told
+    message = capsys.readouterr().err
+    one_paragraph(message)
+    assert "file" in message
 
 
 @pytest.mark.parametrize("what", WRONG_VALUES)
@@ -109,7 +109,7 @@ def test_a_wrong_value(what, run, fill, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("words", [["info"], ["info", "a", "b"], ["score", "p.npz"]])
-def test_wrong_words_are_told_by_the_parser(words, run, capsys):
+def test_wrong_words_are_reported_by_the_parser(words, run, capsys):
     assert run(*words) == 2
     assert "--help" in capsys.readouterr().err
 
@@ -153,13 +153,15 @@ def test_ctrl_c_ends_a_run_that_can_go_on(fill, tmp_path):
     words += ["--model.width", "16", "--model.pyramid.num-heads", "4", "--accelerator", "cpu"]
     command = [sys.executable, "-m", "mmpyramid", *words]
     # Whoever runs the tests in the background has them ignore Ctrl-C, and all that they start.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
+    restore_sigint = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=restore_sigint
+    ) as process:
         deadline = time.monotonic() + 120
         while not (tmp_path / "out" / "last.ckpt").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=120)
-    assert process.returncode == 130, told
-    assert "interrupted" in told
-    assert "Traceback" not in told
+        _, message = process.communicate(timeout=120)
+    assert process.returncode == 130, message
+    assert "interrupted" in message
+    assert "Traceback" not in message

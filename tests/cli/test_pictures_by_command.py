@@ -61,7 +61,7 @@ def test_several_timelines_make_a_page_that_plays_the_first_video_found(plain, c
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["A", "--to", "png", "--unit-weights"], "clip.mp4 has no weights of pyramid units"),
         (["A", "--to", "csv", "--unit-weights"], "clip.mp4 has no weights of pyramid units"),
@@ -76,11 +76,11 @@ def test_several_timelines_make_a_page_that_plays_the_first_video_found(plain, c
         (["gone.json", "A", "--to", "png"], "gone.json"),
     ],
 )
-def test_mistakes_are_told_in_one_paragraph(words, told, plain, run, capsys):
+def test_mistakes_are_reported_in_one_paragraph(words, message, plain, run, capsys):
     assert run("render", *(str(plain) if word == "A" else word for word in words)) == 2
     line = capsys.readouterr().err
     assert line.startswith("mmpyramid render: ")
-    assert told in line
+    assert message in line
     assert len(line.splitlines()) == 1
     assert [path.name for path in plain.parent.iterdir()] == ["clip.json"]
 

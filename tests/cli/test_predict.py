@@ -166,15 +166,15 @@ def test_what_is_simulated_is_called_so(run, model, tmp_path, capsys):
     words = ("--data", data, "--ids", item_id, "--truth", "--out", tmp_path / "out")
     capsys.readouterr()
     assert run("predict", tmp_path / "model", *words, "--formats", "json,svg") == 0
-    told = "simulated features: no video is behind them"
-    assert capsys.readouterr().out.startswith(f"{told}\n")
+    message = "simulated features: no video is behind them"
+    assert capsys.readouterr().out.startswith(f"{message}\n")
     for name in (f"{item_id}.json", f"{item_id}.truth.json"):
-        assert Timeline.load(tmp_path / "out" / name).notes == (told,)
-    assert told in Drawing((tmp_path / "out" / f"{item_id}.svg").read_text()).texts
+        assert Timeline.load(tmp_path / "out" / name).notes == (message,)
+    assert message in Drawing((tmp_path / "out" / f"{item_id}.svg").read_text()).texts
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--ids", "clip0000041"], "did you mean clip0000019 or clip"),
         (["--ids", "zzz"], "the first is clip0000014"),
@@ -185,32 +185,34 @@ def test_what_is_simulated_is_called_so(run, model, tmp_path, capsys):
         (["--ids", IDS[0], "--features", "gone"], "expected features in gone"),
     ],
 )
-def test_mistakes_are_told_in_one_paragraph(words, told, corpus, model, run, tmp_path, capsys):
+def test_mistakes_are_reported_in_one_paragraph(
+    words, message, corpus, model, run, tmp_path, capsys
+):
     out = tmp_path / "out"
     assert run("predict", model, "--data", corpus, "--out", out, *words) == 2
     line = capsys.readouterr().err
     assert line.startswith("mmpyramid predict: ")
-    assert told in line
+    assert message in line
     assert len(line.splitlines()) == 1
     assert not out.exists()
 
 
-def test_features_of_another_set_are_told(corpus, open_model, run, tmp_path, capsys):
+def test_features_of_another_set_are_reported(corpus, open_model, run, tmp_path, capsys):
     words = ("--data", corpus, "--ids", IDS[0], "--out", tmp_path / "out")
     assert run("predict", open_model, *words) == 2
-    told = capsys.readouterr().err
-    assert "reads the streams yamnet (1024), efficientnet_lite0 (1280)" in told
-    assert "hold vggish (128)" in told
+    message = capsys.readouterr().err
+    assert "reads the streams yamnet (1024), efficientnet_lite0 (1280)" in message
+    assert "hold vggish (128)" in message
 
 
-def test_a_corpus_for_the_other_task_is_told(corpus, model, events, run, tmp_path, capsys):
+def test_a_corpus_for_the_other_task_is_reported(corpus, model, events, run, tmp_path, capsys):
     event_corpus, event_model = events
     for network, data in ((event_model, corpus), (model, event_corpus)):
         words = ("--data", data, "--ids", IDS[0], "--out", tmp_path / "out")
         assert run("predict", network, *words) == 2
-        told = capsys.readouterr().err
-        assert "networks need the layout of LLP, and localization networks that of AVE" in told
-        assert "labels.txt" not in told
+        message = capsys.readouterr().err
+        assert "networks need the layout of LLP, and localization networks that of AVE" in message
+        assert "labels.txt" not in message
 
 
 def test_an_output_that_cannot_be_written(corpus, model, run, tmp_path, capsys):

@@ -79,9 +79,9 @@ def test_a_row_of_ma_runs_its_three_steps(corpus, out, capsys):
     assert run(corpus, out, 2, "--seeds", "1", "--rows", "han-ma") == 0
     folder = out / "runs" / "han-ma-refined" / "seed-1"
     assert (folder / "refined_labels.tsv").exists()
-    held = json.loads((folder / "test.json").read_text())
-    assert held["config"]["model"]["gate"] == "per_modality"
-    assert f"{held['report']['segment']['audio']:.2f}" in capsys.readouterr().out
+    result = json.loads((folder / "test.json").read_text())
+    assert result["config"]["model"]["gate"] == "per_modality"
+    assert f"{result['report']['segment']['audio']:.2f}" in capsys.readouterr().out
 
 
 def test_rows_are_listed(corpus, out, capsys):
@@ -97,7 +97,7 @@ def test_rows_are_listed(corpus, out, capsys):
         (("--learning-rate", "-1"), "--learning-rate should be above 0"),
     ],
 )
-def test_mistakes_are_told(corpus, tmp_path, words, message, capsys):
+def test_mistakes_are_reported(corpus, tmp_path, words, message, capsys):
     assert run(corpus, tmp_path, 4, *words) == 2
     assert message in capsys.readouterr().err
 
@@ -148,7 +148,7 @@ def test_several_processes_run_one_table(corpus, tmp_path):
 
 def test_only_the_first_process_writes(corpus, out, tmp_path, monkeypatch):
     monkeypatch.setattr(rank_zero_only, "rank", 1)
-    check_same_data(tmp_path, "parsing", corpus)
+    check_same_data(tmp_path, "llp", corpus)
     job = next(jobs(TABLE_4.rows, [1], {"width": 16}, tmp_path))
     folder = out / "runs" / "llp" / "seed-1"
     _score(replace(job, folder=tmp_path), Run(folder=folder), corpus, None)

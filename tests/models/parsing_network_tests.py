@@ -208,3 +208,11 @@ class ParsingNetworkTests:
     def test_wrong_features_are_refused(self, network, features, message):
         with pytest.raises(UserError, match=message):
             network.predict(features)
+
+    def test_weights_in_bf16_score_as_in_float32(self, network):
+        features = video(25)
+        exact = network.predict(features)
+        half = network.bfloat16().predict(features)
+        for name in ("audio", "visual", "video", "video_audio", "local_video"):
+            assert getattr(half, name).dtype == np.float32
+            np.testing.assert_allclose(getattr(half, name), getattr(exact, name), atol=0.1)

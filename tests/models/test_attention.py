@@ -68,3 +68,13 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(layer(x, x, mask), layer(x, x, mask))
     layer.train()
     assert not torch.equal(layer(x, x, mask), layer(x, x, mask))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("length", [10, 3 * BLOCK])
+@torch.no_grad()
+def test_half_precision_gives_no_nan_where_nothing_is_seen(dtype, length):
+    layer, x = attention(window=2).to(dtype), torch.randn(2, length, 8, dtype=dtype)
+    mask = torch.zeros(2, length, dtype=torch.bool)
+    mask[0, :3] = True
+    assert layer(x, x, mask).isfinite().all()

@@ -35,6 +35,14 @@ def test_positions_are_those_of_the_paper():
             assert position_TD[position, 2 * pair + 1].item() == pytest.approx(np.cos(angle))
 
 
+def test_positions_are_counted_in_float32():
+    exact = positional_encoding(300, torch.zeros(1, 1, 16))
+    in_bf16 = positional_encoding(300, torch.zeros(1, 1, 16, dtype=torch.bfloat16))
+    assert in_bf16.dtype == torch.bfloat16
+    assert torch.equal(in_bf16, exact.bfloat16())
+    assert not torch.equal(in_bf16[256], in_bf16[257])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -120,8 +120,8 @@ def test_three_steps_run_once_and_resume_to_the_same_labels(corpus, tmp_path, ca
     summary = json.loads((out / "refinement.json").read_text())
     for modality, name in enumerate(("removed_audio", "removed_visual")):
         gone_C = (annotations.weak - labels_NMC[:, modality]).sum(0)
-        told = [summary["classes"][label][name] for label in annotations.labels]
-        assert told == gone_C.tolist()
+        message = [summary["classes"][label][name] for label in annotations.labels]
+        assert message == gone_C.tolist()
     retrained = read_description(out / "retrained" / "model")
     assert retrained["config"]["gate"] == "per_modality"
     assert retrained["metrics"]["epoch"] == 2, "the last epoch is kept, whatever it reaches"
@@ -183,10 +183,10 @@ def test_annotations_beside_simulated_features_know_of_no_planted_labels(tmp_pat
         shutil.copy(file, tmp_path / "annotations")
     words = ("--features", str(tmp_path / "sim" / "feats"), "--keep", "best")
     assert refine(tmp_path / "annotations", tmp_path / "run", *words) == 0
-    told = capsys.readouterr().out
-    assert "best epoch" in told
-    assert "simulated features" in told
-    assert "planted" not in told
+    message = capsys.readouterr().out
+    assert "best epoch" in message
+    assert "simulated features" in message
+    assert "planted" not in message
 
 
 @pytest.mark.parametrize(

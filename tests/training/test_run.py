@@ -102,7 +102,7 @@ def test_a_run_goes_on_with_its_own_data_only(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_an_empty_split_is_told(tmp_path, split):
+def test_an_empty_split_is_reported(tmp_path, split):
     sizes = {"num_train": 4, "num_val": 4} | {f"num_{split}": 0}
     data = tiny_corpus.make(tmp_path / "data", **sizes)
     with pytest.raises(UserError, match=f"videos in the {split} split"):

@@ -54,6 +54,20 @@ def test_a_worker_finds_what_the_pipeline_finds(pool, job, clip, checkpoint):
     assert done[-1] == (10, 10)
 
 
+def test_each_video_has_a_decoder_of_its_own_that_ends_with_it(pool, job):
+    def decoders():
+        children = psutil.Process(pool.workers[0].pid).children()
+        return {child.pid for child in children if child.cmdline()[-1:] == ["mmpyramid-decode"]}
+
+    seen = []
+    for _ in range(2):
+        pool.parse(job(), lambda stage: seen.append(decoders() if stage.done == 4 else set()))
+        assert decoders() == set()
+    first, second = filter(None, seen)
+    assert len(first) == len(second) == 1
+    assert first != second
+
+
 def test_a_bad_video_is_told_by_the_name_that_its_visitor_knows(pool, job, corrupt):
     worker = pool.workers[0].pid
     with pytest.raises(UserError, match=r"cannot open mine\.mp4") as caught:

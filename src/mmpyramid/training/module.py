@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mmpyramid.accelerate import accelerate
 from mmpyramid.backbones.base import computes_in_bf16
 from mmpyramid.core.batch import Batch
 from mmpyramid.models import Network, create_model, save_pretrained
@@ -32,6 +33,7 @@ class NetworkModule(pl.LightningModule):
         self.config = config
         self.problem = problem_named(config.objective.problem)
         self.network = create_model(config.model)
+        accelerate(self.network)
         self.average = None
         if config.ema_decay:
             mean = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]

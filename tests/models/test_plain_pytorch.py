@@ -1,0 +1,97 @@
+"""Networks are plain PyTorch: no processor is named, nothing private is called, one graph each."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import mmpyramid.models
+from mmpyramid.models import create_model
+from mmpyramid.training.recipes import RECIPES
+from random_batch import random_batch
+
+FILES = sorted(Path(mmpyramid.models.__file__).parent.rglob("*.py"))
+PROCESSORS = {"cpu", "cuda", "mps", "xpu", "mkldnn"}
+
+
+def names_of_processors(tree: ast.Module) -> set[str]:
+    """What in a module depends on a processor, or on PyTorch's private parts."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            words = ast.unparse(node).split(".")
+            private = words[0] == "torch" and any(word.startswith("_") for word in words[1:])
+            if private or words[:2] in (["torch", "ops"], ["torch", "backends"]):
+                found.add(".".join(words))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            modules = {getattr(node, "module", None), *(alias.name for alias in node.names)}
+            found |= modules & {"platform", "ctypes"}
+        elif isinstance(node, ast.ClassDef):
+            found |= {ast.unparse(base) for base in node.bases if "Function" in ast.unparse(base)}
+        elif isinstance(node, ast.Constant) and node.value in PROCESSORS:
+            found.add(str(node.value))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_of_networks_knows_no_processor(path):
+    found = names_of_processors(ast.parse(path.read_text()))
+    # Files that others wrote are read into the memory of the host.
+    assert found <= ({"cpu"} if path.name == "official.py" else set())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import platform",
+        "torch.ops.mkldnn.product(x)",
+        "torch._fused_adam_(x)",
+        "torch.backends.mkl.is_available()",
+        "class A(torch.autograd.Function): pass",
+        "if x.device.type == 'cpu': pass",
+    ],
+)
+def test_the_test_above_finds_processors(code):
+    assert names_of_processors(ast.parse(code))
+
+
+QUICK = ("han", "kong")
+"""The other recipes take some seconds each."""
+
+
+@pytest.mark.parametrize(
+    "recipe", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in RECIPES]
+)
+def test_a_network_compiles_as_one_graph(recipe):
+    config = RECIPES[recipe]().model
+    config.width = 16
+    torch.manual_seed(0)
+    network = create_model(config).eval()
+    videos = random_batch(config, network.problem)
+    inputs = (videos.streams, videos.mask_BT, videos.present_BM)
+    torch.compiler.reset()
+    # PyTorch's compiler leaves LSTM and GRU to Python, and therefore breaks the graph at them.
+    one_graph = not any(isinstance(module, nn.RNNBase) for module in network.modules())
+    compiled = torch.compile(network, backend="eager", fullgraph=one_graph)
+    for ours, plain in zip(compiled(*inputs), network(*inputs), strict=True):
+        if isinstance(plain, torch.Tensor):
+            torch.testing.assert_close(ours, plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["llp", "ave", "han"])
+def test_a_training_step_compiles_as_one_graph_at_any_length(recipe):
+    config = RECIPES[recipe]().model
+    config.width = 16
+    network = create_model(config).train()
+    torch.compiler.reset()
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    for length in (10, 13, 150):
+        shapes = {name: (2, length, width) for name, width in network.streams.items()}
+        if getattr(config, "map_size", None):
+            shapes["vgg19"] = (2, length, 7, 7, 512)
+        output = compiled({name: torch.randn(shape) for name, shape in shapes.items()})
+        output[0].sum().backward()
+        assert output[0].shape[:2] == (2, length)
