@@ -24,7 +24,6 @@ import tyro
 from official import load_official
 from sides import Maker, beside, take_turns
 from timing import header, table
-from train_step import our_training
 
 from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.synthetic.simulated import simulate_features
@@ -59,7 +58,7 @@ def their_epoch(checkout: Path, data: Path) -> Callable[[], None]:
 def our_epoch(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[], None]:
     """Reading the corpus and one pass over it."""
     network = MMPyramid()
-    forward, optimizer = our_training(network, precision)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
 
     def epoch() -> None:
         shutil.rmtree(os.environ["MMPYRAMID_FEATURE_CACHE"], ignore_errors=True)
@@ -67,7 +66,7 @@ def our_epoch(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[],
         for batch in loader(corpus, BATCH, EpochShuffle(corpus, 1)):
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                output = forward(batch.streams, batch.mask_BT, batch.present_BM)
+                output = network(batch.streams, batch.mask_BT, batch.present_BM)
                 loss = guided_loss(output, batch.weak_BC)
             loss.backward()
             optimizer.step()

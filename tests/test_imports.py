@@ -71,3 +71,13 @@ def test_importing_the_package_is_light():
     code = f"import sys, mmpyramid; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_deciding_and_scoring_need_numpy_alone():
+    code = (
+        "import sys; from mmpyramid import Timeline; from mmpyramid.problems import decode; "
+        "from mmpyramid.problems.parsing import score_predictions; "
+        "print([m for m in ('torch', 'torchmetrics') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

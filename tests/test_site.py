@@ -48,7 +48,7 @@ def test_everything_public_is_in_the_api(site, room):
 
 
 def test_examples_are_shown_as_code(site):
-    assert "&gt;&gt;&gt;" in (site / "api" / "types" / "index.html").read_text()
+    assert "&gt;&gt;&gt;" in (site / "api" / "core" / "index.html").read_text()
     for page in (site / "api").rglob("index.html"):
         assert "<p>Example:" not in page.read_text()
 
@@ -94,7 +94,7 @@ def test_pages_open_without_complaint_and_fetch_nothing_from_elsewhere(address):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("requestfailed", lambda request: complaints.append(request.url))
         page.on("request", lambda r: is_elsewhere(r.url, address) and complaints.append(r.url))
-        for path in ("", "person/", "gallery/", "api/types/"):
+        for path in ("", "person/", "gallery/", "api/core/"):
             page.goto(address + path, wait_until="networkidle")
         page.goto(f"{address}gallery/", wait_until="networkidle")
         clip = page.frame_locator("iframe").first

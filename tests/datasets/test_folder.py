@@ -229,16 +229,16 @@ def test_faults_of_files_and_lists(tmp_path):
     with pytest.raises(UserError, match=r"folders without files: 1 .*has none in \.csv, \.eaf"):
         open_dataset(tmp_path, "train")
     (annotations / "a.txt").write_text("0\t2\tbird\n")
-    (annotations / "a.tsv").write_text("onset\toffset\tevent_label\n0\t2\tbird\n")
+    (annotations / "a.mp4.tsv").write_text("onset\toffset\tevent_label\n0\t2\tbird\n")
     (annotations / "b.docx").write_text("")
     (annotations / "c.txt").write_text("0\tbird\n")
     with pytest.raises(UserError) as caught:
         open_dataset(tmp_path, "train")
     message = str(caught.value)
-    assert "videos with several files: 1 (a.txt and a.tsv)" in message
+    assert "videos with several files: 1 (a.txt and a.mp4.tsv)" in message
     assert "files that cannot be read: 2 " in message
     assert "c.txt: line 1: expected the label of an Audacity track" in message
-    for name in ("a.tsv", "b.docx", "c.txt"):
+    for name in ("a.mp4.tsv", "b.docx", "c.txt"):
         (annotations / name).unlink()
     (annotations / "b.txt").write_text("1\t2\tbird\n")
     (tmp_path / "train.txt").write_text("a\nb\n")

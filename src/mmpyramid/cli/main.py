@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from mmpyramid.core.code import load_code
-from mmpyramid.core.errors import UserError, refused
+from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.interrupts import interrupts_kept
 from mmpyramid.version import __version__
 
@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         problem = _missing(error)
     except OSError as error:
-        problem = refused(error)
+        problem = describe_os_error(error)
     except KeyboardInterrupt:
         sys.stderr.write(f"\nmmpyramid {name}: interrupted; what was finished is kept\n")
         return 130

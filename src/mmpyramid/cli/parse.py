@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
-from mmpyramid.core.errors import UserError, refused
+from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.files import write_durably
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
@@ -123,5 +123,5 @@ def _parse_one(
 
 
 def _report(error: UserError | OSError) -> None:
-    problem = refused(error) if isinstance(error, OSError) else error
+    problem = describe_os_error(error) if isinstance(error, OSError) else error
     sys.stderr.write(f"mmpyramid parse: {problem}\n")

@@ -9,7 +9,7 @@ NUM_EXAMPLES = 3
 
 
 class UserError(ValueError):
-    """A mistake in the input, told in one paragraph.
+    """A mistake in the input, explained in one paragraph.
 
     Library users catch it as a `ValueError`; the command line prints its message without a
     traceback and exits with code 2.
@@ -22,11 +22,11 @@ class UserError(ValueError):
     """
 
 
-def refused(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """The message for what the operating system refused, worded like that of a `UserError`.
 
     Example:
-        >>> refused(PermissionError(13, "Permission denied", "a.json")).partition(";")[0]
+        >>> describe_os_error(PermissionError(13, "Permission denied", "a.json")).partition(";")[0]
         'a file or folder could not be read or written (a.json: Permission denied)'
     """
     path = error.filename2 or error.filename  # Where a file was renamed, its new name.

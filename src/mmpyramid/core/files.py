@@ -31,7 +31,7 @@ def write_durably(path: Path, content: bytes, *, outlast_power_cuts: bool = True
     """
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with full_disk_told(path):
+        with disk_full_as_user_error(path):
             with aside.open("wb") as file:
                 file.write(content)
                 file.flush()
@@ -63,8 +63,8 @@ def flush_names(folder: Path) -> None:
 
 
 @contextmanager
-def full_disk_told(path: Path) -> Iterator[None]:
-    """Turn the errors of a full disk while writing `path` into one that tells what to do.
+def disk_full_as_user_error(path: Path) -> Iterator[None]:
+    """Turn the errors of a full disk while writing `path` into one that says what to do.
 
     Raises:
         UserError: if the disk is full.

@@ -26,10 +26,12 @@ ANNOTATIONS = "annotations"
 class Runs:
     """Maximal runs of ones in a mask (..., T, C), ordered by column, then by start.
 
+    Each column of the mask is a row of T + 1 cells, of which the last is empty and ends a run.
+
     Attributes:
-        column: place of each run in the flattened (..., C): the class, if there are no other axes.
-        start: its first segment.
-        stop: the segment after its last one.
+        first: the first cell of each run, counted through all rows.
+        length: its number of segments.
+        num_segments: T.
 
     Example:
         >>> runs = Runs.of(np.array([[True, False], [True, False], [False, True]]))
@@ -37,49 +39,56 @@ class Runs:
         ([0, 1], [0, 2], [2, 3])
     """
 
-    column: NDArray[np.int64]
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    num_segments: int
 
     @classmethod
     def of(cls, mask: Mask) -> Runs:
         """The runs of a mask (..., T, C)."""
         *leading, num_segments, num_classes = mask.shape
-        # An empty cell after each column ends its last run.
         cells = np.zeros((*leading, num_classes, num_segments + 1), dtype=bool)
         cells[..., :num_segments] = mask.swapaxes(-1, -2)
         edges = np.flatnonzero(np.diff(cells.ravel(), prepend=False))
-        column, start = np.divmod(edges[::2], num_segments + 1)
-        return cls(column, start, edges[1::2] - column * (num_segments + 1))
+        first = edges[::2]
+        return cls(first, edges[1::2] - first, num_segments)
 
     @property
-    def length(self) -> NDArray[np.int64]:
-        """Segments of each run."""
-        return self.stop - self.start
+    def column(self) -> NDArray[np.int64]:
+        """Place of each run in the flattened (..., C): the class, if there are no other axes."""
+        return self.first // (self.num_segments + 1)
+
+    @property
+    def start(self) -> NDArray[np.int64]:
+        """The first segment of each run."""
+        return self.first % (self.num_segments + 1)
+
+    @property
+    def stop(self) -> NDArray[np.int64]:
+        """The segment after the last one of each run."""
+        return self.start + self.length
 
     def where(self, keep: Mask) -> Runs:
         """Some of the runs."""
-        return Runs(self.column[keep], self.start[keep], self.stop[keep])
+        return Runs(self.first[keep], self.length[keep], self.num_segments)
 
     def paint(self, shape: tuple[int, ...]) -> Mask:
         """The mask of a shape (..., T, C) that is on where at least one run is."""
         *leading, num_segments, num_classes = shape
-        step = np.zeros((math.prod(leading) * num_classes, num_segments + 1), dtype=np.int32)
-        np.add.at(step, (self.column, self.start), 1)
-        np.add.at(step, (self.column, self.stop), -1)
-        is_on = step.cumsum(axis=1)[:, :-1] > 0
-        return is_on.reshape(*leading, num_classes, num_segments).swapaxes(-1, -2)
+        step = np.zeros(math.prod(leading) * num_classes * (num_segments + 1), dtype=np.int32)
+        np.add.at(step, self.first, 1)
+        np.add.at(step, self.first + self.length, -1)
+        is_on = step.cumsum().reshape(*leading, num_classes, num_segments + 1) > 0
+        return is_on[..., :num_segments].swapaxes(-1, -2)
 
     def mean(self, value: Values) -> NDArray[np.float64]:
         """Mean of values (..., T, C) over each run, float64."""
-        if not len(self.start):
+        if not len(self.first):
             return np.zeros(0)
-        # One zero after each column keeps the last stop inside the array, as `reduceat` requires.
         padding = [(0, 0)] * (value.ndim - 1) + [(0, 1)]
-        flat = np.pad(value.swapaxes(-1, -2).astype(np.float64), padding).ravel()
-        offset = self.column * (value.shape[-2] + 1)
-        bounds = np.stack([offset + self.start, offset + self.stop], axis=1).ravel()
-        sums: NDArray[np.float64] = np.add.reduceat(flat, bounds)[::2]
+        cells = np.pad(value.swapaxes(-1, -2).astype(np.float64), padding).ravel()
+        bounds = np.stack([self.first, self.first + self.length], axis=1).ravel()
+        sums: NDArray[np.float64] = np.add.reduceat(cells, bounds)[::2]
         return sums / self.length
 
 
@@ -208,4 +217,5 @@ def _paint_events(
     last = np.ceil(end).astype(np.int64) - 1
     first_on = np.minimum(first + ~covered(first), num_segments)
     stop_on = np.maximum(last + covered(last), first_on)
-    return Runs(label, first_on, stop_on).paint((num_segments, len(column)))
+    runs = Runs(label * (num_segments + 1) + first_on, stop_on - first_on, num_segments)
+    return runs.paint((num_segments, len(column)))

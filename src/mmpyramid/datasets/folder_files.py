@@ -107,7 +107,7 @@ def _read_files(folder: Path, problems: Problems) -> dict[str, Video]:
         except UserError as error:
             problems.add("files that cannot be read", str(error))
             continue
-        name = path.name[: -len(reader_of(path)) - 1]
+        name = video_id(path.name[: -len(reader_of(path)) - 1])
         if name in videos:
             problems.add("videos with several files", f"{path.name} and {videos[name].where}")
         elif not is_file_name(name):
@@ -213,7 +213,7 @@ def _stated_splits(data: Path, videos: Mapping[str, Video]) -> Iterator[tuple[st
     tables = [data / name for name in SPLIT_TABLES if (data / name).is_file()]
     lists = {split: data / f"{split}.txt" for split in SPLITS if (data / f"{split}.txt").is_file()}
     has_column = any(video.split for video in videos.values())
-    sources = [*(t.name for t in tables), *(p.name for p in lists.values())][: 1 + len(lists)]
+    sources = [path.name for path in (*tables, *lists.values())]
     if len(tables) + bool(lists) + has_column > 1:
         raise UserError(
             f"expected one statement of the splits in {data}, got several: {', '.join(sources)}"

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import full_disk_told
+from mmpyramid.core.files import disk_full_as_user_error
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def write_rows(
     """
     aside = path.with_name(f"{path.name}.part")
     try:
-        with full_disk_told(path):
+        with disk_full_as_user_error(path):
             with _new_file(aside) as file:
                 dataset = file.create_dataset(key, shape, dtype)
                 for place, row in zip(range(shape[0]), rows, strict=True):

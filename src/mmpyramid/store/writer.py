@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import flush_names, full_disk_told, write_durably
+from mmpyramid.core.files import disk_full_as_user_error, flush_names, write_durably
 from mmpyramid.store.provenance import Provenance
 from mmpyramid.store.shard import Extracted, Shard, encode_shard
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, find_faults
@@ -146,7 +146,7 @@ class StoreWriter:
         """
         line = json.dumps({"id": video_id, "reason": reason}) + "\n"
         path = self.folder / FAILURES_FILE
-        with full_disk_told(path), path.open("a", encoding="utf-8") as file:
+        with disk_full_as_user_error(path), path.open("a", encoding="utf-8") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())

@@ -82,17 +82,18 @@ def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.
     """
     if not 0 < iou_threshold <= 1:
         raise UserError(f"expected an IoU threshold in (0, 1], got {iou_threshold}")
-    N, T, C = predicted_NTC.shape
+    N, _, C = predicted_NTC.shape
     predicted, truth = Runs.of(predicted_NTC), Runs.of(truth_NTC)
     # Two overlapping runs share exactly one run of cells, so the runs of the intersection list
     # every overlapping pair once, with its intersection as length.
     shared = Runs.of(predicted_NTC & truth_NTC)
-    predicted_of, truth_of = _run_around(shared, predicted, T), _run_around(shared, truth, T)
+    predicted_of = np.searchsorted(predicted.first, shared.first, side="right") - 1
+    truth_of = np.searchsorted(truth.first, shared.first, side="right") - 1
     union = predicted.length[predicted_of] + truth.length[truth_of] - shared.length
     match = shared.length >= iou_threshold * union
-    predicted_hit = np.zeros(len(predicted.start), dtype=bool)
+    predicted_hit = np.zeros(len(predicted.first), dtype=bool)
     predicted_hit[predicted_of[match]] = True
-    truth_hit = np.zeros(len(truth.start), dtype=bool)
+    truth_hit = np.zeros(len(truth.first), dtype=bool)
     truth_hit[truth_of[match]] = True
 
     def per_class(runs: Runs) -> NDArray[np.int64]:
@@ -103,13 +104,6 @@ def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.
         per_class(predicted.where(~predicted_hit)),
         per_class(truth.where(~truth_hit)),
     )
-
-
-def _run_around(inner: Runs, outer: Runs, num_segments: int) -> NDArray[np.int64]:
-    """For each run, which of the outer ones it lies in."""
-    inner_cell, outer_cell = (run.column * num_segments + run.start for run in (inner, outer))
-    around: NDArray[np.int64] = np.searchsorted(outer_cell, inner_cell, side="right") - 1
-    return around
 
 
 def video_f_scores(counts: Counts) -> NDArray[np.float64]:
