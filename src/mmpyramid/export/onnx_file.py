@@ -220,7 +220,7 @@ def _largest_difference(graph: Graph, content: bytes) -> float:
 
 
 def quantized(content: bytes) -> bytes:
-    """Store the weights of matrix products in int8, one scale for each column.
+    """Store the weights of products and convolutions in int8, one scale for each column.
 
     Their other factor is quantized anew for every call ("dynamically"), so nothing needs to be
     calibrated; but one scale serves a whole batch, so that what is scored together matters a
@@ -251,5 +251,5 @@ def _products_with_weights(graph: GraphProto) -> list[str]:
     return [
         node.name
         for node in graph.node
-        if node.op_type in {"MatMul", "Gemm"} and node.input[1] in weights
+        if node.op_type in {"MatMul", "Gemm", "Conv"} and node.input[1] in weights
     ]
