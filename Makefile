@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# The quick tests run in two processes; the others measure time and start processes of their own.
+PARALLEL := -n 2 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check docs bench browser clean
 
@@ -20,15 +22,16 @@ $(READY): pyproject.toml
 demo: setup  ## raw video to timeline, end to end, in a few minutes
 	$(BIN)/mmpyramid demo --out demo
 
-test: setup  ## the quick tests (under three minutes on two cores)
-	$(BIN)/python -m pytest -m 'not slow and not browser'
+test: setup  ## the quick tests (under two minutes on two cores)
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not browser'
 
 check: setup browser  ## what CI runs: lint, format, types, every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell src tests docs README.md CONTRIBUTING.md CHANGELOG.md
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not browser'
+	$(BIN)/python -m pytest -m 'slow or browser'
 
 browser: setup  ## Debian's Chromium, for the tests of the page
 	@command -v chromium >/dev/null || { \
