@@ -155,6 +155,7 @@ def test_a_localization_network_gives_events_that_are_heard_and_seen(tmp_path):
     assert list(pipeline.stream(silent)) == []
 
 
+@pytest.mark.slow
 def test_a_stream_gives_the_events_of_the_whole_video(pipeline, tmp_path):
     sound = media_files.tone(440, 20.0)  # silence follows
     video = media_files.write_media(tmp_path / "long.mp4", media_files.steady(500), sound)

@@ -273,6 +273,7 @@ def test_ids_are_names_without_the_suffix_of_media():
     ]
 
 
+@pytest.mark.slow
 def test_a_network_of_own_classes_is_trained_evaluated_and_used(tmp_path, features, capsys):
     splits = ("train", "train", "train", "val", "test")
     rows = [{**row, "split": splits[number % 5]} for number, row in enumerate(rows_of(30))]

@@ -170,6 +170,7 @@ def test_a_malicious_pickle_is_a_broken_answer_and_its_code_does_not_run(decode,
     assert not (two[0].parent / "harm").exists()
 
 
+@pytest.mark.slow
 def test_answers_that_nobody_asked_for_are_broken(decode, tmp_path, monkeypatch):
     monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", answer_with_other_arrays)
     for number in range(len(ANSWERS)):

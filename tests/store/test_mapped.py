@@ -81,6 +81,7 @@ def memory_of_an_epoch(folder, num_videos):
     return allocated, max(pages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write_npy, write_store])
 def test_memory_does_not_grow_with_the_corpus(tmp_path, write):
     sizes = (100, 600)

@@ -137,6 +137,7 @@ def test_three_steps_run_once_and_resume_to_the_same_labels(corpus, tmp_path, ca
     assert (out / "base" / "model" / "config.json").read_bytes() == base
 
 
+@pytest.mark.slow
 def test_recipes_of_ones_own_are_refined_and_others_refused(corpus, tmp_path):
     code = tmp_path / "mine.py"
     code.write_text(OWN_RECIPE)
