@@ -14,20 +14,34 @@ from mmpyramid.core.wording import clock
 from mmpyramid.formats import Format, register
 from mmpyramid.problems import GATES, Decoder, problem_named
 from mmpyramid.render.lanes import TICK_STEPS, remarks, span
-from mmpyramid.render.page.document import Site, build, escape, shared_assets, template
-from mmpyramid.render.page.elements import (
+from mmpyramid.render.page.data import (
+    MODALITIES,
+    decoder_data,
+    labels_of,
+    modalities_data,
+    pack_bytes,
+    scores_data,
+    system_data,
+)
+from mmpyramid.render.page.document import (
+    Site,
+    build,
+    escape,
     facts_list,
     modality_buttons,
     player,
     remarks_list,
+    shared_assets,
+    template,
     title_of_video,
 )
-from mmpyramid.render.page.probabilities import decoder_data, pack_bytes, scores_data
-from mmpyramid.render.page.systems import MODALITIES, labels_of, modalities_data, system_data
 
 SCRIPT = "timeline"
 STYLES = ("base", "lanes", "list")
 NOTHING = "Nothing found: no event passed the model’s thresholds."
+TRUTH_LEGEND = (
+    '<ul class="legend" aria-label="Legend"><li><i class="swatch truth"></i>truth</li></ul>'
+)
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
 GATE_WORDS = {
     "global": "probability in the whole video",
@@ -84,7 +98,7 @@ def to_html(
         remarks=remarks_list(remarks(timeline)),
         player=player(timeline, video, embed),
         modalities=modality_buttons(),
-        legend="" if truth is None else _truth_legend(),
+        legend="" if truth is None else TRUTH_LEGEND,
         thresholds="" if packed is None else _thresholds(packed, is_decided),
         nothing=NOTHING,
         list="Events",
@@ -110,10 +124,6 @@ def _facts(timeline: Timeline) -> dict[str, str]:
         "Model": timeline.model,
         "Source": timeline.source,
     }
-
-
-def _truth_legend() -> str:
-    return '<ul class="legend" aria-label="Legend"><li><i class="swatch truth"></i>truth</li></ul>'
 
 
 def _thresholds(packed: Mapping[str, Any], is_decided: bool) -> str:
