@@ -1,4 +1,4 @@
-"""Commands in forks of one process that has imported everything; importing takes seconds.
+"""Commands in forks of one process that has imported the libraries, which takes seconds.
 
 Each command is a process with its own arguments, folder, environment and output, as it would be if
 a shell had started it. A test puts `programs(folder)` first on the `PATH` of a shell.
@@ -27,6 +27,8 @@ with socket.socket(socket.AF_UNIX) as line:
 sys.exit(code[0] if code else "the process died")
 """
 LARGEST_REQUEST = 2**18
+LIBRARIES = ("av", "h5py", "pytorch_lightning", "torchvision", "tyro")
+"""Not the package itself, which looks at what `--code` registers when it is imported."""
 
 
 @contextmanager
@@ -51,7 +53,8 @@ def programs(folder: Path) -> Iterator[Path]:
 
 def main(address: str) -> None:
     """Fork for every request, for ever."""
-    import_everything()
+    for library in LIBRARIES:
+        import_module(library)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for the forks.
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
@@ -65,15 +68,6 @@ def main(address: str) -> None:
             line.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     answer(line)
-
-
-def import_everything() -> None:
-    import pytorch_lightning  # noqa: F401
-
-    from mmpyramid.cli.main import COMMANDS, FILES
-
-    for name in COMMANDS.keys() - {"serve"}:
-        import_module(f"mmpyramid.cli.{FILES.get(name, name)}")
 
 
 def answer(line: socket.socket) -> None:

@@ -34,7 +34,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory) -> Iterator[None]:
-    """`mmpyramid` and `python` that start at once."""
+    """`mmpyramid` and `python` that start at once, first on the path."""
     with (
         fork_server.programs(tmp_path_factory.mktemp("programs")) as folder,
         pytest.MonkeyPatch.context() as patch,
