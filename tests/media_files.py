@@ -52,6 +52,7 @@ def write_media(
     layout: str = "mono",
     sound_start: float = 0.0,
     sound_gap: tuple[float, float] | None = None,
+    sound_pace: float = 1.0,
     video_codec: str = "libx264",
     audio_codec: str = "aac",
     options: dict[str, str] | None = None,
@@ -59,8 +60,8 @@ def write_media(
 ) -> Path:
     """Mux frames given as (seconds, RGB) and sound given as (channels, samples).
 
-    `sound_gap` is (at, length): from that second on, timestamps are that many seconds later. `fps`
-    is for codecs that need a constant frame rate.
+    `sound_gap` is (at, length): from that second on, timestamps are that many seconds later;
+    they proceed at `sound_pace`. `fps` is for codecs that need a constant frame rate.
     """
     frames = list(frames)
     with av.open(str(path), "w", options=options or {}) as container:
@@ -76,7 +77,8 @@ def write_media(
         if video is not None:
             _mux_video(container, video, frames, fps or 9000)
         if audio is not None:
-            _mux_audio(container, audio, sound, rate, layout, sound_start, sound_gap)
+            times = sound_start, sound_gap, sound_pace
+            _mux_audio(container, audio, sound, rate, layout, *times)
     return path
 
 
@@ -132,7 +134,7 @@ def _mux_video(container, stream, frames, ticks):
     container.mux(stream.encode(None))
 
 
-def _mux_audio(container, stream, sound, rate, layout, start, gap):
+def _mux_audio(container, stream, sound, rate, layout, start, gap, pace):
     stored = "s16" if stream.codec_context.name.startswith("pcm") else "fltp"
     for begin in range(0, sound.shape[1], 1024):
         block = sound[:, begin : begin + 1024]
@@ -143,17 +145,21 @@ def _mux_audio(container, stream, sound, rate, layout, start, gap):
         )
         late = gap[1] if gap and begin / rate >= gap[0] else 0.0
         frame.sample_rate = rate
-        frame.pts, frame.time_base = round((start + late) * rate) + begin, Fraction(1, rate)
+        frame.pts = round((start + late) * rate + begin * pace)
+        frame.time_base = Fraction(1, rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
 
 
-def rotate_by_header(path: Path) -> Path:
-    """Set the matrix of the picture's `tkhd` box to a clockwise quarter turn (ISO 14496-12)."""
+def rotate_by_header(path: Path, matrix: tuple[int, int, int, int] = (0, 1, -1, 0)) -> Path:
+    """Set a, b, c, d in the `tkhd` box of the picture, which comes first (ISO 14496-12).
+
+    Without them, a clockwise quarter turn.
+    """
     data = bytearray(path.read_bytes())
-    matrix = data.index(b"tkhd") + 44
-    one = 0x10000
-    data[matrix : matrix + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
+    a, b, c, d = (number * 0x10000 for number in matrix)
+    at = data.index(b"tkhd") + 44
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
     return path
 

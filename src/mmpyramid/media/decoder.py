@@ -62,22 +62,24 @@ class Decoder(Generic[FrameT]):
 
     def __iter__(self) -> Iterator[Timed[FrameT]]:
         previous: Timed[FrameT] | None = None
+        stamp = Fraction(0)
         # Pictures may share a time, of which the last is shown; samples follow one another.
         is_sound = isinstance(self._stream, av.AudioStream)
         for frame in self._decoded():
             timed = self._timed(frame)
+            start = timed.start
             if previous is None:
                 self._end = timed.end
-            elif timed.start < previous.start - MAX_STEP_BACK:
+            elif start < stamp - MAX_STEP_BACK:
                 self.remember("its timestamps run backwards")
                 continue
-            elif timed.start < previous.start or (is_sound and timed.start == previous.start):
-                timed = Timed(frame, previous.end, previous.end + timed.end - timed.start)
-            elif self._is_broken_jump(timed.start):
+            elif start < previous.start or (is_sound and start == previous.start):
+                timed = Timed(frame, previous.end, previous.end + timed.end - start)
+            elif self._is_broken_jump(start):
                 self.remember("its timestamps jump beyond the end")
                 continue
             self._end = max(self._end, timed.end)
-            previous = timed
+            previous, stamp = timed, start
             yield timed
 
     def remember(self, reason: str) -> None:
