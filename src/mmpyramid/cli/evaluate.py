@@ -23,8 +23,7 @@ from mmpyramid.datasets.llp import read_llp
 from mmpyramid.extract.corpus import find_videos
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Gate, problem_named
-from mmpyramid.problems.parsing import score_predictions
-from mmpyramid.problems.parsing.predictions import predicted_ids
+from mmpyramid.problems.parsing import read_predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,14 +149,10 @@ def score(
         json: Write the ten numbers here.
     """
     annotations = read_llp(labels, split)
-    named_in_full = not predicted_ids(predictions).isdisjoint(annotations.names)
-    report = score_predictions(
-        predictions,
-        annotations.names if named_in_full else annotations.ids,
-        *annotations.truth,
-        gate=gate,
-        threshold=threshold,
-        video_threshold=video_threshold,
+    shape = (annotations.num_segments, len(annotations.labels))
+    predicted = read_predictions(predictions, annotations.ids, shape, names=annotations.names)
+    report = predicted.report(
+        *annotations.truth, gate=gate, threshold=threshold, video_threshold=video_threshold
     )
     title = f"{simulated(labels)}{split}, {len(annotations)} videos, F-scores in per cent"
     console().print(report.table(f"{predictions}: {title}"))
