@@ -1,19 +1,16 @@
-"""Opening a file, and what it holds, without decoding it.
-
-Errors of FFmpeg become `UserError`s here.
-"""
+"""What a file holds, without decoding it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 from av.container import InputContainer
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.clock import may_restart
+from mmpyramid.media.source import Source, open_media, to_media_file
 from mmpyramid.media.streams import Tracks, choose_picture, choose_sound
 from mmpyramid.media.upright import UPRIGHT, Orientation, pixel_aspect
 
@@ -22,61 +19,6 @@ SAMPLE_RATE = 16_000
 
 HEADERLESS = ("aac", "mp3")
 """Formats whose length FFmpeg may have to guess from the bit rate."""
-
-MAX_PIXELS = 2**26
-"""Of a picture, twice those of 8K: some kilobytes can claim, and even fill, any number."""
-
-_PICTURE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
-
-_CONTAINER_OPTIONS = {
-    **_PICTURE_OPTIONS,
-    # FFmpeg takes a clock that is set back for one that has run over, 26 hours later; see `Clock`.
-    "correct_ts_overflow": "0",
-}
-
-# Tags in an old encoding must not make a file unreadable; from PyAV 19 on they never do.
-_OPEN_OPTIONS: dict[str, Any] = (
-    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-)
-
-
-def open_media(path: Path) -> InputContainer:
-    """Open a media file for reading; use it in a `with` statement.
-
-    Raises:
-        UserError: if the file is absent, out of reach, a folder, empty, or not media.
-    """
-    expected = "expected a video or sound file"
-    try:
-        exists = path.exists()
-    except OSError as error:
-        raise UserError(
-            f"{expected}, but {path} cannot be reached: {error.strerror}; check the path and the "
-            "permissions of its folders"
-        ) from error
-    if not exists:
-        raise UserError(f"{expected}, but {path} does not exist; check the path")
-    if path.is_dir():
-        raise UserError(f"{expected}, but {path} is a folder; name a file inside it")
-    if path.stat().st_size == 0:
-        raise UserError(f"{expected}, but {path} is empty (0 bytes); fetch or record it again")
-    try:
-        # An absolute path never looks like a protocol to FFmpeg, as `concat:a.mp4` would.
-        container: InputContainer = av.open(
-            str(path.absolute()), mode="r", options=_CONTAINER_OPTIONS, **_OPEN_OPTIONS
-        )
-    except av.FFmpegError as error:
-        raise UserError(
-            f"{expected}, but FFmpeg cannot open {path}: {error.strerror}; "
-            "the file is not media, or its beginning or index is missing"
-        ) from error
-    if container.format.name == "tty":  # FFmpeg renders any .txt file as a film of a terminal
-        container.close()
-        raise UserError(f"{expected}, but {path} is a text file")
-    for stream in container.streams.video:
-        if stream.codec_context is not None:
-            stream.codec_context.options = _PICTURE_OPTIONS
-    return container
 
 
 def length_is_guessed(container: InputContainer) -> bool:
@@ -135,11 +77,11 @@ class MediaInfo:
         return self.audio_codec is not None
 
 
-def probe(path: str | Path, tracks: Tracks = Tracks()) -> MediaInfo:  # noqa: B008 - frozen
+def probe(source: Source, tracks: Tracks = Tracks()) -> MediaInfo:  # noqa: B008 - frozen
     """Read the header of a media file, and one picture for the rotation.
 
     Args:
-        path: the file.
+        source: the file.
         tracks: which of its tracks are meant.
 
     Raises:
@@ -151,8 +93,8 @@ def probe(path: str | Path, tracks: Tracks = Tracks()) -> MediaInfo:  # noqa: B0
         >>> info.has_audio, info.width, info.height  # doctest: +SKIP
         (True, 1280, 720)
     """
-    path = Path(path)
-    with open_media(path) as container:
+    path = to_media_file(source).path
+    with open_media(source) as container:
         video, notes = choose_picture(container, tracks)
         orientation = UPRIGHT if video is None else _orientation(video)
         sounds, left_out = choose_sound(container, tracks, video)

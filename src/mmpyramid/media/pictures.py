@@ -14,9 +14,9 @@ import numpy as np
 from av.container import InputContainer
 from PIL import Image as Pillow
 
-from mmpyramid.media.container import open_media
 from mmpyramid.media.decoder import Decoder, Timed
 from mmpyramid.media.resizing import Converter, Image, View
+from mmpyramid.media.source import open_media
 from mmpyramid.media.streams import AnyStream, best_video
 from mmpyramid.media.upright import pixel_aspect
 

@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from enum import StrEnum
 from fractions import Fraction
 from itertools import count
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -22,12 +21,12 @@ from numpy.typing import NDArray
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import open_media
 from mmpyramid.media.downmix import Downmix
 from mmpyramid.media.pictures import PictureTrack, picture_decoder
 from mmpyramid.media.resizing import Converter, Image, View
 from mmpyramid.media.segments import Segment, SegmentReader
 from mmpyramid.media.sound import AnySound
+from mmpyramid.media.source import Source, open_media
 from mmpyramid.media.streams import Tracks
 from mmpyramid.media.upright import pixel_aspect
 
@@ -108,7 +107,7 @@ class PublishedReader(SegmentReader):
     which are chosen. Sound after ten seconds is left out, and a shorter one padded with silence.
 
     Args:
-        path: the file.
+        source: the file.
         views: the required pictures: 8 a segment as LLP takes them, or 16 as AVE does.
         audio: whether to read the sound.
         video: whether to read the picture.
@@ -127,14 +126,14 @@ class PublishedReader(SegmentReader):
 
     def __init__(
         self,
-        path: str | Path,
+        source: Source,
         views: Sequence[View] = (View(LLP_FRAMES),),
         *,
         audio: bool = True,
         video: bool = True,
         tracks: Tracks = Tracks(),  # noqa: B008 - frozen
     ) -> None:
-        super().__init__(path, views, audio=audio, video=video, tracks=tracks)
+        super().__init__(source, views, audio=audio, video=video, tracks=tracks)
         for view in views:
             if view.frames_per_segment not in FRAME_CHOICES:
                 raise UserError(
@@ -174,7 +173,7 @@ class PublishedReader(SegmentReader):
         if not choices:
             return {}
         needed = [set(chosen_TF.flatten().tolist()) for chosen_TF in choices]
-        with open_media(self.info.path) as container:
+        with open_media(self.source) as container:
             stream, others = self._picture_stream(container)
             aspect = pixel_aspect(stream)
             converters = [Converter(str(self.info.path), view, aspect) for view in self.views]

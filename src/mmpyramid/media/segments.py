@@ -7,18 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
-from pathlib import Path
 
 import av
 from av.container import InputContainer
 
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import MediaInfo, open_media, probe
+from mmpyramid.media.container import MediaInfo, probe
 from mmpyramid.media.downmix import Downmix
 from mmpyramid.media.pictures import PictureTrack
 from mmpyramid.media.resizing import Image, View
 from mmpyramid.media.sound import AnySound, MixedSound, SoundTrack
+from mmpyramid.media.source import Source, open_media, to_media_file
 from mmpyramid.media.streams import AnyStream, Tracks
 
 
@@ -57,13 +57,14 @@ class SegmentReader:
     views share one pass of decoding.
 
     Args:
-        path: the file.
+        source: the file.
         views: the required pictures, for each network that takes some.
         audio: whether to read the sound.
         video: whether to read the picture.
         tracks: which tracks of the file to read.
 
     Attributes:
+        source: the file.
         info: what the header says.
         duration: D in seconds; complete after an iteration.
         missing: the modalities that the file lacks; complete after an iteration.
@@ -85,22 +86,23 @@ class SegmentReader:
 
     def __init__(
         self,
-        path: str | Path,
+        source: Source,
         views: Sequence[View] = (View(),),
         *,
         audio: bool = True,
         video: bool = True,
         tracks: Tracks = Tracks(),  # noqa: B008 - frozen
     ) -> None:
-        self.info: MediaInfo = probe(path, tracks)
+        self.info: MediaInfo = probe(source, tracks)
         required = {Modality.AUDIO: audio, Modality.VISUAL: video}
         present = {Modality.AUDIO: self.info.has_audio, Modality.VISUAL: self.info.has_video}
         self._modalities = [m for m in present if present[m] and required[m]]
         if not self._modalities:
             raise UserError(
                 f"asked for {' and '.join(m for m in required if required[m]) or 'no modality'} of "
-                f"{path}, which has {' and '.join(m for m in present if present[m])} only"
+                f"{self.info.path}, which has {' and '.join(m for m in present if present[m])} only"
             )
+        self.source = to_media_file(source)
         self.views = tuple(views)
         self.duration = 0.0
         self.missing = tuple(m for m in present if not present[m])
@@ -134,7 +136,7 @@ class SegmentReader:
             return None
         tracks = []
         for number in self.info.audio_streams:
-            container = stack.enter_context(open_media(self.info.path))
+            container = stack.enter_context(open_media(self.source))
             stream = container.streams[number]
             assert isinstance(stream, av.AudioStream), "`probe` saw it"
             tracks.append(SoundTrack(stream, self.downmix, self._others(container, number)))
@@ -143,7 +145,7 @@ class SegmentReader:
     def _open_pictures(self, stack: ExitStack) -> PictureTrack | None:
         if Modality.VISUAL not in self._modalities:
             return None
-        container = stack.enter_context(open_media(self.info.path))
+        container = stack.enter_context(open_media(self.source))
         stream, others = self._picture_stream(container)
         return PictureTrack(stream, self.views, others)
 
