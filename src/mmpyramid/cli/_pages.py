@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mmpyramid.cli._options import progress_bar
+from mmpyramid.cli._options import progress_bar, write_file
 from mmpyramid.cli.predict import predict_item
 from mmpyramid.core import AnyScores, Timeline
 from mmpyramid.core.errors import UserError
@@ -21,7 +21,6 @@ from mmpyramid.problems.base import VideoScores
 from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
 
 SITE = Site(assets="../assets", home="../index.html")
-FOLDERS = ("assets", "videos", "thumbnails")
 ON_VIDEO_PAGE = ("type_av", "event_av", "accuracy")
 """Measures on the page of a video; the table of all videos has every measure."""
 
@@ -55,10 +54,8 @@ class SplitPages:
             UserError: if there are videos, but none of this split, or features cannot be used.
         """
         self._check_videos()
-        for name in FOLDERS:
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
         for name, content in page_assets().items():
-            (self.folder / "assets" / name).write_text(content, encoding="utf-8")
+            write_file(self.folder / "assets" / name, content.encode())
         entries = []
         with progress_bar("pages") as update:
             for item_id in self.dataset.ids:
@@ -66,7 +63,7 @@ class SplitPages:
                 update(len(entries), len(self.dataset.ids))
         index = self.folder / "index.html"
         facts = {"Model": self.model, "Note": "; ".join(self.notes)}
-        index.write_text(corpus_html(entries, title=title, facts=facts), encoding="utf-8")
+        write_file(index, corpus_html(entries, title=title, facts=facts).encode())
         return index
 
     def _check_videos(self) -> None:
@@ -96,7 +93,7 @@ class SplitPages:
             facts=_facts(measured),
             site=SITE,
         )
-        path.write_text(page, encoding="utf-8")
+        write_file(path, page.encode())
         return Entry(
             name=item_id,
             page=f"videos/{quote(path.name)}",
@@ -115,7 +112,7 @@ class SplitPages:
         picture = thumbnail(video)
         if picture is None:
             return ""
-        (self.folder / "thumbnails" / f"{name}.jpg").write_bytes(picture)
+        write_file(self.folder / "thumbnails" / f"{name}.jpg", picture)
         return f"thumbnails/{quote(name)}.jpg"
 
 

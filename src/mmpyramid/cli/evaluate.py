@@ -18,6 +18,7 @@ from mmpyramid.cli._options import (
 )
 from mmpyramid.cli.predict import SIMULATED
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import check_output_file, check_output_folder
 from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.extract.corpus import find_videos
@@ -38,6 +39,17 @@ class Outputs:
     """Write a page for each video, and a sortable table of all, into this folder."""
     videos: OptionalPath = None
     """Folder of the videos, called by their ids: pages play them, the table shows pictures."""
+
+    def check(self) -> None:
+        """Check that all of it can be written.
+
+        Raises:
+            UserError: if it cannot.
+        """
+        for path in filter(None, (self.json, self.predictions)):
+            check_output_file(path)
+        if self.pages:
+            check_output_folder(self.pages)
 
     def find_videos(self) -> dict[str, Path]:
         """The videos by id.
@@ -86,6 +98,7 @@ def evaluate(
             the processor knows it, and moves probabilities by up to 0.02.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
+    outputs.check()
     videos = outputs.find_videos()
     device = resolve_device(device)
     network = load_pretrained(model).to(device)
@@ -148,6 +161,8 @@ def score(
         video_threshold: The same for videos.
         json: Write the ten numbers here.
     """
+    if json:
+        check_output_file(json)
     annotations = read_llp(labels, split)
     shape = (annotations.num_segments, len(annotations.labels))
     predicted = read_predictions(predictions, annotations.ids, shape, names=annotations.names)

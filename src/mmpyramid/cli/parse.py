@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
 from mmpyramid.core.errors import UserError, describe_os_error
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import check_output_file, write_durably
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
@@ -59,6 +59,9 @@ def parse(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
         )
     names = output_names(videos)
+    for name in names.values():
+        for suffix in chosen:
+            check_output_file(out / f"{name}.{suffix}")
     screen, computing = console(), resolve_device(device)
     out.mkdir(parents=True, exist_ok=True)
     with screen.status("loading") as status:
