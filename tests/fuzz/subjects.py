@@ -97,10 +97,9 @@ def read_splits(folder: Path) -> None:
     for split in SPLITS:
         try:
             dataset = open_dataset(folder, split)
-            assert dataset.weak.shape == (len(dataset), len(dataset.labels))
+            assert len(dataset.weak) == len(dataset)
             if split == "test":
                 assert dataset.masks[0].shape == dataset.masks[1].shape
-            dataset.digest()
         except UserError as error:
             refused.append(str(error))
     if refused:
