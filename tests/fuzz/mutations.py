@@ -7,6 +7,7 @@ gets values of other types at any place; archives of NumPy are damaged inside, u
 
 import io
 import json
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator
@@ -33,6 +34,11 @@ ODD_VALUES: tuple[Any, ...] = (
     *("x" * 100_000, "\udcff", "=1+1", [], {}, [[]], [None], {"": {}}, [0] * 1000),
 )
 DEEP = 100_000
+
+
+def number_of_cases(usual: int, *, of: int) -> int:
+    """How many cases a test tries: all of them if `MMPYRAMID_FUZZ` is `full`."""
+    return of if os.environ.get("MMPYRAMID_FUZZ") == "full" else usual
 
 
 def flip_bits(data: bytearray, rng: Rng) -> None:

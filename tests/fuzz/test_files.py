@@ -1,8 +1,7 @@
 """Damaged files of every kind end in a result or in one clear paragraph, in time and in memory.
 
 Each file is read by a process that is watched: an exception that is no `UserError`, a death, ten
-seconds without an answer, or a gibibyte more than good files need fails the test. `MMPYRAMID_FUZZ`
-says how many files of each kind are tried.
+seconds without an answer, or a gibibyte more than good files need fails the test.
 """
 
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fuzz.mutations import mutants
+from fuzz.mutations import mutants, number_of_cases
 from fuzz.subjects import SUBJECTS
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import (
@@ -26,7 +25,6 @@ from mmpyramid.core.process import (
     limit_memory,
 )
 
-NUMBER = int(os.environ.get("MMPYRAMID_FUZZ", "40"))
 SECONDS, TO_START = 10.0, 120.0
 MEMORY = 2**30
 LONGEST_MESSAGE = 3_000
@@ -90,7 +88,7 @@ def test_a_damaged_file_is_read_or_refused(name, outcome_of, tmp_path):
     shutil.copytree(good, damaged)
     assert outcome_of(name, damaged) == "read"
     original, wrong = (good / subject.file).read_bytes(), {}
-    for number, content in enumerate(mutants(original, NUMBER)):
+    for number, content in enumerate(mutants(original, number_of_cases(50, of=500))):
         shutil.rmtree(damaged)
         shutil.copytree(good, damaged)
         (damaged / subject.file).write_bytes(content)
