@@ -50,6 +50,26 @@ class Decoder:
     max_gap: float = 0.0
     min_length: float = 0.0
 
+    @classmethod
+    def of_sensitivity(cls, sensitivity: float) -> Decoder:
+        """The decoder of one dial for people: both thresholds move together.
+
+        Args:
+            sensitivity: 0 finds nothing but what is certain, 0.5 is the official rule, 1 finds all.
+
+        Raises:
+            UserError: if it is outside 0..1.
+
+        Example:
+            >>> Decoder.of_sensitivity(0.75)
+            Decoder(threshold=0.25, visual_threshold=None, video_threshold=0.25, ...)
+        """
+        if not 0 <= sensitivity <= 1:
+            raise UserError(
+                f"expected `sensitivity` within 0..1, got {sensitivity}; 0.5 is the usual one"
+            )
+        return cls(threshold=1 - sensitivity, video_threshold=1 - sensitivity)
+
     def __post_init__(self) -> None:
         for name in ("threshold", "visual_threshold", "video_threshold"):
             value = getattr(self, name)
