@@ -14,7 +14,7 @@ import csv
 import re
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,14 +23,14 @@ import numpy as np
 import tyro
 from timing import header
 
+from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
+from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core import Features, Modality, Timeline
 from mmpyramid.core.wording import title_of
 from mmpyramid.extract.embedding import extract_features
 from mmpyramid.problems import decode
 from mmpyramid.teachers import VOCABULARIES, Teacher, Vocabulary, load_vocabulary
 from mmpyramid.teachers.zero_shot import Classifier, best, kinds
-from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
-from mmpyramid.backbones.yamnet import YAMNetExtractor
 
 WORDS = Path(__file__).with_name("vocabulary_words.toml")
 STREAMS = {"A": Modality.AUDIO, "V": Modality.VISUAL}
@@ -112,7 +112,9 @@ class Tally:
         self, timeline: Timeline, rows: Sequence[Annotation], meaning: Meaning, modality: Modality
     ) -> None:
         # What may be heard or seen, for all that is known, is neither right nor wrong.
-        unknown = {label for row in rows if row.modalities is None for label in meaning.of(row.text)}
+        unknown = {
+            label for row in rows if row.modalities is None for label in meaning.of(row.text)
+        }
         true_rows = [row for row in rows if row.modalities and modality in row.modalities]
         said = {label for row in true_rows for label in meaning.said(row.text)}
         meant = {label for row in true_rows for label in meaning.of(row.text)}
@@ -180,7 +182,11 @@ def print_background(features: Sequence[Features], classifiers: Sequence[Classif
     """Write `background.toml`."""
     for classifier in classifiers:
         best_VK = np.array(
-            [best(classifier.classify(f[classifier.name])) for f in features if classifier.name in f]
+            [
+                best(classifier.classify(f[classifier.name]))
+                for f in features
+                if classifier.name in f
+            ]
         )
         chance_K = np.quantile(best_VK, QUANTILE, axis=0)
         others = np.median(chance_K)

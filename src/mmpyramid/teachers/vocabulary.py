@@ -94,7 +94,11 @@ class Vocabulary:
         """
         index = {name: column for column, name in reversed(list(enumerate(class_names)))}
         return [
-            [column for name in entry.classes(modality) for column in self._span(label, name, index)]
+            [
+                column
+                for name in entry.classes(modality)
+                for column in self._span(label, name, index)
+            ]
             for label, entry in self.entries.items()
         ]
 
@@ -167,7 +171,7 @@ def parse_vocabulary(text: str, source: str) -> Vocabulary:
     lines: dict[str, int] = {}
     groups: dict[str, tuple[str, ...]] = {}
     for group, table in tables.items():
-        if not isinstance(table, dict):
+        if not isinstance(table, dict) or table.keys() & {*Entry.__struct_fields__}:
             raise UserError(
                 f"{source}, line {_line(text, group)}: expected a table of labels such as "
                 f"`[animals]`, got {group!r} outside of one"
@@ -195,12 +199,12 @@ def _entry(value: Any, label: str, place: str) -> Entry:
 
 
 def _line(text: str, key: str) -> int:
-    """The line on which a key stands, in or out of quotes, at its start or in the name of a table.
+    r"""The line on which a key stands, in or out of quotes, at its start or in the name of a table.
 
     Example:
-        >>> _line('[a]\\n"My dog".heard = []\\n', "My dog")
+        >>> _line('[a]\n"My dog".heard = []\n', "My dog")
         2
     """
-    pattern = rf"""^\s*(\[[^\]]*\.)?\s*["']?{re.escape(key)}["']?\s*[.=\]]"""
+    pattern = rf"""^[ \t]*(\[[^\]]*\.)?["']?{re.escape(key)}["']?\s*[.=\]]"""
     found = re.search(pattern, text, re.MULTILINE)
     return text.count("\n", 0, found.start() if found else 0) + 1

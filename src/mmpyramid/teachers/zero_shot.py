@@ -105,8 +105,10 @@ class Counterparts:
         for row, columns in zip(self.rivals_CK, self.members, strict=True):
             row[columns] = 0
         chance_K = background(modality, class_names)
-        chance_C = np.array([self._pooled(chance_K[columns]) for columns in self.members])
-        self.thresholds_C = np.minimum(rule.threshold + rule.slope * chance_C, HIGHEST)
+        chance_C = np.array(
+            [self._pooled(chance_K[columns]) for columns in self.members], np.float32
+        )
+        self.thresholds_C: Array = np.minimum(rule.threshold + rule.slope * chance_C, HIGHEST)
 
     def _apply_ontology(self, class_names: Sequence[str], kin: float) -> None:
         ontology, index = audioset(), {name: column for column, name in enumerate(class_names)}
@@ -123,9 +125,7 @@ class Counterparts:
 
     def _pooled(self, score_K: Array) -> Array:
         """Of the classes of a label, (..., K) to (...)."""
-        pooled: Array = (
-            score_K.max(-1, initial=0) if self._is_heard else score_K.sum(-1).clip(0, 1)
-        )
+        pooled: Array = score_K.max(-1, initial=0) if self._is_heard else score_K.sum(-1).clip(0, 1)
         return pooled
 
     def scores(self, prob_TK: Array) -> tuple[Array, Array]:
@@ -303,9 +303,7 @@ def load_teacher(vocabulary: str | Path = "everyday", *, device: str = "cpu") ->
     )
 
 
-def _notes(
-    vocabulary: Vocabulary, unmapped: Mapping[Modality, tuple[str, ...]]
-) -> tuple[str, ...]:
+def _notes(vocabulary: Vocabulary, unmapped: Mapping[Modality, tuple[str, ...]]) -> tuple[str, ...]:
     """One note on all that has no counterpart: numbers, then on lines of their own the labels."""
     verbs = {Modality.AUDIO: ("hear", "heard"), Modality.VISUAL: ("see", "seen")}
     gist, details = [], []
@@ -322,11 +320,10 @@ def _notes(
 
 def _nearest(modality: Modality, prob_TK: Array, class_names: Sequence[str]) -> str:
     best_K = best(prob_TK)
-    names = ", ".join(
-        f"{class_names[column]} {best_K[column]:.2f}" for column in (-best_K).argsort()[:NUM_NEAREST]
-    )
+    columns = [column for column in (-best_K).argsort()[:NUM_NEAREST] if best_K[column] >= 0.01]
+    names = ", ".join(f"{class_names[column]} {best_K[column]:.2f}" for column in columns)
     what = "sounds" if modality == Modality.AUDIO else "pictures"
-    return f"of {len(class_names)} {what}, {names}"
+    return f"of {len(class_names)} {what}, {names or 'none'}"
 
 
 def kinds(vocabulary: Vocabulary, classifiers: Sequence[Classifier]) -> NDArray[np.bool_]:
@@ -339,9 +336,7 @@ def kinds(vocabulary: Vocabulary, classifiers: Sequence[Classifier]) -> NDArray[
         columns = vocabulary.columns(modality, names)
         named[modality] = [{names[column] for column in label} for label in columns]
         is_heard = modality == Modality.AUDIO
-        wide[modality] = [
-            ontology.kinds(label) if is_heard else label for label in named[modality]
-        ]
+        wide[modality] = [ontology.kinds(label) if is_heard else label for label in named[modality]]
 
     def is_kind(one: int, other: int) -> bool:
         """Heard if both can be heard, else seen: all of the one stands for the other as well."""
