@@ -212,6 +212,7 @@ def test_extract_makes_a_store(clip, run, tmp_path, capsys):
     assert "yamnet (1024)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_extract_takes_backbones_by_name(clip, run, tmp_path, capsys):
     out = tmp_path / "store"
     words = ["--streams", "vggish,vggish_pca", "--random-weights", "--sampling", "published"]

@@ -18,6 +18,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmpyramid.core.device import resolve_device as resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.render import FORMATS
 
@@ -86,26 +87,6 @@ def to_formats(formats: str) -> list[str]:
         if package := FORMATS[name].package:
             import_module(package)
     return chosen
-
-
-def resolve_device(name: str) -> str:
-    """The device that a flag means: `auto` is a GPU where PyTorch can use one.
-
-    Raises:
-        UserError: if PyTorch does not know the device or cannot use it here.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # The latter: a PyTorch without CUDA.
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"--device {name} cannot be used here ({reason}); give auto, cpu, cuda or cuda:1"
-        ) from error
-    return name
 
 
 def autocast_to(

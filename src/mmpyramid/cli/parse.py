@@ -22,6 +22,7 @@ from mmpyramid.cli._options import (
 )
 from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.files import write_durably
+from mmpyramid.media.source import MediaFile
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
@@ -41,6 +42,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     out: Path = Path("timelines"),
     formats: FormatList = "json,html",
     embed: bool = False,
+    allow_references: bool = False,
     device: str = "auto",
     decoder: Annotated[Decoder, tyro.conf.arg(name="")] = Decoder(),  # noqa: B008 - frozen
 ) -> int:
@@ -63,6 +65,8 @@ def parse(  # noqa: PLR0913 - one for each flag
         out: Folder for the files.
         formats: Names of formats, separated by commas.
         embed: Put the video into the page instead of linking to it.
+        allow_references: Read playlists and other lists of your own, with the local files that they
+            name. Without it a file that refers to others is refused.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.
     """
@@ -88,7 +92,13 @@ def parse(  # noqa: PLR0913 - one for each flag
         if number:
             screen.print()
         paths = {suffix: out / f"{name}.{suffix}" for suffix in chosen}
-        failed += not _parse_one(video, pipeline, paths, embed, screen)
+        failed += not _parse_one(
+            MediaFile(path=video, follow_references=allow_references),
+            pipeline,
+            paths,
+            embed,
+            screen,
+        )
     if failed and len(names) > 1:
         sys.stderr.write(f"mmpyramid parse: {failed} of {len(names)} files could not be parsed\n")
     return 0 if not failed else 2 if failed == len(names) else 1
@@ -112,13 +122,14 @@ def output_names(videos: Sequence[Path]) -> dict[Path, str]:
 
 
 def _parse_one(
-    video: Path, pipeline: Pipeline, paths: Mapping[str, Path], embed: bool, screen: Console
+    file: MediaFile, pipeline: Pipeline, paths: Mapping[str, Path], embed: bool, screen: Console
 ) -> bool:
     """Parse and write one file; what goes wrong is reported and stops nothing else."""
+    video = file.path
     try:
         with screen.status(Text(video.name)) as status:
             pipeline.hook = lambda step: status.update(Text(f"{video.name}: {step}"))
-            parsed = pipeline.run(video)
+            parsed = pipeline.run(file)
     except (UserError, OSError) as error:
         _report(error)
         return False
