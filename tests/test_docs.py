@@ -171,7 +171,8 @@ def test_a_vocabulary_of_your_own(tmp_path):
     media_files.write_media(tmp_path / "holiday.mp4", media_files.steady(10))
     shown = run_commands(page, tmp_path)
     printed = page.read_text().partition("```\n\n```\n")[2].partition("```")[0]
-    assert printed and shown.startswith(printed)
+    assert printed
+    assert shown.startswith(printed)
     timeline = Timeline.load(tmp_path / "pond" / "holiday.json")
     assert timeline.labels == ("Duck", "Goose", "Heron or stork", "Frog", "Splashing")
     assert timeline.notes[-1].endswith("asked were the 5 pond labels")

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mmpyramid.core.device import resolve_device as resolve_device
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.render import FORMATS
 
 Result = TypeVar("Result")
@@ -60,8 +61,13 @@ def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
 
 def write_json(path: Path, data: object) -> None:
     """Write a JSON file, with its folder."""
+    write_file(path, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file as a whole, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    write_durably(path, content, outlast_power_cuts=False)
 
 
 FormatList: TypeAlias = Annotated[

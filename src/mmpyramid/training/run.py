@@ -7,7 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sized
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from mmpyramid.accelerate import ReadAhead, place
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.device import resolve_device, use_float32
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import check_output_folder, only_writer, write_durably
 from mmpyramid.datasets import Dataset, Split, open_dataset
 from mmpyramid.datasets.base import digest_of
 from mmpyramid.models import Network, load_pretrained
@@ -115,8 +115,10 @@ def fit(
         The run, whose `model` is the network of the epoch that `config.keep` names.
 
     Raises:
-        UserError: if the data cannot be used, or `out` holds another run.
+        UserError: if the data cannot be used, or `out` holds another run, cannot be written to, or
+            is written to by another process.
     """
+    check_output_folder(out)
     trainer = _make_trainer(config, Run(folder=out), progress)
     run = Run(folder=out, device=str(trainer.strategy.root_device))
     _check_folder(run, resume)
@@ -142,9 +144,10 @@ def fit(
     feeds = device.type == "cuda"
     (placed, placement), (placed_val, _) = place(train, device), place(val, device)
     module, shuffle = NetworkModule(config, placement), EpochShuffle(train, config.seed)
-    _save_config(run, {**config.to_dict(), "data": identify({"train": train, "val": val})})
-    _report_global_batch(trainer, config)
-    with warnings.catch_warnings(), _interruptible(trainer):
+    found = {**config.to_dict(), "data": identify({"train": train, "val": val})}
+    with _only_run_in(out), warnings.catch_warnings(), _interruptible(trainer):
+        _save_config(run, found)
+        _report_global_batch(trainer, config)
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message)
         trainer.fit(
@@ -154,6 +157,12 @@ def fit(
             ckpt_path=run.last if run.last.exists() else None,
         )
     return run
+
+
+def _only_run_in(folder: Path) -> AbstractContextManager[None]:
+    """Let one run at a time write into a folder; its first process locks it for all."""
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    return only_writer(folder) if is_first else nullcontext()
 
 
 def loader(
