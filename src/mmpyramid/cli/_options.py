@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 from rich.console import Console
@@ -22,8 +20,6 @@ from mmpyramid.core.device import resolve_device as resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.render import FORMATS
-
-Result = TypeVar("Result")
 
 OPTIONAL = "(optional)"
 OptionalPath: TypeAlias = Annotated[
@@ -50,13 +46,6 @@ def console() -> Console:
     plain = partial(Console, highlight=False, markup=False, emoji=False)
     out = plain()
     return out if out.is_terminal else plain(soft_wrap=True)
-
-
-def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
-    """Call a typed function with arguments of the command line; wrong ones exit with code 2."""
-    # Tyro would keep the line breaks inside the description of an argument.
-    function.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(function.__doc__ or ""))
-    return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
 
 
 def write_json(path: Path, data: object) -> None:
