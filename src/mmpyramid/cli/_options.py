@@ -26,6 +26,14 @@ OptionalPath: TypeAlias = Annotated[
     Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint=OPTIONAL)
 ]
 """A path that may be left out."""
+OptionalName: TypeAlias = Annotated[
+    str | None, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint=OPTIONAL)
+]
+"""A name or a file that may be left out."""
+OptionalNumber: TypeAlias = Annotated[
+    float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint=OPTIONAL)
+]
+"""A number that may be left out."""
 
 
 def console() -> Console:
