@@ -15,6 +15,7 @@ from rich.text import Text
 from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
 from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.files import write_durably
+from mmpyramid.extract.decoding import Limits
 from mmpyramid.media.source import MediaFile
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
@@ -66,7 +67,9 @@ def parse(
     screen, computing = console(), resolve_device(device)
     out.mkdir(parents=True, exist_ok=True)
     with screen.status("loading") as status:
-        pipeline = Pipeline(model, decoder=decoder, device=computing, hook=status.update)
+        pipeline = Pipeline(
+            model, decoder=decoder, device=computing, limits=Limits(), hook=status.update
+        )
     failed = 0
     for number, (video, name) in enumerate(names.items()):
         if number:

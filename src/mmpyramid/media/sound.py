@@ -21,8 +21,9 @@ from mmpyramid.media.decoder import Decoder, Timed
 MAX_GAP = Fraction(1, 10)
 """Seconds. Where timestamps leave a longer hole, silence fills it; FFmpeg's `aresample` does so."""
 
-MAX_RATE = 2**20
-"""Samples per second. A header that claims more is damaged; filters for it take gigabytes."""
+MIN_RATE, MAX_RATE = 40, 2**20
+"""Samples per second. Below 40 nothing is left that can be heard, and a small file lasts for weeks;
+a header that claims more than 2^20 is damaged, and filters for it take gigabytes."""
 
 
 class SoundTrack:
@@ -80,10 +81,10 @@ class SoundTrack:
         """Blocks of (sample rate, mono samples) that follow one another without a hole."""
         for timed in frames:
             rate = timed.frame.sample_rate
-            if rate > MAX_RATE:
+            if not MIN_RATE <= rate <= MAX_RATE:
                 raise UserError(
-                    f"expected at most {MAX_RATE} samples of sound per second, but {self._path} "
-                    f"claims {rate}; its header is damaged, fetch or record it again"
+                    f"expected {MIN_RATE} to {MAX_RATE} samples of sound per second, but "
+                    f"{self._path} claims {rate}; its header is damaged, fetch or record it again"
                 )
             gap = timed.start - self.end
             if gap > MAX_GAP:

@@ -171,7 +171,8 @@ def serve_jobs(setup: Setup, channel: Channel) -> None:
     limits = DecodingLimits(max_seconds=setup.max_seconds)
     try:
         pipelines = {
-            model: Pipeline(model, device=setup.device, limits=limits) for model in setup.models
+            model: Pipeline(model, device=setup.device, limits=limits, alone=True)
+            for model in setup.models
         }
     except UserError as error:
         channel.send(Answer({"mistake": str(error)}))
