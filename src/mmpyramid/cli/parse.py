@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
 from mmpyramid.core.errors import UserError, describe_os_error
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import check_output_file, write_durably
 from mmpyramid.extract.decoding import Limits
 from mmpyramid.media.source import MediaFile
 from mmpyramid.pipeline import Pipeline
@@ -64,17 +64,23 @@ def parse(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
         )
     names = output_names(videos)
+    files = {
+        video: {suffix: out / f"{name}.{suffix}" for suffix in chosen}
+        for video, name in names.items()
+    }
+    files = {video: paths for video, paths in files.items() if _can_write(paths.values())}
+    if not files:
+        return 2
     screen, computing = console(), resolve_device(device)
     out.mkdir(parents=True, exist_ok=True)
     with screen.status("loading") as status:
         pipeline = Pipeline(
             model, decoder=decoder, device=computing, limits=Limits(), hook=status.update
         )
-    failed = 0
-    for number, (video, name) in enumerate(names.items()):
+    failed = len(names) - len(files)
+    for number, (video, paths) in enumerate(files.items()):
         if number:
             screen.print()
-        paths = {suffix: out / f"{name}.{suffix}" for suffix in chosen}
         failed += not _parse_one(
             MediaFile(path=video, follow_references=allow_references),
             pipeline,
@@ -102,6 +108,17 @@ def output_names(videos: Sequence[Path]) -> dict[Path, str]:
             "timelines would overwrite each other; parse them into different folders (--out)"
         )
     return names
+
+
+def _can_write(paths: Iterable[Path]) -> bool:
+    """Whether the files of a video can be written; if not, it is said why."""
+    try:
+        for path in paths:
+            check_output_file(path)
+    except UserError as error:
+        _report(error)
+        return False
+    return True
 
 
 def _parse_one(
