@@ -19,9 +19,10 @@ from tiny_extraction import (
 from media_files import gray, steady, tone, write_media
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus, find_videos
+from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
 from mmpyramid.extract.embedding import extract_features
 from mmpyramid.extract.engines import LocalEngine
+from mmpyramid.extract.search import find_videos
 from mmpyramid.media import SegmentReader, View, sampling
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.store.store import FeatureStore

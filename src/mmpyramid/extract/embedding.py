@@ -30,6 +30,7 @@ from mmpyramid.extract.decoding import (
     required_input,
 )
 from mmpyramid.media.source import Source, to_media_file
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.shard import Extracted, VideoInfo
 
 BATCH = 4
@@ -77,6 +78,7 @@ def extract_features(
     batch: int = BATCH,
     max_seconds: float | None = None,
     limits: Limits | None = None,
+    tracks: Tracks = PLAYED,
     on_progress: SegmentProgress | None = None,
 ) -> Extracted:
     """Extract the features of one file; only features grow with its length, frames do not.
@@ -88,9 +90,10 @@ def extract_features(
         source: a video or sound file.
         extractors: the backbones.
         batch: how many segments are embedded together.
-        max_seconds: refuse longer files, by the header at once, or else when that much is read.
+        max_seconds: refuse longer files, once that much is read.
         limits: decode within these, in a process of its own that only this file can harm; a file
             that refers to others is trusted, and decoded in this process.
+        tracks: which tracks of the file to read.
         on_progress: called after each batch; what it raises ends the extraction.
 
     Raises:
@@ -101,7 +104,7 @@ def extract_features(
         >>> extracted.features["yamnet"].shape  # doctest: +SKIP
         (10, 1024)
     """
-    required = RequiredInputs.of(extractors)
+    required = RequiredInputs.of(extractors, tracks)
     pieces: Iterable[Message]
     file = to_media_file(source)
     if limits is None or file.follow_references:
@@ -145,6 +148,7 @@ class FileExtractor:
         extractors: the backbones.
         batch: how many segments are embedded together.
         limits: what decoding one file may take.
+        tracks: which tracks of each file to read.
 
     Example:
         >>> with FileExtractor(extractors, 4, Limits()) as extractor:  # doctest: +SKIP
@@ -152,9 +156,15 @@ class FileExtractor:
         ...         print(path, extracted.features)
     """
 
-    def __init__(self, extractors: Sequence[Extractor], batch: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        extractors: Sequence[Extractor],
+        batch: int,
+        limits: Limits,
+        tracks: Tracks = PLAYED,
+    ) -> None:
         self._embedder = Embedder(extractors, batch)
-        self._decoding = Decoding(RequiredInputs.of(extractors), batch, limits)
+        self._decoding = Decoding(RequiredInputs.of(extractors, tracks), batch, limits)
 
     def __enter__(self) -> FileExtractor:
         return self
