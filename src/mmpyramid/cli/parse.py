@@ -25,6 +25,7 @@ from mmpyramid.cli._options import (
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.files import check_output_file, write_durably
+from mmpyramid.extract.decoding import Limits
 from mmpyramid.media.pipes import STANDARD_INPUT, regular_file
 from mmpyramid.media.source import MediaFile
 from mmpyramid.media.streams import Tracks
@@ -100,6 +101,7 @@ def parse(  # noqa: PLR0913 - one for each flag
             decoder=decoder,
             sensitivity=sensitivity,
             device=computing,
+            limits=Limits(),
             hook=status.update,
         )
     failed = len(names) - len(files)
