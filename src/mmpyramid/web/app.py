@@ -77,8 +77,7 @@ LENGTHS = ("Fill gaps of up to (s)", "Drop events below (s)")
 
 NUM_PROBABILITIES = len(PROBABILITIES)
 THRESHOLDS_HINT = (
-    "<p>A label counts from these probabilities on. Moving one decides anew at once; nothing is "
-    "computed again.</p>"
+    "<p>The least probability of a label. Changes apply at once; nothing is computed again.</p>"
 )
 
 
