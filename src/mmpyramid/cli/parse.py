@@ -22,6 +22,7 @@ from mmpyramid.cli._options import (
 )
 from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.files import check_output_file, write_durably
+from mmpyramid.extract.decoding import Limits
 from mmpyramid.media.source import MediaFile
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
@@ -92,6 +93,7 @@ def parse(  # noqa: PLR0913 - one for each flag
             decoder=decoder,
             sensitivity=sensitivity,
             device=computing,
+            limits=Limits(),
             hook=status.update,
         )
     failed = len(names) - len(files)

@@ -8,10 +8,12 @@ protocol to open another file or the network with.
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -93,6 +95,13 @@ def open_media(source: Source) -> Iterator[InputContainer]:
     finally:
         if file.descriptor is None:
             os.close(descriptor)
+
+
+def load_decoders() -> None:
+    """Import what PyAV would import once it needs it, which a confined process cannot."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
 
 
 def open_file(path: Path) -> int:
