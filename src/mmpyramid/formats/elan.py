@@ -18,6 +18,7 @@ from xml.etree import ElementTree as ET
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import shorten
 from mmpyramid.core.wording import clock, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import MILLISECONDS, Row, check_listed, to_ticks, to_timeline
@@ -74,15 +75,15 @@ def from_elan(text: str) -> Timeline:
     try:
         eaf = _parse(text)
         rows = [row for tier in eaf.get_tier_names() for row in _rows(eaf, tier)]
+        labels = _vocabulary(eaf)
     except UserError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise UserError(
             "expected a whole ELAN document, got one in which something is missing or is no "
-            f"number ({error}); if ELAN opens it, save it there"
+            f"number ({shorten(str(error), 300)}); if ELAN opens it, save it there"
         ) from error
     events = [row.to_event() for row in rows]
-    labels = _vocabulary(eaf)
     for event in events if labels else ():
         place = f"the controlled vocabulary of the document (event at {clock(event.start)})"
         check_listed(event.label, labels, place)

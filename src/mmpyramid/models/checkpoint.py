@@ -94,10 +94,7 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
         folder = _download(str(model))
     description = read_description(folder)
     network_class = architecture(description["architecture"])
-    try:
-        config = _read_config(network_class.config_class, description["config"])
-    except UserError as error:
-        raise UserError(f"{folder / DESCRIPTION} cannot be used: {error}") from error
+    config = network_class.config_class.from_dict(description["config"])
     with torch.device("meta"):  # Takes no memory, whatever the configuration says.
         shapes = network_class(config).state_dict()
     weights = _read_weights(folder / WEIGHTS, shapes)
@@ -110,7 +107,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """Read and check the `config.json` of a checkpoint folder.
 
     Raises:
-        UserError: if it is absent, damaged, or names an unknown architecture.
+        UserError: if it is absent, damaged, or names an unknown architecture or wrong settings.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
@@ -119,18 +116,22 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"is no {DESCRIPTION}"
         )
     found = read_json(path, Description, f"the {DESCRIPTION} of a checkpoint folder")
-    architecture(found.architecture)
+    config_class = architecture(found.architecture).config_class
+    try:
+        _check_config(config_class, found.config)
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
     return msgspec.structs.asdict(found)
 
 
-def _read_config(config_class: type[NetworkConfig], values: dict[str, Any]) -> NetworkConfig:
-    """The configuration of a network, of the types that its fields have.
+def _check_config(config_class: type[NetworkConfig], values: dict[str, Any]) -> None:
+    """Check the configuration of a network: its fields, and their types.
 
     Raises:
         UserError: if a field is unknown, of another type, or makes no sense.
     """
     try:
-        config = config_class.from_dict(values)
+        config_class.from_dict(values)
     except UserError:
         raise
     except Exception as error:
@@ -138,7 +139,6 @@ def _read_config(config_class: type[NetworkConfig], values: dict[str, Any]) -> N
         reason = shorten(str(error), 200)
         raise UserError(f"expected the configuration of a network ({reason})") from error
     to_type(values, config_class, "the configuration of a network")
-    return config
 
 
 def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:

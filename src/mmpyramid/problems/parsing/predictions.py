@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -164,7 +165,7 @@ def _load(path: str | Path) -> dict[str, NDArray[Any]]:
         raise
     except FileNotFoundError as error:
         raise UserError(f"{path}: {expected}, but there is no such file") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TokenError) as error:
         raise UserError(
             f"{path}: {expected}; reading failed with: {error}. Ids of dtype object are pickled: "
             f"save them as `np.array(ids, dtype=str)`"
