@@ -58,12 +58,7 @@ class TrackFlags:
         Raises:
             UserError: if a number is none, or less than 1.
         """
-        audio = self.audio_track
-        if audio is None or audio == "all":
-            return Tracks(video=self.video_track, audio="all" if audio else None)
-        if not audio.isdecimal():
-            raise UserError(f"expected --audio-track of a number or `all`, got {audio!r}")
-        return Tracks(video=self.video_track, audio=int(audio))
+        return Tracks.parse(self.video_track, self.audio_track)
 
 
 def console() -> Console:
