@@ -30,6 +30,8 @@ MAX_PIXELS = 2**26
 # A playlist without an end, or of itself, would be read again for many minutes.
 _LIST_OPTIONS = {"max_reload": "1"}
 _PICTURE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
+# FFmpeg takes a clock that is set back for one that has run over, 26 hours later; see `Clock`.
+_CLOCK_OPTIONS = {"correct_ts_overflow": "0"}
 
 # Tags in an old encoding must not make a file unreadable; from PyAV 19 on they never do.
 _OPEN_OPTIONS: dict[str, Any] = (
@@ -135,6 +137,7 @@ def _open(
     options = {
         **_PICTURE_OPTIONS,
         **_LIST_OPTIONS,
+        **_CLOCK_OPTIONS,
         "format_whitelist": ",".join(sorted(demuxers)),
         "protocol_whitelist": protocols,
     }

@@ -30,7 +30,7 @@ from mmpyramid.core.process import (
     WorkerTimeoutError,
 )
 from mmpyramid.extract.decoding import Limits as DecodingLimits
-from mmpyramid.pipeline import Parsed, Pipeline
+from mmpyramid.pipeline import TEACHERS, Parsed, Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.web.limits import BusyError, GivenUpError, Limits
 
@@ -44,12 +44,14 @@ class Setup:
 
     Attributes:
         models: what can be chosen, as `Pipeline` names it.
+        vocabulary: what `teachers` look and listen for.
         device: where the networks run.
         num_threads: threads of PyTorch in one process.
         max_seconds: length of the longest video.
     """
 
     models: tuple[str, ...]
+    vocabulary: str = "everyday"
     device: str = "cpu"
     num_threads: int = 1
     max_seconds: float = 600
@@ -171,7 +173,13 @@ def serve_jobs(setup: Setup, channel: Channel) -> None:
     limits = DecodingLimits(max_seconds=setup.max_seconds)
     try:
         pipelines = {
-            model: Pipeline(model, device=setup.device, limits=limits) for model in setup.models
+            model: Pipeline(
+                model,
+                vocabulary=setup.vocabulary if model == TEACHERS else None,
+                device=setup.device,
+                limits=limits,
+            )
+            for model in setup.models
         }
     except UserError as error:
         channel.send(Answer({"mistake": str(error)}))
