@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from mmpyramid.backbones.registry import BACKBONES, BackboneOptions, create_extr
 from mmpyramid.core import AnyScores, Event, Features, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.decoding import (
+    Decoding,
     Limits,
     Piece,
     RequiredInputs,
@@ -20,6 +22,7 @@ from mmpyramid.extract.decoding import (
 )
 from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, one_ahead
 from mmpyramid.media.source import Source, to_media_file
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
 from mmpyramid.stream import EVERY, EventStream
@@ -116,8 +119,9 @@ class Pipeline:
         decoder: thresholds and lengths; left out, the official rule.
         sensitivity: moves all thresholds together, see `Decoder.with_sensitivity`.
         device: where the networks run.
-        limits: decode each video within these, in a process of its own that nothing but this video
-            can harm; left out, videos are decoded in this process.
+        limits: decode videos within these, in a process apart that can open nothing but the video;
+            left out, videos are decoded in this process.
+        alone: whether each video has such a process of its own, as strangers' videos should.
         hook: called as each step begins.
 
     Raises:
@@ -137,12 +141,18 @@ class Pipeline:
         sensitivity: float | None = None,
         device: str = "cpu",
         limits: Limits | None = None,
+        alone: bool = False,
         hook: Hook | None = None,
     ) -> None:
         decoder = decoder or Decoder()
         if sensitivity is not None:
             decoder = decoder.with_sensitivity(sensitivity)
-        self.limits = limits
+        self.limits, self.alone = limits, alone
+        self._idle: list[Decoding] = []
+        if limits is not None:
+            with self._decoding() as decoding:  # It begins while backbones and scorer are loaded.
+                assert decoding is not None
+                decoding.start()
         self.hook = hook or _silent
         self.hook("load")
         self.name = str(model)
@@ -170,6 +180,7 @@ class Pipeline:
         decoder: Decoder | None = None,
         hook: Hook | None = None,
         max_seconds: float | None = None,
+        tracks: Tracks = PLAYED,
         on_progress: SegmentProgress | None = None,
     ) -> Parsed:
         """Parse one video and keep what led to the timeline; safe in several threads at once.
@@ -179,21 +190,24 @@ class Pipeline:
             decoder: thresholds and lengths for this video only.
             hook: called as each step begins, instead of the pipeline's own.
             max_seconds: refuse longer files.
+            tracks: which of its pictures and sound tracks to read.
             on_progress: called as the extraction proceeds; what it raises ends the run.
 
         Raises:
-            UserError: if the file cannot be decoded at all, or is too long.
+            UserError: if the file cannot be decoded at all, or is too long, or lacks a track.
         """
         hook = hook or self.hook
         decoder = self.decoder if decoder is None else _completed(decoder, self.gate)
         hook("extract")
-        extracted = extract_features(
-            video,
-            self.extractors,
-            max_seconds=max_seconds,
-            limits=self.limits,
-            on_progress=on_progress,
-        )
+        with self._decoding() as decoding:
+            extracted = extract_features(
+                video,
+                self.extractors,
+                max_seconds=max_seconds,
+                decoding=decoding,
+                tracks=tracks,
+                on_progress=on_progress,
+            )
         hook("score")
         scores = self.scorer.predict(extracted.features)
         hook("decode")
@@ -213,6 +227,26 @@ class Pipeline:
             decoder=decoder,
             gate=self.gate,
         )
+
+    def close(self) -> None:
+        """End the processes that decode; without limits there are none."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _decoding(self) -> Iterator[Decoding | None]:
+        """One that no other thread uses; kept for later unless what it was used for broke off."""
+        if self.limits is None:
+            yield None
+            return
+        decoding = self._idle.pop() if self._idle else Decoding(self.limits, alone=self.alone)
+        try:
+            yield decoding
+        finally:
+            if decoding.expected:
+                decoding.close()
+            else:
+                self._idle.append(decoding)
 
     def stream(
         self, video: Source, *, decoder: Decoder | None = None, every: int = EVERY
@@ -260,7 +294,7 @@ def _silent(step: str) -> None:
 
 
 def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
-    """Parse one video; for several, keep a `Pipeline`.
+    """Parse one video, decoded within `Limits`; for several, keep a `Pipeline`.
 
     Raises:
         UserError: if the model or the video cannot be used.
@@ -269,7 +303,11 @@ def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
         >>> for event in parse("clip.mp4"):  # doctest: +SKIP
         ...     print(event.label, event.modality, event.start, event.end)
     """
-    return Pipeline(model)(video)
+    pipeline = Pipeline(model, limits=Limits())
+    try:
+        return pipeline(video)
+    finally:
+        pipeline.close()
 
 
 def _vocabulary(model: str, chosen: str | Path | None) -> str | Path | None:

@@ -98,3 +98,9 @@ def test_a_sample_rate_that_cannot_be_is_a_clear_error(tmp_path):
     path = write_wav(tmp_path / "a.wav", np.zeros((16000, 1)), 2_130_722_432 // 2)
     with pytest.raises(UserError, match="claims 1065361216; its header is damaged"):
         list(SegmentReader(path))
+
+
+def test_a_sound_too_slow_to_be_heard_is_refused_before_it_lasts_for_days(tmp_path):
+    path = write_wav(tmp_path / "a.wav", np.zeros((100_000, 1)), 1)
+    with pytest.raises(UserError, match=r"expected 40 to 1048576 samples.*claims 1;"):
+        next(iter(SegmentReader(path)))

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
@@ -19,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmpyramid.core.device import resolve_device as resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.media.streams import Tracks
 from mmpyramid.render import FORMATS
 
 OPTIONAL = "(optional)"
@@ -34,6 +36,34 @@ OptionalNumber: TypeAlias = Annotated[
     float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint=OPTIONAL)
 ]
 """A number that may be left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackFlags:
+    """Which of several pictures and sound tracks of a file are read."""
+
+    audio_track: Annotated[
+        str | None, tyro.conf.arg(metavar="N|all", help_behavior_hint=OPTIONAL)
+    ] = None
+    """The number of the sound track, counted from 1, or `all` to mix them. Without it the one that
+    players play or, where that is silent, the first audible one."""
+    video_track: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint=OPTIONAL)] = (
+        None
+    )
+    """The number of the picture, counted from 1. Without it the one that players show."""
+
+    def to_tracks(self) -> Tracks:
+        """As `SegmentReader` takes them.
+
+        Raises:
+            UserError: if a number is none, or less than 1.
+        """
+        audio = self.audio_track
+        if audio is None or audio == "all":
+            return Tracks(video=self.video_track, audio="all" if audio else None)
+        if not audio.isdecimal():
+            raise UserError(f"expected --audio-track of a number or `all`, got {audio!r}")
+        return Tracks(video=self.video_track, audio=int(audio))
 
 
 def console() -> Console:

@@ -30,7 +30,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file, check_output_folder
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.llp import read_llp
-from mmpyramid.extract.corpus import find_videos
+from mmpyramid.extract.search import find_videos
 from mmpyramid.media import thumbnail
 from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, Gate, annotated, problem_named, rasterize

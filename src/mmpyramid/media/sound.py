@@ -23,8 +23,9 @@ MAX_DRIFT = Fraction(1, 10)
 
 Where time stamps leave a longer hole, silence fills it; what is ahead of them by more is cut."""
 
-MAX_RATE = 2**20
-"""Samples per second. A header that claims more is damaged; filters for it take gigabytes."""
+MIN_RATE, MAX_RATE = 40, 2**20
+"""Samples per second. Below 40 nothing is left that can be heard, and a small file lasts for weeks;
+a header that claims more than 2^20 is damaged, and filters for it take gigabytes."""
 
 
 class SoundTrack:
@@ -103,10 +104,10 @@ class SoundTrack:
         is_cutting = False
         for timed in frames:
             rate = timed.frame.sample_rate
-            if rate > MAX_RATE:
+            if not MIN_RATE <= rate <= MAX_RATE:
                 raise UserError(
-                    f"expected at most {MAX_RATE} samples of sound per second, but {self._path} "
-                    f"claims {rate}; its header is damaged, fetch or record it again"
+                    f"expected {MIN_RATE} to {MAX_RATE} samples of sound per second, but "
+                    f"{self._path} claims {rate}; its header is damaged, fetch or record it again"
                 )
             hole = timed.start - self.end
             if hole > MAX_DRIFT:

@@ -8,10 +8,12 @@ protocol to open another file or the network with.
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -95,6 +97,13 @@ def open_media(source: Source) -> Iterator[InputContainer]:
             os.close(descriptor)
 
 
+def load_decoders() -> None:
+    """Import what PyAV would import once it needs it, which a confined process cannot."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+
+
 def open_file(path: Path) -> int:
     """Open a file for a `MediaFile`, whose owner closes the descriptor.
 
@@ -127,6 +136,11 @@ def check_file(path: Path) -> None:
         raise UserError(f"{EXPECTED}, but {path} does not exist; check the path")
     if path.is_dir():
         raise UserError(f"{EXPECTED}, but {path} is a folder; name a file inside it")
+    if not path.is_file():
+        raise UserError(
+            f"{EXPECTED}, but {path} is a pipe or a device, which cannot be read twice; save what "
+            "it gives as a file, or give a pipe to `mmpyramid parse`"
+        )
     if path.stat().st_size == 0:
         raise UserError(f"{EXPECTED}, but {path} is empty (0 bytes); fetch or record it again")
 

@@ -54,6 +54,10 @@ class Tracks:
                 raise UserError(f"expected {name} of 1 or more, got {number}")
 
 
+PLAYED = Tracks()
+"""Those that a player would take, as far as they can be heard."""
+
+
 def choose_picture(
     container: InputContainer, tracks: Tracks
 ) -> tuple[av.VideoStream | None, tuple[str, ...]]:

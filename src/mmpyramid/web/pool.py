@@ -178,6 +178,7 @@ def serve_jobs(setup: Setup, channel: Channel) -> None:
                 vocabulary=setup.vocabulary if model == TEACHERS else None,
                 device=setup.device,
                 limits=limits,
+                alone=True,
             )
             for model in setup.models
         }
