@@ -54,7 +54,7 @@ def from_json(text: str, kind: type[T], what: str) -> T:
         >>> from_json('{"epochs": [3, "x"]}', dict[str, list[int]], "the log of a run")
         Traceback (most recent call last):
         ...
-        mmpyramid.core.errors.UserError: expected the log of a run; `[...][1]` should be `int`, got `str`
+        mmpyramid.core.errors.UserError: expected the log of a run; `[...][1]` should be `int`, ...
     """
     try:
         # Not msgspec's own decoder: it refuses the escaped bytes of names that are no UTF-8.

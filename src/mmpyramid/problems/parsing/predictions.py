@@ -170,8 +170,8 @@ def _load(path: str | Path) -> dict[str, NDArray[Any]]:
     # zipfile and numpy, which parses headers as Python, report damage by many kinds of exception.
     except Exception as error:
         raise UserError(
-            f"{path}: {expected}; reading failed with: {shorten(str(error), 200)}. Ids of dtype object "
-            f"are pickled: save them as `np.array(ids, dtype=str)`"
+            f"{path}: {expected}; reading failed with: {shorten(str(error), 200)}. Ids of dtype "
+            f"object are pickled: save them as `np.array(ids, dtype=str)`"
         ) from error
 
 
