@@ -104,10 +104,11 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Read and check the `config.json` of a checkpoint folder.
+    """Read and check the `config.json` of a checkpoint folder; its `config` has every field.
 
     Raises:
-        UserError: if it is absent, damaged, or names an unknown architecture or wrong settings.
+        UserError: if it is absent, damaged, names an unknown architecture, or its configuration
+            makes no sense.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
@@ -118,20 +119,20 @@ def read_description(folder: Path) -> dict[str, Any]:
     found = read_json(path, Description, f"the {DESCRIPTION} of a checkpoint folder")
     config_class = architecture(found.architecture).config_class
     try:
-        _check_config(config_class, found.config)
+        config = _read_config(config_class, found.config)
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from error
-    return msgspec.structs.asdict(found)
+    return {**msgspec.structs.asdict(found), "config": config.to_dict()}
 
 
-def _check_config(config_class: type[NetworkConfig], values: dict[str, Any]) -> None:
-    """Check the configuration of a network: its fields, and their types.
+def _read_config(config_class: type[NetworkConfig], values: dict[str, Any]) -> NetworkConfig:
+    """The configuration of a network, of the types that its fields have.
 
     Raises:
         UserError: if a field is unknown, of another type, or makes no sense.
     """
     try:
-        config_class.from_dict(values)
+        config = config_class.from_dict(values)
     except UserError:
         raise
     except Exception as error:
@@ -139,6 +140,7 @@ def _check_config(config_class: type[NetworkConfig], values: dict[str, Any]) -> 
         reason = shorten(str(error), 200)
         raise UserError(f"expected the configuration of a network ({reason})") from error
     to_type(values, config_class, "the configuration of a network")
+    return config
 
 
 def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
