@@ -145,7 +145,11 @@ def with_one_network(names, log, **options):
 
 def test_several_decoders_feed_one_process_with_networks(clips, tmp_path):
     """Each has files of its own, and all features come from this process."""
-    paths, log = [*sorted(clips.iterdir()), tmp_path / "absent.mp4"] * 3, tmp_path / "log"
+    log = tmp_path / "log"
+    paths = [tmp_path / "absent.mp4"]
+    for path in [*sorted(clips.iterdir())] * 3:
+        paths.append(tmp_path / f"{len(paths)}.mp4")
+        paths[-1].write_bytes(path.read_bytes())
     engine = LocalEngine(workers=3, one_network=True, limits=Limits())
     job = engine.prepare(Job(factory=partial(with_one_network, log=log), extractors="", batch=4))
     results, decoders = [], set()

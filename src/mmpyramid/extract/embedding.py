@@ -224,7 +224,10 @@ class Embedder:
         self._open: list[_Video] = []
 
     def add(self, path: Path, message: Message) -> None:
-        """Take what comes next of a video; the last is its `VideoInfo`, or why there is none."""
+        """Take what comes next of a video; the last is its `VideoInfo`, or why there is none.
+
+        Pieces of several videos may come in turns, but not those of one video twice over.
+        """
         video = next((v for v in self._open if v.path == path and v.end is None), None)
         if video is None:
             video = _Video(path)

@@ -117,7 +117,7 @@ class LocalEngine(Engine):
     processes are more speed. One worker works in this process.
 
     On a GPU: this process owns the networks, alone, and each worker is a process that decodes for
-    it; more of them are more speed until the networks are busy all the time.
+    it, because decoding is what a GPU waits for.
 
     Attributes:
         one_network: whether one process owns the networks, as a GPU wants it.
