@@ -50,7 +50,7 @@ def test_names_of_files_are_shown_whatever_is_in_them(run, tmp_path, capsys):
 def test_wrong_words_and_paths(run, tmp_path, capsys):
     assert run("store") == 2
     assert run("store", "bring", tmp_path) == 2
-    assert "expected one of `store import`, `store export`, `store check`" in capsys.readouterr().err
+    assert "expected one of `store import`, `store export`" in capsys.readouterr().err
     assert run("store", "import", tmp_path / "gone", "--out", tmp_path / "store") == 2
     assert run("store", "export", tmp_path / "gone", "--out", tmp_path / "out") == 2
     assert "expected a store of features" in capsys.readouterr().err
