@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import tyro
 from rich.console import Console
@@ -58,12 +58,7 @@ class TrackFlags:
         Raises:
             UserError: if a number is none, or less than 1.
         """
-        audio = self.audio_track
-        if audio is None or audio == "all":
-            return Tracks(video=self.video_track, audio="all" if audio else None)
-        if not audio.isdecimal():
-            raise UserError(f"expected --audio-track of a number or `all`, got {audio!r}")
-        return Tracks(video=self.video_track, audio=int(audio))
+        return Tracks.parse(self.video_track, self.audio_track)
 
 
 def console() -> Console:
@@ -112,16 +107,6 @@ def to_formats(formats: str) -> list[str]:
         if package := FORMATS[name].package:
             import_module(package)
     return chosen
-
-
-def autocast_to(
-    precision: Literal["float32", "bfloat16"], device: str
-) -> AbstractContextManager[object]:
-    """A context in which networks multiply in a number format, on a device as PyTorch names it."""
-    import torch
-
-    kind = torch.device(device).type
-    return torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def simulated(*folders: Path | None) -> str:

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Message
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.media.streams import Tracks
 from mmpyramid.problems import Decoder, Gate
 from mmpyramid.render import FORMATS
 from mmpyramid.version import __version__
@@ -63,6 +64,7 @@ def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
     async def parse(
         video: Annotated[UploadFile, File(description="The file, of any format FFmpeg knows.")],
         decoder: Annotated[Decoder, Depends(_decoder)],
+        tracks: Annotated[Tracks, Depends(_tracks)],
         model: Annotated[str, Query(description=f"One of {', '.join(models)}.")] = models[0],
         format: Annotated[  # noqa: A002
             str, Query(description=f"One of {', '.join(FORMATS)}.")
@@ -71,7 +73,8 @@ def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
         """Answers with the timeline as a file. The upload is deleted before the answer is sent."""
         _check_choice("model", model, models)
         _check_choice("format", format, tuple(FORMATS))
-        work = partial(_parse, pool, uploads, video, model, decoder, format)
+        job = partial(Job, model=model, decoder=decoder, tracks=tracks)
+        work = partial(_parse, pool, uploads, video, job, format)
         return await to_thread.run_sync(work, limiter=limiter)
 
     return router
@@ -95,14 +98,11 @@ def _parse(
     pool: Pool,
     uploads: Uploads,
     video: UploadFile,
-    model: str,
-    decoder: Decoder,
+    job: Callable[..., Job],
     format: str,  # noqa: A002
 ) -> Response:
     with uploads.write(video.file, video.filename or "upload") as upload:
-        parsed = pool.take_turn(
-            Job(path=upload.path, name=upload.name, model=model, decoder=decoder)
-        )
+        parsed = pool.take_turn(job(path=upload.path, name=upload.name))
     return as_file(parsed, format)
 
 
@@ -124,6 +124,17 @@ def _decoder(
         min_length=min_length,
     )
     return decoder if sensitivity is None else decoder.with_sensitivity(sensitivity)
+
+
+def _tracks(
+    audio_track: Annotated[
+        str | None, Query(description="The number of the sound track, from 1, or `all`.")
+    ] = None,
+    video_track: Annotated[
+        int | None, Query(description="The number of the picture, from 1.")
+    ] = None,
+) -> Tracks:
+    return Tracks.parse(video_track, audio_track)
 
 
 def _check_choice(name: str, chosen: str, known: tuple[str, ...]) -> None:
