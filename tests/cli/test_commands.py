@@ -130,6 +130,14 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
 
 
 @pytest.mark.network
+def test_a_path_may_be_relative(clip, run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(clip.parent)
+    words = ("--out", tmp_path, "--formats", "json", "--device", "cpu")
+    assert run("parse", clip.name, *words) == 0, capsys.readouterr().err
+    assert Timeline.load(tmp_path / f"{clip.stem}.json").source == clip.name
+
+
+@pytest.mark.network
 def test_parse_takes_a_vocabulary_and_a_sensitivity(clip, run, tmp_path, capsys):
     own = tmp_path / "pond.toml"
     own.write_text('title = "pond"\n[birds]\nDuck = { heard = ["Duck"], seen = ["drake"] }\n')
