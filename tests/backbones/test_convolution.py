@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmpyramid.backbones.convolution import SameConv2d, load_folded, same_padding
+from mmpyramid.backbones.backbone import SameConv2d, load_folded, same_padding
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 6, 7, 96, 224])

@@ -14,7 +14,7 @@ from torchvision import models, transforms
 from torchvision.models.video import r2plus1d_18
 
 from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.pretrained import RandomWeights
+from mmpyramid.backbones.published import RandomWeights
 from mmpyramid.backbones.r2plus1d import R2Plus1D18Extractor
 from mmpyramid.backbones.resnet import ResNet152Extractor
 from mmpyramid.backbones.vgg19 import KERAS_LAYERS, TorchvisionVGG19Extractor, VGG19Extractor

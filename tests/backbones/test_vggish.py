@@ -8,7 +8,7 @@ from torchvggish.torchvggish import VGG, Postprocessor, make_layers
 
 from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.logmel import VGGISH_OFFSET, LogMel
-from mmpyramid.backbones.pretrained import RandomWeights
+from mmpyramid.backbones.published import RandomWeights
 from mmpyramid.backbones.vggish import (
     QuantizedVGGish,
     VGGishExtractor,

@@ -15,7 +15,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.models import load_pretrained
 from mmpyramid.render import FORMATS
-from mmpyramid.render.page import elements
+from mmpyramid.render.page import document
 from mmpyramid.store.store import FeatureStore
 from mmpyramid.training.recipes import RECIPES
 from reference import released
@@ -133,7 +133,7 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
 def test_parse_goes_on_after_what_cannot_be_reached_embedded_or_written(
     clip, open_model, run, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(elements, "LARGEST_EMBEDDED", 100)
+    monkeypatch.setattr(document, "LARGEST_EMBEDDED", 100)
     out, other = tmp_path / "out", tmp_path / "other.mp4"
     other.write_bytes(clip.read_bytes())
     (out / "clip.csv").mkdir(parents=True)

@@ -212,7 +212,7 @@ def test_a_fault_of_a_table_names_file_and_line(tmp_path, features, edit, messag
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "latin-1"])
 @pytest.mark.parametrize("file", ["annotations.csv", "labels.txt", "train.txt"])
 def test_a_file_in_another_encoding_is_named(tmp_path, encoding, file):
     write_table(tmp_path / "annotations.csv", rows_of(6))

@@ -17,7 +17,6 @@ from mmpyramid.datasets.ave_features import AveFolder
 from mmpyramid.datasets.ave_files import verify_ave
 from mmpyramid.datasets.synthetic.ave_planting import given_events, random_events
 from mmpyramid.datasets.synthetic.simulated_ave import draw_scene, simulate_ave
-from mmpyramid.problems.localization.metrics import accuracy
 
 SIZES = {"train": 20, "val": 3, "test": 4}
 SPLITS = ("train", "val", "test")
@@ -281,5 +280,5 @@ def test_a_linear_probe_of_mean_maps_is_good_but_not_perfect(tmp_path):
         (torch.nn.functional.cross_entropy(scores, y["train"]) + penalty).backward()
         optimizer.step()
     predicted = probe((x["test"] - mean) / std).argmax(-1)
-    found = accuracy(predicted.numpy()[None], y["test"].numpy()[None])
+    found = 100 * (predicted == y["test"]).float().mean()
     assert 70 < found < 95

@@ -11,14 +11,10 @@ from mmpyramid.datasets.ave import read_ave
 from mmpyramid.problems.localization.decisions import argmax_rule, two_head_rule
 from mmpyramid.problems.localization.metrics import (
     AccuracyPair,
+    LocalizationMetrics,
     LocalizationReport,
-    accuracy,
-    background_everywhere,
-    category_everywhere,
-    localization_report,
     localization_table,
 )
-from mmpyramid.problems.localization.stateful import LocalizationMetrics
 
 BACKGROUND = 3
 REPORT = LocalizationReport(
@@ -31,6 +27,19 @@ def random_predictions(num_clips=50, num_segments=10, seed=0):
     argmax, two_head, truth = rng.integers(0, BACKGROUND + 1, (3, num_clips, num_segments))
     mask = np.arange(num_segments) < rng.integers(1, num_segments + 1, num_clips)[:, None]
     return argmax, two_head, truth, rng.random(num_clips) < 0.4, mask
+
+
+def report_of(*arrays):
+    """The report of one batch: predictions by both rules, truth, subset, and a mask if given."""
+    metrics = LocalizationMetrics()
+    metrics.update(*map(torch.as_tensor, arrays))
+    return metrics.report()
+
+
+def accuracy(predicted, truth, mask):
+    """Counted one by one."""
+    pairs = [(predicted[place], truth[place]) for place in zip(*np.nonzero(mask), strict=True)]
+    return 100 * sum(guess == true for guess, true in pairs) / len(pairs)
 
 
 def test_the_two_head_rule_needs_more_than_one_half():
@@ -77,59 +86,53 @@ def test_scores_of_segments_are_checked():
 
 def test_accuracy_counts_segments_that_exist():
     predicted, truth = np.array([[0, 1, 3], [2, 2, 2]]), np.array([[0, 0, 3], [2, 0, 0]])
-    assert accuracy(predicted, truth) == 50.0
+    subset = np.array([True, True])
+    assert report_of(predicted, predicted, truth, subset).all.argmax == 50.0
     mask = np.array([[True, True, True], [True, False, False]])
-    assert accuracy(predicted, truth, mask) == 75.0
+    assert report_of(predicted, predicted, truth, subset, mask).all.two_head == 75.0
     with pytest.raises(UserError, match="at least one segment"):
-        accuracy(predicted, truth, np.zeros_like(mask))
-    with pytest.raises(UserError, match=r"\(2, 2\), \(2, 3\) and \(2, 3\)"):
-        accuracy(predicted[:, 1:], truth)
+        report_of(predicted, predicted, truth, subset, np.zeros_like(mask))
 
 
 def test_the_report_scores_the_subset_by_itself():
     argmax, two_head, truth, subset, mask = random_predictions()
-    report = localization_report(argmax, two_head, truth, subset, mask)
-    right = total = 0
-    for clip in np.flatnonzero(subset):
-        for segment in np.flatnonzero(mask[clip]):
-            right += two_head[clip, segment] == truth[clip, segment]
-            total += 1
-    assert report.subset.two_head == 100 * right / total
-    assert report.all.argmax == accuracy(argmax, truth, mask)
-    assert localization_report(argmax, two_head, truth, subset & False).subset is None
+    report = report_of(argmax, two_head, truth, subset, mask)
+    in_subset = mask & subset[:, None]
+    assert report == LocalizationReport(
+        all=AccuracyPair(
+            argmax=accuracy(argmax, truth, mask), two_head=accuracy(two_head, truth, mask)
+        ),
+        subset=AccuracyPair(
+            argmax=accuracy(argmax, truth, in_subset), two_head=accuracy(two_head, truth, in_subset)
+        ),
+    )
+    assert report_of(argmax, two_head, truth, subset & False, mask).subset is None
 
 
 def test_masks_of_numbers_are_masks():
     argmax, two_head, truth, subset, mask = random_predictions()
-    report = localization_report(argmax, two_head, truth, subset, mask)
+    report = report_of(argmax, two_head, truth, subset, mask)
     for kind in (int, np.float32):
-        assert (
-            localization_report(argmax, two_head, truth, subset.astype(kind), mask.astype(kind))
-            == report
-        )
-    category = truth[:, 0]
-    assert category_everywhere(category, truth, subset.astype(int)) == category_everywhere(
-        category, truth, subset
-    )
+        numbers = (subset.astype(kind), mask.astype(kind))
+        assert report_of(argmax, two_head, truth, *numbers) == report
 
 
 def test_a_subset_without_a_segment_is_left_out():
     argmax, two_head, truth, subset, mask = random_predictions()
     mask = mask & ~subset[:, None]
-    report = localization_report(argmax, two_head, truth, subset, mask)
+    report = report_of(argmax, two_head, truth, subset, mask)
     assert report.subset is None
     assert report.all.argmax == accuracy(argmax, truth, mask)
-    metrics = LocalizationMetrics()
-    metrics.update(*map(torch.from_numpy, (argmax, two_head, truth, subset, mask)))
-    assert metrics.report() == report
 
 
 def test_shapes_of_a_report_are_checked():
     argmax, two_head, truth, subset, mask = random_predictions()
-    with pytest.raises(UserError, match=r"subset \(N,\), got \(50, 10\) and \(5,\)"):
-        localization_report(argmax, two_head, truth, subset[:5], mask)
-    with pytest.raises(UserError, match=r"one shape \(N, T\)"):
-        localization_report(argmax, two_head, truth, subset, mask[:5])
+    with pytest.raises(UserError, match=r"subset \(B,\), got .* and \(5,\)"):
+        report_of(argmax, two_head, truth, subset[:5], mask)
+    with pytest.raises(UserError, match=r"one shape \(B, T\)"):
+        report_of(argmax, two_head, truth, subset, mask[:5])
+    with pytest.raises(UserError, match=r"one shape \(B, T\)"):
+        report_of(argmax, two_head[:, :5], truth, subset)
 
 
 def test_reports_survive_json():
@@ -162,7 +165,7 @@ def test_batches_of_any_size_give_the_same_numbers(batch):
     metrics = LocalizationMetrics()
     for start in range(0, 50, batch):
         metrics.update(*(torch.from_numpy(values[start : start + batch]) for values in arrays))
-    report = localization_report(*arrays)
+    report = report_of(*arrays)
     assert metrics.report() == report
     assert metrics.compute() == {
         "accuracy_argmax": report.all.argmax,
@@ -179,17 +182,12 @@ def test_the_metric_without_a_mask_without_a_subset_and_without_anything():
         metrics.compute()
     metrics.update(argmax, two_head, truth, torch.zeros_like(subset))
     assert metrics.compute().keys() == {"accuracy_argmax", "accuracy_two_head"}
-    expected = accuracy(argmax.numpy(), truth.numpy())
-    assert metrics.report() == LocalizationReport(
-        all=AccuracyPair(argmax=expected, two_head=accuracy(two_head.numpy(), truth.numpy())),
-        subset=None,
-    )
+    every = np.ones(truth.shape, bool)
+    accuracies = (accuracy(each.numpy(), truth.numpy(), every) for each in (argmax, two_head))
+    expected = AccuracyPair(**dict(zip(("argmax", "two_head"), accuracies, strict=True)))
+    assert metrics.report() == LocalizationReport(all=expected, subset=None)
     metrics.reset()
     assert metrics.num_segments.sum() == 0
-    with pytest.raises(UserError, match=r"one shape \(B, T\)"):
-        metrics.update(argmax, two_head[:, :5], truth, subset)
-    with pytest.raises(UserError, match=r"subset \(B,\)"):
-        metrics.update(argmax, two_head, truth, subset[:5])
 
 
 @pytest.mark.parametrize(
@@ -198,9 +196,8 @@ def test_the_metric_without_a_mask_without_a_subset_and_without_anything():
 def test_the_trivial_references_on_the_real_test_split(shared, reference, every, subset):
     """17.8 and 82.2 on 4,020 segments; 50.7 and 49.3 on the 1,410 of the subset."""
     test = read_ave(shared / "data" / "ave", "test")
-    if reference == "background":
-        report = background_everywhere(test.segment, test.is_subset, test.background)
-    else:
-        report = category_everywhere(test.category, test.segment, test.is_subset)
+    category = test.category[:, None] if reference == "category" else test.background
+    answer = np.broadcast_to(category, test.segment.shape).copy()
+    report = report_of(answer, answer, test.segment, test.is_subset)
     assert report.all.argmax == report.all.two_head == 100 * every / 4_020
     assert report.subset.argmax == report.subset.two_head == 100 * subset / 1_410

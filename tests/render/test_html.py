@@ -11,7 +11,7 @@ from mmpyramid.core import Event, Modality, Timeline, to_unit_weights
 from mmpyramid.core.errors import UserError
 from mmpyramid.problems import Decoder, decode
 from mmpyramid.render import to_html
-from mmpyramid.render.page import elements
+from mmpyramid.render.page import document
 
 EVIL = "</script><script>alert(1)</script>\"'&$data"
 
@@ -131,7 +131,7 @@ def test_what_cannot_be_embedded_is_said(tmp_path, short, monkeypatch):
     with pytest.raises(UserError, match="embed=False"):
         to_html(short, video="https://example.org/a.mp4")
     (tmp_path / "large.mp4").write_bytes(bytes(11))
-    monkeypatch.setattr(elements, "LARGEST_EMBEDDED", 10)
+    monkeypatch.setattr(document, "LARGEST_EMBEDDED", 10)
     with pytest.raises(UserError, match="link to it instead"):
         to_html(short, video=tmp_path / "large.mp4")
 

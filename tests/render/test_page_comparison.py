@@ -9,7 +9,7 @@ from page_parts import colors, data_of, in_browser, listed, point
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.render import comparison_html
-from mmpyramid.render.page.systems import Disagreement, disagreement
+from mmpyramid.render.page.comparison import Disagreement, disagreement
 
 EVIL = "</script><img src=x onerror=console.log(1)>&\"'"
 HEARD, SEEN = Modality.AUDIO, Modality.VISUAL

@@ -16,7 +16,7 @@ from mmpyramid.core import Event, Timeline
 from mmpyramid.core.wording import MODALITY_PHRASES, clock, title_of
 from mmpyramid.problems import Decoder, decode
 from mmpyramid.render import to_html
-from mmpyramid.render.page.probabilities import decoder_data
+from mmpyramid.render.page.data import decoder_data
 
 SCRIPTS = Path(mmpyramid.render.page.__file__).parent / "scripts"
 DECIDE = """async (pages) => {

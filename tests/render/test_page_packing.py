@@ -7,7 +7,7 @@ import pytest
 from page_parts import random_scores
 
 from mmpyramid.problems import Decoder, decode
-from mmpyramid.render.page.probabilities import LARGEST_PACKED, pack_codes, pack_floats, scores_data
+from mmpyramid.render.page.data import LARGEST_PACKED, pack_codes, pack_floats, scores_data
 
 
 def unpacked(packed: dict) -> np.ndarray:

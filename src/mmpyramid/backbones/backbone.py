@@ -1,33 +1,18 @@
-"""What the extractors that run a frozen PyTorch network have in common.
-
-`Backbone` is the network, `PublishedExtractor` runs one with weights from a hub or a file, as those
-that made the published features of LLP and AVE do.
-"""
+"""A frozen network that embeds segments, how it is run, and the convolutions of the open ones."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from math import prod
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.logmel import SAMPLE_RATE, LogMel
-from mmpyramid.backbones.pretrained import Weights, make_network
-from mmpyramid.backbones.weights import Url
-from mmpyramid.core import Array, Modality
-from mmpyramid.core.errors import UserError
-from mmpyramid.media.resizing import Resizing
-from mmpyramid.media.sampling import Sampling
-
-if TYPE_CHECKING:
-    from torchvision.models import WeightsEnum  # type: ignore[import-untyped]
+from mmpyramid.backbones.logmel import LogMel
+from mmpyramid.core import Array
 
 
 class Backbone(nn.Module):
@@ -87,118 +72,74 @@ def classify(network: Backbone, embedding_ND: Array) -> Array:
     return prob_NK
 
 
-class PublishedExtractor:
-    """A backbone whose weights are downloaded from a hub, or come from a file.
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after an axis so that ceil(size / stride) outputs result.
 
-    Subclasses define the network, its input, and its output: `shape` per segment.
-
-    Args:
-        device: where to run, as PyTorch names it.
-        sampling: how files are cut into segments.
-        precision: the number format to compute in.
-        weights: a file instead of the hub's, or `RandomWeights()`.
-
-    Raises:
-        UserError: if the weights cannot be had, or do not fit.
-    """
-
-    name: str
-    modality: Modality
-    shape: tuple[int, ...]
-    frames_per_segment = 0
-    frame_size = (0, 0)
-    resizing = Resizing.SCALER
-    hub: Url
-    cpu_chunk, gpu_chunk = 2, 16
-    """Segments at once: activations that fit the caches of a CPU, or that fill a GPU."""
-
-    def __init__(
-        self,
-        *,
-        device: str = "cpu",
-        sampling: Sampling = Sampling.SECONDS,
-        precision: Precision = Precision.AUTO,
-        weights: Weights | None = None,
-    ) -> None:
-        network, self.weights_sha256 = make_network(self.make, self.load, weights or self.hub)
-        self.sampling = sampling
-        self.precision = precision.resolve(device)
-        self.network = freeze(network, device, self.precision)
-        self.chunk = self.cpu_chunk if torch.device(device).type == "cpu" else self.gpu_chunk
-
-    def make(self) -> Backbone:
-        """The network, with random weights."""
-        raise NotImplementedError
-
-    def load(self, network: Any, path: Path) -> None:
-        """Fill the network from a file."""
-        raise NotImplementedError
-
-    @property
-    def dim(self) -> int:
-        """D, the width of its vectors."""
-        return self.shape[-1]
-
-    def embed(self, segments: NDArray[Any]) -> Array:
-        """Embed N segments as (N, *shape) float32; see `Extractor.embed`.
-
-        Raises:
-            UserError: if shape or type of the segments differ from what the network takes.
-        """
-        shape, dtype, what = self._expected()
-        if segments.shape[1:] != shape or segments.dtype != dtype:
-            raise UserError(
-                f"{self.name} takes (N, {', '.join(map(str, shape))}) {np.dtype(dtype)}: {what}; "
-                f"got {segments.shape} {segments.dtype}"
-            )
-        flat = embed_in_chunks(self.network, segments, dim=prod(self.shape), chunk=self.chunk)
-        return flat.reshape(-1, *self.shape)
-
-    def _expected(self) -> tuple[tuple[int, ...], type, str]:
-        if self.modality == Modality.AUDIO:
-            return (SAMPLE_RATE,), np.float32, "seconds of mono sound at 16 kHz within -1..1"
-        width, height = self.frame_size
-        shape = (self.frames_per_segment, height, width, 3)
-        return shape, np.uint8, f"{self.frames_per_segment} RGB pictures per second"
-
-
-def hub_url(weights: WeightsEnum) -> Url:
-    """Where torchvision publishes weights; their file name holds the first digits of the hash.
+    TensorFlow's rule "SAME": an odd number of zeros puts the larger half behind, which a PyTorch
+    convolution's own symmetric padding cannot do.
 
     Example:
-        >>> from torchvision.models import ResNet152_Weights
-        >>> hub_url(ResNet152_Weights.IMAGENET1K_V1).sha256
-        '394f9c45'
+        >>> same_padding(224, kernel=3, stride=2), same_padding(7, kernel=3, stride=2)
+        ((0, 1), (1, 1))
     """
-    match = re.search(r"-([0-9a-f]{8,})\.pth$", weights.url)
-    assert match, weights.url
-    return Url(url=weights.url, sha256=match[1])
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
 
 
-def without(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The part of a checkpoint that is not the classifier."""
-    return {key: tensor for key, tensor in state.items() if not key.startswith(prefix)}
-
-
-class PictureBackbone(Backbone):
-    """A network on standardized RGB pictures.
+class SameConv2d(nn.Conv2d):
+    """A square convolution with bias and TensorFlow's "SAME" padding.
 
     Args:
-        network: (P, 3, height, width) to (P, D, ...).
-        mean: of red, green and blue within 0..1.
-        std: their standard deviations.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel: width of the kernel.
+        stride: step in both directions.
+        groups: equal to the number of channels for a depthwise convolution.
     """
 
-    mean: Tensor
-    std: Tensor
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(in_channels, out_channels, kernel, stride, padding, groups=groups)
 
-    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("mean", 255 * torch.tensor(mean), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(std), persistent=False)
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        if stride > 1:
+            height, width = x_NCHW.shape[-2:]
+            columns, rows = (same_padding(size, kernel, stride) for size in (width, height))
+            x_NCHW = functional.pad(x_NCHW, (*columns, *rows))
+        return super().forward(x_NCHW)
 
-    def standardize(self, segments: Tensor) -> Tensor:
-        """(..., 3) uint8 RGB to the same shape in the network's number format."""
-        x: Tensor = (segments - self.mean) / self.std
-        return x.to(next(self.parameters()).dtype)
+
+@torch.no_grad()
+def load_folded(
+    conv: nn.Conv2d,
+    *,
+    kernel: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    beta: Tensor,
+    gamma: Tensor | None = None,
+    eps: float,
+) -> None:
+    """Fill `conv` with a kernel and the frozen batch norm that follows it.
+
+    gamma (W * x - mean) / sqrt(variance + eps) + beta is a convolution again; folding it in float64
+    saves a pass over every activation and changes results by float32 rounding only.
+
+    Args:
+        conv: the convolution to fill; it has a bias.
+        kernel: (out, in / groups, height, width).
+        mean: (out,) running mean of the batch norm.
+        variance: (out,) running variance.
+        beta: (out,) shift.
+        gamma: (out,) scale; none means 1.
+        eps: the batch norm's epsilon.
+    """
+    scale = torch.rsqrt(variance.double() + eps) * (1.0 if gamma is None else gamma.double())
+    if conv.weight.shape != kernel.shape or conv.bias is None:
+        raise ValueError(f"expected a kernel {tuple(conv.weight.shape)}, got {tuple(kernel.shape)}")
+    conv.weight.copy_(kernel.double() * scale[:, None, None, None])
+    conv.bias.copy_(beta.double() - mean.double() * scale)

@@ -12,9 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mmpyramid.backbones.backbone import Backbone, classify, embed_in_chunks, freeze
+from mmpyramid.backbones.backbone import (
+    Backbone,
+    SameConv2d,
+    classify,
+    embed_in_chunks,
+    freeze,
+    load_folded,
+)
 from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.convolution import SameConv2d, load_folded
 from mmpyramid.backbones.weights import Wheel, cache_folder, fetch, read_members
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError

@@ -11,8 +11,14 @@ from torchvision.models.video import (  # type: ignore[import-untyped]
     r2plus1d_18,
 )
 
-from mmpyramid.backbones.backbone import PictureBackbone, PublishedExtractor, hub_url, without
-from mmpyramid.backbones.pretrained import load_state, read_state
+from mmpyramid.backbones.published import (
+    PictureBackbone,
+    PublishedExtractor,
+    hub_url,
+    load_state,
+    read_state,
+    without,
+)
 from mmpyramid.core import Modality
 from mmpyramid.media.resizing import Resizing
 

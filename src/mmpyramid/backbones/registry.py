@@ -168,7 +168,7 @@ def create_extractors(
         >>> [extractor.name for extractor in create_extractors("open")]  # doctest: +SKIP
         ['yamnet', 'efficientnet_lite0']
     """
-    from mmpyramid.backbones.pretrained import RandomWeights
+    from mmpyramid.backbones.published import RandomWeights
     from mmpyramid.media.sampling import Sampling
 
     options = options or BackboneOptions()

@@ -7,8 +7,14 @@ from pathlib import Path
 from torch import Tensor, nn
 from torchvision.models import ResNet152_Weights, resnet152  # type: ignore[import-untyped]
 
-from mmpyramid.backbones.backbone import PictureBackbone, PublishedExtractor, hub_url, without
-from mmpyramid.backbones.pretrained import load_state, read_state
+from mmpyramid.backbones.published import (
+    PictureBackbone,
+    PublishedExtractor,
+    hub_url,
+    load_state,
+    read_state,
+    without,
+)
 from mmpyramid.core import Modality
 from mmpyramid.media.resizing import Resizing
 

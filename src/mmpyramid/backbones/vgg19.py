@@ -14,8 +14,16 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_Weights  # type: ignore[import-untyped]
 from torchvision.models.vgg import cfgs, make_layers  # type: ignore[import-untyped]
 
-from mmpyramid.backbones.backbone import PictureBackbone, PublishedExtractor, hub_url, without
-from mmpyramid.backbones.pretrained import keep_variance, load_state, read_keras, read_state
+from mmpyramid.backbones.published import (
+    PictureBackbone,
+    PublishedExtractor,
+    hub_url,
+    keep_variance,
+    load_state,
+    read_keras,
+    read_state,
+    without,
+)
 from mmpyramid.backbones.weights import Url
 from mmpyramid.core import Modality
 from mmpyramid.media.resizing import Resizing

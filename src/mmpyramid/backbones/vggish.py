@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.backbones.backbone import Backbone, PublishedExtractor
+from mmpyramid.backbones.backbone import Backbone
 from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.logmel import VGGISH_OFFSET, LogMel
-from mmpyramid.backbones.pretrained import (
+from mmpyramid.backbones.published import (
+    PublishedExtractor,
     RandomWeights,
     Weights,
     keep_variance,

@@ -112,9 +112,9 @@ def autocast_to(
 
 def simulated(*folders: Path | None) -> str:
     """A warning to put before numbers: `simulated features, ` if a folder holds such, else ``."""
-    from mmpyramid.datasets import is_simulated
+    from mmpyramid.store.source import find_marker
 
-    return "simulated features, " if any(map(is_simulated, filter(None, folders))) else ""
+    return "simulated features, " if any(map(find_marker, filter(None, folders))) else ""
 
 
 @contextmanager

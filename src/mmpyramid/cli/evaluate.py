@@ -1,10 +1,16 @@
-"""`mmpyramid evaluate` and `mmpyramid score`: official numbers of networks and of predictions."""
+"""`mmpyramid evaluate` and `mmpyramid score`: official numbers of networks and of predictions.
+
+`evaluate --pages` also writes a page for each video, and one that lists them.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import tyro
 
@@ -12,19 +18,23 @@ from mmpyramid.cli._options import (
     OptionalPath,
     autocast_to,
     console,
+    progress_bar,
     resolve_device,
     simulated,
     write_json,
 )
-from mmpyramid.cli.predict import SIMULATED
+from mmpyramid.cli.predict import SIMULATED, predict_item
+from mmpyramid.core import AnyScores, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.datasets import open_dataset
+from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.extract.corpus import find_videos
-from mmpyramid.models import load_pretrained
-from mmpyramid.problems import Gate, problem_named
-from mmpyramid.problems.parsing import score_predictions
-from mmpyramid.problems.parsing.predictions import predicted_ids
+from mmpyramid.media import thumbnail
+from mmpyramid.models import Network, load_pretrained
+from mmpyramid.problems import Decoder, Gate, annotated, problem_named, rasterize
+from mmpyramid.problems.base import VideoScores
+from mmpyramid.problems.parsing import read_predictions
+from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +114,6 @@ def evaluate(
         if outputs.json:
             write_json(outputs.json, report.to_dict())
         if outputs.pages:
-            from mmpyramid.cli._pages import SplitPages
-
             pages = SplitPages(
                 network=network,
                 dataset=corpus,
@@ -119,6 +127,114 @@ def evaluate(
                 f"pages  {pages.write(f'{data.resolve().name}, {split}')}   (open it in a browser)"
             )
     return 0
+
+
+SITE = Site(assets="../assets", home="../index.html")
+FOLDERS = ("assets", "videos", "thumbnails")
+ON_VIDEO_PAGE = ("type_av", "event_av", "accuracy")
+"""Measures on the page of a video; the table of all videos has every measure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPages:
+    """Writes the pages of a split.
+
+    Attributes:
+        network: what is evaluated.
+        dataset: the split.
+        decoder: settings of the decision rule.
+        folder: where the pages are written.
+        videos: files to play, by id.
+        model: name of the network.
+        notes: remarks for the reader.
+    """
+
+    network: Network[Any, AnyScores]
+    dataset: Dataset
+    decoder: Decoder
+    folder: Path
+    videos: Mapping[str, Path]
+    model: str
+    notes: Sequence[str] = ()
+
+    def write(self, title: str) -> Path:
+        """Write all pages, the index last, and return its path.
+
+        Raises:
+            UserError: if there are videos, but none of this split, or features cannot be used.
+        """
+        self._check_videos()
+        for name in FOLDERS:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for name, content in page_assets().items():
+            (self.folder / "assets" / name).write_text(content, encoding="utf-8")
+        entries = []
+        with progress_bar("pages") as update:
+            for item_id in self.dataset.ids:
+                entries.append(self._write_one(item_id))
+                update(len(entries), len(self.dataset.ids))
+        index = self.folder / "index.html"
+        facts = {"Model": self.model, "Note": "; ".join(self.notes)}
+        index.write_text(corpus_html(entries, title=title, facts=facts), encoding="utf-8")
+        return index
+
+    def _check_videos(self) -> None:
+        ids = self.dataset.ids
+        if self.videos and not self.videos.keys() & set(ids):
+            raise UserError(
+                f"expected videos called by the ids of this split, such as {ids[0]}.mp4, got "
+                f"{len(self.videos)} others, such as {next(iter(self.videos.values())).name}"
+            )
+
+    def _write_one(self, item_id: str) -> Entry:
+        decoder, video = self.decoder, self.videos.get(item_id)
+        timeline, scores = predict_item(
+            self.network, self.dataset, item_id, decoder, self.model, self.notes
+        )
+        truth = annotated(self.dataset.truth(item_id), self.dataset.labels, source=item_id)
+        measured = self._measure(timeline, truth)
+        name = quote(item_id, safe="")  # An id may be any text.
+        path = self.folder / "videos" / f"{name}.html"
+        page = to_html(
+            timeline,
+            video=None if video is None else os.path.relpath(video, path.parent),
+            embed=False,
+            scores=scores,
+            truth=truth,
+            decoder=decoder,
+            facts=_facts(measured),
+            site=SITE,
+        )
+        path.write_text(page, encoding="utf-8")
+        return Entry(
+            name=item_id,
+            page=f"videos/{quote(path.name)}",
+            timeline=timeline,
+            truth=truth,
+            scores=measured,
+            thumbnail="" if video is None else self._thumbnail(name, video),
+        )
+
+    def _measure(self, timeline: Timeline, truth: Timeline) -> VideoScores:
+        num_segments = round(truth.duration)
+        found, true = (rasterize(each, num_segments, truth.labels) for each in (timeline, truth))
+        return problem_named(self.network.problem).video_scores(found, true)
+
+    def _thumbnail(self, name: str, video: Path) -> str:
+        picture = thumbnail(video)
+        if picture is None:
+            return ""
+        (self.folder / "thumbnails" / f"{name}.jpg").write_bytes(picture)
+        return f"thumbnails/{quote(name)}.jpg"
+
+
+def _facts(scores: VideoScores) -> dict[str, str]:
+    return {
+        f"{MEASURES[measure]}, {LEVELS[level].lower()}": f"{measures[measure]:.1f} %"
+        for level, measures in scores.items()
+        for measure in ON_VIDEO_PAGE
+        if measure in measures
+    }
 
 
 def score(
@@ -150,14 +266,10 @@ def score(
         json: Write the ten numbers here.
     """
     annotations = read_llp(labels, split)
-    named_in_full = not predicted_ids(predictions).isdisjoint(annotations.names)
-    report = score_predictions(
-        predictions,
-        annotations.names if named_in_full else annotations.ids,
-        *annotations.truth,
-        gate=gate,
-        threshold=threshold,
-        video_threshold=video_threshold,
+    shape = (annotations.num_segments, len(annotations.labels))
+    predicted = read_predictions(predictions, annotations.ids, shape, names=annotations.names)
+    report = predicted.report(
+        *annotations.truth, gate=gate, threshold=threshold, video_threshold=video_threshold
     )
     title = f"{simulated(labels)}{split}, {len(annotations)} videos, F-scores in per cent"
     console().print(report.table(f"{predictions}: {title}"))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
+from mmpyramid.core.text import LARGEST_FILE, read_text, shorten
+from mmpyramid.core.typed import from_json
 from mmpyramid.core.unit_weights import UnitWeights, to_unit_weights, weights_json
 
 if TYPE_CHECKING:
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 TIMELINE_FORMAT = "mmpyramid-timeline-1"
+
+LONGEST = 366 * 24 * 3600
+"""Seconds of a video: a year. What lasts longer is a mistake, or would be drawn for ever."""
 
 
 class Modality(StrEnum):
@@ -37,7 +44,8 @@ class Event:
     Events order by start, end, label, modality.
 
     Raises:
-        UserError: if the times are not finite, ordered and positive, or the score is outside 0..1.
+        UserError: if the times are not ordered and positive or are beyond a year, or the score is
+            outside 0..1.
 
     Example:
         >>> Event(start=3.0, end=5.0, label="Dog", modality=Modality.AUDIO, score=0.9).duration
@@ -51,13 +59,15 @@ class Event:
     score: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.start < self.end < math.inf):
+        if not (0 <= self.start < self.end <= LONGEST):
             raise UserError(
-                f"an event needs 0 <= start < end in seconds, got {self.start}..{self.end} "
-                f"({self.label})"
+                f"an event needs 0 <= start < end in seconds, within a year, got "
+                f"{self.start:.6g}..{self.end:.6g} ({shorten(self.label)})"
             )
         if not 0 <= self.score <= 1:
-            raise UserError(f"an event's score lies within 0..1, got {self.score} ({self.label})")
+            raise UserError(
+                f"an event's score lies within 0..1, got {self.score:.6g} ({shorten(self.label)})"
+            )
 
     @property
     def duration(self) -> float:
@@ -111,7 +121,7 @@ class Timeline:
             decimals; empty where the scorer has no such units.
 
     Raises:
-        UserError: if the duration is negative or not finite, events carry labels that are not
+        UserError: if the duration is negative or more than a year, events carry labels that are not
             listed, or the unit weights have unequal lengths or lie outside 0..1.
 
     Example:
@@ -133,12 +143,15 @@ class Timeline:
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", tuple(sorted(self.events)))
         object.__setattr__(self, "unit_weights", to_unit_weights(self.unit_weights))
-        if not 0 <= self.duration < math.inf:
-            raise UserError(f"expected `duration` in seconds, 0 or more, got {self.duration}")
+        if not 0 <= self.duration <= LONGEST:
+            raise UserError(
+                f"expected `duration` in seconds, from 0 to a year, got {self.duration:.6g}"
+            )
         unknown = sorted({event.label for event in self.events} - set(self.labels))
         if unknown:
             raise UserError(
-                f"events carry labels that the timeline does not list: {', '.join(unknown)}"
+                "events carry labels that the timeline does not list: "
+                f"{shorten(', '.join(unknown), 300)}"
             )
 
     def __len__(self) -> int:
@@ -170,29 +183,29 @@ class Timeline:
         Raises:
             UserError: if the text is not such JSON.
         """
-        try:
-            data: dict[str, Any] = json.loads(text)
-            if data.pop("format", None) != TIMELINE_FORMAT:
-                raise UserError(f"expected a timeline JSON whose `format` is `{TIMELINE_FORMAT}`")
-            _check_kinds(data)
-            events = [
-                {**event, "modality": Modality(event["modality"])} for event in data["events"]
-            ]
-            data["events"] = tuple(Event(**event) for event in events)
-            data["missing"] = tuple(Modality(name) for name in data["missing"])
-            data["labels"], data["notes"] = tuple(data["labels"]), tuple(data["notes"])
-            return cls(**data)
-        except UserError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            names = ", ".join(f.name for f in fields(cls))
-            raise UserError(
-                f"expected a timeline JSON with the fields {names}; reading failed with: {error!r}"
-            ) from error
+        document = from_json(text, TimelineDocument, "a timeline as JSON")
+        events = []
+        for number, event in enumerate(document.events):
+            try:
+                events.append(Event(**msgspec.structs.asdict(event)))
+            except UserError as error:
+                raise UserError(f"`events[{number}]`: {error}") from error
+        return cls(
+            events=tuple(events),
+            **{
+                name: getattr(document, name)
+                for name in TimelineDocument.__struct_fields__
+                if name not in {"events", "format"}
+            },
+        )
 
     def save(self, path: str | Path) -> None:
-        """Write the JSON to a file."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        """Write the JSON to a file, whole or not at all.
+
+        Raises:
+            UserError: if the disk is full.
+        """
+        write_durably(Path(path), self.to_json().encode("utf-8"), outlast_power_cuts=False)
 
     @classmethod
     def load(cls, path: str | Path) -> Timeline:
@@ -201,14 +214,11 @@ class Timeline:
         Raises:
             UserError: if the file is absent or is not a timeline.
         """
+        text = read_text(Path(path), LARGEST_FILE)
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"cannot read the timeline {path}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"cannot read the timeline {path}: expected text in UTF-8; save it as such"
-            ) from error
+            return cls.from_json(text)
+        except UserError as error:
+            raise UserError(f"cannot read {path}: {error}") from error
 
     def _repr_html_(self) -> str:
         """The page, in a frame: Jupyter, VS Code and Colab show it for the last value of a cell."""
@@ -240,30 +250,25 @@ class Timeline:
         return _renderers[0]().to_pandas(self)
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in {int, float}
+class EventDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An event as JSON."""
+
+    start: float
+    end: float
+    label: str
+    modality: Modality
+    score: float = 1.0
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+class TimelineDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A timeline as JSON; fields that earlier versions did not write have defaults."""
 
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "duration": ("a number", _is_number),
-    "labels": ("a list of texts", _is_texts),
-    "source": ("a text", _is_text),
-    "model": ("a text", _is_text),
-    "missing": ("a list of texts", _is_texts),
-    "notes": ("a list of texts", _is_texts),
-}
-"""What the JSON of a field is; the events and the unit weights tell themselves."""
-
-
-def _check_kinds(data: Mapping[str, Any]) -> None:
-    for name, (kind, fits) in KINDS.items():
-        if name in data and not fits(data[name]):
-            raise UserError(f"expected `{name}` to be {kind}, got {data[name]!r:.40}")
+    format: Literal["mmpyramid-timeline-1"]
+    events: tuple[EventDocument, ...]
+    labels: tuple[str, ...]
+    missing: tuple[Modality, ...]
+    notes: tuple[str, ...]
+    duration: float = 0.0
+    source: str = ""
+    model: str = ""
+    unit_weights: tuple[tuple[tuple[float, ...], ...], ...] = ()

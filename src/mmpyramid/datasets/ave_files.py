@@ -20,7 +20,8 @@ from mmpyramid.core import Array
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
 from mmpyramid.core.labels import AVE_LABELS
-from mmpyramid.datasets.base import SPLITS, Kind, Split, read_labels, read_text
+from mmpyramid.core.text import TextError, lines_of, read_text, shorten, whole_number
+from mmpyramid.datasets.base import SPLITS, Kind, Split, read_labels
 from mmpyramid.store.hdf5 import read_dataset
 
 Index: TypeAlias = NDArray[np.int64]
@@ -91,12 +92,15 @@ def raw_lines(folder: Path) -> list[tuple[int, str]]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        UserError: if it is not in UTF-8.
+        UserError: if it is no text, or a line is too long.
     """
     path = folder / ANNOTATIONS_FILE
     path.stat()
     text = read_text(path)
-    lines = list(enumerate(text.splitlines(), start=1))
+    try:
+        lines = list(lines_of(text))
+    except TextError as error:
+        raise UserError(f"cannot read {path}: {error}") from error
     return lines[1:] if text.startswith(HEADER) else lines
 
 
@@ -124,12 +128,14 @@ def read_lines(
     for number, line in lines:
         fields = line.split("&")
         if len(fields) != len(HEADER.split("&")):
-            problems.add(f"lines that are not {HEADER}", f"{line!r} at line {number}")
+            problems.add(f"lines that are not {HEADER}", f"{shorten(line)!r} at line {number}")
             fields = ["", "", "", "0", "0"]
         elif not is_file_name(fields[1]):
-            problems.add("ids that cannot be names of files", f"{fields[1]!r} at line {number}")
+            problems.add(
+                "ids that cannot be names of files", f"{shorten(fields[1])!r} at line {number}"
+            )
         elif fields[0] not in index:
-            problems.add("unknown categories", f"{fields[0]!r} at line {number}")
+            problems.add("unknown categories", f"{shorten(fields[0])!r} at line {number}")
         ids.append(fields[1])
         categories.append(index.get(fields[0], 0))
         extents.append(_extent(fields[3:], num_segments, number, problems))
@@ -145,11 +151,11 @@ def read_lines(
 def _extent(
     times: Sequence[str], num_segments: int, number: int, problems: Problems
 ) -> tuple[int, int]:
-    where = f"{'..'.join(times)} at line {number}"
-    if not all(time.isdecimal() for time in times):
+    where = f"{'..'.join(map(shorten, times))} at line {number}"
+    onset, offset = map(whole_number, times)
+    if onset is None or offset is None:
         problems.add("times that are not whole seconds", where)
         return 0, 0
-    onset, offset = map(int, times)
     if not 0 <= onset <= offset <= num_segments:
         problems.add(f"times that are not in order within the {num_segments} s of a clip", where)
         return 0, 0

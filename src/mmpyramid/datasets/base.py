@@ -19,11 +19,13 @@ from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask
+from mmpyramid.core.text import read_list
 from mmpyramid.datasets.features import FeatureReader
 
 Split: TypeAlias = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 LABELS_FILE = "labels.txt"
+LONGEST_LABEL, MOST_LABELS = 500, 10_000
 
 Kind: TypeAlias = Literal["full", "weak", "proportion"]
 """What training targets say; see `Supervision`."""
@@ -253,28 +255,33 @@ def _other_layout(folder: Path, expected: Layout, found: Layout) -> UserError:
 
 
 def read_labels(folder: Path, default: tuple[str, ...]) -> tuple[str, ...]:
-    """The class names: the lines of `labels.txt` in a folder if there is one, else the default."""
+    """The class names: the lines of `labels.txt` in a folder if there is one, else the default.
+
+    Raises:
+        UserError: if the file cannot be read, or a name stands there twice or is too long.
+    """
     path = folder / LABELS_FILE
     if not path.is_file():
         return default
-    return tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
-
-
-def read_text(path: Path) -> str:
-    """Read a text file in UTF-8.
-
-    Raises:
-        UserError: if it cannot be read, or is in another encoding.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    line_of: dict[str, int] = {}
+    for number, label in read_list(path):
+        if label in line_of:
+            raise UserError(
+                f"expected every class once in {path}, got {label!r} at lines {line_of[label]} and "
+                f"{number}; leave one"
+            )
+        if len(label) > LONGEST_LABEL:
+            raise UserError(
+                f"expected names of classes in {path}, got {len(label):,} characters at line "
+                f"{number}; write one class per line"
+            )
+        line_of[label] = number
+    if len(line_of) > MOST_LABELS:
         raise UserError(
-            f"cannot read {path}: expected text in UTF-8, got another encoding, such as UTF-16 or "
-            "Latin-1; save it as UTF-8"
-        ) from error
+            f"expected at most {MOST_LABELS:,} classes in {path}, got {len(line_of):,}; is it the "
+            "right file?"
+        )
+    return tuple(line_of)
 
 
 def check_not_empty(dataset: Dataset, data: Path, split: Split) -> None:

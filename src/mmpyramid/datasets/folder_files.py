@@ -14,10 +14,11 @@ from pathlib import Path
 from mmpyramid.core import Event, Modality
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
-from mmpyramid.datasets.base import LABELS_FILE, SPLITS, Split, read_labels, read_text
+from mmpyramid.core.text import SEPARATORS, read_list, read_table, shorten
+from mmpyramid.datasets.base import LABELS_FILE, SPLITS, Split, read_labels
 from mmpyramid.formats import READERS, read_timeline, reader_of
 from mmpyramid.formats.rows import Row
-from mmpyramid.formats.tables import read_rows
+from mmpyramid.formats.tables import unescaped
 
 FOLDER, TABLES = "annotations", ("annotations.csv", "annotations.tsv")
 SPLIT_TABLES = ("splits.csv", "splits.tsv")
@@ -223,9 +224,8 @@ def _stated_splits(data: Path, videos: Mapping[str, Video]) -> Iterator[tuple[st
         for where, cells in _table(table, ("video", "split")):
             yield video_id(cells["video"]), cells["split"].strip(), where  # type: ignore[misc]
     for split, path in lists.items():
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
-            if line.strip():
-                yield video_id(line), split, f"{path.name} line {number}"
+        for number, line in read_list(path):
+            yield video_id(line), split, f"{path.name} line {number}"
     for name, video in videos.items() if has_column else ():
         if video.split:
             yield name, video.split, video.where  # type: ignore[misc]
@@ -233,23 +233,21 @@ def _stated_splits(data: Path, videos: Mapping[str, Video]) -> Iterator[tuple[st
 
 def _table(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """The place of every row, and its cells by what they are about."""
-    text = read_text(path)
     delimiter = "\t" if path.suffix == ".tsv" else ","
-    header = text.partition("\n")[0].strip().split(delimiter)
-    columns = [cell.strip().strip('"') for cell in header]
+    columns, rows = read_table(path, delimiter)
+    stripped = {column.strip(): column for column in columns}
     about = {
-        meaning: next((name for name in names if name in columns), None)
+        meaning: next((stripped[name] for name in names if name in stripped), None)
         for meaning, names in NAMES.items()
     }
     absent = [" or ".join(f"`{n}`" for n in NAMES[name]) for name in required if not about[name]]
     if absent:
         raise UserError(
             f"expected the columns {' and '.join(absent)} in {path}, separated by "
-            f"{'tabs' if delimiter == chr(9) else 'commas'}, got {', '.join(columns)}"
+            f"{SEPARATORS[delimiter]}, got {shorten(', '.join(columns))}"
         )
-    try:
-        for where, cells in read_rows(text, delimiter, ()):
-            known = {meaning: cells[name] for meaning, name in about.items() if name in cells}
-            yield f"{path.name} {where}", known
-    except UserError as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+    for line in rows:
+        known = {
+            meaning: unescaped(line.cells[column]) for meaning, column in about.items() if column
+        }
+        yield f"{path.name} line {line.number}", known

@@ -10,8 +10,7 @@ Shape letters: N videos, B batch, T segments, M modalities (audio, visual), C cl
 
 from __future__ import annotations
 
-import csv
-import io
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
 from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.core.runs import Mask
+from mmpyramid.core.text import read_bytes, read_table, shorten, whole_number
 from mmpyramid.datasets.base import (
     LABELS_FILE,
     Dataset,
@@ -37,7 +37,6 @@ from mmpyramid.datasets.base import (
     check_layout,
     digest_of,
     read_labels,
-    read_text,
     register,
 )
 from mmpyramid.datasets.features import ById, open_source
@@ -49,7 +48,13 @@ AUDIO_FILE, VISUAL_FILE = "AVVP_eval_audio.csv", "AVVP_eval_visual.csv"
 ID_LENGTH = 11
 """Of LLP's own ids, which are YouTube's; others may be longer or shorter."""
 
-NAME = re.compile(r"(?P<id>.+)_(?P<start>\d+(\.\d+)?)_(?P<end>\d+(\.\d+)?)")
+NAME = re.compile(r"(?P<id>.+)_(?P<start>[0-9]+(\.[0-9]+)?)_(?P<end>[0-9]+(\.[0-9]+)?)")
+LONGEST_NAME = 300
+"""Characters of what can be the name of a file and a cut."""
+LONGEST_CLIP = 24 * 3600
+"""Seconds. Every row has as many segments as the longest clip."""
+MOST_TRUTH = 2**33
+"""Bytes of the masks of a split."""
 NUM_SEGMENTS = 10
 """T of LLP, and of training videos about whose length nothing is known."""
 
@@ -124,7 +129,7 @@ def split_name(name: str) -> tuple[str, float | None]:
         >>> [split_name(n) for n in ("BjCEufrlXm4_101.5_111.5", "clip-12_0_8", "my holiday 3")]
         [('BjCEufrlXm4', 10.0), ('clip-12', 8.0), ('my holiday 3', None)]
     """
-    if match := NAME.fullmatch(name):
+    if len(name) <= LONGEST_NAME and (match := NAME.fullmatch(name)):
         seconds = float(match["end"]) - float(match["start"])
         if seconds > 0 or len(match["id"]) == ID_LENGTH:
             return match["id"], seconds
@@ -225,7 +230,9 @@ class _Reader:
         for name in names:
             video_id, seconds = split_name(name)
             if not is_file_name(video_id):
-                self.problems.add("names that cannot be those of files", repr(name))
+                self.problems.add("names that cannot be those of files", repr(shorten(name)))
+            elif seconds is not None and not seconds <= LONGEST_CLIP:
+                self.problems.add("clips of more than a day", f"{name} in {file}")
             elif video_id in clips:
                 self.problems.add(f"ids that occur twice in {file}", video_id)
             else:
@@ -238,11 +245,14 @@ class _Reader:
         events: list[DenseEvent] = []
         for where, row in self._rows(file, ("filename", "onset", "offset", "event_labels")):
             classes = self._classes(row["event_labels"], where)
-            times = [row["onset"], row["offset"]]
-            if not all(time.isdecimal() for time in times):
+            onset, offset = whole_number(row["onset"]), whole_number(row["offset"])
+            if onset is None or offset is None:
+                times = [shorten(row["onset"]), shorten(row["offset"])]
                 self.problems.add("times that are not whole seconds", f"{times} at {where}")
+            elif max(onset, offset) > LONGEST_CLIP:
+                self.problems.add("times beyond a day", f"{onset}..{offset} at {where}")
             elif row["filename"] in video:
-                events.append((video[row["filename"]], int(times[0]), int(times[1]), classes))
+                events.append((video[row["filename"]], onset, offset, classes))
         return events
 
     def _classes(self, names: str, where: str) -> list[int]:
@@ -251,7 +261,7 @@ class _Reader:
             if name in self._index:
                 indices.append(self._index[name])
             else:
-                self.problems.add("unknown labels", f"{name!r} at {where}")
+                self.problems.add("unknown labels", f"{shorten(name)!r} at {where}")
         return indices
 
     def _rows(self, file: str, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -260,18 +270,27 @@ class _Reader:
         if not path.is_file():
             self.problems.add("missing files", file)
             return
-        lines = io.StringIO(read_text(path), newline="")
-        table = csv.DictReader(lines, delimiter="\t", restval="")
-        absent = [name for name in columns if name not in (table.fieldnames or ())]
+        found, rows = read_table(path, "\t", ragged=True)
+        absent = [name for name in columns if name not in found]
         for name in absent:
             self.problems.add("missing columns", f"{name!r} in {file}")
         if not absent:
-            for row in table:
-                yield f"{file} line {table.line_num}", row
+            for line in rows:
+                yield f"{file} line {line.number}", line.cells
 
 
 def _paint(events: Sequence[DenseEvent], shape_NTC: tuple[int, int, int]) -> Mask:
-    """(N, T, C) True where an event is."""
+    """(N, T, C) True where an event is.
+
+    Raises:
+        UserError: if that takes more memory than annotations should.
+    """
+    if (size := math.prod(shape_NTC)) > MOST_TRUTH:
+        raise UserError(
+            f"expected labels of at most {MOST_TRUTH / 2**30:.0f} GiB, but {shape_NTC[0]} videos "
+            f"of {shape_NTC[1]} seconds and {shape_NTC[2]} classes take {size / 2**30:.0f}; a "
+            "corpus with a few long videos is better annotated in the layout of a folder"
+        )
     truth_NTC = np.zeros(shape_NTC, np.bool_)
     for video, onset, offset, classes in events:
         truth_NTC[video, onset:offset, classes] = True
@@ -338,7 +357,7 @@ class LLPDataset(Dataset):
         reader = modality_NMC = refined = None
         if split == "train" and supervision.refined:
             modality_NMC = read_refined(supervision.refined, annotations)
-            refined = digest_of(supervision.refined.read_bytes())
+            refined = digest_of(read_bytes(supervision.refined))
         if streams is not None and len(annotations):
             reader = ById(source(), annotations.ids, streams, annotations.num_segments)
         return cls(annotations, reader, modality_NMC, refined)

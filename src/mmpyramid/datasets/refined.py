@@ -11,15 +11,15 @@ in that modality.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from mmpyramid.core import Array
-from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.errors import Problems
 from mmpyramid.core.files import write_durably
+from mmpyramid.core.text import read_table, shorten
 
 COLUMNS = ("filename", "audio_labels", "visual_labels")
 
@@ -74,18 +74,21 @@ def read_refined(path: Path, annotations: Labelled) -> Array:
     shape = (len(annotations.names), 2, len(annotations.labels))
     modality_NMC = np.zeros(shape, np.float32)
     found: set[str] = set()
-    for line, cells in _rows(path):
+    _, rows = read_table(path, "\t", COLUMNS, quoted=False, ragged=True)
+    for line, cells in rows:
         name = cells["filename"]
         if name in found or name not in row_of:
             kind = "videos that occur twice" if name in found else "videos of another split"
-            problems.add(kind, f"{name} at line {line}")
+            problems.add(kind, f"{shorten(name)} at line {line}")
             continue
         found.add(name)
         for modality, column in enumerate(COLUMNS[1:]):
             for label in filter(None, cells[column].split(",")):
                 index = column_of.get(label)
                 if index is None or not annotations.weak[row_of[name], index]:
-                    problems.add("labels that the video does not have", f"{label!r} at line {line}")
+                    problems.add(
+                        "labels that the video does not have", f"{shorten(label)!r} at line {line}"
+                    )
                 else:
                     modality_NMC[row_of[name], modality, index] = 1
     for name in annotations.names:
@@ -96,19 +99,3 @@ def read_refined(path: Path, annotations: Labelled) -> Array:
         "Refine the labels of this corpus by `mmpyramid refine`.",
     )
     return modality_NMC
-
-
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            table = csv.DictReader(lines, delimiter="\t", restval="", quoting=csv.QUOTE_NONE)
-            rows = [(table.line_num, row) for row in table]
-            columns = table.fieldnames
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the modality-aware labels {path}: {error}") from error
-    if columns is None or not set(COLUMNS) <= set(columns):
-        raise UserError(
-            f"expected {path} to be tab-separated with the columns {', '.join(COLUMNS)}, got "
-            f"{', '.join(columns or ()) or 'an empty file'}"
-        )
-    return rows

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mmpyramid.experiments.printed import Row, Table
+from mmpyramid.formats.tables import to_table
+
+CSV_COLUMNS = ("table", "system", "source", "column", "mean", "deviation", "seeds", "paper")
 
 Reports: TypeAlias = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
 """The reports of all seeds by (slug of the row, setting)."""
@@ -171,16 +172,14 @@ def to_markdown(page: Page) -> str:
 
 def to_csv(page: Page) -> str:
     """One row per system and column; the first column repeats what the table is of."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["table", "system", "source", "column", "mean", "deviation", "seeds", "paper"])
+    rows = []
     for line in page.lines:
         for heading, cell in zip(page.headings, line.cells, strict=True):
             if cell.values or cell.printed is not None:
                 numbers = (cell.mean, cell.deviation, len(cell.values), cell.printed)
                 known = ("" if number is None else number for number in numbers)
-                writer.writerow([page.title, line.name, line.source, heading, *known])
-    return out.getvalue()
+                rows.append((page.title, line.name, line.source, heading, *known))
+    return to_table(CSV_COLUMNS, rows)
 
 
 def to_latex(page: Page) -> str:

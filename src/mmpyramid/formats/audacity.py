@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import lines_of, shorten
 from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import Row, to_seconds, to_timeline
@@ -52,10 +53,10 @@ def from_audacity(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
 
 
 def _rows(text: str, unstated: Modality) -> Iterator[Row]:
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in lines_of(text):
         if not line.strip() or line.startswith(FREQUENCIES):
             continue
-        start, end, label = _cells(line.removesuffix("\r"), number)
+        start, end, label = _cells(line, number)
         said = TEXT.fullmatch(label)
         assert said is not None, "the pattern fits every line"
         stated = {name: part for name, part in said.groupdict().items() if part is not None}
@@ -68,10 +69,12 @@ def _cells(line: str, number: int) -> list[str]:
     if len(cells) != 3:
         raise UserError(
             f"line {number}: expected the label of an Audacity track (start, end and text, "
-            f"separated by tabs), got {line!r}"
+            f"separated by tabs), got {shorten(line)!r}"
         )
     if cells[0] == cells[1]:
-        raise UserError(f"line {number}: expected a label over a region, got a point: {line!r}")
+        raise UserError(
+            f"line {number}: expected a label over a region, got a point: {shorten(line)!r}"
+        )
     return cells
 
 

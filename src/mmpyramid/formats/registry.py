@@ -15,6 +15,7 @@ from typing import Any
 
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import read_text
 from mmpyramid.formats.rows import check_listed
 
 
@@ -35,6 +36,8 @@ class Format:
             an argument `unstated`.
         package: the module that it needs and not everybody has installed.
         media_type: as HTTP names it.
+        for_spreadsheets: whether cells are escaped that a spreadsheet would run as formulas, unless
+            `write` is called with `raw=True`.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Format:
     states_modality: bool = True
     package: str | None = None
     media_type: str = "text/plain"
+    for_spreadsheets: bool = False
 
 
 FORMATS: dict[str, Format] = {}
@@ -153,17 +157,14 @@ def read_timeline(
     form = READERS[reader_of(path)]
     assert form.read is not None
     options = {} if form.states_modality else {"unstated": unstated}
+    text = read_text(path)
     try:
-        timeline = form.read(path.read_bytes().decode("utf-8-sig"), **options)
+        timeline = form.read(text, **options)
         if original is None:
             return timeline
         for event in timeline:
             check_listed(event.label, original.labels, "the original timeline")
         return replace(original, events=timeline.events)
-    except OSError as error:
-        raise UserError(f"cannot read the timeline {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"cannot read {path}: expected text in UTF-8; save it as such") from error
     except UserError as error:
         raise UserError(f"cannot read {path}: {error}") from error
 

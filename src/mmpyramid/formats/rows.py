@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import shorten
 
 MILLISECONDS, MICROSECONDS = 1_000, 1_000_000
 """Ticks per second."""
+LISTED = 1000
+"""Characters of a list of labels in a message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,8 +77,9 @@ def check_listed(label: str, labels: Iterable[str], where: str) -> None:
     known = tuple(labels)
     if label not in known:
         close = difflib.get_close_matches(label, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known) or 'none'}"
-        raise UserError(f"expected a label that {where} lists, got {label!r}; {hint}")
+        listed = shorten(", ".join(known), LISTED) or "none"
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {listed}"
+        raise UserError(f"expected a label that {where} lists, got {shorten(label)!r}; {hint}")
 
 
 def to_ticks(event: Event, per_second: int) -> tuple[int, int]:
@@ -106,7 +110,9 @@ def _number(text: str, name: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise UserError(f"expected a number as {name}, such as 2.5; got {text!r}") from error
+        raise UserError(
+            f"expected a number as {name}, such as 2.5; got {shorten(text)!r}"
+        ) from error
 
 
 def _modality(text: str) -> Modality:
@@ -114,4 +120,4 @@ def _modality(text: str) -> Modality:
         return Modality(text.strip().lower())
     except ValueError as error:
         known = ", ".join(Modality)
-        raise UserError(f"expected a modality out of {known}; got {text!r}") from error
+        raise UserError(f"expected a modality out of {known}; got {shorten(text)!r}") from error

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import Line, shorten, table_of
 from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import Row, to_seconds, to_timeline
@@ -16,19 +18,23 @@ from mmpyramid.formats.rows import Row, to_seconds, to_timeline
 CSV_COLUMNS = ("label", "modality", "start", "end", "score")
 TSV_COLUMNS = ("filename", "onset", "offset", "event_label", "modality", "score")
 OPTIONAL = ("filename", "modality", "score")
-SEPARATORS = {",": "commas", "\t": "tabs"}
 TSV_NAMES = {"onset": "start", "offset": "end", "event_label": "label"}
 
 
-def to_csv(timeline: Timeline) -> str:
+def to_csv(timeline: Timeline, *, raw: bool = False) -> str:
     """Write one row per event under a header row; times in seconds, rounded to six decimals.
+
+    Args:
+        timeline: what to write.
+        raw: leave labels as they are that a spreadsheet would run as formulas; `from_csv` reads
+            both.
 
     Example:
         >>> print(to_csv(Timeline()), end="")
         label,modality,start,end,score
     """
     rows = ((e.label, e.modality.value, *to_seconds(e), round(e.score, 6)) for e in timeline)
-    return to_table(CSV_COLUMNS, rows)
+    return to_table(CSV_COLUMNS, rows, raw=raw)
 
 
 def from_csv(text: str) -> Timeline:
@@ -42,17 +48,21 @@ def from_csv(text: str) -> Timeline:
         9.5
     """
     required = [name for name in CSV_COLUMNS if name not in {"score"}]
-    return to_timeline(
-        [_row(where, cells).to_event() for where, cells in read_rows(text, ",", required)]
-    )
+    _, rows = table_of(text, ",", required)
+    return to_timeline([_row(line).to_event() for line in rows])
 
 
-def to_tsv(timeline: Timeline) -> str:
+def to_tsv(timeline: Timeline, *, raw: bool = False) -> str:
     """Write one row per event as DCASE does, followed by the modality and the score.
 
     Source: the event lists of the DCASE challenges (`filename`, `onset`, `offset`, `event_label`),
     as sed_eval and sed_scores_eval read them. They take every row for a sound: to evaluate what is
     heard, write `timeline.of("audio")`.
+
+    Args:
+        timeline: what to write.
+        raw: leave names and labels as they are that a spreadsheet would run as formulas, as
+            programs other than ours need them; `from_tsv` reads both.
 
     Example:
         >>> print(to_tsv(Timeline()).expandtabs(1), end="")
@@ -62,7 +72,7 @@ def to_tsv(timeline: Timeline) -> str:
     rows = (
         (filename, *to_seconds(e), e.label, e.modality.value, round(e.score, 6)) for e in timeline
     )
-    return to_table(TSV_COLUMNS, rows, delimiter="\t")
+    return to_table(TSV_COLUMNS, rows, delimiter="\t", raw=raw)
 
 
 def from_tsv(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
@@ -80,69 +90,77 @@ def from_tsv(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
         'audio'
     """
     required = [name for name in TSV_COLUMNS if name not in OPTIONAL]
-    rows = list(read_rows(text, "\t", required))
-    files = dict.fromkeys(cells.pop("filename", "") for _, cells in rows)
+    _, lines = table_of(text, "\t", required)
+    rows = list(lines)
+    files = dict.fromkeys(unescaped(line.cells.pop("filename", "")) for line in rows)
     if len(files) > 1:
         raise UserError(
             f"expected the events of one file, got those of {len(files)}: "
-            f"{', '.join(list(files)[:3])}, ...; write a table for each"
+            f"{', '.join(map(shorten, list(files)[:3]))}, ...; write a table for each"
         )
-    events = [_row(where, {"modality": unstated, **cells}).to_event() for where, cells in rows]
+    rows = [Line(line.number, {"modality": unstated, **line.cells}) for line in rows]
+    events = [_row(line).to_event() for line in rows]
     return to_timeline(events, source=next(iter(files), ""))
 
 
-def to_table(columns: Sequence[str], rows: Iterable[Sequence[object]], delimiter: str = ",") -> str:
-    """Write a header and rows, quoted where needed, with Unix line ends."""
-    return "".join(_line(cells, delimiter) for cells in (columns, *rows))
+def to_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    delimiter: str = ",",
+    *,
+    raw: bool = False,
+) -> str:
+    """Write a header and rows, quoted where needed, with Unix line ends.
+
+    Args:
+        columns: the header.
+        rows: as many cells each; numbers are not text.
+        delimiter: comma or tab.
+        raw: leave cells that a spreadsheet would run as they are.
+    """
+    as_written = (lambda cell: cell) if raw else escaped
+    return "".join(_line(map(as_written, cells), delimiter) for cells in (columns, *rows))
 
 
-def _line(cells: Sequence[object], delimiter: str) -> str:
+FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""How a cell begins that a spreadsheet runs, or that would be taken for an escaped one."""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def escaped(cell: object) -> object:
+    """A cell that no spreadsheet runs as a formula: it gets an apostrophe, unless it is a number.
+
+    Source: OWASP, CSV Injection.
+
+    Example:
+        >>> [escaped(cell) for cell in ("Dog", "=1+1", "-4NLarMj4xU", "-4", -0.5)]
+        ['Dog', "'=1+1", "'-4NLarMj4xU", '-4', -0.5]
+    """
+    is_formula = isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
+
+
+def unescaped(cell: str) -> str:
+    """What `escaped` was given.
+
+    Example:
+        >>> [unescaped(cell) for cell in ("Dog", "'=1+1", "'tis")]
+        ['Dog', '=1+1', "'tis"]
+    """
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def _line(cells: Iterable[object], delimiter: str) -> str:
     text = io.StringIO()
     # Python 3.11 quotes what is in the line end only, and a lone \r has to be quoted.
     csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
-def read_rows(
-    text: str, delimiter: str, required: Sequence[str]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Read the rows under a header.
-
-    Args:
-        text: the content of the file.
-        delimiter: comma or tab.
-        required: columns that have to be there.
-
-    Yields:
-        The place of each row, such as `line 2`, and its cells by column.
-
-    Raises:
-        UserError: if a column is missing, or a row has more or fewer cells than the header.
-    """
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        found = reader.fieldnames or ()
-        if missing := [name for name in required if name not in found]:
-            raise UserError(
-                f"line 1: expected the columns {', '.join(required)}, separated by "
-                f"{SEPARATORS[delimiter]}; {', '.join(missing)} not found in: "
-                f"{', '.join(found) or 'an empty file'}"
-            )
-        for cells in reader:
-            where = f"line {reader.line_num}"
-            if None in cells or None in cells.values():
-                raise UserError(f"{where}: expected {len(found)} cells, as in line 1")
-            yield where, cells
-    except csv.Error as error:
-        raise UserError(
-            f"after line {reader.line_num}: expected cells ({error}); is a quote left open?"
-        ) from error
-
-
-def _row(where: str, cells: dict[str, str]) -> Row:
-    named = {TSV_NAMES.get(name, name): cell for name, cell in cells.items()}
-    known = {name: cell for name, cell in named.items() if name in CSV_COLUMNS}
-    return Row(where=where, **known)
+def _row(line: Line) -> Row:
+    named = {TSV_NAMES.get(name, name): cell for name, cell in line.cells.items()}
+    known = {name: unescaped(cell) for name, cell in named.items() if name in CSV_COLUMNS}
+    return Row(where=f"line {line.number}", **known)
 
 
 register(
@@ -153,6 +171,7 @@ register(
         write=to_csv,
         read=from_csv,
         kept="the events",
+        for_spreadsheets=True,
         media_type="text/csv",
     )
 )
@@ -165,5 +184,6 @@ register(
         read=from_tsv,
         states_modality=False,
         kept="the events",
+        for_spreadsheets=True,
     )
 )

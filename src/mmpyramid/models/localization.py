@@ -150,6 +150,24 @@ class AudioGuidedAttention(nn.Module):
         return torch.einsum("btp,btpd->btd", weights_BTP, map_BTPD)
 
 
+def decomposed(relevance_BT: Tensor, category_BC: Tensor, *, is_fused: bool) -> Localized:
+    """Score segments by what the video shows, and by whether they show it.
+
+    Args:
+        relevance_BT: logit of "an event happens here".
+        category_BC: logits of the video's category; C + 1 of them, background last, if fused.
+        is_fused: relevance times these logits, which the objective pools over time (weak
+            supervision); otherwise relevance times their softmax, and the rest is background.
+    """
+    happens_BTO = torch.sigmoid(relevance_BT)[..., None]
+    if is_fused:
+        score_BTC = happens_BTO * category_BC[:, None]
+    else:
+        event_BTC = happens_BTO * category_BC.softmax(-1)[:, None]
+        score_BTC = torch.cat((event_BTC, 1 - happens_BTO), dim=-1)
+    return Localized(score_BTC, relevance_BT, category_BC)
+
+
 def overlap_mean(windows: Tensor, starts: Sequence[int], length: int) -> Array:
     """Mean of overlapping windows (W, S, ...) in each of `length` segments, (length, ...) float32.
 

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
@@ -23,6 +22,7 @@ from mmpyramid.models.localization import (
     LocalizationConfig,
     LocalizationNetwork,
     check_grid,
+    decomposed,
 )
 from mmpyramid.models.mm_pyramid import PyramidConfig, PyramidEncoder
 from mmpyramid.models.network import Encoded, Localized, StreamProjection
@@ -112,15 +112,5 @@ class MMPyramidAVE(LocalizationNetwork):
         exists_BTO = mask_BT[..., None]
         mean_BD = (fused_BTD * exists_BTO).sum(1) / exists_BTO.sum(1)
         category_BC = self.category(mean_BD)
-        happens_BTO = torch.sigmoid(relevance_BT)[..., None]
-        if self.config.head == "fused":
-            score_BTC = happens_BTO * category_BC[:, None]
-        else:
-            event_BTC = happens_BTO * category_BC.softmax(-1)[:, None]
-            score_BTC = torch.cat((event_BTC, 1 - happens_BTO), dim=-1)
-        return Localized(
-            score_BTC,
-            relevance_BT,
-            category_BC,
-            unit_weights_BTML=encoded.unit_weights_BTML,
-        )
+        output = decomposed(relevance_BT, category_BC, is_fused=self.config.head == "fused")
+        return output._replace(unit_weights_BTML=encoded.unit_weights_BTML)

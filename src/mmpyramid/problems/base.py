@@ -294,6 +294,20 @@ def check_labels(known: Sequence[str], labels: Sequence[str]) -> None:
         )
 
 
+def text_table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Names in a column before their cells, under a title if there is one.
+
+    Example:
+        >>> print(text_table("per cent", [("", "      F"), ("segment", "  62.00")]))
+        per cent
+                     F
+        segment  62.00
+    """
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}{cells}".rstrip() for name, cells in rows]
+    return "\n".join([title, *lines] if title else lines)
+
+
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
     """A tensor as an array; bfloat16, which numpy lacks, as float32."""
     tensor = tensor.detach().cpu()

@@ -76,8 +76,9 @@ def extra(name: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
         raise ModuleNotFoundError(
-            f"{what} needs the package `{error.name}`, which is not installed here; install it "
-            f"with `pip install 'mmpyramid[{name}]'`",
-            name=error.name,
+            f"{what} needs the package `{package}`, which is not installed here; install it with "
+            f"`pip install 'mmpyramid[{name}]'`",
+            name=package,
         ) from error

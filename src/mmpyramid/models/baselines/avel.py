@@ -17,8 +17,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.bases import BranchedConfig, GuidedConfig, GuidedNetwork
-from mmpyramid.models.baselines.layers import BranchedHead, ResidualFusion, bidirectional_lstm, run
+from mmpyramid.models.baselines.parts import (
+    BranchedConfig,
+    BranchedHead,
+    GuidedConfig,
+    GuidedNetwork,
+    ResidualFusion,
+    bidirectional_lstm,
+    run,
+)
 from mmpyramid.models.network import Encoded, Localized, StreamProjection
 from mmpyramid.models.parsing import ParsingNetwork
 

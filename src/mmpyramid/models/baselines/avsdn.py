@@ -19,10 +19,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.bases import BranchedConfig, GuidedConfig, GuidedNetwork
-from mmpyramid.models.baselines.layers import (
+from mmpyramid.models.baselines.parts import (
+    BranchedConfig,
     BranchedHead,
     DecomposedHead,
+    GuidedConfig,
+    GuidedNetwork,
     Head,
     ResidualFusion,
     bidirectional_lstm,

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
-from mmpyramid.models.baselines.bases import OneSidedNetwork
-from mmpyramid.models.baselines.layers import VISUAL, OneSidedHead
+from mmpyramid.models.baselines.one_sided import VISUAL, OneSidedHead, OneSidedNetwork
 from mmpyramid.models.parsing import ParsingConfig
 
 

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines.bases import PairConfig, PairNetwork
-from mmpyramid.models.baselines.layers import DecomposedHead, Head
+from mmpyramid.models.baselines.parts import DecomposedHead, Head, PairConfig, PairNetwork
 from mmpyramid.models.network import Localized
 
 

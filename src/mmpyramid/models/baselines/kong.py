@@ -16,8 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.bases import OneSidedNetwork
-from mmpyramid.models.baselines.layers import AUDIO, OneSidedHead
+from mmpyramid.models.baselines.one_sided import AUDIO, OneSidedHead, OneSidedNetwork
 from mmpyramid.models.parsing import ParsingConfig
 
 EPSILON = 1e-7

@@ -22,8 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines.bases import GuidedConfig, GuidedNetwork
-from mmpyramid.models.baselines.layers import bidirectional_lstm, run
+from mmpyramid.models.baselines.parts import GuidedConfig, GuidedNetwork, bidirectional_lstm, run
 from mmpyramid.models.network import Localized
 
 EPSILON = 1e-8

@@ -15,8 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.bases import OneSidedNetwork
-from mmpyramid.models.baselines.layers import VISUAL, OneSidedHead
+from mmpyramid.models.baselines.one_sided import VISUAL, OneSidedHead, OneSidedNetwork
 from mmpyramid.models.parsing import ParsingConfig
 
 

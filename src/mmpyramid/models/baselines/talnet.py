@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines.bases import OneSidedNetwork
-from mmpyramid.models.baselines.layers import AUDIO, OneSidedHead, run
+from mmpyramid.models.baselines.one_sided import AUDIO, OneSidedHead, OneSidedNetwork
+from mmpyramid.models.baselines.parts import run
 from mmpyramid.models.parsing import ParsingConfig
 
 EPSILON = 1e-7

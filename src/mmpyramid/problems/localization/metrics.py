@@ -1,24 +1,24 @@
 """Audio-visual event localization (AVE) scored as its papers do: accuracy over segments.
 
 Background is a class like any other: an answer that never predicts an event scores its share of the
-segments. `mmpyramid.problems.localization.decisions` turns scores into classes.
+segments. `mmpyramid.problems.localization.decisions` turns scores into classes, and counts are
+gathered batch by batch, on any number of devices.
 
-Axes: N clips, T segments of one second, C classes; class C is background.
+Axes: B batch, T segments of one second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from torchmetrics import Metric
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.runs import Mask
-
-Classes: TypeAlias = NDArray[np.integer[Any]]
+from mmpyramid.problems.base import text_table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,7 @@ class LocalizationReport:
     def table(self, title: str = "") -> str:
         """A text table with one line per set of clips, rounded to two decimals."""
         rows = [("all clips", _cells(self.all)), ("subset", _cells(self.subset))]
-        return _lines(title, [("", _HEADINGS), *(rows if self.subset else rows[:1])])
+        return text_table(title, [("", _HEADINGS), *(rows if self.subset else rows[:1])])
 
     def __str__(self) -> str:
         return self.table()
@@ -87,7 +87,7 @@ def localization_table(reports: Mapping[str, LocalizationReport], title: str = "
     """
     rows = [(name, _cells(report.all) + _cells(report.subset)) for name, report in reports.items()]
     over = f"{'all clips':>{2 * _WIDTH}}{'subset':>{2 * _WIDTH}}"
-    return _lines(title, [("", over), ("", 2 * _HEADINGS), *rows])
+    return text_table(title, [("", over), ("", 2 * _HEADINGS), *rows])
 
 
 _WIDTH = 10
@@ -100,104 +100,101 @@ def _cells(pair: AccuracyPair | None) -> str:
     return f"{pair.argmax:{_WIDTH}.2f}{pair.two_head:{_WIDTH}.2f}"
 
 
-def _lines(title: str, rows: list[tuple[str, str]]) -> str:
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{name:<{width}}{cells}".rstrip() for name, cells in rows]
-    return "\n".join([title, *lines] if title else lines)
+RULES = ("argmax", "two_head")
+SETS = ("", "subset_")
+"""Prefixes: all clips, and those whose event is shorter than they are."""
 
 
-def accuracy(predicted_NT: Classes, truth_NT: Classes, mask_NT: Mask | None = None) -> float:
-    """Share of segments whose class is right, in per cent; background counts as a class.
+class LocalizationMetrics(Metric):
+    """The accuracies of audio-visual event localization (AVE) as a torchmetrics `Metric`.
 
-    All segments of all clips weigh the same, so batches of any size give the same number.
+    Its state is counts of segments, so the numbers are exact for any sizes of batches. (Averaging
+    the accuracies of batches, as some released code does, is not.)
 
     Args:
-        predicted_NT: the class of each segment.
-        truth_NT: the true one.
-        mask_NT: True where a segment exists; without it all do.
-
-    Raises:
-        UserError: if shapes disagree or there is no segment.
+        **kwargs: of `torchmetrics.Metric`.
 
     Example:
-        >>> accuracy(np.array([[0, 2, 2, 2]]), np.array([[0, 0, 2, 2]]))
-        75.0
+        >>> metrics = LocalizationMetrics()
+        >>> predicted_BT, truth_BT = torch.tensor([[0, 2]]), torch.tensor([[0, 1]])
+        >>> metrics.update(predicted_BT, truth_BT, truth_BT, torch.tensor([True]))
+        >>> metrics.compute()["accuracy_argmax"], metrics.compute()["subset_accuracy_two_head"]
+        (50.0, 100.0)
     """
-    mask_NT = np.ones(truth_NT.shape, np.bool_) if mask_NT is None else mask_NT.astype(bool)
-    if not predicted_NT.shape == truth_NT.shape == mask_NT.shape:
-        raise UserError(
-            f"expected predicted and true classes, and their mask, of one shape (N, T), got "
-            f"{predicted_NT.shape}, {truth_NT.shape} and {mask_NT.shape}"
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    num_right: Tensor
+    num_segments: Tensor
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        right = torch.zeros(len(SETS), len(RULES), dtype=torch.int64)
+        self.add_state("num_right", right, dist_reduce_fx="sum")
+        total = torch.zeros(len(SETS), dtype=torch.int64)
+        self.add_state("num_segments", total, dist_reduce_fx="sum")
+
+    def update(
+        self,
+        argmax_BT: Tensor,
+        two_head_BT: Tensor,
+        truth_BT: Tensor,
+        is_subset_B: Tensor,
+        mask_BT: Tensor | None = None,
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            argmax_BT: predicted class of each segment by `argmax_rule`.
+            two_head_BT: predicted class of each segment by `two_head_rule`.
+            truth_BT: the true class.
+            is_subset_B: True for clips whose event is shorter than they are.
+            mask_BT: True where a segment exists; without it all do.
+
+        Raises:
+            UserError: if shapes disagree.
+        """
+        mask_BT = torch.ones_like(truth_BT, dtype=torch.bool) if mask_BT is None else mask_BT
+        shapes = [tuple(value.shape) for value in (argmax_BT, two_head_BT, truth_BT, mask_BT)]
+        if len(set(shapes)) > 1 or is_subset_B.shape != truth_BT.shape[:1]:
+            raise UserError(
+                f"expected predicted and true classes, and their mask, of one shape (B, T), and "
+                f"the subset (B,), got {shapes} and {tuple(is_subset_B.shape)}"
+            )
+        right_RBT = torch.stack([argmax_BT, two_head_BT]) == truth_BT
+        every_B = torch.ones_like(is_subset_B, dtype=torch.bool)
+        for row, clips_B in enumerate((every_B, is_subset_B.bool())):
+            counted_BT = mask_BT.bool() & clips_B[:, None]
+            self.num_right[row] += (right_RBT & counted_BT).sum(dim=(1, 2))
+            self.num_segments[row] += counted_BT.sum()
+
+    def compute(self) -> dict[str, float]:
+        """Accuracies in per cent: `accuracy_argmax`, `accuracy_two_head`, and `subset_` of both.
+
+        Those of the subset are left out while no clip of it was added.
+
+        Raises:
+            UserError: if no segment was added.
+        """
+        if self.num_segments[0] == 0:
+            raise UserError("expected at least one segment before `compute`, call `update` first")
+        totals = self.num_segments.tolist()
+        return {
+            f"{prefix}accuracy_{rule}": 100 * right / total
+            for prefix, total, counts in zip(SETS, totals, self.num_right.tolist(), strict=True)
+            for rule, right in zip(RULES, counts, strict=True)
+            if total
+        }
+
+    def report(self) -> LocalizationReport:
+        """The same numbers as a report, reduced over devices like `compute`."""
+        flat = self.compute()
+        every, subset = (
+            AccuracyPair(**{rule: flat[f"{prefix}accuracy_{rule}"] for rule in RULES})
+            if f"{prefix}accuracy_{RULES[0]}" in flat
+            else None
+            for prefix in SETS
         )
-    num_segments = np.count_nonzero(mask_NT)
-    if not num_segments:
-        raise UserError("expected at least one segment to score, got none")
-    num_right = np.count_nonzero((predicted_NT == truth_NT) & mask_NT)
-    return float(100 * num_right / num_segments)
-
-
-def localization_report(
-    argmax_NT: Classes,
-    two_head_NT: Classes,
-    truth_NT: Classes,
-    is_subset_N: Mask,
-    mask_NT: Mask | None = None,
-) -> LocalizationReport:
-    """Score one set of clips; where no segment is of the subset, its accuracy is None.
-
-    Args:
-        argmax_NT: predicted classes by `argmax_rule`.
-        two_head_NT: predicted classes by `two_head_rule`.
-        truth_NT: the true classes.
-        is_subset_N: True for clips whose event is shorter than they are.
-        mask_NT: True where a segment exists; without it all do.
-
-    Raises:
-        UserError: if shapes disagree or there is no segment.
-    """
-    if is_subset_N.shape != truth_NT.shape[:1]:
-        raise UserError(
-            f"expected true classes (N, T) and the subset (N,), got {truth_NT.shape} and "
-            f"{is_subset_N.shape}"
-        )
-
-    def pair(counted_NT: Mask) -> AccuracyPair:
-        return AccuracyPair(
-            argmax=accuracy(argmax_NT, truth_NT, counted_NT),
-            two_head=accuracy(two_head_NT, truth_NT, counted_NT),
-        )
-
-    mask_NT = np.ones(truth_NT.shape, np.bool_) if mask_NT is None else mask_NT.astype(bool)
-    every = pair(mask_NT)
-    subset_NT = mask_NT & is_subset_N.astype(bool)[:, None]
-    return LocalizationReport(all=every, subset=pair(subset_NT) if subset_NT.any() else None)
-
-
-def background_everywhere(
-    truth_NT: Classes, is_subset_N: Mask, background: int, mask_NT: Mask | None = None
-) -> LocalizationReport:
-    """What a network has to beat: the score of an answer that never predicts an event.
-
-    Args:
-        truth_NT: the true classes.
-        is_subset_N: True for clips whose event is shorter than they are.
-        background: C.
-        mask_NT: True where a segment exists; without it all do.
-    """
-    nothing_NT = np.full(truth_NT.shape, background)
-    return localization_report(nothing_NT, nothing_NT, truth_NT, is_subset_N, mask_NT)
-
-
-def category_everywhere(
-    category_N: Classes, truth_NT: Classes, is_subset_N: Mask, mask_NT: Mask | None = None
-) -> LocalizationReport:
-    """What a network has to beat: a perfect tagger of whole clips that knows nothing about time.
-
-    Args:
-        category_N: the true category of each clip, predicted for all its segments.
-        truth_NT: the true classes.
-        is_subset_N: True for clips whose event is shorter than they are.
-        mask_NT: True where a segment exists; without it all do.
-    """
-    everywhere_NT = np.broadcast_to(category_N[:, None], truth_NT.shape)
-    return localization_report(everywhere_NT, everywhere_NT, truth_NT, is_subset_N, mask_NT)
+        assert every is not None
+        return LocalizationReport(all=every, subset=subset)

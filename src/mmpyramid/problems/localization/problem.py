@@ -25,7 +25,6 @@ from mmpyramid.problems.base import (
     to_numpy,
 )
 from mmpyramid.problems.localization.decisions import argmax_rule, category_mask, two_head_rule
-from mmpyramid.problems.localization.metrics import LocalizationReport, localization_table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,10 +33,10 @@ if TYPE_CHECKING:
     from mmpyramid.datasets import Dataset
     from mmpyramid.models import Network
     from mmpyramid.models.network import Localized
-    from mmpyramid.problems.localization.stateful import LocalizationMetrics
+    from mmpyramid.problems.localization.metrics import LocalizationMetrics, LocalizationReport
 
 
-class LocalizationProblem(Problem[LocalizationScores, LocalizationReport]):
+class LocalizationProblem(Problem[LocalizationScores, "LocalizationReport"]):
     """Selects by accuracy on all validation clips, by the two-head rule."""
 
     name: ClassVar[str] = "localization"
@@ -87,7 +86,7 @@ class LocalizationProblem(Problem[LocalizationScores, LocalizationReport]):
 
     def metrics(self, decoder: Decoder) -> LocalizationMetrics:
         """The accuracies by both rules, on all clips and on the subset."""
-        from mmpyramid.problems.localization.stateful import LocalizationMetrics
+        from mmpyramid.problems.localization.metrics import LocalizationMetrics
 
         del decoder
         return LocalizationMetrics()
@@ -135,6 +134,8 @@ class LocalizationProblem(Problem[LocalizationScores, LocalizationReport]):
 
     def table(self, reports: Mapping[str, LocalizationReport], title: str) -> str:
         """Reports side by side, as text."""
+        from mmpyramid.problems.localization.metrics import localization_table
+
         return localization_table(reports, title)
 
 

@@ -5,16 +5,17 @@ What needs torch is in `losses` and `stateful`, so that scoring needs numpy alon
 
 from mmpyramid.problems.parsing.decisions import llp_masks, segment_masks
 from mmpyramid.problems.parsing.metrics import (
+    LevelScores,
+    ParsingReport,
+    comparison_table,
     event_counts,
-    nothing_predicted,
     parsing_f_scores,
     parsing_report,
     segment_counts,
     video_f_scores,
-    weak_labels_everywhere,
 )
 from mmpyramid.problems.parsing.predictions import Predictions, read_predictions, score_predictions
-from mmpyramid.problems.parsing.report import LevelScores, ParsingReport, comparison_table
+from mmpyramid.problems.parsing.problem import nothing_predicted, weak_labels_everywhere
 
 __all__ = [
     "LevelScores",

@@ -21,7 +21,7 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
 from mmpyramid.models.baselines.cmcs import split_branches
-from mmpyramid.models.baselines.layers import VISUAL
+from mmpyramid.models.baselines.one_sided import VISUAL
 from mmpyramid.models.baselines.stpn import split_attention
 from mmpyramid.models.network import Pooled
 from mmpyramid.problems.base import Objective

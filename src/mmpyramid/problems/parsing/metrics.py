@@ -18,19 +18,77 @@ uses. Its peculiarities are kept, since published numbers contain them:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask, Runs
-from mmpyramid.problems.parsing.report import LevelScores, ParsingReport
+from mmpyramid.problems.base import text_table
 
 LEVELS = ("segment", "event")
 MEASURES = ("audio", "visual", "audio_visual", "event_av")
 """What is averaged over videos; Type@AV follows from the first three."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelScores:
+    """F-scores in per cent, unrounded, of one level: segments or events.
+
+    Attributes:
+        audio: F of what can be heard.
+        visual: F of what can be seen.
+        audio_visual: F of what is heard and seen in the same segment.
+        type_av: Type@AV, the mean of the three above.
+        event_av: Event@AV, F with the counts of the audio and the visual stream pooled by class.
+    """
+
+    audio: float
+    visual: float
+    audio_visual: float
+    type_av: float
+    event_av: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParsingReport:
+    """The ten numbers of audio-visual video parsing (LLP).
+
+    Attributes:
+        segment: scores where every segment of one second counts.
+        event: scores where every event, a maximal run of segments, counts.
+
+    Example:
+        >>> perfect = LevelScores(
+        ...     audio=100.0, visual=100.0, audio_visual=100.0, type_av=100.0, event_av=100.0
+        ... )
+        >>> print(ParsingReport(segment=perfect, event=perfect))
+                    Audio    Visual        AV   Type@AV  Event@AV
+        segment    100.00    100.00    100.00    100.00    100.00
+        event      100.00    100.00    100.00    100.00    100.00
+    """
+
+    segment: LevelScores
+    event: LevelScores
+
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """The metrics JSON: level, then column, in per cent and unrounded."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, scores: Mapping[str, Mapping[str, float]]) -> ParsingReport:
+        """The report that `to_dict` was called on."""
+        return cls(segment=LevelScores(**scores["segment"]), event=LevelScores(**scores["event"]))
+
+    def table(self, title: str = "") -> str:
+        """A text table with one line per level, rounded to two decimals."""
+        rows = [("segment", _numbers(self.segment)), ("event", _numbers(self.event))]
+        return text_table(title, [("", _HEADINGS), *rows])
+
+    def __str__(self) -> str:
+        return self.table()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -248,37 +306,30 @@ def report_from_means(f_24: NDArray[np.float64]) -> ParsingReport:
     return ParsingReport(segment=level(f_24[0]), event=level(f_24[1]))
 
 
-def nothing_predicted(
-    truth_audio: Mask, truth_visual: Mask, *, mask_NT: Mask | None = None
-) -> ParsingReport:
-    """The score of an empty prediction; above 0, since an empty video scores 1.
+def comparison_table(reports: Mapping[str, ParsingReport], title: str = "") -> str:
+    """Several reports side by side: the segment level of all, then the event level of all.
 
     Args:
-        truth_audio: (N, T, C) what is heard.
-        truth_visual: (N, T, C) what is seen.
-        mask_NT: True where a segment exists; without it all do.
+        reports: the reports by the name of what was evaluated.
+        title: a line above the table.
+
+    Returns:
+        Aligned text, rounded to two decimals; names of up to 30 letters fit 80 columns.
     """
-    nothing = np.zeros_like(truth_audio)
-    return parsing_report(nothing, nothing, truth_audio, truth_visual, mask_NT=mask_NT)
+    segment = [(name, _numbers(report.segment)) for name, report in reports.items()]
+    event = [(name, _numbers(report.event)) for name, report in reports.items()]
+    blank = ("", "")
+    headed = [("segment level", _HEADINGS), *segment, blank, ("event level", _HEADINGS), *event]
+    return text_table(title, headed)
 
 
-def weak_labels_everywhere(
-    weak_NC: NDArray[Any], truth_audio: Mask, truth_visual: Mask, *, mask_NT: Mask | None = None
-) -> ParsingReport:
-    """The score of a perfect tagger of whole videos that knows neither time nor modality.
+def _cells(texts: Iterable[str]) -> str:
+    return "".join(f"{text:>{_WIDTH}}" for text in texts)
 
-    Args:
-        weak_NC: the true labels of each video, 0 and 1 or bool, predicted for all its segments in
-            both streams.
-        truth_audio: (N, T, C) what is heard.
-        truth_visual: (N, T, C) what is seen.
-        mask_NT: True where a segment exists; without it all do.
 
-    Raises:
-        UserError: if the weak labels are of other videos or classes.
-    """
-    N, _, C = truth_audio.shape
-    if weak_NC.shape != (N, C):
-        raise UserError(f"expected weak labels of shape {(N, C)}, got {weak_NC.shape}")
-    everywhere = np.broadcast_to(weak_NC[:, None, :], truth_audio.shape)
-    return parsing_report(everywhere, everywhere, truth_audio, truth_visual, mask_NT=mask_NT)
+def _numbers(scores: LevelScores) -> str:
+    return _cells(f"{value:.2f}" for value in astuple(scores))
+
+
+_WIDTH = 10
+_HEADINGS = _cells(("Audio", "Visual", "AV", "Type@AV", "Event@AV"))

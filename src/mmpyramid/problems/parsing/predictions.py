@@ -17,8 +17,7 @@ from mmpyramid.core import Gate
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask
 from mmpyramid.problems.parsing.decisions import Probabilities, Threshold, llp_masks
-from mmpyramid.problems.parsing.metrics import parsing_report
-from mmpyramid.problems.parsing.report import ParsingReport
+from mmpyramid.problems.parsing.metrics import ParsingReport, parsing_report
 
 _REQUIRED = ("ids", "audio", "visual", "video")
 _OPTIONAL = ("video_audio", "video_visual")
@@ -94,7 +93,11 @@ class Predictions:
 
 
 def read_predictions(
-    source: str | Path | Mapping[str, NDArray[Any]], ids: Sequence[str], shape: tuple[int, int]
+    source: str | Path | Mapping[str, NDArray[Any]],
+    ids: Sequence[str],
+    shape: tuple[int, int],
+    *,
+    names: Sequence[str] = (),
 ) -> Predictions:
     """Read predictions and put them in the order of the labels.
 
@@ -105,6 +108,7 @@ def read_predictions(
             file are ignored.
         ids: the ids of the labeled videos, whose order the result has.
         shape: (T, C) of the labels.
+        names: longer names of the same videos, which stand for the ids if the predictions use one.
 
     Raises:
         UserError: with all problems at once, if arrays are missing or have wrong shapes, values are
@@ -114,6 +118,8 @@ def read_predictions(
         arrays, origin = _known(source), "predictions"
     else:
         arrays, origin = _load(source), str(source)
+    if not set(names).isdisjoint(_as_text(arrays.get("ids", np.array([], np.str_)))):
+        ids = names
     problems = [f"`{name}` is missing" for name in _REQUIRED if name not in arrays]
     given, id_problems = _check_ids(arrays["ids"], ids) if "ids" in arrays else (list(ids), [])
     problems += id_problems
@@ -135,16 +141,6 @@ def read_predictions(
     values = {name: arrays[name][order] for name in (*_REQUIRED[1:], *_OPTIONAL) if name in arrays}
     mask = arrays[_MASK][order].astype(bool) if _MASK in arrays else None
     return Predictions(ids=tuple(ids), mask=mask, **values)
-
-
-def predicted_ids(path: str | Path) -> frozenset[str]:
-    """The video ids that an `.npz` file speaks of; none if it has no `ids` of text.
-
-    Raises:
-        UserError: if there is no such file or it cannot be read.
-    """
-    ids = _load(path).get("ids", np.array([], np.str_))
-    return frozenset(ids.ravel().astype(np.str_).tolist() if ids.dtype.kind in "US" else ())
 
 
 def _load(path: str | Path) -> dict[str, NDArray[Any]]:
@@ -172,12 +168,18 @@ def _known(source: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(source[name]) for name in names if name in source}
 
 
+def _as_text(ids: NDArray[Any]) -> list[str]:
+    """Ids as text; none if they are anything else."""
+    texts: list[str] = ids.ravel().astype(np.str_).tolist() if ids.dtype.kind in "US" else []
+    return texts
+
+
 def _check_ids(array: NDArray[Any], expected: Sequence[str]) -> tuple[list[str], list[str]]:
     """Compare ids with those of the labels; returns them as text, and what is wrong."""
     if array.ndim != 1 or array.dtype.kind not in "US":
         problem = f"`ids` must be a row of text, got {array.dtype} of shape {array.shape}"
         return list(expected), [problem]
-    given = array.astype(np.str_).tolist()
+    given = _as_text(array)
     known, present = set(expected), set(given)
     found = {
         "ids occur more than once": [name for name, count in Counter(given).items() if count > 1],

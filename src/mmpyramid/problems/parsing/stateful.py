@@ -13,8 +13,13 @@ from mmpyramid.core import Gate
 from mmpyramid.core.errors import UserError
 from mmpyramid.problems.base import to_numpy
 from mmpyramid.problems.parsing.decisions import Threshold, llp_masks
-from mmpyramid.problems.parsing.metrics import LEVELS, MEASURES, parsing_f_scores, report_from_means
-from mmpyramid.problems.parsing.report import ParsingReport
+from mmpyramid.problems.parsing.metrics import (
+    LEVELS,
+    MEASURES,
+    ParsingReport,
+    parsing_f_scores,
+    report_from_means,
+)
 
 _UNIT = 2**40
 """One in fixed point. Sums of integers do not depend on the order of videos or on the number of

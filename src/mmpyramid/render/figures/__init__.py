@@ -1,39 +1,19 @@
 """Figures for papers and slides: a timeline, a comparison of several, what selective fusion chose.
 
-Made with matplotlib (the extra `plots`), which is loaded by the first figure.
+Made with matplotlib (the extra `plots`), which is loaded by the first figure: this file imports the
+others, which draw, when there is something to draw.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.wording import clock, printable
 from mmpyramid.formats import Format, register
-from mmpyramid.render.figures import bars, heat
-from mmpyramid.render.figures.bars import to_groups
-from mmpyramid.render.figures.sheet import (
-    INK,
-    LABEL,
-    MARGIN,
-    OUTLINE,
-    PAD,
-    QUIET,
-    SMALL,
-    TITLE,
-    BarStyle,
-    Sheet,
-    height_of,
-    house_style,
-    system_style,
-    width_of,
-    wrap,
-)
-from mmpyramid.render.lanes import remarks, span, unit_weights_of
+from mmpyramid.render.lanes import span, unit_weights_of
 from mmpyramid.version import __version__
 
 if TYPE_CHECKING:
@@ -81,9 +61,12 @@ def comparison_figure(timelines: Mapping[str, Timeline]) -> Figure:
     """
     if not timelines:
         raise UserError("expected at least one timeline to draw, got none")
+    from mmpyramid.render.figures import bars
+    from mmpyramid.render.figures.sheet import PAD, Sheet, draw_header, house_style
+
     with house_style():
         seconds = max(map(span, timelines.values()))
-        groups = to_groups(timelines)
+        groups = bars.to_groups(timelines)
         sheet = Sheet(seconds, bars.gutter_of(groups), _plot_width(seconds), PAD)
         draw_header(sheet, timelines)
         bars.draw_lanes(sheet, groups)
@@ -102,8 +85,11 @@ def unit_weights_figure(timeline: Timeline) -> Figure:
         >>> png = to_png(unit_weights_figure(Timeline.load("clip.json")))  # doctest: +SKIP
     """
     weights = unit_weights_of(timeline)
+    from mmpyramid.render.figures import bars, heat
+    from mmpyramid.render.figures.sheet import Sheet, draw_header, house_style
+
     with house_style():
-        groups = to_groups({"": timeline})
+        groups = bars.to_groups({"": timeline})
         gutter = max(heat.gutter_of(weights), bars.gutter_of(groups))
         sheet = Sheet(span(timeline), gutter, _plot_width(span(timeline)), heat.COLOR_BAR_ROOM)
         draw_header(sheet, {"": timeline})
@@ -114,6 +100,8 @@ def unit_weights_figure(timeline: Timeline) -> Figure:
 
 def to_png(figure: Figure, *, dpi: int = 150) -> bytes:
     """Write a figure as PNG; the same figure gives the same bytes."""
+    from mmpyramid.render.figures.sheet import house_style
+
     content = io.BytesIO()
     with house_style():
         figure.savefig(content, format="png", dpi=dpi, metadata={"Software": _creator()})
@@ -122,6 +110,8 @@ def to_png(figure: Figure, *, dpi: int = 150) -> bytes:
 
 def to_svg(figure: Figure) -> str:
     """Write a figure as SVG whose text is text; the same figure gives the same characters."""
+    from mmpyramid.render.figures.sheet import house_style
+
     content = io.StringIO()
     with house_style():
         figure.savefig(content, format="svg", metadata={"Creator": _creator(), "Date": None})
@@ -134,71 +124,6 @@ def _creator() -> str:
 
 def _plot_width(seconds: float) -> float:
     return PLOT_WIDTH if seconds <= LONG else LONG_PLOT_WIDTH
-
-
-SWATCH_WIDTH, SWATCH_HEIGHT = 0.3, 0.12
-
-
-def draw_header(sheet: Sheet, timelines: Mapping[str, Timeline]) -> None:
-    """Write title, facts, remarks and legend at the cursor, and move it below them."""
-    room = sheet.width - 2 * MARGIN
-    sheet.paragraph(wrap(_title(timelines), TITLE, room, "bold"), TITLE, weight="bold")
-    for line in [_facts(timelines), *_remarks(timelines)]:
-        sheet.paragraph(wrap(line, SMALL, room), SMALL, color=QUIET)
-    sheet.top += PAD
-    if len(timelines) > 1:
-        _legend(sheet, list(timelines))
-
-
-def _title(timelines: Mapping[str, Timeline]) -> str:
-    names = (PurePath(timeline.source).name for timeline in timelines.values())
-    return printable(", ".join(dict.fromkeys(filter(None, names)))) or "Timeline"
-
-
-def _facts(timelines: Mapping[str, Timeline]) -> str:
-    facts = [f"duration {clock(max(timeline.duration for timeline in timelines.values()))}"]
-    if len(timelines) == 1:
-        (timeline,) = timelines.values()
-        facts += [printable(timeline.model)] if timeline.model else []
-    return " · ".join(facts)
-
-
-def _remarks(timelines: Mapping[str, Timeline]) -> list[str]:
-    """Each gist once, with the names of those that it is about, unless it is about all."""
-    about: dict[str, list[str]] = {}
-    for name, timeline in timelines.items():
-        for remark in remarks(timeline):
-            about.setdefault(printable(remark.gist), []).append(printable(name))
-    return [
-        gist if len(names) == len(timelines) else f"{', '.join(names)}: {gist}"
-        for gist, names in about.items()
-    ]
-
-
-def _legend(sheet: Sheet, names: list[str]) -> None:
-    """Swatches with names, in as many lines as they take."""
-    x, num_lines = MARGIN, 0
-    room = sheet.width - 2 * MARGIN
-    for number, name in enumerate(map(printable, names)):
-        lines = wrap(name, LABEL, room - SWATCH_WIDTH - PAD) or [""]
-        wide = SWATCH_WIDTH + PAD + max(width_of(line, LABEL) for line in lines)
-        if x + wide > MARGIN + room:
-            sheet.top += height_of(num_lines, LABEL)
-            x, num_lines = MARGIN, 0
-        _swatch(sheet, x, system_style(number))
-        sheet.write(x + SWATCH_WIDTH + PAD, sheet.top, lines, LABEL)
-        x, num_lines = x + wide + 2 * PAD, max(num_lines, len(lines))
-    sheet.top += height_of(num_lines, LABEL) + PAD
-
-
-def _swatch(sheet: Sheet, x: float, style: BarStyle) -> None:
-    from matplotlib.patches import Rectangle
-
-    place = (x, sheet.top + (height_of(1, LABEL) - SWATCH_HEIGHT) / 2)
-    size = (SWATCH_WIDTH, SWATCH_HEIGHT)
-    fill = Rectangle(place, *size, fc=style.color, ec="white", hatch=style.hatch, lw=0)
-    sheet.canvas.add_patch(fill)
-    sheet.canvas.add_patch(Rectangle(place, *size, fill=False, ec=INK, lw=OUTLINE))
 
 
 PICTURES: dict[str, Callable[[Figure], bytes]] = {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.wording import MODALITY_WORDS, title_of
@@ -27,9 +30,6 @@ from mmpyramid.render.figures.sheet import (
     wrap,
 )
 from mmpyramid.render.lanes import to_lanes
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,6 @@ def _nothing(sheet: Sheet) -> None:
 
 def _draw_frame(sheet: Sheet, top: float, color: str) -> None:
     """Draw a dotted frame from `top` to the cursor and move the cursor off it."""
-    from matplotlib.patches import Rectangle
-
     frame = Rectangle(
         (MARGIN, top),
         sheet.right + PAD - MARGIN,

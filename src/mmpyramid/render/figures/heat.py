@@ -6,16 +6,13 @@ Axes: L pyramid units, T segments of one second, K cells of a row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 
 from mmpyramid.core import Array, Modality, UnitWeights
 from mmpyramid.render.figures.sheet import INK, LABEL, PAD, QUIET, SMALL, Sheet, height_of, width_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.collections import QuadMesh
 
 CELL_HEIGHT = 0.27
 TITLE_HEIGHT = height_of(1, LABEL) + PAD / 2

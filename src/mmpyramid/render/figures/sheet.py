@@ -7,19 +7,24 @@ inches, sizes of text are points.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePath
+from typing import Any
 
-from mmpyramid.core import Modality
-from mmpyramid.core.wording import clock
-from mmpyramid.render.lanes import ticks
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import text_to_path
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from mmpyramid.core import Modality, Timeline
+from mmpyramid.core.wording import clock, printable
+from mmpyramid.render.figures import to_png
+from mmpyramid.render.lanes import remarks, ticks
 
 INK, QUIET, GRID, LANE = "#1c2430", "#5b6675", "#d3d8df", "#f1f3f6"
 FONT = "DejaVu Sans"  # Comes with matplotlib, so that a figure looks the same everywhere.
@@ -61,8 +66,6 @@ def system_style(number: int) -> BarStyle:
 
 def house_style() -> AbstractContextManager[None]:
     """Settings of matplotlib under which figures are made and written, whatever the user's are."""
-    from matplotlib import style
-
     settings = {
         "font.family": ["sans-serif"],
         "font.sans-serif": [FONT, "Verdana", "Arial"],  # The others where an SVG is looked at.
@@ -78,9 +81,6 @@ def house_style() -> AbstractContextManager[None]:
 @lru_cache(maxsize=4096)
 def width_of(text: str, size: float, weight: str = "normal") -> float:
     """Inches that a line of text takes."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
     font = FontProperties(family=[FONT], size=size, weight=weight)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width) / POINTS_PER_INCH
@@ -120,6 +120,13 @@ LONGEST_IN_SECONDS = 120
 """Times of longer videos are written as on a clock."""
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, though pyplot, which would keep it open, does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        return to_png(self)
+
+
 class Sheet:
     """Paper under a cursor that moves down; everything on it shares one time axis.
 
@@ -135,8 +142,6 @@ class Sheet:
     """
 
     def __init__(self, seconds: float, gutter: float, plot_width: float, right: float) -> None:
-        from mmpyramid.render.figures.shown import ShownFigure
-
         self.seconds, self.plot_width = seconds, plot_width
         self.left = MARGIN + gutter
         self.right = self.left + plot_width
@@ -225,3 +230,66 @@ def grid(axes: Axes) -> None:
 
 def _time(time: float, seconds: float) -> str:
     return f"{time:g}" if seconds <= LONGEST_IN_SECONDS else clock(time)
+
+
+SWATCH_WIDTH, SWATCH_HEIGHT = 0.3, 0.12
+
+
+def draw_header(sheet: Sheet, timelines: Mapping[str, Timeline]) -> None:
+    """Write title, facts, remarks and legend at the cursor, and move it below them."""
+    room = sheet.width - 2 * MARGIN
+    sheet.paragraph(wrap(_title(timelines), TITLE, room, "bold"), TITLE, weight="bold")
+    for line in [_facts(timelines), *_remarks(timelines)]:
+        sheet.paragraph(wrap(line, SMALL, room), SMALL, color=QUIET)
+    sheet.top += PAD
+    if len(timelines) > 1:
+        _legend(sheet, list(timelines))
+
+
+def _title(timelines: Mapping[str, Timeline]) -> str:
+    names = (PurePath(timeline.source).name for timeline in timelines.values())
+    return printable(", ".join(dict.fromkeys(filter(None, names)))) or "Timeline"
+
+
+def _facts(timelines: Mapping[str, Timeline]) -> str:
+    facts = [f"duration {clock(max(timeline.duration for timeline in timelines.values()))}"]
+    if len(timelines) == 1:
+        (timeline,) = timelines.values()
+        facts += [printable(timeline.model)] if timeline.model else []
+    return " · ".join(facts)
+
+
+def _remarks(timelines: Mapping[str, Timeline]) -> list[str]:
+    """Each gist once, with the names of those that it is about, unless it is about all."""
+    about: dict[str, list[str]] = {}
+    for name, timeline in timelines.items():
+        for remark in remarks(timeline):
+            about.setdefault(printable(remark.gist), []).append(printable(name))
+    return [
+        gist if len(names) == len(timelines) else f"{', '.join(names)}: {gist}"
+        for gist, names in about.items()
+    ]
+
+
+def _legend(sheet: Sheet, names: list[str]) -> None:
+    """Swatches with names, in as many lines as they take."""
+    x, num_lines = MARGIN, 0
+    room = sheet.width - 2 * MARGIN
+    for number, name in enumerate(map(printable, names)):
+        lines = wrap(name, LABEL, room - SWATCH_WIDTH - PAD) or [""]
+        wide = SWATCH_WIDTH + PAD + max(width_of(line, LABEL) for line in lines)
+        if x + wide > MARGIN + room:
+            sheet.top += height_of(num_lines, LABEL)
+            x, num_lines = MARGIN, 0
+        _swatch(sheet, x, system_style(number))
+        sheet.write(x + SWATCH_WIDTH + PAD, sheet.top, lines, LABEL)
+        x, num_lines = x + wide + 2 * PAD, max(num_lines, len(lines))
+    sheet.top += height_of(num_lines, LABEL) + PAD
+
+
+def _swatch(sheet: Sheet, x: float, bar: BarStyle) -> None:
+    place = (x, sheet.top + (height_of(1, LABEL) - SWATCH_HEIGHT) / 2)
+    size = (SWATCH_WIDTH, SWATCH_HEIGHT)
+    fill = Rectangle(place, *size, fc=bar.color, ec="white", hatch=bar.hatch, lw=0)
+    sheet.canvas.add_patch(fill)
+    sheet.canvas.add_patch(Rectangle(place, *size, fill=False, ec=INK, lw=OUTLINE))

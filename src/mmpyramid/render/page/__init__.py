@@ -6,8 +6,7 @@ lie beside this file; `document.py` puts them together as they are, without a bu
 
 from mmpyramid.render.page.comparison import comparison_html
 from mmpyramid.render.page.corpus import LEVELS, MEASURES, Entry, corpus_html
-from mmpyramid.render.page.document import Site
-from mmpyramid.render.page.elements import is_url
+from mmpyramid.render.page.document import Site, is_url
 from mmpyramid.render.page.timeline import page_assets, to_html
 
 __all__ = [

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmpyramid.core import Timeline
+import numpy as np
+
+from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.runs import Mask, Runs, rasterize
 from mmpyramid.core.wording import clock
 from mmpyramid.render.lanes import TICK_STEPS, Remark, remarks, span
-from mmpyramid.render.page.document import build, escape
-from mmpyramid.render.page.elements import (
+from mmpyramid.render.page.data import MODALITIES, Mark, labels_of, modalities_data, system_data
+from mmpyramid.render.page.document import (
+    build,
+    escape,
     facts_list,
     modality_buttons,
     player,
     remarks_list,
     title_of_video,
 )
-from mmpyramid.render.page.systems import (
-    Disagreement,
-    disagreement,
-    labels_of,
-    modalities_data,
-    system_data,
-)
 
 STYLES = ("base", "lanes", "list", "comparison")
 NOTHING = "None of the timelines has an event."
 FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """What a timeline has of the events of the first one, in segments of one second.
+
+    Attributes:
+        shared: segments that both have.
+        missed: segments that only the first one has.
+        extra: segments that only this one has.
+        marks: where.
+    """
+
+    shared: int
+    missed: int
+    extra: int
+    marks: tuple[Mark, ...]
 
 
 def comparison_html(
@@ -148,3 +165,43 @@ def _data(
             for name, timeline in timelines.items()
         ],
     }
+
+
+def disagreement(first: Timeline, other: Timeline) -> Disagreement:
+    """Compare two timelines of one video segment by segment, each label and modality apart.
+
+    Example:
+        >>> from mmpyramid.core import Event
+        >>> dog = Event(0.0, 3.0, "Dog", Modality.AUDIO)
+        >>> first = Timeline(events=(dog,), duration=3.0, labels=("Dog",))
+        >>> disagreement(first, Timeline(duration=3.0, labels=("Dog",))).marks
+        (Mark(label='Dog', modality=<Modality.AUDIO: 'audio'>, start=0.0, end=3.0, is_extra=False),)
+    """
+    labels = labels_of([first, other])
+    seconds = max(span(first), span(other))
+    shared, counts, marks = 0, {False: 0, True: 0}, list[Mark]()
+    for modality in MODALITIES:
+        first_TC, other_TC = (_mask(each, modality, seconds, labels) for each in (first, other))
+        shared += int((first_TC & other_TC).sum())
+        for is_extra, mask_TC in {False: first_TC & ~other_TC, True: other_TC & ~first_TC}.items():
+            counts[is_extra] += int(mask_TC.sum())
+            marks += _marks(mask_TC, modality, labels, seconds, is_extra)
+    return Disagreement(shared, counts[False], counts[True], tuple(marks))
+
+
+def _mask(timeline: Timeline, modality: Modality, seconds: float, labels: Sequence[str]) -> Mask:
+    """Where the timeline has events of just this modality, (T, C)."""
+    audio_TC, visual_TC = rasterize(timeline.of(modality), math.ceil(seconds), labels)
+    mask_TC: Mask = audio_TC | visual_TC
+    return mask_TC
+
+
+def _marks(
+    mask_TC: Mask, modality: Modality, labels: Sequence[str], seconds: float, is_extra: bool
+) -> list[Mark]:
+    runs = Runs.of(mask_TC)
+    columns = np.stack([runs.column, runs.start, runs.stop], axis=1).tolist()
+    return [
+        Mark(labels[label], modality, float(start), min(float(stop), seconds), is_extra)
+        for label, start, stop in columns
+    ]

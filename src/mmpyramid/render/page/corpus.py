@@ -9,8 +9,7 @@ from statistics import fmean
 from mmpyramid.core import Event, Timeline
 from mmpyramid.core.wording import MODALITY_WORDS, title_of
 from mmpyramid.render.lanes import span
-from mmpyramid.render.page.document import build, escape
-from mmpyramid.render.page.elements import facts_list
+from mmpyramid.render.page.document import build, escape, facts_list
 
 STYLES = ("base", "corpus")
 LEVELS = {"segment": "Segment level", "event": "Event level"}

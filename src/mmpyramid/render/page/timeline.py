@@ -14,16 +14,27 @@ from mmpyramid.core.wording import clock
 from mmpyramid.formats import Format, register
 from mmpyramid.problems import GATES, Decoder, problem_named
 from mmpyramid.render.lanes import TICK_STEPS, remarks, span
-from mmpyramid.render.page.document import Site, build, escape, shared_assets, template
-from mmpyramid.render.page.elements import (
+from mmpyramid.render.page.data import (
+    MODALITIES,
+    decoder_data,
+    labels_of,
+    modalities_data,
+    pack_bytes,
+    scores_data,
+    system_data,
+)
+from mmpyramid.render.page.document import (
+    Site,
+    build,
+    escape,
     facts_list,
     modality_buttons,
     player,
     remarks_list,
+    shared_assets,
+    template,
     title_of_video,
 )
-from mmpyramid.render.page.probabilities import decoder_data, pack_bytes, scores_data
-from mmpyramid.render.page.systems import MODALITIES, labels_of, modalities_data, system_data
 
 SCRIPT = "timeline"
 STYLES = ("base", "lanes", "list")

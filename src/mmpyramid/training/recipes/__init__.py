@@ -3,30 +3,30 @@
 from collections.abc import Callable
 
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.recipes import ave, compared, llp
+from mmpyramid.training.recipes import compared, mm_pyramid
 
 Recipe = Callable[[], TrainConfig]
 
 RECIPES: dict[str, Recipe] = {
-    "llp": llp.llp,
-    "llp-open": llp.llp_open,
-    "compact": llp.compact,
-    "folder": llp.folder,
-    "han": llp.han,
-    "han-ma": llp.han_ma,
-    "llp-ma": llp.llp_ma,
-    "llp-last": llp.last,
-    "llp-unpyramid": llp.unpyramid,
-    "llp-hybrid-transformer": llp.hybrid_transformer,
-    "llp-without-conv": llp.without_conv,
-    "llp-without-residual": llp.without_residual,
-    "llp-without-ula": llp.without_ula,
-    "llp-without-sf": llp.without_sf,
-    "llp-non-sharing": llp.non_sharing,
-    "ave": ave.ave,
-    "ave-weak": ave.ave_weak,
-    "ave-proportion": ave.ave_proportion,
-    "ave-open": ave.ave_open,
+    "llp": mm_pyramid.llp,
+    "llp-open": mm_pyramid.llp_open,
+    "compact": mm_pyramid.compact,
+    "folder": mm_pyramid.folder,
+    "han": compared.han,
+    "han-ma": compared.han_ma,
+    "llp-ma": mm_pyramid.llp_ma,
+    "llp-last": mm_pyramid.last,
+    "llp-unpyramid": mm_pyramid.unpyramid,
+    "llp-hybrid-transformer": mm_pyramid.hybrid_transformer,
+    "llp-without-conv": mm_pyramid.without_conv,
+    "llp-without-residual": mm_pyramid.without_residual,
+    "llp-without-ula": mm_pyramid.without_ula,
+    "llp-without-sf": mm_pyramid.without_sf,
+    "llp-non-sharing": mm_pyramid.non_sharing,
+    "ave": mm_pyramid.ave,
+    "ave-weak": mm_pyramid.ave_weak,
+    "ave-proportion": mm_pyramid.ave_proportion,
+    "ave-open": mm_pyramid.ave_open,
     "cmran": compared.cmran,
     "cmran-weak": compared.cmran_weak,
     "psp": compared.psp,

@@ -6,7 +6,7 @@ AVEL and PSP drop it), and CMRAN computes in float32 instead of float64. AVEL's 
 stepped after 15,000 batches, of which an epoch has 52: epoch 288.
 """
 
-from mmpyramid.models import ParsingConfig
+from mmpyramid.models import HANConfig, ParsingConfig
 from mmpyramid.models.baselines import (
     AVELConfig,
     AVELParserConfig,
@@ -32,6 +32,7 @@ from mmpyramid.problems.parsing.losses import (
     VideoObjective,
 )
 from mmpyramid.training.config import Schedule, TrainConfig
+from mmpyramid.training.recipes.mm_pyramid import modality_aware
 
 
 def cmran() -> TrainConfig:
@@ -128,6 +129,18 @@ def avsdn_weak() -> TrainConfig:
     config.objective = PooledObjective()
     config.schedule = Schedule(factor=0.5, milestones=(5, 20, 40))
     return config
+
+
+def han() -> TrainConfig:
+    """HAN on the published LLP features, as its authors released the training."""
+    config = TrainConfig(model=HANConfig(), objective=GuidedObjective())
+    config.learning_rate = 3e-4
+    return config
+
+
+def han_ma() -> TrainConfig:
+    """HAN with MA's contrastive loss and gates; `mmpyramid refine han-ma` is the whole strategy."""
+    return modality_aware(han(), HANConfig(gate="per_modality"))
 
 
 def _parsing(model: ParsingConfig, objective: Objective) -> TrainConfig:

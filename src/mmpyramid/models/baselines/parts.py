@@ -1,24 +1,148 @@
-"""Layers that several of the compared networks have: recurrence, fusion, heads.
+"""What several of the compared networks are made from: inputs, recurrence, fusion, heads.
 
-Shape letters: B batch, T segments, M modalities (audio, visual), D width of one modality, J width
-of joint features, C classes.
+Shape letters: B batch, T segments, H and W height and width of a map, M modalities (audio, visual),
+D width of one modality, J width of joint features, C classes.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
+from mmpyramid.models.localization import (
+    AudioGuidedAttention,
+    LocalizationConfig,
+    LocalizationNetwork,
+    check_grid,
+    decomposed,
+)
 from mmpyramid.models.network import Localized, Pooled
-from mmpyramid.models.parsing import PoolingHead
+from mmpyramid.models.parsing import ParsingConfig, PoolingHead
 
-AUDIO: Literal[0] = 0
-VISUAL: Literal[1] = 1
+
+@dataclass(kw_only=True, slots=True)
+class PairConfig(LocalizationConfig):
+    """A network that reads one audio and one visual stream.
+
+    Raises:
+        UserError: if a value cannot make a network.
+    """
+
+    def __post_init__(self) -> None:
+        LocalizationConfig.__post_init__(self)
+        if len(self.audio_streams) > 1 or len(self.visual_streams) > 1:
+            raise UserError(
+                f"`{self.architecture}` takes one audio and one visual stream, got "
+                f"{', '.join((*self.audio_streams, *self.visual_streams))}; leave the others out"
+            )
+        if self.width % 2:
+            raise UserError(
+                f"`{self.architecture}` halves its width in places; width should be even, got "
+                f"{self.width}"
+            )
+
+
+class PairNetwork(LocalizationNetwork):
+    """A localization network that reads one audio and one visual stream."""
+
+    config: PairConfig
+
+    def __init__(self, config: PairConfig) -> None:
+        super().__init__(config)
+        ((self.audio_name, self.audio_width),) = config.audio_streams.items()
+        ((self.visual_name, self.visual_width),) = config.visual_streams.items()
+
+    def read(self, streams: Mapping[str, Tensor], present_BM: Tensor) -> tuple[Tensor, Tensor]:
+        """The audio (B, T, D), zero where there is none, and the visual stream as it came."""
+        audio_BTD = streams[self.audio_name] * present_BM[:, 0, None, None]
+        return audio_BTD, streams[self.visual_name]
+
+
+@dataclass(kw_only=True, slots=True)
+class GuidedConfig(PairConfig):
+    """A network with audio-guided attention over a visual map.
+
+    Raises:
+        UserError: if a value cannot make a network.
+    """
+
+    attention_width: int = 512
+    """Width of the projections that the attention compares."""
+    map_size: tuple[int, int] | None = (7, 7)
+    """Height and width of the visual map; None for features without positions."""
+
+    def __post_init__(self) -> None:
+        PairConfig.__post_init__(self)
+        self.map_size = None if self.map_size is None else (self.map_size[0], self.map_size[1])
+
+
+class GuidedNetwork(PairNetwork):
+    """A localization network with audio-guided attention over a visual map.
+
+    Args:
+        config: the architecture.
+        guide_width: width of the audio that guides the attention.
+    """
+
+    config: GuidedConfig
+
+    def __init__(self, config: GuidedConfig, guide_width: int | None = None) -> None:
+        super().__init__(config)
+        self.visual_attention = None
+        if config.map_size:
+            self.visual_attention = AudioGuidedAttention(
+                guide_width or self.audio_width,
+                self.visual_width,
+                num_positions=config.map_size[0] * config.map_size[1],
+                hidden_width=config.attention_width,
+            )
+
+    def attend(self, audio_BTD: Tensor, visual: Tensor, present_BM: Tensor) -> Tensor:
+        """Give the attended visual feature of every segment (B, T, D), zero where there is none.
+
+        Args:
+            audio_BTD: what guides the attention.
+            visual: (B, T, H, W, D), or (B, T, D) for a network without `map_size`.
+            present_BM: True where a video has the modality.
+
+        Raises:
+            UserError: if the map has another size than the network's.
+        """
+        check_grid(self.config.architecture, self.visual_name, visual, self.config.map_size)
+        if self.visual_attention is not None:
+            visual = self.visual_attention(audio_BTD, visual)
+        return visual * present_BM[:, 1, None, None]
+
+
+@dataclass(kw_only=True, slots=True)
+class BranchedConfig(ParsingConfig):
+    """A network with three branches.
+
+    Raises:
+        UserError: if a value cannot make a network.
+    """
+
+    architecture: ClassVar[str]
+
+    width: int = 256
+    """D, what both directions of an LSTM give together."""
+    input_width: int = 512
+    """Width of the projected visual streams."""
+    head_width: int = 64
+    """Hidden width of each branch."""
+
+    def __post_init__(self) -> None:
+        ParsingConfig.__post_init__(self)
+        if self.width % 2:
+            raise UserError(f"both directions share the width; it should be even, got {self.width}")
+
 
 Head: TypeAlias = Literal["category", "fused"]
 """`category`: C categories beside the relevance (full supervision). `fused`: C + 1 scores times the
@@ -104,9 +228,9 @@ class DecomposedHead(nn.Module):
         self, width: int, num_classes: int, head: Head, pool: Literal["max", "mean"]
     ) -> None:
         super().__init__()
-        self.fused, self.pool = head == "fused", pool
+        self.is_fused, self.pool = head == "fused", pool
         self.relevance = nn.Linear(width, 1)
-        self.category = nn.Linear(width, num_classes + self.fused)
+        self.category = nn.Linear(width, num_classes + self.is_fused)
 
     def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Localized:
         """Decompose the task; what is pooled over time leaves padding out."""
@@ -117,13 +241,7 @@ class DecomposedHead(nn.Module):
             pooled_BD = (x_BTD * exists_BTO).sum(1) / exists_BTO.sum(1)
         relevance_BT = self.relevance(x_BTD).squeeze(-1)
         category_BC = self.category(pooled_BD)
-        happens_BTO = torch.sigmoid(relevance_BT)[..., None]
-        if self.fused:
-            score_BTC = happens_BTO * category_BC[:, None]
-        else:
-            event_BTC = happens_BTO * category_BC.softmax(-1)[:, None]
-            score_BTC = torch.cat((event_BTC, 1 - happens_BTO), dim=-1)
-        return Localized(score_BTC, relevance_BT, category_BC)
+        return decomposed(relevance_BT, category_BC, is_fused=self.is_fused)
 
 
 class BranchedHead(PoolingHead):
@@ -168,39 +286,3 @@ class BranchedHead(PoolingHead):
         exists_BTO = mask_BT[..., None]
         stream_BMC = (prob_BTMC * exists_BTO[..., None]).amax(1)
         return Pooled(prob_BTMC, stream_BMC, (joint_BTC * exists_BTO).amax(1))
-
-
-class OneSidedHead(PoolingHead):
-    """Pools the features of one modality.
-
-    A subclass writes `pool_side`.
-
-    Args:
-        side: which modality is perceived.
-    """
-
-    def __init__(self, side: Literal[0, 1]) -> None:
-        super().__init__()
-        self.side = side
-
-    @abstractmethod
-    def pool_side(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the probabilities of segments (B, T, C) and of videos (B, C)."""
-
-    def pool(self, x_BTMD: Tensor, mask_BT: Tensor, present_BM: Tensor) -> Pooled:
-        """Give probabilities of both modalities, 0 in the other one and where there is none."""
-        prob_BTC, video_BC = self.pool_side(x_BTMD[:, :, self.side], mask_BT)
-        here_BO = present_BM[:, self.side, None]
-        prob_BTC, video_BC = prob_BTC * here_BO[:, None], video_BC.clamp(0, 1) * here_BO
-        return Pooled(in_one(prob_BTC, self.side, 2), in_one(video_BC, self.side, 1), video_BC)
-
-
-def in_one(x: Tensor, side: Literal[0, 1], axis: int) -> Tensor:
-    """Add an axis of two modalities, one of which is zero.
-
-    Example:
-        >>> in_one(torch.ones(2), AUDIO, 0).tolist()
-        [[1.0, 1.0], [0.0, 0.0]]
-    """
-    both = (x, torch.zeros_like(x))
-    return torch.stack(both if side == AUDIO else both[::-1], dim=axis)
