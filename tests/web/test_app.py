@@ -133,7 +133,7 @@ def test_an_upload_is_parsed_shown_and_downloaded(visit, clip, server, tmp_path)
         download.value.save_as(tmp_path / f"Bell.{name}")
     for name in FORMATS:
         address = page.get_by_role("link", name=name, exact=True).get_attribute("href")
-        assert httpx.get(f"{server.url}/{address}").status_code == 200
+        assert page.request.get(f"{server.url}/{address}").status == 200
     assert len(Timeline.load(tmp_path / "Bell.json")) == 4
 
 
@@ -196,10 +196,12 @@ def test_a_closed_page_takes_its_timeline_along(visit, server):
     expect(page.get_by_text("Bell.mp4, ")).to_be_visible(timeout=PATIENCE)
     parse(page)
     address = f"{server.url}/{page.locator('iframe.timeline').get_attribute('src')}"
-    assert httpx.get(address).status_code == 200
-    page.context.close()
+    assert httpx.get(address).status_code == 404, "it is nobody else's"
+    assert page.request.get(address).status == 200
+    other = page.context.new_page()
+    page.close()
     assert nothing_held(server)
-    assert httpx.get(address).status_code == 404
+    assert other.request.get(address).status == 404
 
 
 def test_a_recording_is_parsed(visit):

@@ -30,6 +30,8 @@ OPEN = ("/health",)
 FORWARDED = (b"forwarded", b"x-forwarded-", b"x-gradio-")
 """How headers begin that only a proxy may send."""
 
+MOST_HEADERS = 100
+
 SITES = {None, "same-origin", "none"}
 """What `Sec-Fetch-Site` says of own requests; `none` is a person who typed the address."""
 
@@ -95,6 +97,9 @@ class Access:
             await self.app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
+        if len(connection.headers) > MOST_HEADERS:
+            await refuse(431, "this request has too many headers")(scope, receive, send)
+            return
         refusal = self._refuse_host(connection) or self._refuse_site(connection)
         if refusal is not None:
             await refusal(scope, receive, send)

@@ -125,7 +125,7 @@ class Uploads:
         path = self.received / address.removeprefix(f"/{RECEIVED}/")
         stored = self._stored.get(path)
         if stored is None:
-            return path
+            return None if path.exists() else path
         return path if stored.owner in {None, owner} else None
 
     def hide_paths(self, text: bytes) -> bytes:
