@@ -31,7 +31,7 @@ LEAST_RATE = 10_000
 SILENT_SECONDS = 30
 """How long a sender may pause, however much came before."""
 
-LINGER_SECONDS = 5
+LINGER_SECONDS = 2
 """How long a connection stays open for somebody who still sends when the answer is there."""
 
 TAKE_SECONDS = 60
