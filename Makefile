@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# The quick tests run in two processes; the others measure time and start processes of their own.
-PARALLEL := -n 2 --dist loadfile
+# Each process takes tests from the other once it has none; those that measure time run alone.
+PARALLEL := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check docs bench browser clean
 
@@ -30,8 +30,8 @@ check: setup browser  ## what CI runs: lint, format, types, every test
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell src tests docs README.md CONTRIBUTING.md CHANGELOG.md
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not browser'
-	$(BIN)/python -m pytest -m 'slow or browser'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not alone'
+	$(BIN)/python -m pytest -m alone
 
 browser: setup  ## Debian's Chromium, for the tests of the page
 	@command -v chromium >/dev/null || { \

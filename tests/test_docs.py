@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import fork_server
 import media_files
 import tiny_folder
 from mmpyramid.cli import main
@@ -30,11 +32,22 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
 
 
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory) -> Iterator[None]:
+    """`mmpyramid` and `python` that start at once, first on the path."""
+    with (
+        fork_server.programs(tmp_path_factory.mktemp("programs")) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        yield
+
+
+runs_commands = pytest.mark.usefixtures("programs")
+
+
 def run(folder: Path, *words: str) -> str:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        words, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -51,6 +64,7 @@ def run_commands(page: Path, folder: Path) -> str:
     return run(folder, "bash", "-e", "-c", "\n".join(lines))
 
 
+@runs_commands
 @pytest.mark.slow
 def test_a_network_of_your_own(tmp_path):
     page = DOCS / "new-network.md"
@@ -64,9 +78,10 @@ def test_a_network_of_your_own(tmp_path):
     )
     assert ours > nothing + 5, f"the toy learned nothing:\n{table}"
     (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
-    assert run(tmp_path, sys.executable, "-c", use) == printed
+    assert run(tmp_path, "python", "-c", use) == printed
 
 
+@runs_commands
 @pytest.mark.slow
 @pytest.mark.network
 def test_a_backbone_of_your_own(tmp_path):
@@ -82,13 +97,14 @@ def test_a_backbone_of_your_own(tmp_path):
             media_files.tone(440 * (1 + number), 2.0),
         )
     (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
-    assert run(tmp_path, sys.executable, "-c", use) == printed
+    assert run(tmp_path, "python", "-c", use) == printed
     told = run_commands(page, tmp_path)
     assert "features: 2 extracted" in told
     assert "loudness (2)" in told
     assert len(list((tmp_path / "timelines").glob("*.json"))) == 2
 
 
+@runs_commands
 @pytest.mark.slow
 def test_experiments(tmp_path):
     run_commands(DOCS / "experiments.md", tmp_path)
@@ -99,16 +115,18 @@ def test_experiments(tmp_path):
     assert "Mean of all" in (tmp_path / "sim" / "pages" / "index.html").read_text()
 
 
+@runs_commands
 @pytest.mark.slow
 def test_files_come_back(tmp_path):
     page = DOCS / "files.md"
-    run(tmp_path, sys.executable, "-c", *blocks(page, "python"))
+    run(tmp_path, "python", "-c", *blocks(page, "python"))
     run_commands(page, tmp_path)
     (event,) = json.loads((tmp_path / "corrected.json").read_text())["events"]
     assert (event["label"], event["end"]) == ("Cat", 10.0)
     assert (tmp_path / "clip.comparison.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@runs_commands
 @pytest.mark.slow
 @pytest.mark.network
 def test_a_person_with_videos(tmp_path):
@@ -121,6 +139,7 @@ def test_a_person_with_videos(tmp_path):
     assert "data:video/mp4" in (tmp_path / "for-friends" / "holiday.html").read_text()
 
 
+@runs_commands
 @pytest.mark.slow
 @pytest.mark.network
 def test_videos_and_classes_of_your_own(tmp_path):
@@ -143,6 +162,7 @@ def test_videos_and_classes_of_your_own(tmp_path):
     assert "Mean of all" in (tmp_path / "pages" / "index.html").read_text()
 
 
+@runs_commands
 @pytest.mark.slow
 def test_a_researcher(tmp_path):
     run_commands(DOCS / "researcher.md", tmp_path)
@@ -153,6 +173,7 @@ def test_a_researcher(tmp_path):
     assert "HAN" in (tmp_path / "compared.html").read_text()
 
 
+@runs_commands
 @pytest.mark.slow
 @pytest.mark.network
 def test_a_team_with_a_corpus(tmp_path):
@@ -163,11 +184,12 @@ def test_a_team_with_a_corpus(tmp_path):
     assert len(list((tmp_path / "timelines").glob("*.tsv"))) == 10
 
 
+@runs_commands
 @pytest.mark.slow
 def test_a_notebook_runs(tmp_path):
     page = DOCS / "notebook.md"
     (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
-    assert run(tmp_path, sys.executable, "-c", "\n".join(blocks(page, "python"))) == printed
+    assert run(tmp_path, "python", "-c", "\n".join(blocks(page, "python"))) == printed
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
 
 
@@ -180,6 +202,7 @@ def test_every_format_is_in_the_table_of_files():
     assert re.findall(r"^\| `(.*?)` \| \w.* \| \w", table, re.MULTILINE) == list(FORMATS)
 
 
+@runs_commands
 @pytest.mark.slow
 def test_a_data_set_of_your_own(tmp_path):
     section = section_of(DOCS / "extend.md", "A data set")
@@ -200,6 +223,8 @@ def test_a_data_set_of_your_own(tmp_path):
     assert json.loads((tmp_path / "numbers.json").read_text()).keys() >= {"segment", "event"}
 
 
+@runs_commands
+@pytest.mark.slow
 def test_an_output_format_of_your_own(tmp_path):
     section = section_of(DOCS / "extend.md", "An output format")
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
@@ -217,6 +242,7 @@ def test_an_output_format_of_your_own(tmp_path):
     assert "lab: a label file of HTK" in described
 
 
+@runs_commands
 @pytest.mark.slow
 def test_a_training_strategy_of_your_own(tmp_path):
     section = section_of(DOCS / "extend.md", "A training strategy")

@@ -14,21 +14,26 @@ from mmpyramid.models import (
     MMPyramidAVE,
     MMPyramidAVEConfig,
     MMPyramidConfig,
+    PyramidConfig,
     create_model,
     save_pretrained,
 )
 from mmpyramid.models.registry import architecture
 
 WIDTHS = {"ear": 5, "eye": 6}
+ONE_UNIT = PyramidConfig(windows=(4,))
+"""Every unit is the same code, and takes some seconds to export."""
+
+
+def small_network(**settings: object) -> MMPyramid:
+    torch.manual_seed(0)
+    streams = {"audio_streams": {"ear": 5}, "visual_streams": {"eye": 6}}
+    return MMPyramid(MMPyramidConfig(labels=("Dog", "Cat"), **streams, **settings)).eval()
 
 
 @pytest.fixture(scope="module")
 def network() -> MMPyramid:
-    torch.manual_seed(0)
-    config = MMPyramidConfig(
-        audio_streams={"ear": 5}, visual_streams={"eye": 6}, width=16, labels=("Dog", "Cat")
-    )
-    return MMPyramid(config).eval()
+    return small_network(width=16, pyramid=PyramidConfig(windows=(1, 8)))
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +63,8 @@ def test_any_batch_and_length_gives_what_pytorch_gives(network, session, batch, 
 
 
 @pytest.mark.slow
-def test_by_command(network, tmp_path, capsys):
-    save_pretrained(network, tmp_path / "model")
+def test_by_command(tmp_path, capsys):
+    save_pretrained(small_network(width=16, pyramid=ONE_UNIT), tmp_path / "model")
     assert main(["export", str(tmp_path / "model"), "--out", str(tmp_path / "a.onnx")]) == 0
     outputs = "audio, visual, video, video_audio, video_visual"
     assert f"from mask, present, ear, eye to {outputs}" in capsys.readouterr().out
@@ -68,11 +73,7 @@ def test_by_command(network, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_eight_bits_are_a_quarter_and_nearly_the_same(tmp_path):
-    torch.manual_seed(0)
-    wide = MMPyramidConfig(
-        audio_streams={"ear": 5}, visual_streams={"eye": 6}, width=128, labels=("Dog", "Cat")
-    )
-    save_pretrained(MMPyramid(wide), tmp_path / "model")
+    save_pretrained(small_network(width=128, pyramid=ONE_UNIT), tmp_path / "model")
     large, small = tmp_path / "large.onnx", tmp_path / "small.onnx"
     assert main(["export", str(tmp_path / "model"), "--out", str(large)]) == 0
     assert main(["export", str(tmp_path / "model"), "--out", str(small), "--int8"]) == 0
@@ -108,7 +109,8 @@ def test_backbones(name, tmp_path):
 @torch.no_grad()
 def test_localization_gives_relevance_and_category(map_size, tmp_path):
     torch.manual_seed(0)
-    network = MMPyramidAVE(MMPyramidAVEConfig(width=16, map_size=map_size)).eval()
+    config = MMPyramidAVEConfig(width=16, map_size=map_size, pyramid=ONE_UNIT)
+    network = MMPyramidAVE(config).eval()
     export_onnx(network_graph(network), tmp_path / "ave.onnx")
     session = onnxruntime.InferenceSession((tmp_path / "ave.onnx").read_bytes())
     streams = {

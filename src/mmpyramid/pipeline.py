@@ -19,6 +19,7 @@ from mmpyramid.extract.decoding import (
     required_input,
 )
 from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, one_ahead
+from mmpyramid.media.source import Source, to_media_file
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
 from mmpyramid.stream import EVERY, EventStream
@@ -145,7 +146,7 @@ class Pipeline:
         self.gate = self.scorer.decoder.gate
         self.decoder = _completed(decoder or Decoder(), self.gate)
 
-    def __call__(self, video: str | Path) -> Timeline:
+    def __call__(self, video: Source) -> Timeline:
         """Parse one video.
 
         Raises:
@@ -155,7 +156,7 @@ class Pipeline:
 
     def run(
         self,
-        video: str | Path,
+        video: Source,
         *,
         decoder: Decoder | None = None,
         hook: Hook | None = None,
@@ -165,7 +166,7 @@ class Pipeline:
         """Parse one video and keep what led to the timeline; safe in several threads at once.
 
         Args:
-            video: the file.
+            video: the file; a `MediaFile` can say that it may refer to others.
             decoder: thresholds and lengths for this video only.
             hook: called as each step begins, instead of the pipeline's own.
             max_seconds: refuse longer files.
@@ -191,7 +192,7 @@ class Pipeline:
             scores,
             decoder,
             duration=extracted.duration,
-            source=str(video),
+            source=str(to_media_file(video).path),
             model=self.name,
             missing=extracted.missing,
             notes=(*extracted.notes, *self.scorer.notes),
@@ -205,7 +206,7 @@ class Pipeline:
         )
 
     def stream(
-        self, video: str | Path, *, decoder: Decoder | None = None, every: int = EVERY
+        self, video: Source, *, decoder: Decoder | None = None, every: int = EVERY
     ) -> Iterator[Event]:
         """Give the events of one video as they end, while it is still being read.
 
@@ -229,7 +230,7 @@ class Pipeline:
         events = EventStream(self.scorer, chosen, every)
         needs = {extractor: required_input(extractor) for extractor in self.extractors}
         required = RequiredInputs.of(self.extractors)
-        for piece in one_ahead(read_pieces(Path(video), required, BATCH)):
+        for piece in one_ahead(read_pieces(video, required, BATCH)):
             if not isinstance(piece, Piece):
                 yield from events.finish(piece.duration)
                 return

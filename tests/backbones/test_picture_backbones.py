@@ -13,6 +13,7 @@ from torch import nn
 from torchvision import models, transforms
 from torchvision.models.video import r2plus1d_18
 
+from mmpyramid.backbones import vgg19
 from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.published import RandomWeights
 from mmpyramid.backbones.r2plus1d import R2Plus1D18Extractor
@@ -22,6 +23,15 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.media.resizing import resize
 
 EXACT = {"precision": Precision.FLOAT32}
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(monkeypatch):
+    """Seconds of few pictures; VGG-19 still takes them in two parts of different size."""
+    monkeypatch.setattr(ResNet152Extractor, "frames_per_segment", 2)
+    monkeypatch.setattr(vgg19, "PICTURES_AT_ONCE", 2)
+    for vgg in (VGG19Extractor, TorchvisionVGG19Extractor):
+        monkeypatch.setattr(vgg, "frames_per_segment", 3)
 
 
 def pictures(num_frames):
@@ -56,7 +66,7 @@ def test_resnet_follows_the_script_of_llp(tmp_path):
         if name.endswith("bn3.weight"):
             parameter.fill_(0.1)
     extractor = ResNet152Extractor(weights=save(tmp_path, network), **EXACT)
-    frames = pictures(8)
+    frames = pictures(extractor.frames_per_segment)
     steps = models.ResNet152_Weights.IMAGENET1K_V1.transforms()
     script = transforms.Compose(
         [
@@ -113,7 +123,7 @@ def layers():
 def test_vgg_of_torchvision(tmp_path, layers):
     whole = nn.ModuleDict({"features": layers, "classifier": nn.Linear(2, 2)})
     extractor = TorchvisionVGG19Extractor(weights=save(tmp_path, whole), **EXACT)
-    segment = seen(extractor, pictures(16))
+    segment = seen(extractor, pictures(3))
     scaled = segment[0] / 255.0
     x_FCHW = (scaled - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     expected = layers(torch.tensor(x_FCHW).float().permute(0, 3, 1, 2)).mean(0).permute(1, 2, 0)
@@ -138,7 +148,7 @@ def write_keras(path, layers):
 def test_vgg_of_ave_reads_keras_and_caffe_files(tmp_path, layers):
     keras = VGG19Extractor(weights=write_keras(tmp_path / "vgg19.h5", layers), **EXACT)
     caffe = VGG19Extractor(weights=save(tmp_path, nn.ModuleDict({"features": layers})), **EXACT)
-    segment = seen(keras, pictures(16))
+    segment = seen(keras, pictures(3))
     bgr = segment[0, ..., ::-1] - np.array([103.939, 116.779, 123.68])
     expected = layers(torch.tensor(bgr).float().permute(0, 3, 1, 2)).mean(0).permute(1, 2, 0)
     actual = keras.embed(segment)

@@ -136,6 +136,7 @@ def test_a_file_that_is_no_plain_one_is_written_to(original):
     assert done.stdout.startswith("label,modality,start,end,score\n")
 
 
+@pytest.mark.slow
 def test_without_pympi_the_extra_is_named_before_a_video_is_parsed(original):
     command = [sys.executable, "-c", BLOCKED, "parse", "gone.mp4", "--formats", "json,eaf"]
     done = subprocess.run(command, capture_output=True, text=True)

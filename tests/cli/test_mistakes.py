@@ -114,6 +114,7 @@ def test_wrong_words_are_reported_by_the_parser(words, run, capsys):
     assert "--help" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["pytorch_lightning", "tensorboard"])
 def test_a_missing_extra_is_named(package, fill):
     words = fill(["train", "llp", "--data", "CORPUS", "--out", "OUT", "--epochs", "1"])

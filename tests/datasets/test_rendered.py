@@ -69,6 +69,7 @@ def test_a_file_is_h264_and_aac_of_ten_seconds(tmp_path):
     assert len(wave) >= 160_000
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_whatever_the_number_of_workers(corpus, tmp_path):
     again = render_corpus(tmp_path / "again", **SIZES, clip=SMALL, workers=2)
     assert content(again) == content(corpus)

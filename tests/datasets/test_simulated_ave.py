@@ -208,6 +208,7 @@ def test_the_picture_is_brighter_where_the_event_is(tmp_path):
     assert (scores.max(1) > scores.mean(1) + 3 * np.median(abs(scores - scores.mean()))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", ["os._exit(9)", "print(1 / 0)"])
 def test_a_run_that_stops_leaves_no_file_that_looks_complete(tmp_path, stop):
     out = tmp_path / "out"
@@ -223,6 +224,7 @@ def test_a_run_that_stops_leaves_no_file_that_looks_complete(tmp_path, stop):
     assert_equal_clips(again, by_clip(simulate_ave(None, tmp_path / "new", sizes=sizes)))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told(tmp_path):
     out = tmp_path / "out"
     limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))"

@@ -30,7 +30,7 @@ def test_probe_tells_what_is_there(tmp_path):
         ("noise.mp4", np.random.default_rng(0).bytes(100_000), "cannot open"),
         ("notes.txt", b"heard a dog\n" * 100, "text file"),
         ("table.csv", b"a,b\n1,2\n" * 100, "cannot open"),
-        ("captions.srt", b"1\n00:00:01,000 --> 00:00:02,000\nhello\n\n", "no such stream"),
+        ("captions.srt", b"1\n00:00:01,000 --> 00:00:02,000\nhello\n\n", "captions"),
     ],
 )
 def test_what_is_not_media_is_a_clear_error(tmp_path, name, content, message):

@@ -152,6 +152,7 @@ def test_two_fingers_zoom(show, hour):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["zoom", "pan", "scroll"])
 def test_an_hour_of_25_labels_moves_smoothly(show, kind):
     scores = random_scores(3600, 0)

@@ -86,6 +86,7 @@ def test_a_worker_that_dies_is_replaced(pool, job):
     assert len(pool.parse(job(), "me").timeline) > 0
 
 
+@pytest.mark.alone
 def test_a_worker_that_hangs_is_given_up(setup, job):
     hanging = Pool(setup, Limits(max_seconds=6), 1)
     pid = hanging.workers[0].pid

@@ -1,5 +1,15 @@
 """What makes networks fast on a processor, applied to them from outside."""
 
 from mmpyramid.accelerate.dropout import CheapDropout, accelerate
+from mmpyramid.accelerate.placement import ReadAhead, ResidentDataset, place
+from mmpyramid.accelerate.step import CudaRecorder, TrainingStep
 
-__all__ = ["CheapDropout", "accelerate"]
+__all__ = [
+    "CheapDropout",
+    "CudaRecorder",
+    "ReadAhead",
+    "ResidentDataset",
+    "TrainingStep",
+    "accelerate",
+    "place",
+]

@@ -18,7 +18,9 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmpyramid.core.device import resolve_device as resolve_device
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.render import FORMATS
 
 Result = TypeVar("Result")
@@ -51,8 +53,13 @@ def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
 
 def write_json(path: Path, data: object) -> None:
     """Write a JSON file, with its folder."""
+    write_file(path, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file as a whole, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    write_durably(path, content, outlast_power_cuts=False)
 
 
 FormatList: TypeAlias = Annotated[
@@ -78,26 +85,6 @@ def to_formats(formats: str) -> list[str]:
         if package := FORMATS[name].package:
             import_module(package)
     return chosen
-
-
-def resolve_device(name: str) -> str:
-    """The device that a flag means: `auto` is a GPU where PyTorch can use one.
-
-    Raises:
-        UserError: if PyTorch does not know the device or cannot use it here.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # The latter: a PyTorch without CUDA.
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"--device {name} cannot be used here ({reason}); give auto, cpu, cuda or cuda:1"
-        ) from error
-    return name
 
 
 def autocast_to(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 
-from mmpyramid.cli._options import console, progress_bar
+from mmpyramid.cli._options import console, progress_bar, write_file
 from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import render_corpus
@@ -100,8 +100,6 @@ def _parse(run: Run, data: Path, out: Path, screen: Console) -> Path:
     screen.print(TerminalView(parsed.timeline))
     parsed.timeline.save(out / "timeline.json")
     page = out / "timeline.html"
-    page.write_text(
-        to_html(parsed.timeline, video=video, scores=parsed.scores, decoder=pipeline.decoder),
-        encoding="utf-8",
-    )
+    html = to_html(parsed.timeline, video=video, scores=parsed.scores, decoder=pipeline.decoder)
+    write_file(page, html.encode())
     return page

@@ -21,11 +21,13 @@ from mmpyramid.cli._options import (
     progress_bar,
     resolve_device,
     simulated,
+    write_file,
     write_json,
 )
 from mmpyramid.cli.predict import SIMULATED, predict_item
 from mmpyramid.core import AnyScores, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import check_output_file, check_output_folder
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.extract.corpus import find_videos
@@ -49,6 +51,17 @@ class Outputs:
     """Write a page for each video, and a sortable table of all, into this folder."""
     videos: OptionalPath = None
     """Folder of the videos, called by their ids: pages play them, the table shows pictures."""
+
+    def check(self) -> None:
+        """Check that all of it can be written.
+
+        Raises:
+            UserError: if it cannot.
+        """
+        for path in filter(None, (self.json, self.predictions)):
+            check_output_file(path)
+        if self.pages:
+            check_output_folder(self.pages)
 
     def find_videos(self) -> dict[str, Path]:
         """The videos by id.
@@ -97,6 +110,7 @@ def evaluate(
             the processor knows it, and moves probabilities by up to 0.02.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
+    outputs.check()
     videos = outputs.find_videos()
     device = resolve_device(device)
     network = load_pretrained(model).to(device)
@@ -130,7 +144,6 @@ def evaluate(
 
 
 SITE = Site(assets="../assets", home="../index.html")
-FOLDERS = ("assets", "videos", "thumbnails")
 ON_VIDEO_PAGE = ("type_av", "event_av", "accuracy")
 """Measures on the page of a video; the table of all videos has every measure."""
 
@@ -164,10 +177,8 @@ class SplitPages:
             UserError: if there are videos, but none of this split, or features cannot be used.
         """
         self._check_videos()
-        for name in FOLDERS:
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
         for name, content in page_assets().items():
-            (self.folder / "assets" / name).write_text(content, encoding="utf-8")
+            write_file(self.folder / "assets" / name, content.encode())
         entries = []
         with progress_bar("pages") as update:
             for item_id in self.dataset.ids:
@@ -175,7 +186,7 @@ class SplitPages:
                 update(len(entries), len(self.dataset.ids))
         index = self.folder / "index.html"
         facts = {"Model": self.model, "Note": "; ".join(self.notes)}
-        index.write_text(corpus_html(entries, title=title, facts=facts), encoding="utf-8")
+        write_file(index, corpus_html(entries, title=title, facts=facts).encode())
         return index
 
     def _check_videos(self) -> None:
@@ -205,7 +216,7 @@ class SplitPages:
             facts=_facts(measured),
             site=SITE,
         )
-        path.write_text(page, encoding="utf-8")
+        write_file(path, page.encode())
         return Entry(
             name=item_id,
             page=f"videos/{quote(path.name)}",
@@ -224,7 +235,7 @@ class SplitPages:
         picture = thumbnail(video)
         if picture is None:
             return ""
-        (self.folder / "thumbnails" / f"{name}.jpg").write_bytes(picture)
+        write_file(self.folder / "thumbnails" / f"{name}.jpg", picture)
         return f"thumbnails/{quote(name)}.jpg"
 
 
@@ -265,6 +276,8 @@ def score(
         video_threshold: The same for videos.
         json: Write the ten numbers here.
     """
+    if json:
+        check_output_file(json)
     annotations = read_llp(labels, split)
     shape = (annotations.num_segments, len(annotations.labels))
     predicted = read_predictions(predictions, annotations.ids, shape, names=annotations.names)

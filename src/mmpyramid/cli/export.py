@@ -9,6 +9,7 @@ import tyro
 
 from mmpyramid.cli._options import console
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import check_output_file, check_output_folder
 
 Architecture: TypeAlias = Literal["mm-pyramid", "han", "cmran", "psp", "avel"]
 """The keys of `CONVERTERS`, known before torch is loaded."""
@@ -38,6 +39,7 @@ def export(
 
     if int8 and model in BACKBONES:
         raise UserError(f"--int8 is for networks; most weights of {model} are convolutions")
+    check_output_file(out)
     graph = open_graph(model)
     difference = export_onnx(graph, out, int8=int8)
     inputs = ", ".join(graph.example)
@@ -77,6 +79,7 @@ def convert(
             f"--swap-streams repeats a mistake of the released MM-Pyramid code; {architecture} has "
             "its streams in the right order; leave the flag out"
         )
+    check_output_folder(out)
     config, weights = CONVERTERS[architecture](read_official(checkpoint))
     if isinstance(config, MMPyramidConfig):
         config = replace(config, swap_streams=swap_streams)

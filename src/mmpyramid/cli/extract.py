@@ -16,6 +16,7 @@ from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.registry import BackboneOptions, create_extractors
 from mmpyramid.cli._options import OPTIONAL, console, progress_bar, resolve_device
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import check_output_folder
 from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
 from mmpyramid.extract.decoding import Limits
 from mmpyramid.extract.engines import Engine, LocalEngine
@@ -167,6 +168,7 @@ def extract(
     """
     if not videos:
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
+    check_output_folder(out)
     if check:
         return _check(videos, out, backbones, engine)
     options = backbones.options(here=engine.engine == "local")

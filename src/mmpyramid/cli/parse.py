@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,8 @@ from rich.text import Text
 
 from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
 from mmpyramid.core.errors import UserError, describe_os_error
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import check_output_file, write_durably
+from mmpyramid.media.source import MediaFile
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
@@ -32,6 +33,7 @@ def parse(
     out: Path = Path("timelines"),
     formats: FormatList = "json,html",
     embed: bool = False,
+    allow_references: bool = False,
     device: str = "auto",
     decoder: Annotated[Decoder, tyro.conf.arg(name="")] = Decoder(),  # noqa: B008 - frozen
 ) -> int:
@@ -50,6 +52,8 @@ def parse(
         out: Folder for the files.
         formats: Names of formats, separated by commas.
         embed: Put the video into the page instead of linking to it.
+        allow_references: Read playlists and other lists of your own, with the local files that they
+            name. Without it a file that refers to others is refused.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.
     """
@@ -59,16 +63,28 @@ def parse(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
         )
     names = output_names(videos)
+    files = {
+        video: {suffix: out / f"{name}.{suffix}" for suffix in chosen}
+        for video, name in names.items()
+    }
+    files = {video: paths for video, paths in files.items() if _can_write(paths.values())}
+    if not files:
+        return 2
     screen, computing = console(), resolve_device(device)
     out.mkdir(parents=True, exist_ok=True)
     with screen.status("loading") as status:
         pipeline = Pipeline(model, decoder=decoder, device=computing, hook=status.update)
-    failed = 0
-    for number, (video, name) in enumerate(names.items()):
+    failed = len(names) - len(files)
+    for number, (video, paths) in enumerate(files.items()):
         if number:
             screen.print()
-        paths = {suffix: out / f"{name}.{suffix}" for suffix in chosen}
-        failed += not _parse_one(video, pipeline, paths, embed, screen)
+        failed += not _parse_one(
+            MediaFile(path=video, follow_references=allow_references),
+            pipeline,
+            paths,
+            embed,
+            screen,
+        )
     if failed and len(names) > 1:
         sys.stderr.write(f"mmpyramid parse: {failed} of {len(names)} files could not be parsed\n")
     return 0 if not failed else 2 if failed == len(names) else 1
@@ -91,14 +107,26 @@ def output_names(videos: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
+def _can_write(paths: Iterable[Path]) -> bool:
+    """Whether the files of a video can be written; if not, it is said why."""
+    try:
+        for path in paths:
+            check_output_file(path)
+    except UserError as error:
+        _report(error)
+        return False
+    return True
+
+
 def _parse_one(
-    video: Path, pipeline: Pipeline, paths: Mapping[str, Path], embed: bool, screen: Console
+    file: MediaFile, pipeline: Pipeline, paths: Mapping[str, Path], embed: bool, screen: Console
 ) -> bool:
     """Parse and write one file; what goes wrong is reported and stops nothing else."""
+    video = file.path
     try:
         with screen.status(Text(video.name)) as status:
             pipeline.hook = lambda step: status.update(Text(f"{video.name}: {step}"))
-            parsed = pipeline.run(video)
+            parsed = pipeline.run(file)
     except (UserError, OSError) as error:
         _report(error)
         return False

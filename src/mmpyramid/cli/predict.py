@@ -22,7 +22,7 @@ from mmpyramid.cli._options import (
 from mmpyramid.core import AnyScores, Features, Modality, Timeline
 from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import check_output_file, check_output_folder, write_durably
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, annotated, decode
@@ -73,6 +73,7 @@ def predict(
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
     chosen = to_formats(formats)
+    check_output_folder(out)
     network = load_pretrained(model).to(resolve_device(device))
     decoder = network.decoder
     dataset = open_dataset(
@@ -83,6 +84,9 @@ def predict(
         features=corpus.features,
     )
     chosen_ids = _known([item for part in ids for item in part.split(",") if item], dataset)
+    for item_id in chosen_ids:
+        for name in ("truth.json", *chosen):
+            check_output_file(out / f"{item_id}.{name}")
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
     with progress_bar("predict") as update:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from mmpyramid.cli._options import OPTIONAL, OptionalPath, console
+from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, write_file
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import check_output_file
 from mmpyramid.render import (
     FORMATS,
     PICTURES,
@@ -39,7 +39,7 @@ else:  # What is registered when a command is run: code of the user may have add
     ]
 
 
-def render(
+def render(  # noqa: PLR0913 - one for each flag
     timelines: Annotated[
         tuple[Path, ...],
         tyro.conf.Positional,
@@ -58,6 +58,7 @@ def render(
         str | None, tyro.conf.arg(metavar="PATH|URL", help_behavior_hint=OPTIONAL)
     ] = None,
     embed: bool = False,
+    raw: bool = False,
 ) -> int:
     """Write a timeline in another format: json or annotations in, any of --to out.
 
@@ -83,29 +84,45 @@ def render(
             (png, svg), or as a table with the columns modality, unit, second and weight (csv).
         video: The video that the page plays, or its URL; left out, the timeline's own source.
         embed: Put the video into the page instead of linking to it.
+        raw: Leave cells of csv and tsv as they are that a spreadsheet would run as formulas, for
+            other programs.
     """
     if not timelines:
         raise UserError("expected a timeline, as `mmpyramid parse` writes it, got none")
+    path = out or _beside(timelines[0], _kind(timelines, unit_weights), to)
+    check_output_file(path)
+    _check_no_input(path, timelines)
     source = None if original is None else read_timeline(original)
     loaded = [read_timeline(path, original=source) for path in timelines]
     named = dict(zip(_names(timelines, names), loaded, strict=True))
     first, *others = named.values()
     if others:
-        content, kind = _comparison(named, to, unit_weights, video, embed), ".comparison"
+        content = _comparison(named, to, unit_weights, video, embed)
     elif unit_weights:
-        content, kind = _unit_weights(first, to), ".unit-weights"
+        content = _unit_weights(first, to)
     else:
-        options = _player([first], video, embed) if to == "html" else {}
-        content, kind = encode(first, to, **options), ""
-    path = out or _beside(timelines[0], kind, to)
-    _check_no_input(path, timelines)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file():  # Such as /dev/stdout.
-        path.write_bytes(content)
-    else:
-        write_durably(path, content, outlast_power_cuts=False)
+        options = _player([first], video, embed) if to == "html" else _cells(to, raw)
+        content = encode(first, to, **options)
+    write_file(path, content)
     console().print(str(path))
     return 0
+
+
+def _kind(timelines: Sequence[Path], unit_weights: bool) -> str:
+    """What stands before the suffix of a file that is not named by --out."""
+    return ".comparison" if len(timelines) > 1 else ".unit-weights" if unit_weights else ""
+
+
+def _cells(to: str, raw: bool) -> dict[str, Any]:
+    """Whether cells of a table are escaped.
+
+    Raises:
+        UserError: if there are no such cells.
+    """
+    if raw and not FORMATS[to].for_spreadsheets:
+        known = ", ".join(name for name, each in FORMATS.items() if each.for_spreadsheets)
+        raise UserError(f"--raw is about the cells of {known}; leave it out for --to {to}")
+    return {"raw": True} if raw else {}
 
 
 def _beside(path: Path, kind: str, to: str) -> Path:

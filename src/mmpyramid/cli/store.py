@@ -13,6 +13,7 @@ import tyro
 from mmpyramid.cli._options import console, progress_bar, run
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import check_output_folder
 
 OVERVIEW = """usage: mmpyramid store {import,export} FOLDER --out FOLDER [options]
 
@@ -67,6 +68,7 @@ def import_(
     """
     from mmpyramid.store.exchange import import_features
 
+    check_output_folder(out)
     modalities = {**dict.fromkeys(audio, Modality.AUDIO), **dict.fromkeys(visual, Modality.VISUAL)}
     with progress_bar("import") as update:
         store = import_features(features, out, modalities, pool=pool, progress=update)
@@ -94,6 +96,7 @@ def export(
     from mmpyramid.store.exchange import export_features
     from mmpyramid.store.store import FeatureStore
 
+    check_output_folder(out)
     opened = FeatureStore(store)
     with progress_bar("export") as update:
         export_features(opened, out, layout, update)

@@ -10,8 +10,14 @@ from mmpyramid.core.scores import (
     Scores,
     check_unit_weights,
 )
-from mmpyramid.core.timeline import TIMELINE_FORMAT, Event, Modality, Timeline
-from mmpyramid.core.unit_weights import UnitWeights, to_unit_weights
+from mmpyramid.core.timeline import (
+    TIMELINE_FORMAT,
+    Event,
+    Modality,
+    Timeline,
+    UnitWeights,
+    to_unit_weights,
+)
 
 __all__ = [
     "GATES",

@@ -6,8 +6,8 @@ stream is (T, D), or (T, H, W, D) where its extractor keeps the places of the pi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -55,23 +55,25 @@ class Batch:
     segment_BT: Tensor | None = None
     modality_BMC: Tensor | None = None
 
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
-
-        def move(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value.to(device)
-
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with another tensor in the place of each, as a function gives it."""
+        changed = {name: change(values) for name, values in self.tensors().items()}
         return replace(
             self,
-            streams={name: values.to(device) for name, values in self.streams.items()},
-            mask_BT=self.mask_BT.to(device),
-            present_BM=self.present_BM.to(device),
-            weak_BC=move(self.weak_BC),
-            audio_BTC=move(self.audio_BTC),
-            visual_BTC=move(self.visual_BTC),
-            segment_BT=move(self.segment_BT),
-            modality_BMC=move(self.modality_BMC),
+            streams={name: changed[f"streams.{name}"] for name in self.streams},
+            **{name: value for name, value in changed.items() if "." not in name},
         )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that is there, by name; streams as `streams.NAME`."""
+        streams = {f"streams.{name}": values for name, values in self.streams.items()}
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
+        return streams | {n: value for n, value in named.items() if isinstance(value, Tensor)}
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device; from pinned memory to a GPU nobody waits for it."""
+        waits = torch.device(device).type == "cpu"
+        return self.map(lambda values: values.to(device, non_blocking=not waits))
 
 
 def per_segment(stream: str, values: Array, num_segments: int) -> Array:

@@ -1,9 +1,15 @@
-"""Writes files so that no crash leaves half of one."""
+"""Writes files so that no crash leaves half of one, and tells in time what cannot be written.
+
+Everything that the package writes goes through this file: aside first, then renamed.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
+import stat
+import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +18,15 @@ from pathlib import Path
 from mmpyramid.core.errors import UserError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LONGEST_NAME, LONGEST_PATH = 255, 4000
+"""Bytes; the file system says how long a name may be, where it can. A path leaves room for names
+that are written aside."""
 
 
 def write_durably(path: Path, content: bytes, *, outlast_power_cuts: bool = True) -> None:
     """Write a file so that after any crash it is there as a whole or not at all.
+
+    A symbolic link is followed; what is no regular file, such as `/dev/stdout`, is written to.
 
     Args:
         path: the file; one that exists is replaced.
@@ -29,7 +40,14 @@ def write_durably(path: Path, content: bytes, *, outlast_power_cuts: bool = True
     Example:
         >>> write_durably(Path("features/store.json"), b"{}")  # doctest: +SKIP
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    if _kind(path) not in {None, stat.S_IFREG, stat.S_IFDIR}:
+        with disk_full_as_user_error(path):
+            path.write_bytes(content)
+        return
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+    # Short, for the name of the file itself may be as long as the file system takes.
+    aside = path.with_name(f"{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with disk_full_as_user_error(path):
             with aside.open("wb") as file:
@@ -40,6 +58,103 @@ def write_durably(path: Path, content: bytes, *, outlast_power_cuts: bool = True
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def check_output_file(path: Path) -> None:
+    """Check before any work that a file can be written; folders that lack are made later.
+
+    Raises:
+        UserError: if its name is too long, it is a folder, or its folder cannot be written to.
+
+    Example:
+        >>> check_output_file(Path("/proc/clip.json"))
+        Traceback (most recent call last):
+        ...
+        mmpyramid.core.errors.UserError: cannot write /proc/clip.json: ...
+    """
+    kind = _kind(path)
+    if kind == stat.S_IFDIR:
+        raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
+    if kind in {None, stat.S_IFREG}:  # Else it is written to, such as /dev/stdout.
+        _check(path.parent, (path.name,), path)
+
+
+def check_output_folder(folder: Path) -> None:
+    """Check before any work that files can be written into a folder, which is made later.
+
+    Raises:
+        UserError: if a name is too long, it is a file, or it cannot be written to.
+    """
+    _check(folder, (), folder)
+
+
+def _kind(path: Path) -> int | None:
+    """Whether a path is that of a file, a folder or something else; None if nothing is there."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (OSError, ValueError):  # Also where a name is too long or holds NUL.
+        return None
+
+
+def _check(folder: Path, names: tuple[str, ...], path: Path) -> None:
+    if "\0" in str(path):
+        raise UserError(f"cannot write {str(path)!r}: a name cannot hold NUL")
+    if (length := len(os.fsencode(path.absolute()))) > LONGEST_PATH:
+        raise UserError(
+            f"cannot write {path}: a path takes at most {LONGEST_PATH} bytes, and this one has "
+            f"{length}; choose a shorter one"
+        )
+    try:
+        while not os.path.lexists(folder):
+            folder, names = folder.parent, (folder.name, *names)
+        for name in names:
+            longest = os.pathconf(folder, "PC_NAME_MAX") if folder.is_dir() else LONGEST_NAME
+            if (length := len(os.fsencode(name))) > longest:
+                raise UserError(
+                    f"cannot write {path}: a name takes at most {longest} bytes here, and one of "
+                    f"these has {length}; choose a shorter one"
+                )
+        if not folder.is_dir():
+            raise UserError(f"cannot write {path}: {folder} is no folder; choose another place")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error} ({folder}); choose another place"
+        ) from error
+
+
+@contextmanager
+def only_writer(folder: Path, lock: str = "run.lock") -> Iterator[None]:
+    """Let one process at a time write into a folder, which is made if absent.
+
+    The lock goes with the process, however that ends.
+
+    Args:
+        folder: the folder.
+        lock: name of the file that is locked; it stays.
+
+    Raises:
+        UserError: if another process writes there already, or the folder cannot be written to.
+    """
+    from filelock import FileLock, Timeout
+
+    check_output_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    held = FileLock(folder / lock, timeout=0)
+    try:
+        held.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"another process writes to {folder} already; wait for it, stop it, or choose another "
+            "folder"
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot write {folder / lock}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def is_file_name(name: str) -> bool:

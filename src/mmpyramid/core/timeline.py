@@ -1,13 +1,16 @@
-"""Events of one video, sorted into a timeline that is lossless to and from JSON."""
+"""Events of one video, sorted into a timeline that is lossless to and from JSON.
+
+Axes: M modalities (audio, visual), L pyramid units, T segments of one second.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -15,7 +18,6 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.text import LARGEST_FILE, read_text, shorten
 from mmpyramid.core.typed import from_json
-from mmpyramid.core.unit_weights import UnitWeights, to_unit_weights, weights_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +27,16 @@ TIMELINE_FORMAT = "mmpyramid-timeline-1"
 
 LONGEST = 366 * 24 * 3600
 """Seconds of a video: a year. What lasts longer is a mistake, or would be drawn for ever."""
+
+
+NUM_MODALITIES = 2
+DECIMALS = 4
+
+UnitWeights: TypeAlias = tuple[tuple[tuple[float, ...], ...], ...]
+"""(2, L, T): the weight of each pyramid unit in the audio, then in the visual features of each
+segment, within 0..1. Empty where the scorer has no such units."""
+
+Nested: TypeAlias = Iterable[Iterable[Iterable[float]]]
 
 
 class Modality(StrEnum):
@@ -272,3 +284,54 @@ class TimelineDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     source: str = ""
     model: str = ""
     unit_weights: tuple[tuple[tuple[float, ...], ...], ...] = ()
+
+
+def to_unit_weights(weights_MLT: Nested) -> UnitWeights:
+    """Keep weights of pyramid units as tuples of floats, rounded to four decimals.
+
+    Source: the fusion weights of Eq. 10; a sigmoid gives each, so that they do not add up to 1.
+
+    Args:
+        weights_MLT: any nested sequences or array, (2, L, T); empty for none.
+
+    Raises:
+        UserError: if the lengths differ or a weight is outside 0..1.
+
+    Example:
+        >>> to_unit_weights([[[0.12345, 1]], [[0.5, 0]]])
+        (((0.1235, 1.0),), ((0.5, 0.0),))
+    """
+    weights = tuple(
+        tuple(tuple(round(float(weight), DECIMALS) for weight in unit) for unit in modality)
+        for modality in weights_MLT
+    )
+    if not weights:
+        return ()
+    units = [len(modality) for modality in weights]
+    segments = sorted({len(unit) for modality in weights for unit in modality})
+    if len(units) != NUM_MODALITIES or len(set(units)) != 1 or len(segments) != 1:
+        raise UserError(
+            "expected unit weights of audio and visual, for the same units and segments in both; "
+            f"got {len(units)} modalities with {units} units of {segments} segments"
+        )
+    if not all(0 <= weight <= 1 for modality in weights for unit in modality for weight in unit):
+        raise UserError("expected unit weights within 0..1, got other numbers or NaN")
+    return weights
+
+
+def weights_json(weights: UnitWeights) -> str:
+    """Write weights as JSON with one unit per line, so that those of an hour stay readable.
+
+    Example:
+        >>> print(weights_json((((0.1, 0.2),), ((0.3, 0.4),))))
+        [
+            [
+              [0.1, 0.2]
+            ],
+            [
+              [0.3, 0.4]
+            ]
+          ]
+    """
+    modalities = (",\n".join(f"      {json.dumps(unit)}" for unit in units) for units in weights)
+    return "[\n" + ",\n".join(f"    [\n{units}\n    ]" for units in modalities) + "\n  ]"

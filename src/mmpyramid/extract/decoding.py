@@ -35,6 +35,7 @@ from mmpyramid.core.process import (
 )
 from mmpyramid.media import SAMPLE_RATE, Segment, View
 from mmpyramid.media.sampling import Sampling
+from mmpyramid.media.source import Source, to_media_file
 from mmpyramid.store.shard import VideoInfo
 
 GIB = 2**30
@@ -130,12 +131,12 @@ Message: TypeAlias = Piece | VideoInfo | Failure
 
 
 def read_pieces(
-    path: Path, required: RequiredInputs, size: int, max_seconds: float | None = None
+    source: Source, required: RequiredInputs, size: int, max_seconds: float | None = None
 ) -> Iterator[Piece | VideoInfo]:
     """Read a file in this process.
 
     Args:
-        path: the file.
+        source: the file.
         required: what to read of it.
         size: number of segments in a piece; only the last one may have fewer.
         max_seconds: refuse longer files, by the header at once, or else when that much is read.
@@ -146,8 +147,9 @@ def read_pieces(
     Raises:
         UserError: if the file cannot be decoded, has nothing of what is required, or is too long.
     """
+    path = to_media_file(source).path
     reader = required.sampling.reader(
-        path, required.views, audio=required.audio, video=bool(required.views)
+        source, required.views, audio=required.audio, video=bool(required.views)
     )
     _check_length(path, reader.info.duration, max_seconds)
     segments = iter(reader)

@@ -29,6 +29,7 @@ from mmpyramid.extract.decoding import (
     read_pieces,
     required_input,
 )
+from mmpyramid.media.source import Source, to_media_file
 from mmpyramid.store.shard import Extracted, VideoInfo
 
 BATCH = 4
@@ -70,7 +71,7 @@ def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
 
 
 def extract_features(
-    path: Path | str,
+    source: Source,
     extractors: Sequence[Extractor],
     *,
     batch: int = BATCH,
@@ -84,11 +85,12 @@ def extract_features(
     of its own.
 
     Args:
-        path: a video or sound file.
+        source: a video or sound file.
         extractors: the backbones.
         batch: how many segments are embedded together.
         max_seconds: refuse longer files, by the header at once, or else when that much is read.
-        limits: decode within these, in a process of its own that only this file can harm.
+        limits: decode within these, in a process of its own that only this file can harm; a file
+            that refers to others is trusted, and decoded in this process.
         on_progress: called after each batch; what it raises ends the extraction.
 
     Raises:
@@ -101,12 +103,13 @@ def extract_features(
     """
     required = RequiredInputs.of(extractors)
     pieces: Iterable[Message]
-    if limits is None:
-        pieces = one_ahead(read_pieces(Path(path), required, batch, max_seconds))
+    file = to_media_file(source)
+    if limits is None or file.follow_references:
+        pieces = one_ahead(read_pieces(file, required, batch, max_seconds))
     else:
         if max_seconds is not None:
             limits = replace(limits, max_seconds=max_seconds)
-        pieces = _decode_apart(Path(path), required, batch, limits)
+        pieces = _decode_apart(file.path, required, batch, limits)
     arrays: dict[str, list[Array]] = defaultdict(list)
     for piece in pieces:
         if isinstance(piece, Failure):

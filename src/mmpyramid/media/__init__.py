@@ -4,9 +4,11 @@ from mmpyramid.media.container import SAMPLE_RATE, MediaInfo, probe
 from mmpyramid.media.pictures import thumbnail
 from mmpyramid.media.resizing import Resizing, View
 from mmpyramid.media.segments import Segment, SegmentReader
+from mmpyramid.media.source import MediaFile
 
 __all__ = [
     "SAMPLE_RATE",
+    "MediaFile",
     "MediaInfo",
     "Resizing",
     "Segment",

@@ -1,19 +1,17 @@
-"""Opening a file, choosing its streams, and what it holds, without decoding it.
-
-Errors of FFmpeg become `UserError`s here.
-"""
+"""Choosing the streams of a file, and what it holds, without decoding it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import av
 from av.container import InputContainer
 from av.stream import Disposition
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.media.source import Source, open_media, to_media_file
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform: what the sound backbones were trained on."""
@@ -21,56 +19,7 @@ SAMPLE_RATE = 16_000
 HEADERLESS = ("aac", "mp3")
 """Formats whose length FFmpeg may have to guess from the bit rate."""
 
-MAX_PIXELS = 2**26
-"""Of a picture, twice those of 8K: some kilobytes can claim, and even fill, any number."""
-
-_PICTURE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
-
-# Tags in an old encoding must not make a file unreadable; from PyAV 19 on they never do.
-_OPEN_OPTIONS: dict[str, Any] = (
-    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-)
-
 StreamT = TypeVar("StreamT", av.VideoStream, av.AudioStream)
-
-
-def open_media(path: Path) -> InputContainer:
-    """Open a media file for reading; use it in a `with` statement.
-
-    Raises:
-        UserError: if the file is absent, out of reach, a folder, empty, or not media.
-    """
-    expected = "expected a video or sound file"
-    try:
-        exists = path.exists()
-    except OSError as error:
-        raise UserError(
-            f"{expected}, but {path} cannot be reached: {error.strerror}; check the path and the "
-            "permissions of its folders"
-        ) from error
-    if not exists:
-        raise UserError(f"{expected}, but {path} does not exist; check the path")
-    if path.is_dir():
-        raise UserError(f"{expected}, but {path} is a folder; name a file inside it")
-    if path.stat().st_size == 0:
-        raise UserError(f"{expected}, but {path} is empty (0 bytes); fetch or record it again")
-    try:
-        # An absolute path never looks like a protocol to FFmpeg, as `concat:a.mp4` would.
-        container: InputContainer = av.open(
-            str(path.absolute()), mode="r", options=_PICTURE_OPTIONS, **_OPEN_OPTIONS
-        )
-    except av.FFmpegError as error:
-        raise UserError(
-            f"{expected}, but FFmpeg cannot open {path}: {error.strerror}; "
-            "the file is not media, or its beginning or index is missing"
-        ) from error
-    if container.format.name == "tty":  # FFmpeg renders any .txt file as a film of a terminal
-        container.close()
-        raise UserError(f"{expected}, but {path} is a text file")
-    for stream in container.streams.video:
-        if stream.codec_context is not None:
-            stream.codec_context.options = _PICTURE_OPTIONS
-    return container
 
 
 def best_video(container: InputContainer) -> av.VideoStream | None:
@@ -151,7 +100,7 @@ class MediaInfo:
         return self.audio_codec is not None
 
 
-def probe(path: str | Path) -> MediaInfo:
+def probe(source: Source) -> MediaInfo:
     """Read the header of a media file, and one picture for the rotation.
 
     Raises:
@@ -163,8 +112,8 @@ def probe(path: str | Path) -> MediaInfo:
         >>> info.has_audio, info.width, info.height  # doctest: +SKIP
         (True, 1280, 720)
     """
-    path = Path(path)
-    with open_media(path) as container:
+    path = to_media_file(source).path
+    with open_media(source) as container:
         video, audio = best_video(container), best_audio(container)
         notes = undecodable_notes(container)
         if video is None and audio is None:

@@ -14,9 +14,10 @@ import numpy as np
 from av.container import InputContainer
 from PIL import Image as Pillow
 
-from mmpyramid.media.container import best_video, open_media, quarter_turns
+from mmpyramid.media.container import best_video, quarter_turns
 from mmpyramid.media.decoder import Decoder, Timed
 from mmpyramid.media.resizing import Converter, Image, View
+from mmpyramid.media.source import open_media
 
 MOST_FRAMES = 300
 """Frames that are decoded for a thumbnail to come from a key frame to the middle of a video."""

@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from enum import StrEnum
 from fractions import Fraction
 from itertools import count
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -22,11 +21,11 @@ from numpy.typing import NDArray
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import open_media
 from mmpyramid.media.pictures import PictureTrack, picture_decoder
 from mmpyramid.media.resizing import Converter, Image, View
 from mmpyramid.media.segments import Segment, SegmentReader
 from mmpyramid.media.sound import SoundTrack
+from mmpyramid.media.source import Source, open_media
 
 NUM_SEGMENTS = 10
 LLP_RATE = LLP_FRAMES = 8
@@ -105,7 +104,7 @@ class PublishedReader(SegmentReader):
     which are chosen. Sound after ten seconds is left out, and a shorter one padded with silence.
 
     Args:
-        path: the file.
+        source: the file.
         views: the required pictures: 8 a segment as LLP takes them, or 16 as AVE does.
         audio: whether to read the sound.
         video: whether to read the picture.
@@ -121,13 +120,13 @@ class PublishedReader(SegmentReader):
 
     def __init__(
         self,
-        path: str | Path,
+        source: Source,
         views: Sequence[View] = (View(LLP_FRAMES),),
         *,
         audio: bool = True,
         video: bool = True,
     ) -> None:
-        super().__init__(path, views, audio=audio, video=video)
+        super().__init__(source, views, audio=audio, video=video)
         for view in views:
             if view.frames_per_segment not in FRAME_CHOICES:
                 raise UserError(
@@ -168,7 +167,7 @@ class PublishedReader(SegmentReader):
             return {}
         needed = [set(chosen_TF.flatten().tolist()) for chosen_TF in choices]
         converters = [Converter(str(self.info.path), view) for view in self.views]
-        with open_media(self.info.path) as container:
+        with open_media(self.source) as container:
             return {
                 (number, n): converters[number](timed.frame)
                 for n, timed in enumerate(picture_decoder(container))

@@ -7,14 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
-from pathlib import Path
 
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import HEADERLESS, MediaInfo, open_media, probe
+from mmpyramid.media.container import HEADERLESS, MediaInfo, probe
 from mmpyramid.media.pictures import PictureTrack
 from mmpyramid.media.resizing import Image, View
 from mmpyramid.media.sound import SoundTrack
+from mmpyramid.media.source import Source, open_media, to_media_file
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,12 +51,13 @@ class SegmentReader:
     views share one pass of decoding.
 
     Args:
-        path: the file.
+        source: the file.
         views: the required pictures, for each network that takes some.
         audio: whether to read the sound.
         video: whether to read the picture.
 
     Attributes:
+        source: the file.
         info: what the header says.
         duration: D in seconds; complete after an iteration.
         missing: the modalities that the file lacks; complete after an iteration.
@@ -75,21 +76,22 @@ class SegmentReader:
 
     def __init__(
         self,
-        path: str | Path,
+        source: Source,
         views: Sequence[View] = (View(),),
         *,
         audio: bool = True,
         video: bool = True,
     ) -> None:
-        self.info: MediaInfo = probe(path)
+        self.info: MediaInfo = probe(source)
         required = {Modality.AUDIO: audio, Modality.VISUAL: video}
         present = {Modality.AUDIO: self.info.has_audio, Modality.VISUAL: self.info.has_video}
         self._modalities = [m for m in present if present[m] and required[m]]
         if not self._modalities:
             raise UserError(
                 f"asked for {' and '.join(m for m in required if required[m]) or 'no modality'} of "
-                f"{path}, which has {' and '.join(m for m in present if present[m])} only"
+                f"{self.info.path}, which has {' and '.join(m for m in present if present[m])} only"
             )
+        self.source = to_media_file(source)
         self.views = tuple(views)
         self.duration = 0.0
         self.missing = tuple(m for m in present if not present[m])
@@ -116,13 +118,13 @@ class SegmentReader:
     def _open_sound(self, stack: ExitStack) -> SoundTrack | None:
         if Modality.AUDIO not in self._modalities:
             return None
-        return SoundTrack(stack.enter_context(open_media(self.info.path)))
+        return SoundTrack(stack.enter_context(open_media(self.source)))
 
     def _open_pictures(self, stack: ExitStack) -> PictureTrack | None:
         """Pictures come from a container of their own: bad interleaving has nothing to pile up."""
         if Modality.VISUAL not in self._modalities:
             return None
-        container = stack.enter_context(open_media(self.info.path))
+        container = stack.enter_context(open_media(self.source))
         return PictureTrack(container, self.views)
 
     def _find_zero(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> Fraction:

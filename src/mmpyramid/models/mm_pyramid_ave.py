@@ -62,6 +62,7 @@ class MMPyramidAVE(LocalizationNetwork):
     """Audio-guided attention, the pyramid, and the category and relevance heads.
 
     Example:
+        >>> import torch
         >>> config = MMPyramidAVEConfig(width=16)
         >>> streams = {"vggish": torch.ones(2, 10, 128), "vgg19": torch.ones(2, 10, 7, 7, 512)}
         >>> output = MMPyramidAVE(config)(streams)

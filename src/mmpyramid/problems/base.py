@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 BATCH = 128
 """Videos scored at once, in evaluation and in validation."""
 
+DIVERGED = (
+    "expected scores from the network, got NaN: its training has diverged. Train it again with a "
+    "lower --learning-rate, or limit the gradients with --clip-norm 1"
+)
+
 VideoScores: TypeAlias = dict[str, dict[str, float]]
 """Level to measure to per cent, of one video."""
 
@@ -207,13 +212,15 @@ class Problem(ABC, Generic[S, R]):
         Raises:
             UserError: if there is NaN in a tensor of the output.
         """
-        for values in output:
-            if values is not None and not isinstance(values, tuple) and values.isnan().any():
-                raise UserError(
-                    "expected scores from the network, got NaN: its training has diverged. Train "
-                    "it again with a lower --learning-rate, or limit the gradients with "
-                    "--clip-norm 1"
-                )
+        if self.has_nan(output):
+            raise UserError(DIVERGED)
+
+    def has_nan(self, output: Any) -> Tensor:
+        """Whether there is NaN in a tensor of what a network gave, as a tensor where those are."""
+        import torch
+
+        tensors = [values for values in output if isinstance(values, torch.Tensor)]
+        return torch.stack([values.isnan().any() for values in tensors]).any()
 
     def outputs(self, network: Network[Any, S], dataset: Dataset) -> Iterator[tuple[Any, Batch]]:
         """What a network gives for each batch of a split, on its own device, with the batch.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmpyramid.core import Event, Modality, Timeline, UnitWeights
@@ -85,6 +86,23 @@ def remarks(timeline: Timeline) -> list[Remark]:
     missing = [MISSING_TRACKS[name] for name in timeline.missing if name in MISSING_TRACKS]
     notes = (note.split("\n") for note in timeline.notes)
     return [*map(Remark, missing), *(Remark(gist, tuple(details)) for gist, *details in notes)]
+
+
+def remarks_by_name(timelines: Mapping[str, Timeline]) -> list[Remark]:
+    """The remarks on several timelines, each once.
+
+    A remark that is not about all of them begins with the names of those that it is about.
+    """
+    about: dict[Remark, list[str]] = {}
+    for name, timeline in timelines.items():
+        for remark in remarks(timeline):
+            about.setdefault(remark, []).append(name)
+    return [
+        remark
+        if len(names) == len(timelines)
+        else Remark(f"{', '.join(names)}: {remark.gist}", remark.details)
+        for remark, names in about.items()
+    ]
 
 
 def unit_weights_of(timeline: Timeline) -> UnitWeights:

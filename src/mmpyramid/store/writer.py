@@ -12,12 +12,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import disk_full_as_user_error, flush_names, write_durably
+from mmpyramid.core.files import (
+    disk_full_as_user_error,
+    flush_names,
+    only_writer,
+    write_durably,
+)
 from mmpyramid.store.provenance import Provenance
 from mmpyramid.store.shard import Extracted, Shard, encode_shard
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, find_faults
@@ -70,23 +74,15 @@ class StoreWriter:
         self._videos_per_shard = videos_per_shard
         self._bytes_per_shard = bytes_per_shard
         self._pending_folder = self.folder / PENDING_FOLDER
-        try:
-            self._pending_folder.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
-            raise UserError(f"cannot make the store {folder}: {error}") from error
-        self._lock = FileLock(self.folder / LOCK_FILE, timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise UserError(
-                f"another process writes to the store {folder} already; wait for it, or stop it"
-            ) from error
-        try:
-            self._settle_provenance()
-            self._tidy()
-        except BaseException:
-            self._lock.release()
-            raise
+        with ExitStack() as stack:
+            stack.enter_context(only_writer(self.folder, LOCK_FILE))
+            try:
+                self._pending_folder.mkdir(exist_ok=True)
+                self._settle_provenance()
+                self._tidy()
+            except OSError as error:
+                raise UserError(f"cannot write to the store {folder}: {error}") from error
+            self._held = stack.pop_all()
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -96,7 +92,7 @@ class StoreWriter:
             if kind is None:
                 self.pack()
         finally:
-            self._lock.release()
+            self._held.close()
 
     @property
     def done(self) -> frozenset[str]:

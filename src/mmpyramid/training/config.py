@@ -6,7 +6,9 @@ import json
 import math
 from bisect import bisect_right
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import NetworkConfig
@@ -90,15 +92,23 @@ class TrainConfig:
     """Which epoch's network is the result: the best on the validation split, or the last."""
     seed: int = 1
     """Fixes the initial weights, the order of the videos and the dropout."""
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """`auto` is bf16 where the processor or GPU computes in it, else float32."""
-    accelerator: str = "auto"
-    """Lightning's accelerator: `auto`, `cpu`, `gpu`, ..."""
+    precision: Literal["auto", "32-true", "tf32", "bf16-mixed"] = "auto"
+    """`auto` is bf16 where the processor or GPU computes in it, else float32; `tf32` is float32
+    whose products are rounded to ten bits on an NVIDIA GPU."""
+    device: Annotated[str, tyro.conf.arg(aliases=["--accelerator"])] = "auto"
+    """Where to compute, as PyTorch names it; `auto` is CUDA where there is one, else the CPU."""
     devices: int | Literal["auto"] = 1
     """Number of devices (GPUs or processes) on each machine; `auto` takes all. The learning rate is
     not adapted to the larger global batch."""
     num_nodes: int = 1
     """Number of machines."""
+    cuda_graph: Literal["auto", "on", "off"] = "auto"
+    """Whether each step on a CUDA GPU is one graph: `auto` where that is possible and passes its
+    test, `on` or else fail, `off` never."""
+    compile: bool = False
+    """Let `torch.compile` write the kernels, which takes a minute or two at the start."""
+    deterministic: bool = False
+    """Use algorithms alone that give the same bits on every run on one GPU; on a CPU all do."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "num_nodes"):

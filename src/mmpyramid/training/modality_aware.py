@@ -25,7 +25,7 @@ from torch import Tensor
 from mmpyramid.core import Array, Progress
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import check_output_folder, write_durably
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import Network
@@ -102,6 +102,7 @@ def fit_modality_aware(
             "modality-aware labels are for recipes whose loss reads them, such as `han-ma`; "
             f"{type(config.objective).__name__} does not"
         )
+    check_output_folder(out)
     run = RefinedRun(folder=out)
     is_refined = _is_refined(run, config)
     settings: dict[str, Any] = {"features": features, "resume": resume, "progress": progress}

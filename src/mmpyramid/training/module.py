@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,29 +16,50 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mmpyramid.accelerate import accelerate
+from mmpyramid.accelerate import CudaRecorder, TrainingStep, accelerate
+from mmpyramid.accelerate.step import Recorder
 from mmpyramid.backbones.base import computes_in_bf16
 from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
 from mmpyramid.models import Network, create_model, save_pretrained
 from mmpyramid.models.network import to_full_precision
 from mmpyramid.problems import problem_named
+from mmpyramid.problems.base import DIVERGED
 from mmpyramid.training.config import TrainConfig
+
+LOGGED = 10
+"""Every so many steps have their loss in the log."""
 
 
 class NetworkModule(pl.LightningModule):
-    """Trains a network, and validates it with the official numbers of its problem."""
+    """Trains a network, and validates it with the official numbers of its problem.
 
-    def __init__(self, config: TrainConfig) -> None:
+    Lightning owns epochs, steps, schedules, checkpoints and logs. On one CUDA GPU, `TrainingStep`
+    takes its place inside a step. Nothing in an epoch waits for a GPU: losses are kept where they
+    are, and looked at before the validation.
+    """
+
+    def __init__(self, config: TrainConfig, placement: str = "") -> None:
+        """Make the network.
+
+        Args:
+            config: the run.
+            placement: in words where the features lie, if that is worth telling.
+        """
         super().__init__()
-        self.config = config
+        self.config, self.placement = config, placement
         self.problem = problem_named(config.objective.problem)
         self.network = create_model(config.model)
         accelerate(self.network)
-        self.average = None
-        if config.ema_decay:
-            mean = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
-            self.average = AveragedModel(self.network, multi_avg_fn=mean).requires_grad_(False)
+        self.average = (
+            AverageOfWeights(self.network, config.ema_decay) if config.ema_decay else None
+        )
         self.metrics = self.problem.metrics(config.model.decoder)
+        self.score_in_training = (
+            torch.compile(self.network.forward) if config.compile else self.network
+        )
+        self.step: TrainingStep | None = None
+        self.losses: list[Tensor] = []
 
     @property
     def result(self) -> Network[Any, Any]:
@@ -55,11 +76,41 @@ class NetworkModule(pl.LightningModule):
     def configure_optimizers(self) -> tuple[list[torch.optim.Adam], list[LambdaLR]]:
         """Adam with the schedule of the configuration, stepped once per epoch."""
         # Lightning clips no gradients in bf16 if the optimizer is fused.
-        fused = not self.config.clip_norm
+        fused = not self.config.clip_norm or self._takes_whole_steps
         optimizer = torch.optim.Adam(
             self.network.parameters(), lr=self.config.learning_rate, fused=fused
         )
         return [optimizer], [LambdaLR(optimizer, self.config.schedule)]
+
+    @property
+    def _takes_whole_steps(self) -> bool:
+        is_alone = self.trainer.world_size == 1
+        return self.config.cuda_graph != "off" and self.device.type == "cuda" and is_alone
+
+    def on_train_start(self) -> None:
+        """Choose how steps are taken, and tell what is not the same on every machine."""
+        if self._takes_whole_steps:
+            self.take_whole_steps(CudaRecorder(self.device))
+        elif self.device.type == "cuda":
+            self._tell("steps operator by operator")
+
+    def take_whole_steps(self, recorder: Recorder | None) -> None:
+        """Leave forward, backward and optimizer to a `TrainingStep`."""
+        self.step = TrainingStep(
+            self.loss,
+            self.network,
+            cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False)),
+            clip_norm=self.config.clip_norm,
+            recorder=recorder,
+            required=self.config.cuda_graph == "on",
+            say=self._tell,
+        )
+
+    def _tell(self, steps: str) -> None:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
+        how = f"{self.trainer.precision}{', tf32' if self.config.precision == 'tf32' else ''}"
+        if self.trainer.is_global_zero:
+            sys.stderr.write(f"{name}, {how}: {'; '.join(filter(None, (self.placement, steps)))}\n")
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Seed dropout by step, so that a resumed run repeats what an uninterrupted one draws.
@@ -69,27 +120,70 @@ class NetworkModule(pl.LightningModule):
         """
         torch.manual_seed(self.config.seed + 1_000 * (self.global_step + 1) + self.global_rank)
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch, computed in float32 or better, outside autocast."""
-        output = self._score(self.network, batch)
+    def loss(self, batch: Batch) -> Tensor:
+        """Loss of one batch, computed in float32 or better, outside autocast; NaN after NaN."""
+        output = self.score_in_training(batch.streams, batch.mask_BT, batch.present_BM)
         with torch.autocast(self.device.type, enabled=False):
             loss = self.config.objective(to_full_precision(output), batch)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.mask_BT))
+            return loss.masked_fill(self.problem.has_nan(output), torch.nan)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of one batch; a `TrainingStep` also does what comes after it."""
+        loss = self.loss(batch) if self.step is None else self.step(batch)
+        self.losses.append(loss.detach())
+        if self.device.type == "cpu":
+            check_losses(self.losses[-1:])
         return loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Compute the gradients, unless that was done."""
+        if self.step is None:
+            super().backward(loss, *args, **kwargs)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
+        """Forget the gradients of the last step, unless that was done."""
+        if self.step is None:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
+    ) -> None:
+        """Take a step; a `TrainingStep` takes it inside `training_step`."""
+        if self.step is None:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        else:
+            optimizer_closure()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
         """Update the average of the weights."""
         if self.average is not None:
             self.average.update_parameters(self.network)
 
+    def on_validation_epoch_start(self) -> None:
+        """Log the losses of the epoch, which must be numbers."""
+        if not self.losses:
+            return
+        check_losses(self.losses)
+        losses, first = torch.stack(self.losses).tolist(), self.global_step - len(self.losses)
+        for step, loss in enumerate(losses, start=first):
+            if (step + 1) % LOGGED == 0:
+                for logger in self.loggers:
+                    logger.log_metrics({"train/loss": loss}, step)
+
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Update the metrics with one batch."""
-        self.problem.update(self.metrics, self._score(self.result, batch), batch)
+        output = self.result(batch.streams, batch.mask_BT, batch.present_BM)
+        self.problem.check_output(output)
+        self.problem.update(self.metrics, output, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the official numbers."""
+        """Log the mean loss and the official numbers."""
         numbers = {f"val/{name}": value for name, value in self.metrics.compute().items()}
         self.metrics.reset()
+        if self.losses:
+            mean = torch.stack(self.losses).mean()
+            self.log("train/loss", mean, prog_bar=True, logger=False, sync_dist=True)
+            self.losses.clear()
         self.log(self.selection_metric, numbers.pop(self.selection_metric), prog_bar=True)
         self.log_dict(numbers)
 
@@ -99,10 +193,42 @@ class NetworkModule(pl.LightningModule):
         """Move a batch; Lightning does not know the class."""
         return batch.to(device)
 
-    def _score(self, network: Callable[..., Any], batch: Batch) -> Any:
-        output = network(batch.streams, batch.mask_BT, batch.present_BM)
-        self.problem.check_output(output)
-        return output
+
+class AverageOfWeights(AveragedModel):
+    """An exponential moving average that asks the GPU only once whether it has begun.
+
+    Args:
+        network: whose weights are averaged.
+        decay: what a step keeps of the average.
+    """
+
+    def __init__(self, network: torch.nn.Module, decay: float) -> None:
+        mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        super().__init__(network, multi_avg_fn=mean)
+        self.mean, self.has_begun = mean, False
+        self.requires_grad_(False)
+
+    @torch.no_grad()
+    def update_parameters(self, model: torch.nn.Module) -> None:
+        """Move the average towards the weights of a network; at first, take them."""
+        if not self.has_begun:
+            super().update_parameters(model)
+            self.has_begun = True
+            return
+        self.mean([*self.module.parameters()], [*model.parameters()], self.n_averaged)
+        for kept, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            kept.copy_(buffer)
+        self.n_averaged += 1
+
+
+def check_losses(losses: Sequence[Tensor]) -> None:
+    """Check that training has not diverged.
+
+    Raises:
+        UserError: if a loss is no number.
+    """
+    if torch.stack([*losses]).isnan().any():
+        raise UserError(DIVERGED)
 
 
 class NetworkCheckpoint(pl.Callback):
@@ -179,19 +305,23 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def resolve_precision(
-    precision: Literal["auto", "32-true", "bf16-mixed"], accelerator: str
+    precision: Literal["auto", "32-true", "tf32", "bf16-mixed"], device: str
 ) -> Literal["32-true", "bf16-mixed"]:
     """Replace `auto` by the format in which the device trains fastest without losing the result.
 
     Args:
-        precision: `auto`, or one of Lightning's names.
-        accelerator: Lightning's accelerator; `auto` takes a GPU if there is one.
+        precision: `auto`, one of Lightning's names, or `tf32`, which is a kind of float32.
+        device: as PyTorch names it.
+
+    Raises:
+        UserError: if the device has no TF32.
     """
+    if precision == "tf32":
+        if torch.device(device).type != "cuda":
+            raise UserError(
+                f"--precision tf32 is for NVIDIA GPUs, got --device {device}; take 32-true"
+            )
+        return "32-true"
     if precision != "auto":
         return precision
-    device = accelerator
-    if accelerator in {"auto", "gpu"}:
-        gpus = {"mps": torch.backends.mps, "cuda": torch.cuda}
-        device = next((name for name, gpu in gpus.items() if gpu.is_available()), "cpu")
-    is_known = device in {"cpu", "cuda", "mps", "xpu"}
-    return "bf16-mixed" if is_known and computes_in_bf16(device) else "32-true"
+    return "bf16-mixed" if computes_in_bf16(device) else "32-true"

@@ -7,7 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sized
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,14 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data.distributed import DistributedSampler
 
+from mmpyramid.accelerate import ReadAhead, place
 from mmpyramid.core.batch import Batch
+from mmpyramid.core.device import resolve_device, use_float32
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import check_output_folder, only_writer, write_durably
 from mmpyramid.datasets import Dataset, Split, open_dataset
 from mmpyramid.datasets.base import digest_of
 from mmpyramid.models import Network, load_pretrained
@@ -112,8 +115,10 @@ def fit(
         The run, whose `model` is the network of the epoch that `config.keep` names.
 
     Raises:
-        UserError: if the data cannot be used, or `out` holds another run.
+        UserError: if the data cannot be used, or `out` holds another run, cannot be written to, or
+            is written to by another process.
     """
+    check_output_folder(out)
     trainer = _make_trainer(config, Run(folder=out), progress)
     run = Run(folder=out, device=str(trainer.strategy.root_device))
     _check_folder(run, resume)
@@ -135,26 +140,48 @@ def fit(
     model = dataclasses.replace(config.model, labels=train.labels, context=train.num_segments)
     config = dataclasses.replace(config, model=model)
     torch.manual_seed(config.seed)
-    module, shuffle = NetworkModule(config), EpochShuffle(train, config.seed)
-    _save_config(run, {**config.to_dict(), "data": identify({"train": train, "val": val})})
-    _report_global_batch(trainer, config)
-    with warnings.catch_warnings(), _interruptible(trainer):
+    device = trainer.strategy.root_device
+    feeds = device.type == "cuda"
+    (placed, placement), (placed_val, _) = place(train, device), place(val, device)
+    module, shuffle = NetworkModule(config, placement), EpochShuffle(train, config.seed)
+    found = {**config.to_dict(), "data": identify({"train": train, "val": val})}
+    with _only_run_in(out), warnings.catch_warnings(), _interruptible(trainer):
+        _save_config(run, found)
+        _report_global_batch(trainer, config)
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message)
         trainer.fit(
             module,
-            loader(train, config.batch_size, shuffle),
-            loader(val, BATCH, EachOnce(val)),
+            loader(placed, config.batch_size, shuffle, ahead=feeds and placed is train),
+            loader(placed_val, BATCH, EachOnce(val), ahead=feeds and placed_val is val),
             ckpt_path=run.last if run.last.exists() else None,
         )
     return run
 
 
+def _only_run_in(folder: Path) -> AbstractContextManager[None]:
+    """Let one run at a time write into a folder; its first process locks it for all."""
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    return only_writer(folder) if is_first else nullcontext()
+
+
 def loader(
-    dataset: Dataset, batch_size: int, sampler: Sampler[int] | None = None
+    dataset: TorchDataset[Batch],
+    batch_size: int,
+    sampler: Sampler[int] | None = None,
+    *,
+    ahead: bool = False,
 ) -> DataLoader[Batch]:
-    """Batches of a split, read whole from a memory map: no worker processes are needed."""
-    return DataLoader(dataset, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
+    """Batches of a split, read whole from a memory map: no worker processes are needed.
+
+    Args:
+        dataset: gives a batch for a list of rows.
+        batch_size: how many rows.
+        sampler: their order; None keeps it.
+        ahead: read the next batch while a GPU computes on this one.
+    """
+    kind = ReadAhead if ahead else DataLoader
+    return kind(dataset, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
 
 
 class EpochShuffle(Sampler[int]):
@@ -252,10 +279,11 @@ def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
         started = yaml.safe_load(run.config.read_text(encoding="utf-8"))
         if not isinstance(started, dict):
             raise UserError(f"{run.config} is no configuration of a run; choose another --out")
+        since = {each.name: each.default for each in dataclasses.fields(TrainConfig)}
         differing = [
             name
             for name, value in resolved.items()
-            if name != "epochs" and started.get(name) != value
+            if name != "epochs" and started.get(name, since.get(name)) != value
         ]
         if differing:
             raise UserError(
@@ -288,16 +316,30 @@ def _make_trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+    where = torch.device(resolve_device(config.device))
+    precision = resolve_precision(config.precision, str(where))
+    use_float32(tf32=config.precision == "tf32")
+    if where.index is not None and config.devices != 1:
+        raise UserError(
+            f"--device {where} is one GPU, got it with --devices {config.devices}; leave out the "
+            "number of the GPU, or --devices"
+        )
+    if config.cuda_graph == "on" and (where.type != "cuda" or config.devices != 1):
+        raise UserError(
+            f"--cuda-graph on is for one CUDA GPU, got --device {where} with --devices "
+            f"{config.devices}; use --cuda-graph auto"
+        )
     on_terminal = sys.stderr.isatty()
     reports = [EpochProgressBar() if on_terminal else EpochLog()] if progress else []
     try:
         return pl.Trainer(
             max_epochs=config.epochs,
-            accelerator=config.accelerator,
-            devices=config.devices,
+            accelerator=where.type,
+            devices=config.devices if where.index is None else [where.index],
+            deterministic=config.deterministic,
             num_nodes=config.num_nodes,
             gradient_clip_val=config.clip_norm or None,
-            precision=resolve_precision(config.precision, config.accelerator),
+            precision=precision,
             callbacks=[NetworkCheckpoint(run.model, config.keep), resumable, *reports],
             plugins=[AtomicCheckpointIO()],
             logger=TensorBoardLogger(run.folder, name=None, version=run.log.name),
@@ -308,7 +350,7 @@ def _make_trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
         )
     except (ValueError, MisconfigurationException) as error:
         raise UserError(
-            f"--accelerator {config.accelerator} with --devices {config.devices} and --num-nodes "
+            f"--device {config.device} with --devices {config.devices} and --num-nodes "
             f"{config.num_nodes} cannot be had here: {error}"
         ) from error
 

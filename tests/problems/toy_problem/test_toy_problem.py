@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from dense_events import NAME, DenseConfig, DenseDataset, DenseObjective
 
 from mmpyramid.cli import main
@@ -10,10 +11,11 @@ from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.run import fit
 
 
+@pytest.mark.slow
 def test_a_problem_from_outside_is_trained_evaluated_decoded_and_streamed(tmp_path, capsys):
     (tmp_path / "dense.txt").touch()
     config = TrainConfig(model=DenseConfig(width=16), objective=DenseObjective(), epochs=12)
-    config.learning_rate, config.accelerator, config.batch_size = 1e-2, "cpu", 4
+    config.learning_rate, config.device, config.batch_size = 1e-2, "cpu", 4
     model = fit(config, tmp_path, tmp_path / "run", progress=False).model
     network, test = load_pretrained(model), DenseDataset("test")
     problem = problem_named(NAME)

@@ -17,6 +17,7 @@ import numpy as np
 
 from mmpyramid.core import Event, Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.datasets.base import LABELS_FILE
 from mmpyramid.datasets.llp import AUDIO_FILE, ID_LENGTH, VISUAL_FILE, WEAK_FILES
 from mmpyramid.datasets.synthetic.simulation import check_seed
@@ -257,7 +258,7 @@ def claim_folder(folder: Path, marker: str, parameters: Mapping[str, Any]) -> No
             f"and no {marker}; choose another folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    write_durably(path, text.encode(), outlast_power_cuts=False)
 
 
 def write_annotations(
@@ -286,7 +287,8 @@ def write_annotations(
             if event.modality is modality
         ]
         _write_table(folder / name, ("filename", "onset", "offset", "event_labels"), rows)
-    (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels))
+    names = "".join(f"{label}\n" for label in labels)
+    write_durably(folder / LABELS_FILE, names.encode(), outlast_power_cuts=False)
 
 
 def _weak_row(plan: ClipPlan, labels: Sequence[str]) -> tuple[str, str]:
@@ -296,4 +298,5 @@ def _weak_row(plan: ClipPlan, labels: Sequence[str]) -> tuple[str, str]:
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = ["\t".join(row) for row in (header, *rows)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    content = "\n".join(lines) + "\n"
+    write_durably(path, content.encode(), outlast_power_cuts=False)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Modality, Progress
+from mmpyramid.core.files import write_durably
 from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.datasets.base import LABELS_FILE, SPLITS
 from mmpyramid.datasets.llp import WEAK_FILES, Annotations, read_llp
@@ -233,7 +234,7 @@ def _copy_annotations(source: Path, out: Path, surplus: Collection[str]) -> None
         if (source / name).is_file():
             lines = (source / name).read_bytes().splitlines(keepends=True)
             kept = [line for line in lines if line.split(b"\t")[0].decode() not in surplus]
-            (out / name).write_bytes(b"".join(kept))
+            write_durably(out / name, b"".join(kept), outlast_power_cuts=False)
 
 
 def _write_features(

@@ -51,9 +51,10 @@ def decomposed_loss(
     assert output.category_BC is not None
     background = weak_BC.shape[-1] - 1
     happens_BT = (segment_BT != background).to(output.relevance_BT.dtype)
-    relevance = F.binary_cross_entropy_with_logits(
-        output.relevance_BT[mask_BT], happens_BT[mask_BT]
+    relevance_BT = F.binary_cross_entropy_with_logits(
+        output.relevance_BT, happens_BT, reduction="none"
     )
+    relevance = mean_of_existing(relevance_BT, mask_BT)
     category_B = weak_BC[:, :background].argmax(-1)
     return relevance + category_weight * F.cross_entropy(output.category_BC, category_B)
 
@@ -112,11 +113,13 @@ def segment_loss(
     Returns:
         The mean over existing segments, a scalar.
     """
-    score_NC, class_N = score_BTC[mask_BT], segment_BT[mask_BT]
+    score_NC, class_N = score_BTC.flatten(0, 1), segment_BT.flatten()
     if loss == "cross-entropy":
-        return F.cross_entropy(score_NC, class_N)
-    label_NC = F.one_hot(class_N, score_NC.shape[-1]).to(score_NC.dtype)
-    return F.multilabel_soft_margin_loss(score_NC.softmax(-1), label_NC)
+        loss_N = F.cross_entropy(score_NC, class_N, reduction="none")
+    else:
+        label_NC = F.one_hot(class_N, score_NC.shape[-1]).to(score_NC.dtype)
+        loss_N = F.multilabel_soft_margin_loss(score_NC.softmax(-1), label_NC, reduction="none")
+    return mean_of_existing(loss_N.view_as(segment_BT), mask_BT)
 
 
 def similarity_loss(similarity_BT: Tensor, happens_BT: Tensor, mask_BT: Tensor) -> Tensor:
@@ -143,7 +146,18 @@ def similarity_loss(similarity_BT: Tensor, happens_BT: Tensor, mask_BT: Tensor) 
     share_BT = agreement_BT / (agreement_BT.sum(1, keepdim=True) + EPSILON)
     event_BT = (happens_BT & mask_BT).to(share_BT.dtype)
     target_BT = event_BT / event_BT.sum(1, keepdim=True).clamp(min=1)
-    return F.mse_loss(share_BT[mask_BT], target_BT[mask_BT])
+    return mean_of_existing((share_BT - target_BT).square(), mask_BT)
+
+
+def mean_of_existing(values_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    """The mean over the segments that exist, by shapes alone: no GPU is asked how many there are.
+
+    Example:
+        >>> import torch
+        >>> mean_of_existing(torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[True, True, False]]))
+        tensor(1.5000)
+    """
+    return values_BT.masked_fill(~mask_BT, 0.0).sum() / mask_BT.sum()
 
 
 @dataclass(kw_only=True, slots=True)

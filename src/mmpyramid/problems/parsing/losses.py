@@ -44,8 +44,13 @@ def smooth(label_BC: Tensor, keep: float) -> Tensor:
 
 
 def binary_cross_entropy(prob_BC: Tensor, label_BC: Tensor) -> Tensor:
-    """Mean binary cross-entropy of clamped probabilities."""
-    return F.binary_cross_entropy(prob_BC.clamp(EPSILON, 1 - EPSILON), label_BC)
+    """Mean binary cross-entropy of clamped probabilities; NaN counts as 1/2.
+
+    PyTorch's own refuses NaN, on a GPU by an assertion after which the GPU cannot be used any more.
+    That a network has diverged is found in its output.
+    """
+    clamped_BC = prob_BC.clamp(EPSILON, 1 - EPSILON).nan_to_num(0.5)
+    return F.binary_cross_entropy(clamped_BC, label_BC)
 
 
 def stream_target(weak_BC: Tensor, keep: float, present_BC: Tensor | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from collections import Counter
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from mmpyramid.core import Gate
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
 from mmpyramid.core.runs import Mask
 from mmpyramid.problems.parsing.decisions import Probabilities, Threshold, llp_masks
 from mmpyramid.problems.parsing.metrics import ParsingReport, parsing_report
@@ -48,11 +50,17 @@ class Predictions:
     mask: Mask | None = None
 
     def save(self, path: str | Path) -> None:
-        """Write `PREDICTIONS.npz`, which `read_predictions` reads."""
+        """Write `PREDICTIONS.npz` as a whole, with its folder; `read_predictions` reads it.
+
+        Raises:
+            UserError: if the disk is full.
+        """
         present = {name: getattr(self, name) for name in (*_REQUIRED[1:], *_OPTIONAL, _MASK)}
         arrays = {name: array for name, array in present.items() if array is not None}
-        with Path(path).open("wb") as file:
-            np.savez_compressed(file, ids=np.array(self.ids, dtype=np.str_), **arrays)
+        content = io.BytesIO()
+        np.savez_compressed(content, ids=np.array(self.ids, dtype=np.str_), **arrays)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_durably(Path(path), content.getvalue(), outlast_power_cuts=False)
 
     def report(
         self,

@@ -24,7 +24,7 @@ from matplotlib.textpath import text_to_path
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.wording import clock, printable
 from mmpyramid.render.figures import to_png
-from mmpyramid.render.lanes import remarks, ticks
+from mmpyramid.render.lanes import remarks_by_name, ticks
 
 INK, QUIET, GRID, LANE = "#1c2430", "#5b6675", "#d3d8df", "#f1f3f6"
 FONT = "DejaVu Sans"  # Comes with matplotlib, so that a figure looks the same everywhere.
@@ -239,7 +239,8 @@ def draw_header(sheet: Sheet, timelines: Mapping[str, Timeline]) -> None:
     """Write title, facts, remarks and legend at the cursor, and move it below them."""
     room = sheet.width - 2 * MARGIN
     sheet.paragraph(wrap(_title(timelines), TITLE, room, "bold"), TITLE, weight="bold")
-    for line in [_facts(timelines), *_remarks(timelines)]:
+    gists = (printable(remark.gist) for remark in remarks_by_name(timelines))
+    for line in dict.fromkeys((_facts(timelines), *gists)):
         sheet.paragraph(wrap(line, SMALL, room), SMALL, color=QUIET)
     sheet.top += PAD
     if len(timelines) > 1:
@@ -257,18 +258,6 @@ def _facts(timelines: Mapping[str, Timeline]) -> str:
         (timeline,) = timelines.values()
         facts += [printable(timeline.model)] if timeline.model else []
     return " · ".join(facts)
-
-
-def _remarks(timelines: Mapping[str, Timeline]) -> list[str]:
-    """Each gist once, with the names of those that it is about, unless it is about all."""
-    about: dict[str, list[str]] = {}
-    for name, timeline in timelines.items():
-        for remark in remarks(timeline):
-            about.setdefault(printable(remark.gist), []).append(printable(name))
-    return [
-        gist if len(names) == len(timelines) else f"{', '.join(names)}: {gist}"
-        for gist, names in about.items()
-    ]
 
 
 def _legend(sheet: Sheet, names: list[str]) -> None:

@@ -14,7 +14,7 @@ from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask, Runs, rasterize
 from mmpyramid.core.wording import clock
-from mmpyramid.render.lanes import TICK_STEPS, Remark, remarks, span
+from mmpyramid.render.lanes import TICK_STEPS, remarks_by_name, span
 from mmpyramid.render.page.data import MODALITIES, Mark, labels_of, modalities_data, system_data
 from mmpyramid.render.page.document import (
     build,
@@ -76,6 +76,8 @@ def comparison_html(
             "alone is made by `to_html`"
         )
     first = next(iter(timelines.values()))
+    longest = max(timeline.duration for timeline in timelines.values())
+    models = {name: timeline.model for name, timeline in timelines.items()}
     differences = {name: disagreement(first, each) for name, each in timelines.items()}
     return build(
         "lanes",
@@ -84,8 +86,8 @@ def comparison_html(
         site=None,
         data=_data(timelines, differences),
         title=escape(_title(list(timelines.values()))),
-        facts=facts_list(_facts(timelines)),
-        remarks=remarks_list(_remarks(timelines)),
+        facts=facts_list({"Duration": clock(longest), **models}),
+        remarks=remarks_list(remarks_by_name(timelines)),
         player=player(first, video, embed),
         modalities=modality_buttons(),
         legend=_legend(timelines, differences),
@@ -100,27 +102,6 @@ def _title(timelines: Sequence[Timeline]) -> str:
     named = [timeline for timeline in timelines if timeline.source]
     names = dict.fromkeys(map(title_of_video, named or timelines[:1]))
     return ", ".join(n for n in names if not any(other.startswith(f"{n}.") for other in names))
-
-
-def _facts(timelines: Mapping[str, Timeline]) -> dict[str, str]:
-    return {
-        "Duration": clock(max(timeline.duration for timeline in timelines.values())),
-        **{name: timeline.model for name, timeline in timelines.items()},
-    }
-
-
-def _remarks(timelines: Mapping[str, Timeline]) -> list[Remark]:
-    """Each once, with the names of those that it is about, unless it is about all."""
-    about: dict[Remark, list[str]] = {}
-    for name, timeline in timelines.items():
-        for remark in remarks(timeline):
-            about.setdefault(remark, []).append(name)
-    return [
-        remark
-        if len(names) == len(timelines)
-        else Remark(f"{', '.join(names)}: {remark.gist}", remark.details)
-        for remark, names in about.items()
-    ]
 
 
 def _legend(timelines: Mapping[str, Timeline], differences: Mapping[str, Disagreement]) -> str:
@@ -181,19 +162,15 @@ def disagreement(first: Timeline, other: Timeline) -> Disagreement:
     seconds = max(span(first), span(other))
     shared, counts, marks = 0, {False: 0, True: 0}, list[Mark]()
     for modality in MODALITIES:
-        first_TC, other_TC = (_mask(each, modality, seconds, labels) for each in (first, other))
+        first_TC, other_TC = (
+            np.logical_or(*rasterize(each.of(modality), math.ceil(seconds), labels))
+            for each in (first, other)
+        )
         shared += int((first_TC & other_TC).sum())
         for is_extra, mask_TC in {False: first_TC & ~other_TC, True: other_TC & ~first_TC}.items():
             counts[is_extra] += int(mask_TC.sum())
             marks += _marks(mask_TC, modality, labels, seconds, is_extra)
     return Disagreement(shared, counts[False], counts[True], tuple(marks))
-
-
-def _mask(timeline: Timeline, modality: Modality, seconds: float, labels: Sequence[str]) -> Mask:
-    """Where the timeline has events of just this modality, (T, C)."""
-    audio_TC, visual_TC = rasterize(timeline.of(modality), math.ceil(seconds), labels)
-    mask_TC: Mask = audio_TC | visual_TC
-    return mask_TC
 
 
 def _marks(

@@ -60,7 +60,8 @@ def corpus_html(entries: Sequence[Entry], *, title: str, facts: Mapping[str, str
         >>> '<a href="a.html">a</a>' in corpus_html([entry], title="LLP, test", facts={})
         True
     """
-    columns = [(level, name) for level in LEVELS for name in MEASURES if _has(entries, level, name)]
+    scored = entries[0].scores if entries else {}
+    columns = [(level, m) for level in LEVELS for m in MEASURES if m in scored.get(level, {})]
     leading = next((column for column in columns if column[1] in LEADING), None)
     if leading:
         entries = sorted(entries, key=lambda entry: entry.scores[leading[0]][leading[1]])
@@ -77,10 +78,6 @@ def corpus_html(entries: Sequence[Entry], *, title: str, facts: Mapping[str, str
         rows="".join(_row(entry, columns) for entry in entries),
         means="".join(_cell(fmean(e.scores[level][m] for e in entries)) for level, m in columns),
     )
-
-
-def _has(entries: Sequence[Entry], level: str, measure: str) -> bool:
-    return bool(entries) and measure in entries[0].scores.get(level, {})
 
 
 def _levels(columns: Sequence[tuple[str, str]]) -> str:
@@ -102,7 +99,9 @@ def _heading(level: str, measure: str, *, is_sorted: bool) -> str:
 
 def _row(entry: Entry, columns: Sequence[tuple[str, str]]) -> str:
     page = escape(entry.page)
-    picture = _picture(entry.thumbnail) if entry.thumbnail else ""
+    picture = ""
+    if entry.thumbnail:
+        picture = f'<img src="{escape(entry.thumbnail)}" alt="" loading="lazy">'
     return (
         f'<tr><td class="picture"><a href="{page}" tabindex="-1" aria-hidden="true">{picture}'
         f"{sketch(entry.timeline, entry.truth)}</a></td>"
@@ -110,10 +109,6 @@ def _row(entry: Entry, columns: Sequence[tuple[str, str]]) -> str:
         f'<td class="labels">{_labels(entry)}</td>'
         f"{''.join(_cell(entry.scores[level][measure]) for level, measure in columns)}</tr>\n"
     )
-
-
-def _picture(thumbnail: str) -> str:
-    return f'<img src="{escape(thumbnail)}" alt="" loading="lazy">'
 
 
 def _labels(entry: Entry) -> str:

@@ -16,7 +16,7 @@ import json
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,7 +151,7 @@ def scores_data(
 
 def decoder_data(decoder: Decoder) -> dict[str, Any]:
     """The fields of a decoder, with the gate that it means."""
-    return asdict(replace(decoder, gate=decoder.gate or "global"))
+    return {**asdict(decoder), "gate": decoder.gate or "global"}
 
 
 def _choices(decoder: Decoder) -> list[_Choice]:

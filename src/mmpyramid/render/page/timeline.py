@@ -39,6 +39,9 @@ from mmpyramid.render.page.document import (
 SCRIPT = "timeline"
 STYLES = ("base", "lanes", "list")
 NOTHING = "Nothing found: no event passed the model’s thresholds."
+TRUTH_LEGEND = (
+    '<ul class="legend" aria-label="Legend"><li><i class="swatch truth"></i>truth</li></ul>'
+)
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
 GATE_WORDS = {
     "global": "probability in the whole video",
@@ -95,7 +98,7 @@ def to_html(
         remarks=remarks_list(remarks(timeline)),
         player=player(timeline, video, embed),
         modalities=modality_buttons(),
-        legend="" if truth is None else _truth_legend(),
+        legend="" if truth is None else TRUTH_LEGEND,
         thresholds="" if packed is None else _thresholds(packed, is_decided),
         nothing=NOTHING,
         list="Events",
@@ -121,10 +124,6 @@ def _facts(timeline: Timeline) -> dict[str, str]:
         "Model": timeline.model,
         "Source": timeline.source,
     }
-
-
-def _truth_legend() -> str:
-    return '<ul class="legend" aria-label="Legend"><li><i class="swatch truth"></i>truth</li></ul>'
 
 
 def _thresholds(packed: Mapping[str, Any], is_decided: bool) -> str:
