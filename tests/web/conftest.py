@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from playwright.sync_api import Browser, sync_playwright
 
 import media_files
 from mmpyramid.models import MMPyramid, MMPyramidConfig, save_pretrained
@@ -21,6 +22,17 @@ from mmpyramid.web.budget import Budget
 from mmpyramid.web.limits import Limits
 from mmpyramid.web.uploads import Upload, Uploads
 
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
 STREAMS = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_lite0": 1280}}
 
 
@@ -130,3 +142,14 @@ def corrupt(tmp_path_factory, clip) -> Path:
     path = tmp_path_factory.mktemp("corrupt") / "broken.mp4"
     shutil.copy(clip, path)
     return media_files.spoil(path, 0.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    if not shutil.which(CHROMIUM):
+        pytest.skip(f"needs Chromium in {CHROMIUM}")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()

@@ -1,28 +1,16 @@
 """The app in Debian's Chromium: real uploads, by several visitors at once."""
 
 import os
-import shutil
 import signal
 import time
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from mmpyramid.core import Timeline
 from mmpyramid.render import FORMATS
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
 SEEK = "(v, to) => new Promise(ok => { v.onseeked = () => ok(v.currentTime); v.currentTime = to })"
 FITS = """() => {
   const frame = document.querySelector("iframe.timeline");
@@ -33,20 +21,7 @@ FITS = """() => {
 PATIENCE = 90_000
 """Milliseconds; other tests may keep the machine busy."""
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.network,
-    pytest.mark.skipif(not shutil.which(CHROMIUM), reason=f"needs Chromium in {CHROMIUM}"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.network]
 
 
 @pytest.fixture

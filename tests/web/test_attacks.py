@@ -650,7 +650,7 @@ class TestPublic:
         assert [line["path"] for line in lines[-3:]] == [
             *("/sub/", "/sub/visits/*/page", "/sub/a\n\x1b[31mb")
         ]
-        assert [line["status"] for line in lines[-3:]] == [303, 401, 401]
+        assert [line["status"] for line in lines[-3:]] == [303, 404, 401]
         assert public.token not in public.log
         assert "secret-visit" not in public.log
         assert "\x1b" not in public.log

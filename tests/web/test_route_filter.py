@@ -293,7 +293,7 @@ def test_gradio_itself_refuses_a_path(tmp_path, secret, monkeypatch):
     (tmp_path / "root").mkdir()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "root" / "received"))
     pool = Pool(Setup(models=("none",)), Limits(), 0)
-    page = _create_page(Handlers(pool, Uploads(tmp_path / "root"), Visits()))
+    page = _create_page(Handlers(pool, Uploads(tmp_path / "root"), Visits()), "")
     response = TestClient(page).post(RUN, json=event(file_data(secret)))
     assert response.status_code == 500
     assert "was not uploaded by a user" in response.text

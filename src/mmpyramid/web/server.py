@@ -60,15 +60,16 @@ ABANDONED_SECONDS = 600
 SHUTDOWN_SECONDS = 3
 
 
-def create_server(pool: Pool, root: Path) -> FastAPI:
+def create_server(pool: Pool, root: Path, root_path: str = "") -> FastAPI:
     """Put the parts together, without their doors.
 
     Args:
         pool: does the work.
         root: what `working_folder` gives.
+        root_path: where a proxy puts the server.
     """
     uploads, visits, budget = Uploads(root), Visits(), Budget(root, pool.limits)
-    page = _create_page(Handlers(pool, uploads, visits))
+    page = _create_page(Handlers(pool, uploads, visits), root_path)
     server: FastAPI = FastAPIOffline(
         title="mmpyramid",
         version=__version__,
@@ -102,7 +103,7 @@ def guarded(server: FastAPI, policy: Policy, limits: Limits) -> ASGIApp:
     return Forwarded(app, policy)
 
 
-def _create_page(handlers: Handlers) -> FastAPI:
+def _create_page(handlers: Handlers, root_path: str) -> FastAPI:
     """The app, with all that Gradio opens; visitors reach it through a `RouteFilter` only."""
     pool, uploads = handlers.pool, handlers.uploads
     wanted = (example for example in EXAMPLES if example.model in pool.setup.choices)
@@ -112,6 +113,7 @@ def _create_page(handlers: Handlers) -> FastAPI:
         page,
         app,
         path="/",
+        root_path=root_path or None,
         footer_links=[],
         run_history=False,
         max_file_size=pool.limits.max_bytes,
@@ -153,7 +155,7 @@ def run_server(
         on_start: called when the server answers.
     """
     config = uvicorn.Config(
-        guarded(create_server(pool, root), policy, pool.limits),
+        guarded(create_server(pool, root, policy.root_path), policy, pool.limits),
         http=type("Protocol", (BoundedProtocol,), {"proxies": policy.proxies}),
         ws="none",
         lifespan="on",
