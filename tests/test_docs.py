@@ -164,6 +164,22 @@ def test_videos_and_classes_of_your_own(tmp_path):
 
 @runs_commands
 @pytest.mark.slow
+@pytest.mark.network
+def test_a_vocabulary_of_your_own(tmp_path):
+    page = DOCS / "vocabularies.md"
+    (tmp_path / "pond.toml").write_text(*blocks(page, "toml"))
+    media_files.write_media(tmp_path / "holiday.mp4", media_files.steady(10))
+    shown = run_commands(page, tmp_path)
+    printed = page.read_text().partition("```\n\n```\n")[2].partition("```")[0]
+    assert printed
+    assert shown.startswith(printed)
+    timeline = Timeline.load(tmp_path / "pond" / "holiday.json")
+    assert timeline.labels == ("Duck", "Goose", "Heron or stork", "Frog", "Splashing")
+    assert timeline.notes[-1].endswith("asked were the 5 pond labels")
+
+
+@runs_commands
+@pytest.mark.slow
 def test_a_researcher(tmp_path):
     run_commands(DOCS / "researcher.md", tmp_path)
     ours, scored = (

@@ -10,6 +10,7 @@ import media_files
 from mmpyramid import parse
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.models import (
     MMPyramid,
     MMPyramidAVE,
@@ -19,6 +20,7 @@ from mmpyramid.models import (
 )
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
+from mmpyramid.teachers import load_vocabulary
 
 OPEN = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_lite0": 1280}}
 LABELS = ("Dog", "Cat")
@@ -41,11 +43,42 @@ def test_the_teachers_parse_a_video(tmp_path):
     path = media_files.write_media(tmp_path / "clip.mp4", media_files.steady(30), sound)
     timeline = parse(path)
     assert timeline.duration == pytest.approx(3.0, abs=0.1)
-    assert len(timeline.labels) == 25
+    assert timeline.labels == load_vocabulary("everyday").labels
     assert timeline.model == "teachers"
     assert timeline.missing == ()
     assert timeline.notes, "what the teachers can never find is said"
     assert Timeline.from_json(timeline.to_json()) == timeline
+
+
+@pytest.mark.network
+def test_the_teachers_take_a_vocabulary(tmp_path):
+    own = tmp_path / "pond.toml"
+    own.write_text('title = "pond"\n[birds]\nDuck = { heard = ["Duck"], seen = ["drake"] }\n')
+    benchmark, pond = Pipeline(vocabulary="llp"), Pipeline(vocabulary=own)
+    assert (benchmark.name, benchmark.scorer.labels) == ("teachers-llp", LLP_LABELS)
+    assert (pond.name, pond.scorer.labels) == ("teachers-pond", ("Duck",))
+    assert Pipeline("teachers-llp").scorer.labels == LLP_LABELS
+    with pytest.raises(UserError, match="`ave` for `teachers-llp`"):
+        Pipeline("teachers-llp", vocabulary="ave")
+    own.write_text(own.read_text().replace("drake", "drakes"))
+    with pytest.raises(UserError, match=r"pond\.toml, line 3: the label 'Duck' names 'drakes'"):
+        Pipeline(vocabulary=own)
+
+
+def test_a_vocabulary_is_not_for_networks(tmp_path):
+    with pytest.raises(UserError, match="got `llp` for"):
+        Pipeline(saved(tmp_path / "model", **OPEN), vocabulary="llp")
+
+
+@pytest.mark.network
+def test_sensitivity_moves_all_thresholds_together(pipeline):
+    own = Pipeline(pipeline.name, sensitivity=0.8, decoder=Decoder(max_gap=1))
+    assert own.decoder.threshold == own.decoder.video_threshold == pytest.approx(0.2)
+    assert own.decoder.max_gap == 1
+    with pytest.raises(UserError, match="got both"):
+        Pipeline(pipeline.name, sensitivity=0.8, decoder=Decoder(threshold=0.3))
+    with pytest.raises(UserError, match=r"`sensitivity` within 0\.\.1, got 50"):
+        Pipeline(pipeline.name, sensitivity=50)
 
 
 @pytest.mark.network

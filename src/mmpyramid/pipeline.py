@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.registry import BACKBONES, BackboneOptions, create_extractors
 from mmpyramid.core import AnyScores, Event, Features, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.decoding import (
+    Decoding,
     Limits,
     Piece,
     RequiredInputs,
@@ -23,14 +25,10 @@ from mmpyramid.media.source import Source, to_media_file
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
 from mmpyramid.stream import EVERY, EventStream
-from mmpyramid.teachers import load_teacher
+from mmpyramid.teachers import VOCABULARIES, load_teacher
 
-TEACHERS: dict[str, Literal["llp", "ave"]] = {
-    "teachers": "llp",
-    "teachers-llp": "llp",
-    "teachers-ave": "ave",
-}
-"""Scorers that need no training: name to the label set of each."""
+TEACHERS = "teachers"
+"""The scorer that needs no training; `teachers-llp` has the vocabulary `llp`, and so on."""
 
 Hook = Callable[[str], None]
 """Called with the name of each step as it begins: `load`, `extract`, `score`, `decode`."""
@@ -114,16 +112,20 @@ class Pipeline:
     Backbones and scorer are loaded once, so one pipeline serves many videos.
 
     Args:
-        model: `teachers` (zero-shot, LLP labels), `teachers-ave` (AVE labels), a checkpoint folder,
-            or a hub id.
+        model: `teachers` (zero-shot), a checkpoint folder, or a hub id.
+        vocabulary: what the teachers look and listen for: `everyday`, which is the default, `llp`,
+            `ave`, or a file of your own. `teachers-llp` is short for the two together.
         decoder: thresholds and lengths; left out, the official rule.
+        sensitivity: moves all thresholds together, see `Decoder.with_sensitivity`.
         device: where the networks run.
-        limits: decode each video within these, in a process of its own that nothing but this video
-            can harm; left out, videos are decoded in this process.
+        limits: decode videos within these, in a process apart that can open nothing but the video;
+            left out, videos are decoded in this process.
+        alone: whether each video has such a process of its own, as strangers' videos should.
         hook: called as each step begins.
 
     Raises:
-        UserError: if the model cannot be had or reads features that cannot be extracted from video.
+        UserError: if the model cannot be had or reads features that cannot be extracted from video,
+            or the vocabulary is wrong or not for this model.
 
     Example:
         >>> timeline = Pipeline("teachers")("clip.mp4")  # doctest: +SKIP
@@ -133,18 +135,34 @@ class Pipeline:
         self,
         model: str | Path = "teachers",
         *,
+        vocabulary: str | Path | None = None,
         decoder: Decoder | None = None,
+        sensitivity: float | None = None,
         device: str = "cpu",
         limits: Limits | None = None,
+        alone: bool = False,
         hook: Hook | None = None,
     ) -> None:
-        self.limits = limits
+        decoder = decoder or Decoder()
+        if sensitivity is not None:
+            decoder = decoder.with_sensitivity(sensitivity)
+        self.limits, self.alone = limits, alone
+        self._idle: list[Decoding] = []
+        if limits is not None:
+            with self._decoding() as decoding:  # It begins while backbones and scorer are loaded.
+                assert decoding is not None
+                decoding.start()
         self.hook = hook or _silent
         self.hook("load")
         self.name = str(model)
-        self.scorer, self.extractors = _load(self.name, device)
+        if (own := _vocabulary(self.name, vocabulary)) is None:
+            self.scorer, self.extractors = _load_network(self.name, device)
+        else:
+            teacher = load_teacher(own, device=device)
+            self.scorer, self.extractors = teacher, teacher.classifiers
+            self.name = TEACHERS if own == VOCABULARIES[0] else f"{TEACHERS}-{Path(own).stem}"
         self.gate = self.scorer.decoder.gate
-        self.decoder = _completed(decoder or Decoder(), self.gate)
+        self.decoder = _completed(decoder, self.gate)
 
     def __call__(self, video: Source) -> Timeline:
         """Parse one video.
@@ -178,13 +196,14 @@ class Pipeline:
         hook = hook or self.hook
         decoder = self.decoder if decoder is None else _completed(decoder, self.gate)
         hook("extract")
-        extracted = extract_features(
-            video,
-            self.extractors,
-            max_seconds=max_seconds,
-            limits=self.limits,
-            on_progress=on_progress,
-        )
+        with self._decoding() as decoding:
+            extracted = extract_features(
+                video,
+                self.extractors,
+                max_seconds=max_seconds,
+                decoding=decoding,
+                on_progress=on_progress,
+            )
         hook("score")
         scores = self.scorer.predict(extracted.features)
         hook("decode")
@@ -204,6 +223,26 @@ class Pipeline:
             decoder=decoder,
             gate=self.gate,
         )
+
+    def close(self) -> None:
+        """End the processes that decode; without limits there are none."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _decoding(self) -> Iterator[Decoding | None]:
+        """One that no other thread uses; kept for later unless what it was used for broke off."""
+        if self.limits is None:
+            yield None
+            return
+        decoding = self._idle.pop() if self._idle else Decoding(self.limits, alone=self.alone)
+        try:
+            yield decoding
+        finally:
+            if decoding.expected:
+                decoding.close()
+            else:
+                self._idle.append(decoding)
 
     def stream(
         self, video: Source, *, decoder: Decoder | None = None, every: int = EVERY
@@ -251,7 +290,7 @@ def _silent(step: str) -> None:
 
 
 def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
-    """Parse one video; for several, keep a `Pipeline`.
+    """Parse one video, decoded within `Limits`; for several, keep a `Pipeline`.
 
     Raises:
         UserError: if the model or the video cannot be used.
@@ -260,14 +299,32 @@ def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
         >>> for event in parse("clip.mp4"):  # doctest: +SKIP
         ...     print(event.label, event.modality, event.start, event.end)
     """
-    return Pipeline(model)(video)
+    pipeline = Pipeline(model, limits=Limits())
+    try:
+        return pipeline(video)
+    finally:
+        pipeline.close()
 
 
-def _load(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
-    """Load the teachers or a trained network, and the backbones that it reads."""
-    if model in TEACHERS:
-        teacher = load_teacher(TEACHERS[model], device=device)
-        return teacher, teacher.classifiers
+def _vocabulary(model: str, chosen: str | Path | None) -> str | Path | None:
+    """What the teachers are asked for; None if the model is a trained network.
+
+    Raises:
+        UserError: if a vocabulary is chosen for a model that has labels of its own.
+    """
+    if model == TEACHERS:
+        return chosen or VOCABULARIES[0]
+    if chosen is not None:
+        raise UserError(
+            f"expected a vocabulary with the model `{TEACHERS}` only, got `{chosen}` for "
+            f"`{model}`, which has labels of its own; leave one of the two out"
+        )
+    named = {f"{TEACHERS}-{name}": name for name in VOCABULARIES}
+    return named.get(model)
+
+
+def _load_network(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
+    """Load a trained network, and the backbones that it reads."""
     network = load_pretrained(model).to(device)
     unknown = sorted(network.streams.keys() - BACKBONES.keys())
     if unknown:

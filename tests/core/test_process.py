@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from mmpyramid.core import process
+from mmpyramid.core import sandbox
 from mmpyramid.core.process import (
     Answer,
     BrokenAnswerError,
@@ -120,6 +120,58 @@ def test_the_last_answer_comes_before_the_end(start):
     assert worker.receive(PATIENCE).content["request"] == "hello"
 
 
+def read_descriptors(channel):
+    while True:
+        channel.requests.get()
+        descriptor = channel.descriptors.get()
+        channel.send(Answer({"read": os.pread(descriptor, 9, 0).decode()}))
+
+
+def test_open_files_come_with_their_requests(start, tmp_path):
+    worker = start(read_descriptors)
+    for number in range(3):
+        (tmp_path / "file").write_text(f"file {number}")
+        with (tmp_path / "file").open() as file:
+            worker.send("x" * 10**number * 1000, file.fileno())
+        (tmp_path / "file").unlink()
+    assert [worker.receive(PATIENCE).content["read"] for _ in range(3)] == [
+        "file 0",
+        "file 1",
+        "file 2",
+    ]
+
+
+LIMITED_PARENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_process
+from mmpyramid.core.process import Worker
+for _ in range(2):
+    worker = Worker(test_process.echo, "test", 2**32, prepare=test_process.on_another_system)
+    worker.start()
+    worker.send("hello")
+    print(worker.receive(30.0).content["request"])
+    worker.stop()
+"""
+
+
+def on_another_system():
+    """What a process prepares with before it finds that it runs on a Mac."""
+    sys.platform = "darwin"
+
+
+def test_what_a_system_cannot_limit_is_said_once():
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED_PARENT, str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["hello", "hello"]
+    assert done.stderr.count("mmpyramid: ") == 1
+    assert "only Linux" in done.stderr
+
+
 def test_a_worker_that_takes_too_long_is_killed(start):
     worker = start(echo)
     worker.send("run")
@@ -220,13 +272,13 @@ def test_a_system_that_cannot_limit_memory_is_noticed(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    assert not process.limit_memory(2**32)
+    assert not sandbox.limit_memory(2**32)
 
 
 def test_macos_ignores_the_limit(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(resource, "setrlimit", None)
-    assert not process.limit_memory(2**32)
+    assert not sandbox.limit_memory(2**32)
 
 
 PARENT = """

@@ -1,11 +1,17 @@
 """Decoding in a process of its own survives what files do to it."""
 
+import ctypes
+import errno
 import os
 import pickle
+import platform
 import signal
+import socket
 import struct
+import sys
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -14,10 +20,33 @@ from tiny_extraction import make
 
 from media_files import click, steady, tone, write_media
 from mmpyramid.core.process import Answer
-from mmpyramid.extract.decoding import Decoding, Failure, Limits, Piece, RequiredInputs
+from mmpyramid.core.sandbox import limit_cpu
+from mmpyramid.extract.decoding import (
+    Decoding,
+    Failure,
+    Limits,
+    Piece,
+    RequiredInputs,
+    make_answer,
+    read_pieces,
+)
 from mmpyramid.store.shard import VideoInfo
 
 REQUIRED = RequiredInputs.of(make(["mean_color", "bands"]))
+PICTURE, SOUND_OF_IT = {"frames": steady(10)}, {"sound": tone(300, 1)}
+BOTH = {**PICTURE, **SOUND_OF_IT}
+FORMATS = (
+    {"suffix": ".mp4", **BOTH},
+    {"suffix": ".mkv", **BOTH, "video_codec": "mpeg4", "audio_codec": "flac"},
+    {"suffix": ".webm", **BOTH, "video_codec": "libvpx", "audio_codec": "libopus", "rate": 48_000},
+    {"suffix": ".avi", **BOTH, "video_codec": "mpeg4", "audio_codec": "pcm_s16le"},
+    {"suffix": ".ts", **BOTH, "audio_codec": "aac"},
+    {"suffix": ".mov", **BOTH, "audio_codec": "pcm_s16le"},
+    {"suffix": ".flv", **BOTH, "audio_codec": "aac"},
+    {"suffix": ".mp3", **SOUND_OF_IT, "audio_codec": "libmp3lame"},
+    {"suffix": ".ogg", **SOUND_OF_IT, "audio_codec": "libopus", "rate": 48_000},
+    {"suffix": ".wav", **SOUND_OF_IT, "audio_codec": "pcm_s16le"},
+)
 
 
 @pytest.fixture
@@ -32,11 +61,11 @@ def decode():
     """Start a decoding of some files, one segment at a time; all are ended after the test."""
     started = []
 
-    def start(*paths, **limits):
-        decoding = Decoding(REQUIRED, 1, Limits(**limits))
+    def start(*paths, alone=False, **limits):
+        decoding = Decoding(Limits(**limits), alone=alone)
         started.append(decoding)
         for path in paths:
-            decoding.expect(path)
+            decoding.expect(path, REQUIRED, 1)
         return decoding
 
     yield start
@@ -89,6 +118,102 @@ def test_a_crash_in_the_middle_of_a_message_costs_one_file(decode, two):
     assert number_of_pieces(messages, two[1]) == 1
 
 
+def test_a_file_that_is_absent_costs_itself(decode, two, tmp_path):
+    absent = tmp_path / "absent.mp4"
+    messages = list(everything(decode(absent, two[1], absent, two[1])))
+    assert [place for place, _ in messages] == [absent, two[1], two[1], absent, two[1], two[1]]
+    assert all("does not exist" in m.reason for place, m in messages if place == absent)
+
+
+def test_strangers_files_have_a_process_each(decode, two):
+    decoding = decode(two[1], two[1], alone=True)
+    pids, messages = [], []
+    while decoding.expected:
+        pids.append(the_decoder().pid)
+        messages.append(decoding.receive())
+    assert number_of_pieces(messages, two[1]) == 2
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+    assert the_decoder().pid not in pids, "the next one waits"
+
+
+def refuse_call(*arguments):
+    """Make a system call, which the filter answers before its arguments are looked at."""
+    ctypes.CDLL(None, use_errno=True).syscall(*arguments)
+    if ctypes.get_errno() == errno.EACCES:
+        raise PermissionError
+
+
+def escape(limits, channel):
+    """A decoder that a video has taken over: it tries what it may not."""
+    order = channel.requests.get()
+    place = channel.descriptors.get()
+    harm = order.path.with_name("harm")
+    attempts = {
+        "read": order.path.read_bytes,
+        "list": lambda: next(order.path.parent.iterdir()),
+        "look": order.path.stat,
+        "write": harm.touch,
+        "delete": order.path.unlink,
+        "link": lambda: harm.symlink_to("/"),
+        "open again": Path(f"/proc/self/fd/{place}").read_bytes,
+        "connect": socket.socket,
+        "fork": os.fork,
+        "run": lambda: os.execv("/bin/true", ["true"]),
+        "spawn": lambda: os.posix_spawn("/bin/true", ["true"], {}),
+        "kill": lambda: os.kill(os.getppid(), 0),
+        "open by io_uring": lambda: refuse_call(425, 1, ctypes.create_string_buffer(120)),
+    }
+    if platform.machine() == "x86_64":
+        attempts["unshare"] = lambda: refuse_call(272, 0x10000000)
+        attempts["trace"] = lambda: refuse_call(101, 0)
+    succeeded = []
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except OSError:
+            continue
+        succeeded.append(name)
+    content = os.pread(place, 4, 4)
+    channel.send(make_answer(Failure(f"{succeeded} {content!r}"), order.required))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines a process")
+def test_a_decoder_that_was_taken_over_reaches_nothing_but_its_file(decode, two, monkeypatch):
+    monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", escape)
+    ((_, failure),) = everything(decode(two[1]))
+    assert failure.reason == "[] b'ftyp'"
+    assert two[1].exists()
+    assert not two[1].with_name("harm").exists()
+
+
+def compute(limits, channel):
+    """A decoder that runs ahead and on, while nobody waits for it."""
+    channel.requests.get()
+    limit_cpu(1.0)
+    while True:
+        pass
+
+
+def test_what_a_file_may_compute_is_bounded(decode, two, monkeypatch):
+    monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", compute)
+    ((_, failure),) = everything(decode(two[1]))
+    assert "took longer" in failure.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", FORMATS, ids=lambda options: options["suffix"])
+def test_a_confined_decoder_gives_what_a_free_one_gives(decode, tmp_path, options):
+    """It imports nothing late and opens nothing, whatever the format."""
+    options = dict(options)
+    path = write_media(tmp_path / f"a{options.pop('suffix')}", **options)
+    *pieces, (_, end) = everything(decode(path))
+    *expected, expected_end = read_pieces(path, REQUIRED, 1)
+    assert end == expected_end
+    for (_, piece), other in zip(pieces, expected, strict=True):
+        for name, array in other.inputs.items():
+            np.testing.assert_array_equal(piece.inputs[name], array)
+
+
 def test_a_stuck_decoder_costs_one_file(decode, two):
     decoding = decode(*two, timeout=2.0)
     decoding.receive()
@@ -124,18 +249,18 @@ class Malicious:
         return os.mkdir, (str(self.folder),)
 
 
-def answer_with_a_pickle(required, size, limits, channel):
+def answer_with_a_pickle(limits, channel):
     """A decoder that a video has taken over: it sends code to run."""
     while True:
-        path = channel.requests.get()
+        path = channel.requests.get().path
         content = pickle.dumps(Malicious(path.with_name("harm")))
         channel._line.sendall(struct.pack(">I", len(content)) + content)
 
 
-def answer_with_other_arrays(required, size, limits, channel):
+def answer_with_other_arrays(limits, channel):
     """A decoder that a video has taken over: it sends what nobody asked for."""
     while True:
-        number = int(channel.requests.get().stem)
+        number = int(channel.requests.get().path.stem)
         content, arrays = ANSWERS[number]
         channel.send(Answer(content, arrays))
 
@@ -174,7 +299,7 @@ def test_a_malicious_pickle_is_a_broken_answer_and_its_code_does_not_run(decode,
 def test_answers_that_nobody_asked_for_are_broken(decode, tmp_path, monkeypatch):
     monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", answer_with_other_arrays)
     for number in range(len(ANSWERS)):
-        (tmp_path / f"{number}.mp4").touch()
+        (tmp_path / f"{number}.mp4").write_bytes(b"any")
         ((_, failure),) = everything(decode(tmp_path / f"{number}.mp4"))
         assert isinstance(failure, Failure), ANSWERS[number]
         assert "broken answer" in failure.reason
@@ -202,7 +327,7 @@ def test_an_enormous_picture_takes_no_memory(decode, tmp_path):
     decoding = decode(small)
     list(everything(decoding))
     before = the_decoder().memory_info().rss
-    decoding.expect(enormous)
+    decoding.expect(enormous, REQUIRED, 1)
     ((_, failure),) = everything(decoding)
     assert isinstance(failure, Failure)
     assert "can be decoded" in failure.reason
@@ -221,6 +346,6 @@ def test_a_file_that_goes_on_and_on_is_stopped(decode, tmp_path):
         tmp_path / "endless.mkv", sound=click(1, 2), sound_gap=(1, 50), audio_codec="pcm_s16le"
     )
     assert isinstance(list(everything(decode(path)))[-1][1], VideoInfo)
-    *pieces, (_, failure) = everything(decode(path, length=-path.stat().st_size // 10 + 20))
+    *pieces, (_, failure) = everything(decode(path, length=-path.stat().st_size // 100 + 20))
     assert "goes on after 20 s" in failure.reason
     assert len(pieces) == 19

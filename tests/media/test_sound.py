@@ -92,3 +92,25 @@ def test_a_hole_in_the_timestamps_is_silence(tmp_path):
     assert reader.duration == pytest.approx(7, abs=0.01)
     assert onset(samples) == pytest.approx(0.2, abs=0.005)
     assert onset(samples[SAMPLE_RATE:]) == pytest.approx(4.5, abs=0.005)
+
+
+@pytest.mark.parametrize("pace", [0.96, 1.04])
+def test_sound_follows_its_time_stamps(tmp_path, pace):
+    path = tmp_path / "a.mkv"
+    sound = click(48, 60)
+    write_media(path, steady(2), sound, sound_pace=pace, audio_codec="pcm_s16le")
+    reader = SegmentReader(path, video=False)
+    assert onset(waveform(reader)) == pytest.approx(48 * pace, abs=0.11)
+    assert reader.duration == pytest.approx(60 * pace, abs=0.11)
+    (note,) = reader.notes
+    assert ("runs ahead of its time stamps; 2.3 s" if pace < 1 else "holes of 2.4 s") in note
+
+
+@pytest.mark.parametrize("pace", [0.9995, 1.0005, 0])
+def test_small_differences_and_stamps_that_stand_still_change_nothing(tmp_path, pace):
+    path = write_media(
+        tmp_path / "a.mkv", (), click(48, 60), sound_pace=pace, audio_codec="pcm_s16le"
+    )
+    reader = SegmentReader(path)
+    assert onset(waveform(reader)) == pytest.approx(48, abs=0.03)
+    assert (reader.duration, reader.notes) == (pytest.approx(60, abs=0.03), ())

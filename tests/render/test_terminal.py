@@ -38,7 +38,7 @@ EMPTY = """\
 quiet.mp4  0:10
 ! This file has no audio track, so nothing could be heard.
 ! The file is damaged after 0:07.
-Nothing found: no event passed the model's thresholds.
+Nothing found: no label is sure enough. A higher sensitivity shows weaker ones.
 """
 
 
@@ -52,7 +52,7 @@ def test_of_a_note_with_details_only_the_gist_is_printed():
     timeline = Timeline(source="a.mp4", duration=10.0, notes=("Two labels are left out\nDog; Cat",))
     assert to_text(timeline).splitlines()[1:] == [
         "! Two labels are left out",
-        "Nothing found: no event passed the model's thresholds.",
+        "Nothing found: no label is sure enough. A higher sensitivity shows weaker ones.",
     ]
 
 

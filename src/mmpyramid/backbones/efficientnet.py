@@ -112,6 +112,21 @@ def relu6(x: Tensor) -> Tensor:
     return x.clamp_(0, 6)
 
 
+def class_names() -> tuple[str, ...]:
+    """The 1000 ImageNet classes in the order of `EfficientNetLite0.classify`.
+
+    They are spelled as in torchvision, and kept in the cache, for importing it takes seconds.
+    """
+    kept = cache_folder() / CLASSES
+    if not kept.exists():
+        from torchvision.models import EfficientNet_B0_Weights  # type: ignore[import-untyped]
+
+        names = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(kept, json.dumps(names).encode())
+    return tuple(json.loads(kept.read_bytes()))
+
+
 def load_checkpoint(network: EfficientNetLite0, state: dict[str, Tensor]) -> None:
     """Fill `network` with the released checkpoint, which has batch norms apart.
 
@@ -182,18 +197,8 @@ class EfficientNetLite0Extractor:
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """The 1000 ImageNet classes in the order of `classify`, as torchvision spells them.
-
-        They are kept in the cache, for importing torchvision takes seconds.
-        """
-        kept = cache_folder() / CLASSES
-        if not kept.exists():
-            from torchvision.models import EfficientNet_B0_Weights  # type: ignore[import-untyped]
-
-            names = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(kept, json.dumps(names).encode())
-        return tuple(json.loads(kept.read_bytes()))
+        """The 1000 ImageNet classes in the order of `classify`."""
+        return class_names()
 
     def embed(self, segments: NDArray[Any]) -> Array:
         """(N, F, 224, 224, 3) uint8 RGB pictures, any F >= 1, to (N, 1280) float32.

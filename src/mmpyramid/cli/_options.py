@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 from rich.console import Console
@@ -23,13 +21,19 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.render import FORMATS
 
-Result = TypeVar("Result")
-
 OPTIONAL = "(optional)"
 OptionalPath: TypeAlias = Annotated[
     Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint=OPTIONAL)
 ]
 """A path that may be left out."""
+OptionalName: TypeAlias = Annotated[
+    str | None, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint=OPTIONAL)
+]
+"""A name or a file that may be left out."""
+OptionalNumber: TypeAlias = Annotated[
+    float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint=OPTIONAL)
+]
+"""A number that may be left out."""
 
 
 def console() -> Console:
@@ -42,13 +46,6 @@ def console() -> Console:
     plain = partial(Console, highlight=False, markup=False, emoji=False)
     out = plain()
     return out if out.is_terminal else plain(soft_wrap=True)
-
-
-def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
-    """Call a typed function with arguments of the command line; wrong ones exit with code 2."""
-    # Tyro would keep the line breaks inside the description of an argument.
-    function.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(function.__doc__ or ""))
-    return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
 
 
 def write_json(path: Path, data: object) -> None:

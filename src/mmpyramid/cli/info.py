@@ -5,34 +5,80 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import tyro
 
-from mmpyramid.cli._options import console, simulated
+from mmpyramid.cli._options import OPTIONAL, console, simulated
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 
 if TYPE_CHECKING:
     from mmpyramid.store.store import FeatureStore
 
+OptionalWord: TypeAlias = Annotated[
+    str | None, tyro.conf.arg(metavar="WORD", help_behavior_hint=OPTIONAL)
+]
+
 NUM_FAILURES = 20
 """That are shown; the file in the store has them all."""
 
 
-def info(path: Annotated[Path, tyro.conf.Positional], /) -> int:
-    """Tell what a model, a feature store, a timeline or a video is.
+def info(
+    path: Annotated[
+        Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PATH]", help_behavior_hint="")
+    ] = None,
+    /,
+    *,
+    classes: OptionalWord = None,
+) -> int:
+    """Tell what a model, a feature store, a timeline or a video is, or which classes there are.
 
-    Example: mmpyramid info runs/llp/model
+    Example: mmpyramid info --classes drum
 
     Args:
         path: A checkpoint folder, a store's folder, a timeline's JSON, or a media file.
+        classes: Instead of a path: find the classes of AudioSet (heard) and ImageNet (seen) whose
+            names have this word, to be written into a vocabulary of your own.
     """
+    if classes is not None:
+        return _classes(classes)
+    if path is None:
+        raise UserError(
+            "expected a path, or --classes WORD; `mmpyramid info --help` has an example"
+        )
     if not path.exists():
         raise UserError(f"there is no file or folder {path}")
     facts = _folder(path) if path.is_dir() else _file(path)
     width = max(map(len, facts))
     console().print("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
+    return 0
+
+
+def _classes(word: str) -> int:
+    """List the classes that a word is in, and for those that are heard their kinds.
+
+    Raises:
+        UserError: if there is none.
+    """
+    from mmpyramid.backbones import efficientnet, yamnet
+    from mmpyramid.teachers.classes import audioset, find_classes
+
+    heard = find_classes(word, yamnet.class_names())
+    seen = find_classes(word, efficientnet.class_names())
+    if not heard and not seen:
+        raise UserError(
+            f"neither AudioSet's 521 classes (heard) nor ImageNet's 1000 (seen) have {word!r} in "
+            "their names; try a shorter or a more general word"
+        )
+    lines = []
+    for name in heard:
+        kinds = sorted(audioset().kinds([name]) - {name})
+        lines.append(
+            f"heard  {name}" + (f"  (with its kinds: {'; '.join(kinds)})" if kinds else "")
+        )
+    lines += [f"seen   {name}" for name in seen]
+    console().print("\n".join(lines))
     return 0
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 
 from mmpyramid.core.code import load_code
 from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.interrupts import interrupts_kept
 from mmpyramid.version import __version__
+
+Result = TypeVar("Result")
 
 COMMANDS = {
     "demo": "make a corpus, train on it, evaluate, parse a clip and show the page",
@@ -127,11 +132,18 @@ def _load_code(args: list[str]) -> list[str]:
 
 def _run(name: str, rest: list[str]) -> int:
     with interrupts_kept():
-        from mmpyramid.cli._options import run
-
         command = getattr(import_module(f"mmpyramid.cli.{FILES.get(name, name)}"), name)
         code: int = command(rest) if name in WITH_OWN_PARSER else run(command, name, rest)
     return code
+
+
+def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
+    """Call a typed function with arguments of the command line; wrong ones exit with code 2."""
+    import tyro
+
+    # Tyro would keep the line breaks inside the description of an argument.
+    function.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(function.__doc__ or ""))
+    return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
 
 
 def _missing(error: ModuleNotFoundError) -> str:

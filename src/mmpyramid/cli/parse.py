@@ -12,16 +12,24 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
-from mmpyramid.cli._options import FormatList, console, resolve_device, to_formats
+from mmpyramid.cli._options import (
+    FormatList,
+    OptionalName,
+    OptionalNumber,
+    console,
+    resolve_device,
+    to_formats,
+)
 from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.files import check_output_file, write_durably
+from mmpyramid.extract.decoding import Limits
 from mmpyramid.media.source import MediaFile
 from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
 
 
-def parse(
+def parse(  # noqa: PLR0913 - one for each flag
     videos: Annotated[
         tuple[Path, ...],
         tyro.conf.Positional,
@@ -30,6 +38,8 @@ def parse(
     /,
     *,
     model: str = "teachers",
+    vocabulary: OptionalName = None,
+    sensitivity: OptionalNumber = None,
     out: Path = Path("timelines"),
     formats: FormatList = "json,html",
     embed: bool = False,
@@ -40,15 +50,19 @@ def parse(
     """Turn videos (or sound files) into timelines of what is heard, seen, and both.
 
     Prints each timeline and writes it as files. Without `--model`, pretrained classifiers of sounds
-    and pictures score the 25 LLP labels; nothing has to be trained.
+    and pictures find everyday things (animals, music, vehicles, home, people, ...); nothing has to
+    be trained.
 
-    Example: mmpyramid parse holiday.mp4 --out timelines --formats json,html,vtt
+    Example: mmpyramid parse holiday.mp4 --out timelines --formats json,html,vtt --sensitivity 0.6
 
     Args:
         videos: The files. Those of `clip.mp4` are `clip.json` and so on; where two videos differ in
             their suffix only, `clip.mp4.json` and `clip.wav.json`.
-        model: `teachers` (LLP labels), `teachers-ave` (AVE labels), a checkpoint folder, or a hub
-            id.
+        model: `teachers`, which need no training, a checkpoint folder, or a hub id.
+        vocabulary: What the teachers look and listen for: `everyday` if left out, `llp`, `ave` (the
+            labels of those benchmarks), or a TOML file of your own.
+        sensitivity: From 0 (certain labels only) over 0.5, the usual one, to 1: moves both
+            thresholds together.
         out: Folder for the files.
         formats: Names of formats, separated by commas.
         embed: Put the video into the page instead of linking to it.
@@ -73,7 +87,15 @@ def parse(
     screen, computing = console(), resolve_device(device)
     out.mkdir(parents=True, exist_ok=True)
     with screen.status("loading") as status:
-        pipeline = Pipeline(model, decoder=decoder, device=computing, hook=status.update)
+        pipeline = Pipeline(
+            model,
+            vocabulary=vocabulary,
+            decoder=decoder,
+            sensitivity=sensitivity,
+            device=computing,
+            limits=Limits(),
+            hook=status.update,
+        )
     failed = len(names) - len(files)
     for number, (video, paths) in enumerate(files.items()):
         if number:

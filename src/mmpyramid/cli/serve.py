@@ -20,6 +20,7 @@ from mmpyramid.web.working_folder import working_folder
 def serve(
     *,
     models: tuple[str, ...] = ("teachers", "teachers-ave"),
+    vocabulary: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "everyday",
     host: str = "127.0.0.1",
     port: int = 7860,
     device: str = "auto",
@@ -36,8 +37,10 @@ def serve(
     Example: mmpyramid serve --models teachers runs/mine/model --max-minutes 30
 
     Args:
-        models: What visitors can choose from: `teachers` (LLP labels), `teachers-ave` (AVE labels),
-            checkpoint folders, hub ids; the first is chosen at first.
+        models: What visitors can choose from: `teachers`, which need no training, `teachers-llp`
+            and `teachers-ave` with the labels of those benchmarks, checkpoint folders, hub ids; the
+            first is chosen at first.
+        vocabulary: What `teachers` look and listen for: `everyday`, `llp`, `ave`, or a TOML file.
         host: The address to listen at; 0.0.0.0 is all of this machine's, for everybody who can
             reach it.
         port: The port; 0 takes any that is free.
@@ -55,6 +58,7 @@ def serve(
         raise UserError(f"expected --workers to be at least 1, got {workers}")
     setup = Setup(
         models=models,
+        vocabulary=vocabulary,
         device=resolve_device(device),
         num_threads=max(1, num_cores() // workers),
         max_seconds=60 * limits.max_minutes,

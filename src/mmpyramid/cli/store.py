@@ -10,7 +10,8 @@ from typing import Annotated, Literal, NoReturn
 
 import tyro
 
-from mmpyramid.cli._options import console, progress_bar, run
+from mmpyramid.cli._options import console, progress_bar
+from mmpyramid.cli.main import run
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mmpyramid.core.errors import UserError
@@ -49,6 +49,32 @@ class Decoder:
     gate: Gate | None = None
     max_gap: float = 0.0
     min_length: float = 0.0
+
+    def with_sensitivity(self, sensitivity: float) -> Decoder:
+        """The same with the one dial for people: both thresholds move together.
+
+        Args:
+            sensitivity: 0 lets only certain labels through, 0.5 is the official rule, 1 all labels.
+
+        Raises:
+            UserError: if it is outside 0..1, or a threshold has been chosen already.
+
+        Example:
+            >>> decoder = Decoder(max_gap=1).with_sensitivity(0.75)
+            >>> decoder.threshold, decoder.video_threshold, decoder.max_gap
+            (0.25, 0.25, 1)
+        """
+        if not 0 <= sensitivity <= 1:
+            raise UserError(
+                f"expected `sensitivity` within 0..1, got {sensitivity}; 0.5 is the usual one"
+            )
+        chosen = (self.threshold, self.visual_threshold, self.video_threshold)
+        if chosen != (0.5, None, 0.5):
+            raise UserError(
+                "expected either the sensitivity, which moves all thresholds together, or "
+                "thresholds; got both"
+            )
+        return replace(self, threshold=1 - sensitivity, video_threshold=1 - sensitivity)
 
     def __post_init__(self) -> None:
         for name in ("threshold", "visual_threshold", "video_threshold"):

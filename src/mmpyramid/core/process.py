@@ -9,7 +9,8 @@ damaged or hostile video may take over the process that decodes it: answers are 
 and what does not parse as such ends the worker.
 
 Frames on the line: 4 bytes with the length of what follows (big-endian), then a pickle (requests)
-or a JSON header (answers). The bytes of the arrays that a header announces follow it.
+or a JSON header (answers). The bytes of the arrays that a header announces follow it. With a
+request may come a descriptor of an open file, for a worker that may open none itself.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmpyramid.core.sandbox import give_up_the_rest, limit_memory
 
 LONGEST_WAIT = 2e6
 """Seconds, 23 days: little more fits into the milliseconds that the system takes."""
@@ -53,6 +56,10 @@ DTYPES = frozenset(
     {"bool", *(f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (16, 32, 64))}
     | {"int8", "uint8"}
 )
+
+
+_said = Event()
+"""Set once a limited worker was started, which tells what this system cannot limit."""
 
 
 class WorkerError(Exception):
@@ -94,10 +101,12 @@ class Channel:
 
     Attributes:
         requests: what the parent has sent; `get` waits for the next one.
+        descriptors: those that came with requests, in the same order.
     """
 
     def __init__(self, line: socket.socket) -> None:
         self.requests: Queue[Any] = Queue()
+        self.descriptors: Queue[int] = Queue()
         self._answers: Queue[Answer | None] = Queue(ANSWERS_AHEAD)
         self._line = line
         Thread(target=self._receive, daemon=True).start()
@@ -117,7 +126,10 @@ class Channel:
         """Take requests; without a parent the process ends at once, whatever it is doing."""
         try:
             while True:
-                self.requests.put(pickle.loads(_read_frame(self._line)))
+                frame, descriptors = _read_request(self._line)
+                for descriptor in descriptors:
+                    self.descriptors.put(descriptor)
+                self.requests.put(pickle.loads(frame))
         except (EOFError, OSError):
             os._exit(0)
         except BaseException:  # noqa: BLE001 - a request that cannot be unpickled
@@ -149,8 +161,10 @@ class Worker:
     Args:
         serve: what the process does.
         name: shown where processes are listed.
-        memory: bytes of address space that the process may take; not limited on systems that
-            cannot, such as macOS, where the worker says so on the standard error.
+        memory: bytes of address space that the process may take.
+        prepare: if given, what the process does before it gives up opening files, connections and
+            programs for good, such as imports; picklable. The first such worker says on the
+            standard error what of this a system cannot do.
 
     Example:
         >>> worker = Worker(serve_jobs, "web")  # doctest: +SKIP
@@ -160,9 +174,17 @@ class Worker:
         {'kind': 'done'}
     """
 
-    def __init__(self, serve: Serve, name: str, memory: int | None = None) -> None:
-        self._payload = pickle.dumps(serve, pickle.HIGHEST_PROTOCOL)
+    def __init__(
+        self,
+        serve: Serve,
+        name: str,
+        memory: int | None = None,
+        *,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        self._payload = pickle.dumps((serve, prepare), pickle.HIGHEST_PROTOCOL)
         self._name, self._memory = name, memory
+        self._is_limited = prepare is not None or memory is not None
         self._line: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -200,19 +222,31 @@ class Worker:
                 env={**os.environ, "PYTHONPATH": search},
                 process_group=0,  # The terminal sends interrupts to the parent's group.
             )
-        self.send((_main_module(self._payload), self._memory))
-        self.send_bytes(self._payload)
+        is_first = self._is_limited and not _said.is_set()
+        if self._is_limited:
+            _said.set()
+        self.send((_main_module(self._payload), self._memory, is_first))
+        self._send_bytes(self._payload)
 
-    def send(self, request: object) -> None:
-        """Send one more request; several may be under way."""
-        self.send_bytes(pickle.dumps(request, pickle.HIGHEST_PROTOCOL))
+    def send(self, request: object, descriptor: int | None = None) -> None:
+        """Send one more request; several may be under way.
 
-    def send_bytes(self, request: bytes) -> None:
-        """Send one more request that is pickled already."""
+        Args:
+            request: anything that can be pickled.
+            descriptor: of an open file, of which the worker gets one of its own.
+        """
+        self._send_bytes(pickle.dumps(request, pickle.HIGHEST_PROTOCOL), descriptor)
+
+    def _send_bytes(self, request: bytes, descriptor: int | None = None) -> None:
         assert self._line is not None, "start the worker first"
         self._line.settimeout(None)
+        length = struct.pack(">I", len(request))
         with suppress(ConnectionError):  # It has died this moment; `receive` will say so.
-            self._line.sendall(struct.pack(">I", len(request)) + request)
+            if descriptor is None:
+                self._line.sendall(length + request)
+            else:
+                num_sent = socket.send_fds(self._line, [length], [descriptor])
+                self._line.sendall(length[num_sent:] + request)
 
     def receive(self, seconds: float | None = None) -> Answer:
         """Wait for the next answer, and have the whole of it in so many seconds.
@@ -269,35 +303,25 @@ def run_worker(descriptor: int) -> None:
     for interrupt in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interrupt, signal.SIG_IGN)
     line = socket.socket(fileno=descriptor)
-    main, memory = pickle.loads(_read_frame(line))
+    main, memory, is_first = pickle.loads(_read_frame(line))
     if main is not None:
         _import_main(*main)
-    serve: Serve = pickle.loads(_read_frame(line))
+    serve, prepare = pickle.loads(_read_frame(line))
+    missing = []
     if memory is not None and not limit_memory(memory):
-        sys.stderr.write(
-            "mmpyramid: this system does not limit the memory of a process; a damaged file may "
-            "take all there is\n"
+        missing.append(
+            "this system does not limit the memory of a process: a damaged file may take all there "
+            "is"
         )
+    if prepare is not None:
+        prepare()
+        if (reason := give_up_the_rest()) is not None:
+            missing.append(f"{reason}: a file that takes over its decoder may open others")
+    if is_first:
+        sys.stderr.writelines(f"mmpyramid: {text}\n" for text in missing)
     channel = Channel(line)
     serve(channel)
     channel.flush()
-
-
-def limit_memory(num_bytes: int) -> bool:
-    """Limit the address space of this process, where the system can.
-
-    Returns:
-        Whether it can: macOS refuses, or ignores the limit.
-    """
-    import resource
-
-    if sys.platform == "darwin":
-        return False
-    try:
-        resource.setrlimit(resource.RLIMIT_AS, (num_bytes, num_bytes))
-    except (ValueError, OSError):
-        return False
-    return True
 
 
 def _main_module(payload: bytes) -> tuple[str, bool] | None:
@@ -351,6 +375,19 @@ def _receive_answer(line: socket.socket, deadline: float | None, most_bytes: int
         if array.nbytes:
             _read_into(line, array.reshape(-1).view(np.uint8).data, deadline)
     return Answer(content, arrays)
+
+
+def _read_request(line: socket.socket) -> tuple[bytearray, list[int]]:
+    """Read a frame, and the descriptors, one at most, that came with its first byte."""
+    first, descriptors, _, _ = socket.recv_fds(line, 1, 1)
+    if not first:
+        raise EOFError
+    rest = bytearray(3)
+    _read_into(line, memoryview(rest), None)
+    (num_bytes,) = struct.unpack(">I", first + rest)
+    frame = bytearray(num_bytes)
+    _read_into(line, memoryview(frame), None)
+    return frame, descriptors
 
 
 def _read_frame(

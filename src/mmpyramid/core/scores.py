@@ -34,11 +34,13 @@ class AnyScores(ABC):
         labels: the C class names.
         unit_weights: (T, 2, L) weight of each of L pyramid units in the audio and the visual
             features of each segment, within 0..1, if the scorer has such units.
+        nearest: notes for a timeline without events: what came nearest to one.
     """
 
     problem: ClassVar[str]
     labels: tuple[str, ...]
     unit_weights: Array | None
+    nearest: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -99,6 +101,7 @@ class Scores(AnyScores):
             longer than those the network was trained on; `decode` gates with it instead of `video`.
         unit_weights: (T, 2, L) weight of each of L pyramid units in the audio and the visual
             features of each segment, within 0..1, if the network has such units.
+        nearest: notes for a timeline without events: what came nearest to one.
 
     Raises:
         UserError: if the shapes do not agree.
@@ -114,6 +117,7 @@ class Scores(AnyScores):
     video_visual: Array | None = None
     local_video: Array | None = None
     unit_weights: Array | None = None
+    nearest: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         num_classes, num_segments = len(self.labels), len(self.audio)

@@ -9,6 +9,8 @@ Shape letters: N segments of one second, F pictures per segment.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -32,15 +34,25 @@ from mmpyramid.core.process import (
     Worker,
     WorkerDiedError,
     WorkerTimeoutError,
+    num_cores,
 )
+from mmpyramid.core.sandbox import limit_cpu
 from mmpyramid.media import SAMPLE_RATE, Segment, View
 from mmpyramid.media.sampling import Sampling
-from mmpyramid.media.source import Source, to_media_file
+from mmpyramid.media.source import (
+    MediaFile,
+    Source,
+    load_decoders,
+    open_file,
+    to_media_file,
+)
 from mmpyramid.store.shard import VideoInfo
 
 GIB = 2**30
 BYTES_PER_SECOND = 2**20
-BYTES_PER_SEGMENT = 10
+BYTES_PER_SEGMENT = 100
+"""Less than any codec stores of a second of sound; telephone speech takes 600."""
+
 
 Input: TypeAlias = View | Literal[Modality.AUDIO]
 """What an extractor takes of a segment: sound, or pictures of some kind."""
@@ -188,9 +200,10 @@ class Limits:
 
     Attributes:
         timeout: seconds of decoding, and one more for every MiB of the file; time in which the
-            decoder waits for the networks does not count.
+            decoder waits for the networks does not count. Each core may compute so long, too.
         memory: bytes of address space of the process that decodes; not limited on macOS.
-        length: seconds of video or sound, and one more for every 10 bytes of the file.
+        length: seconds of video or sound, and one more for every 100 bytes of the file, so that the
+            time that networks take is bounded as well.
         max_seconds: refuse longer files; None takes any length.
     """
 
@@ -214,31 +227,48 @@ class Limits:
 
     def seconds(self, path: Path) -> float:
         """How long decoding one file may take."""
-        return self.timeout + (path.stat().st_size if path.exists() else 0) / BYTES_PER_SECOND
+        return self.seconds_for(path.stat().st_size if path.exists() else 0)
+
+    def seconds_for(self, num_bytes: int) -> float:
+        """How long decoding a file of this size may take."""
+        return self.timeout + num_bytes / BYTES_PER_SECOND
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """One file to decode; its bytes come as a descriptor, for a decoder cannot open it."""
+
+    path: Path
+    required: RequiredInputs
+    size: int
+    max_seconds: float | None
 
 
 class Decoding:
     """Decodes files in another process, one after the other, some pieces ahead of their use.
 
-    Use it in a `with` statement, or call `close`.
+    The process is limited, and confined to the file that it is given: it opens no other, no
+    connection and no program, see `core.sandbox`. Use it in a `with` statement, or call `close`.
 
     Args:
-        required: what to read of each file.
-        size: number of segments in a piece.
         limits: what one file may take.
+        alone: whether each file has a process of its own, so that one that takes it over cannot
+            touch the next; the next process is started ahead.
 
     Example:
-        >>> with Decoding(required, 32, Limits(timeout=60)) as decoding:  # doctest: +SKIP
-        ...     decoding.expect(Path("clip.mp4"))
+        >>> with Decoding(Limits(timeout=60)) as decoding:  # doctest: +SKIP
+        ...     decoding.expect(Path("clip.mp4"), required, 32)
         ...     while decoding.expected:
         ...         path, message = decoding.receive()
     """
 
-    def __init__(self, required: RequiredInputs, size: int, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, alone: bool = False) -> None:
         self.expected: deque[Path] = deque()
-        self._required, self._size, self._limits = required, size, limits
-        serve = partial(decode_requests, required, size, limits)
-        self._worker = Worker(serve, "decode", memory=limits.memory)
+        self._limits, self._alone = limits, alone
+        self._orders: deque[_Order] = deque()
+        serve = partial(decode_requests, limits)
+        self._worker = Worker(serve, "decode", memory=limits.memory, prepare=load_decoders)
+        self._num_sent = 0
         self._waited, self._stop = 0.0, 0
 
     def __enter__(self) -> Decoding:
@@ -247,45 +277,96 @@ class Decoding:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def expect(self, path: Path) -> None:
-        """Have a file decoded after those that are expected already."""
+    def start(self) -> None:
+        """Begin the process, which takes a moment in which other things can be done."""
+        if not self._worker.is_started:
+            self._worker.start()
+            self._num_sent = 0
+
+    def fileno(self) -> int:
+        """Ready once there is something to `receive`; the process must have begun."""
+        return self._worker.fileno()
+
+    def expect(
+        self,
+        path: Path,
+        required: RequiredInputs,
+        size: int,
+        max_seconds: float | None = None,
+    ) -> None:
+        """Have a file decoded after those that are expected already.
+
+        Args:
+            path: the file.
+            required: what to read of it.
+            size: number of segments in a piece.
+            max_seconds: refuse longer files, instead of what the limits say.
+        """
         self.expected.append(path)
-        if self._worker.is_started:
-            self._worker.send(path)
+        longest = self._limits.max_seconds if max_seconds is None else max_seconds
+        order = _Order(path=path, required=required, size=size, max_seconds=longest)
+        self._orders.append(order)
+        self.start()
+        self._send()
 
     def receive(self) -> tuple[Path, Message]:
         """The next message about the first expected file; `VideoInfo` or `Failure` is its last."""
-        path = self.expected[0]
-        message = self._receive(path)
+        order = self._orders[0]
+        message = self._receive(order)
         if not isinstance(message, Piece):
             self.expected.popleft()
+            self._orders.popleft()
+            self._num_sent -= 1
             self._waited, self._stop = 0.0, 0
-        return path, message
+            if self._alone:
+                self._worker.stop()
+                self.start()
+        return order.path, message
 
     def close(self) -> None:
         """End the process."""
         self._worker.stop()
 
-    def _receive(self, path: Path) -> Message:
-        if not self._worker.is_started:
-            self._worker.start()
-            for expected in self.expected:
-                self._worker.send(expected)
+    def _send(self) -> UserError | None:
+        """Send orders, as many as may be under way.
+
+        Returns:
+            Why the file of the first order cannot be opened, if that is so; others can wait.
+        """
+        most = 1 if self._alone else len(self._orders)
+        while self._num_sent < most:
+            order = self._orders[self._num_sent]
+            try:
+                descriptor = open_file(order.path)
+            except UserError as error:
+                return error if self._num_sent == 0 else None
+            try:
+                self._worker.send(order, descriptor)
+            finally:
+                os.close(descriptor)
+            self._num_sent += 1
+        return None
+
+    def _receive(self, order: _Order) -> Message:
+        self.start()
+        if (error := self._send()) is not None:
+            self._num_sent += 1  # As if it had been sent: `receive` takes it away.
+            return Failure(str(error))
+        path = order.path
         allowed, since = self._limits.seconds(path), monotonic()
         try:
             answer = self._worker.receive(max(0.0, allowed - self._waited))
             self._waited += monotonic() - since
-            message = parse_answer(answer, self._required, self._size, self._stop)
+            message = parse_answer(answer, order.required, order.size, self._stop)
             if isinstance(message, Piece):
                 self._stop = message.stop
                 self._limits.check(path, message)
             return message
         except WorkerTimeoutError:
-            return Failure(
-                f"decoding took longer than {allowed:.1f} s and was stopped; if the file is sound, "
-                f"raise --timeout and use --retry-failed"
-            )
+            return Failure(_too_slow(allowed))
         except WorkerDiedError as error:
+            if str(error) == f"signal {signal.SIGXCPU}":
+                return Failure(_too_slow(allowed))
             return Failure(f"decoding it crashed the decoder ({error})")
         except UserError as error:
             self._worker.stop()
@@ -295,12 +376,22 @@ class Decoding:
             return Failure(f"decoding it gave a broken answer, and the decoder was ended ({error})")
 
 
-def decode_requests(required: RequiredInputs, size: int, limits: Limits, channel: Channel) -> None:
-    """Decode in this process the files that a channel names; see `Decoding`."""
+def _too_slow(seconds: float) -> str:
+    return (
+        f"decoding took longer than {seconds:.1f} s and was stopped; if the file is sound, "
+        f"raise --timeout and use --retry-failed"
+    )
+
+
+def decode_requests(limits: Limits, channel: Channel) -> None:
+    """Decode in this process the files that a channel gives; see `Decoding`."""
     while True:
-        path: Path = channel.requests.get()
+        order: _Order = channel.requests.get()
+        descriptor = channel.descriptors.get()
+        file, required = MediaFile(path=order.path, descriptor=descriptor), order.required
+        limit_cpu(num_cores() * limits.seconds_for(os.fstat(descriptor).st_size))
         try:
-            for piece in read_pieces(path, required, size, limits.max_seconds):
+            for piece in read_pieces(file, required, order.size, order.max_seconds):
                 channel.send(make_answer(piece, required))
         except MemoryError:
             reason = (
@@ -309,6 +400,8 @@ def decode_requests(required: RequiredInputs, size: int, limits: Limits, channel
             channel.send(make_answer(Failure(reason), required))
         except Exception as error:  # noqa: BLE001 - reported; the next file comes
             channel.send(make_answer(Failure.of(error), required))
+        finally:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -76,7 +75,7 @@ def extract_features(
     *,
     batch: int = BATCH,
     max_seconds: float | None = None,
-    limits: Limits | None = None,
+    decoding: Decoding | None = None,
     on_progress: SegmentProgress | None = None,
 ) -> Extracted:
     """Extract the features of one file; only features grow with its length, frames do not.
@@ -89,8 +88,8 @@ def extract_features(
         extractors: the backbones.
         batch: how many segments are embedded together.
         max_seconds: refuse longer files, by the header at once, or else when that much is read.
-        limits: decode within these, in a process of its own that only this file can harm; a file
-            that refers to others is trusted, and decoded in this process.
+        decoding: decode by this, within its limits and apart from this process; a file that may
+            refer to others is trusted, and decoded in this process.
         on_progress: called after each batch; what it raises ends the extraction.
 
     Raises:
@@ -104,12 +103,11 @@ def extract_features(
     required = RequiredInputs.of(extractors)
     pieces: Iterable[Message]
     file = to_media_file(source)
-    if limits is None or file.follow_references:
+    if decoding is None or file.follow_references:
         pieces = one_ahead(read_pieces(file, required, batch, max_seconds))
     else:
-        if max_seconds is not None:
-            limits = replace(limits, max_seconds=max_seconds)
-        pieces = _decode_apart(file.path, required, batch, limits)
+        decoding.expect(file.path, required, batch, max_seconds)
+        pieces = _received(decoding)
     arrays: dict[str, list[Array]] = defaultdict(list)
     for piece in pieces:
         if isinstance(piece, Failure):
@@ -127,13 +125,9 @@ def extract_features(
     raise AssertionError("the last message about a file is its `VideoInfo`")
 
 
-def _decode_apart(
-    path: Path, required: RequiredInputs, size: int, limits: Limits
-) -> Iterator[Message]:
-    with Decoding(required, size, limits) as decoding:
-        decoding.expect(path)
-        while decoding.expected:
-            yield decoding.receive()[1]
+def _received(decoding: Decoding) -> Iterator[Message]:
+    while decoding.expected:
+        yield decoding.receive()[1]
 
 
 class FileExtractor:
@@ -154,7 +148,8 @@ class FileExtractor:
 
     def __init__(self, extractors: Sequence[Extractor], batch: int, limits: Limits) -> None:
         self._embedder = Embedder(extractors, batch)
-        self._decoding = Decoding(RequiredInputs.of(extractors), batch, limits)
+        self._required, self._batch = RequiredInputs.of(extractors), batch
+        self._decoding = Decoding(limits)
 
     def __enter__(self) -> FileExtractor:
         return self
@@ -164,7 +159,7 @@ class FileExtractor:
 
     def expect(self, path: Path) -> None:
         """Have one more file decoded."""
-        self._decoding.expect(path)
+        self._decoding.expect(path, self._required, self._batch)
 
     def next(self) -> tuple[Path, Extracted | Failure]:
         """The next file that is over, usually the first expected."""

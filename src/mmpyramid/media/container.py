@@ -1,17 +1,18 @@
-"""Choosing the streams of a file, and what it holds, without decoding it."""
+"""What a file holds, without decoding it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.media.clock import may_restart
 from mmpyramid.media.source import Source, open_media, to_media_file
+from mmpyramid.media.streams import Tracks, choose_picture, choose_sound
+from mmpyramid.media.upright import UPRIGHT, Orientation, pixel_aspect
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform: what the sound backbones were trained on."""
@@ -19,42 +20,10 @@ SAMPLE_RATE = 16_000
 HEADERLESS = ("aac", "mp3")
 """Formats whose length FFmpeg may have to guess from the bit rate."""
 
-StreamT = TypeVar("StreamT", av.VideoStream, av.AudioStream)
 
-
-def best_video(container: InputContainer) -> av.VideoStream | None:
-    """The picture that a player would show; cover art is none."""
-    return _best(container, "video", container.streams.video)
-
-
-def best_audio(container: InputContainer) -> av.AudioStream | None:
-    """The sound that a player would play."""
-    return _best(container, "audio", container.streams.audio)
-
-
-def undecodable_notes(container: InputContainer) -> tuple[str, ...]:
-    """Say which kinds of stream are present, but only in codecs that FFmpeg cannot decode."""
-    streams = container.streams
-    return tuple(
-        f"the {name} is in a codec that cannot be decoded, so it is treated as absent"
-        for name, present, chosen in (
-            ("picture", [s for s in streams.video if not _is_cover(s)], best_video(container)),
-            ("sound", streams.audio, best_audio(container)),
-        )
-        if present and chosen is None
-    )
-
-
-def _best(
-    container: InputContainer, kind: Literal["video", "audio"], streams: tuple[StreamT, ...]
-) -> StreamT | None:
-    candidates = [s for s in streams if s.codec_context is not None and not _is_cover(s)]
-    preferred = container.streams.best(kind)
-    return next((s for s in candidates if s is preferred), next(iter(candidates), None))
-
-
-def _is_cover(stream: av.VideoStream | av.AudioStream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
+def length_is_guessed(container: InputContainer) -> bool:
+    """Whether the length that FFmpeg tells is a guess, and not what a header states."""
+    return container.format.name in HEADERLESS or may_restart(container)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +35,17 @@ class MediaInfo:
         format: FFmpeg's name of the container format.
         duration: seconds that the header promises, or None; `SegmentReader.duration` is measured.
         video_codec: FFmpeg's name of the picture's codec, None without picture.
-        width: pixels of the upright picture (rotation applied), None without picture.
-        height: pixels of the upright picture, None without picture.
+        width: pixels of the picture as it is shown, upright and of square pixels; None without.
+        height: pixels of the picture as it is shown, None without picture.
         rotation: degrees counter-clockwise that make the stored picture upright: 0, 90, 180 or 270.
+        mirrored: whether left and right of the stored picture are exchanged before that.
         frame_rate: average pictures per second, None if unknown.
         audio_codec: FFmpeg's name of the sound's codec, None without sound.
         sample_rate: samples per second and channel as stored, None without sound.
         channels: number of channels as stored, None without sound.
+        video_stream: FFmpeg's number of the stream with the picture, None without picture.
+        audio_streams: FFmpeg's numbers of the streams with the sound, more than one if mixed.
+        length_is_guessed: whether `duration` is FFmpeg's guess, which may be far from true.
         notes: what a reader should know, for instance that a codec is unknown.
     """
 
@@ -83,10 +56,14 @@ class MediaInfo:
     width: int | None = None
     height: int | None = None
     rotation: int = 0
+    mirrored: bool = False
     frame_rate: float | None = None
     audio_codec: str | None = None
     sample_rate: int | None = None
     channels: int | None = None
+    video_stream: int | None = None
+    audio_streams: tuple[int, ...] = ()
+    length_is_guessed: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -100,12 +77,16 @@ class MediaInfo:
         return self.audio_codec is not None
 
 
-def probe(source: Source) -> MediaInfo:
+def probe(source: Source, tracks: Tracks = Tracks()) -> MediaInfo:  # noqa: B008 - frozen
     """Read the header of a media file, and one picture for the rotation.
 
+    Args:
+        source: the file.
+        tracks: which of its tracks are meant.
+
     Raises:
-        UserError: if the file is absent, a folder, empty, not media, or has neither picture nor
-            sound.
+        UserError: if the file is absent, a folder, empty, not media, has neither picture nor sound,
+            or lacks a track that is asked for.
 
     Example:
         >>> info = probe("clip.mp4")  # doctest: +SKIP
@@ -114,16 +95,18 @@ def probe(source: Source) -> MediaInfo:
     """
     path = to_media_file(source).path
     with open_media(source) as container:
-        video, audio = best_video(container), best_audio(container)
-        notes = undecodable_notes(container)
-        if video is None and audio is None:
+        video, notes = choose_picture(container, tracks)
+        orientation = UPRIGHT if video is None else _orientation(video)
+        sounds, left_out = choose_sound(container, tracks, video)
+        notes += left_out
+        if video is None and not sounds:
             raise UserError(
                 f"expected a file with picture or sound, but {path} ({container.format.long_name}) "
-                f"has none that can be decoded; {'; '.join(notes) or 'it has no such stream'}"
+                f"has none that can be decoded; "
+                f"{'; '.join(notes) or 'it has no such stream'}"
             )
-        rotation = 0 if video is None else _rotation(video)
-        sizes = None if video is None else (video.width, video.height)
-        width, height = (sizes[::-1] if rotation % 180 else sizes) if sizes else (None, None)
+        audio = next(iter(sounds), None)
+        width, height = _shown_size(video, orientation) if video else (None, None)
         return MediaInfo(
             path=path,
             format=container.format.name,
@@ -131,26 +114,31 @@ def probe(source: Source) -> MediaInfo:
             video_codec=video.codec_context.codec.canonical_name if video else None,
             width=width,
             height=height,
-            rotation=rotation,
+            rotation=orientation.rotation,
+            mirrored=orientation.flips,
             frame_rate=float(video.average_rate) if video and video.average_rate else None,
             audio_codec=audio.codec_context.codec.canonical_name if audio else None,
             sample_rate=audio.sample_rate if audio else None,
             channels=audio.channels if audio else None,
+            video_stream=video.index if video else None,
+            audio_streams=tuple(stream.index for stream in sounds),
+            length_is_guessed=length_is_guessed(container),
             notes=notes,
         )
 
 
-def quarter_turns(frame: av.VideoFrame) -> int:
-    """Quarter turns counter-clockwise, 0 to 3, that make a stored picture upright."""
-    return round(frame.rotation / 90) % 4
+def _shown_size(stream: av.VideoStream, orientation: Orientation) -> tuple[int, int]:
+    """Width and height of the picture as people see it."""
+    size = max(1, round(stream.width * pixel_aspect(stream))), stream.height
+    return size[::-1] if orientation.is_transposed else size
 
 
-def _rotation(stream: av.VideoStream) -> int:
-    """The rotation is known from a decoded picture only; 0 if there is none."""
+def _orientation(stream: av.VideoStream) -> Orientation:
+    """It is known from a decoded picture only; that of most files if there is none."""
     container = stream.container
     assert isinstance(container, av.container.InputContainer)
     try:
         frame = next(container.decode(stream), None)
     except av.FFmpegError:  # a damaged beginning; whoever reads the pictures will say so
-        return 0
-    return 0 if frame is None else 90 * quarter_turns(frame)
+        return UPRIGHT
+    return UPRIGHT if frame is None else Orientation.of(frame)

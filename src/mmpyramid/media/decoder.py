@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Generic, TypeVar, cast
@@ -10,16 +10,12 @@ from typing import Any, Generic, TypeVar, cast
 import av
 from av.container import InputContainer
 
-from mmpyramid.media.container import HEADERLESS
+from mmpyramid.media.clock import MAX_PAUSE, MAX_STEP_BACK, Clock, header_end, to_fraction
+from mmpyramid.media.container import HEADERLESS, length_is_guessed
+from mmpyramid.media.streams import AnyStream
 
-MAX_JUMP = 60
-"""Seconds. A gap this long that also leads this far past the header's end is a broken timestamp."""
-
-MAX_STEP_BACK = 1
-"""Seconds. A shorter step back is a wrong timestamp of a frame that decoders still give in order.
-
-AVI files store no time of display, so that FFmpeg's guess is shuffled where there are B-frames.
-"""
+TAGS = (b"ID3", b"TAG", b"APETAGEX")
+"""What text and pictures begin with that stand between MP3 files which were joined."""
 
 ROUNDING = Fraction(1, 1000)
 """Seconds. The precision with which headers give the end of a file."""
@@ -29,7 +25,7 @@ FrameT = TypeVar("FrameT", av.VideoFrame, av.AudioFrame)
 
 @dataclass(frozen=True, slots=True)
 class Timed(Generic[FrameT]):
-    """A decoded frame, and when it begins and ends in seconds on the file's own clock.
+    """A decoded frame, and when it begins and ends in seconds of the file's time line.
 
     A picture that has a successor ends where that begins; `end` is meant for the last one.
     """
@@ -46,38 +42,44 @@ class Decoder(Generic[FrameT]):
     in the middle of an hour costs some frames, not the rest of the hour.
 
     Args:
-        container: opened for this stream alone, so that nothing of another stream is buffered.
-        stream: the stream to decode.
+        stream: the stream to decode, of a container that is opened for it alone, so that nothing
+            of another stream is buffered.
         name: what notes call it, "picture" or "sound".
+        others: the other streams that are chosen; see `Clock`.
     """
 
-    def __init__(
-        self, container: InputContainer, stream: av.VideoStream | av.AudioStream, name: str
-    ) -> None:
+    def __init__(self, stream: AnyStream, name: str, others: Sequence[AnyStream] = ()) -> None:
+        container = cast("InputContainer", stream.container)
         self._container = container
         self._stream = stream
+        self._streams = (stream, *others)
         self._name = name
-        self._time_base = _fraction(stream.time_base)
-        self._last_second = _header_end(container)
+        self._time_base = to_fraction(stream.time_base)
+        self._last_second = header_end(container)
+        self.clock = Clock(container, self._streams)
         self._end = Fraction(0)
         self._damage: dict[str, Fraction] = {}
 
     def __iter__(self) -> Iterator[Timed[FrameT]]:
         previous: Timed[FrameT] | None = None
+        stamp = Fraction(0)
+        # Pictures may share a time, of which the last is shown; samples follow one another.
+        is_sound = isinstance(self._stream, av.AudioStream)
         for frame in self._decoded():
             timed = self._timed(frame)
+            start = timed.start
             if previous is None:
                 self._end = timed.end
-            elif timed.start < previous.start - MAX_STEP_BACK:
+            elif start < stamp - MAX_STEP_BACK:
                 self.remember("its timestamps run backwards")
                 continue
-            elif timed.start < previous.start:
-                timed = Timed(frame, previous.end, previous.end + timed.end - timed.start)
-            elif self._is_broken_jump(timed.start):
+            elif start < previous.start or (is_sound and start == previous.start):
+                timed = Timed(frame, previous.end, previous.end + timed.end - start)
+            elif self._is_broken_jump(start):
                 self.remember("its timestamps jump beyond the end")
                 continue
             self._end = max(self._end, timed.end)
-            previous = timed
+            previous, stamp = timed, start
             yield timed
 
     def remember(self, reason: str) -> None:
@@ -86,7 +88,7 @@ class Decoder(Generic[FrameT]):
 
     def notes(self, zero: Fraction) -> tuple[str, ...]:
         """Tell what was wrong, with seconds counted from `zero`."""
-        notes = []
+        notes = list(self.clock.notes(zero))
         if self._damage:
             since = max(0.0, float(min(self._damage.values()) - zero))
             notes.append(
@@ -94,7 +96,7 @@ class Decoder(Generic[FrameT]):
                 "what could be decoded is kept"
             )
         declared = self._declared_end
-        if declared is not None and declared - self._end > 1:
+        if declared is not None and not self.clock.jumps and declared - self._end > 1:
             notes.append(
                 f"the header promises {float(declared - zero):.1f} s of {self._name}, but only "
                 f"{float(self._end - zero):.1f} s are there; the file may be cut off"
@@ -104,26 +106,40 @@ class Decoder(Generic[FrameT]):
     @property
     def _declared_end(self) -> Fraction | None:
         """Where the header says that the stream ends, unless FFmpeg only guessed it."""
-        if self._stream.duration is None or self._container.format.name in HEADERLESS:
+        if self._stream.duration is None or length_is_guessed(self._container):
             return None
         return ((self._stream.start_time or 0) + self._stream.duration) * self._time_base
 
     def _decoded(self) -> Iterator[FrameT]:
+        is_tag = False
         for packet in self._packets():
+            if packet is not None:
+                self.clock.place(packet)
+                if packet.stream is not self._stream:
+                    continue
             try:
                 frames = cast("list[FrameT]", self._stream.decode(packet))
             except av.FFmpegError as error:
-                self.remember(str(error.strerror))
+                is_tag = is_tag or self._is_tag(packet)
+                if not is_tag:
+                    self.remember(str(error.strerror))
                 continue
+            is_tag = is_tag and not frames
             for frame in frames:
                 if frame.is_corrupt:
                     self.remember("parts of it are garbled")
                 yield frame
 
+    def _is_tag(self, packet: av.Packet[Any] | None) -> bool:
+        """Whether a packet that is no sound is none for a good reason."""
+        if packet is None or self._container.format.name not in HEADERLESS:
+            return False
+        return any(tag in bytes(packet) for tag in TAGS)
+
     def _packets(self) -> Iterator[av.Packet[Any] | None]:
         """Every packet and then a flush, which `demux` gives unless the container breaks off."""
         try:
-            yield from self._container.demux(self._stream)
+            yield from self._container.demux(*self._streams)
         except av.FFmpegError as error:
             self.remember(str(error.strerror))
             yield None
@@ -140,25 +156,14 @@ class Decoder(Generic[FrameT]):
         MP4 stores the steps in the order of decoding, so that where there are B-frames a picture
         may claim a pause that is not its own. The header knows better where the file ends.
         """
-        rate = _fraction(self._stream.average_rate)
+        rate = to_fraction(self._stream.average_rate)
         usual = 1 / rate if rate else rate
-        claimed = picture.duration * self._time_base or usual
+        claimed = min(picture.duration * self._time_base, Fraction(MAX_PAUSE)) or usual
         left = self._last_second - start
-        if not self._last_second or claimed <= left + ROUNDING:
+        if not self._last_second or self.clock.jumps or claimed <= left + ROUNDING:
             return claimed
         return left if left > 0 else min(claimed, usual or claimed)
 
     def _is_broken_jump(self, start: Fraction) -> bool:
-        return bool(self._last_second) and start > max(self._end, self._last_second) + MAX_JUMP
-
-
-def _header_end(container: InputContainer) -> Fraction:
-    """Where the header says that the file ends, in seconds on its clock; 0 if it does not say."""
-    if not container.duration:
-        return Fraction(0)
-    return Fraction((container.start_time or 0) + container.duration, av.time_base)
-
-
-def _fraction(ratio: Fraction | None) -> Fraction:
-    """Exact, whether PyAV gives its own rational (19 and later), a `Fraction` or None."""
-    return Fraction(ratio.numerator, ratio.denominator) if ratio else Fraction(0)
+        """Whether a time of display is not where the packets are that have been read."""
+        return start > self._end + MAX_PAUSE and start > self.clock.end + MAX_PAUSE

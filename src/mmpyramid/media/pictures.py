@@ -14,10 +14,11 @@ import numpy as np
 from av.container import InputContainer
 from PIL import Image as Pillow
 
-from mmpyramid.media.container import best_video, quarter_turns
 from mmpyramid.media.decoder import Decoder, Timed
 from mmpyramid.media.resizing import Converter, Image, View
 from mmpyramid.media.source import open_media
+from mmpyramid.media.streams import AnyStream, best_video
+from mmpyramid.media.upright import pixel_aspect
 
 MOST_FRAMES = 300
 """Frames that are decoded for a thumbnail to come from a key frame to the middle of a video."""
@@ -26,31 +27,35 @@ QUALITY = 80
 """Of the JPEG of a thumbnail."""
 
 
-def picture_decoder(container: InputContainer) -> Decoder[av.VideoFrame]:
-    """The frames of a file whose `probe` saw a picture."""
-    stream = best_video(container)
-    assert stream is not None, "pictures are read only where `probe` saw some"
+def picture_decoder(
+    stream: av.VideoStream, others: Sequence[AnyStream] = ()
+) -> Decoder[av.VideoFrame]:
+    """The frames of a picture; see `Decoder`."""
     stream.thread_type = "AUTO"
-    return Decoder(container, stream, "picture")
+    return Decoder(stream, "picture", others)
 
 
 class PictureTrack:
     """Reads the picture from front to back, for several views of it at once.
 
     Args:
-        container: opened for this track alone, and owned by the caller.
+        stream: the picture, of a container that is opened for it alone and owned by the caller.
         views: the required pictures.
+        others: the other streams that are chosen; see `Clock`.
 
     Attributes:
-        start: when the first frame shows, seconds on the file's clock; None if no frame decodes.
+        start: when the first frame shows, seconds of the time line; None if no frame decodes.
         end: when the last frame ends; before it is known, when the latest one begins.
     """
 
-    def __init__(self, container: InputContainer, views: Sequence[View]) -> None:
+    def __init__(
+        self, stream: av.VideoStream, views: Sequence[View], others: Sequence[AnyStream] = ()
+    ) -> None:
         self._views = views
-        self._converters = [Converter(container.name, view) for view in views]
+        name, aspect = stream.container.name, pixel_aspect(stream)
+        self._converters = [Converter(name, view, aspect) for view in views]
         self._zero = self._second = Fraction(0)
-        self._decoder = picture_decoder(container)
+        self._decoder = picture_decoder(stream, others)
         self._frames = iter(self._decoder)
         self._images: dict[int, Image] = {}
         self._current = self._next = next(self._frames, None)
@@ -58,7 +63,7 @@ class PictureTrack:
         self.end = self._current.start if self._current else Fraction(0)
 
     def begin(self, zero: Fraction) -> None:
-        """Set the point of the file's clock at which the first segment begins."""
+        """Set the point of the time line at which the first segment begins."""
         self._zero = self._second = zero
 
     def next_segment(self) -> tuple[Image, ...]:
@@ -81,13 +86,13 @@ class PictureTrack:
         return tuple(map(np.stack, images))
 
     def starts(self) -> Iterator[Fraction]:
-        """Read to the end, and yield when each frame shows, seconds on the file's clock."""
+        """Read to the end, and yield when each frame shows, seconds of the time line."""
         while self._next is not None:
             yield self._next.start
             self._step()
 
     def notes(self) -> tuple[str, ...]:
-        """What is wrong with the track."""
+        """What is wrong with the track, and where the file's clock jumps."""
         return self._decoder.notes(self._zero)
 
     def _at(self, time: Fraction, number: int) -> Image:
@@ -124,26 +129,27 @@ def thumbnail(path: str | Path, size: int = 192) -> bytes | None:
         >>> Path("clip.jpg").write_bytes(thumbnail("clip.mp4"))  # doctest: +SKIP
     """
     with open_media(Path(path)) as container:
-        if best_video(container) is None:
+        stream = best_video(container)
+        if stream is None:
             return None
-        timed = _middle(container)
+        timed = _middle(container, stream)
+        convert = Converter(container.name, View(), pixel_aspect(stream))
     if timed is None:
         return None
-    pixels = np.rot90(timed.frame.to_ndarray(format="rgb24"), quarter_turns(timed.frame))
-    image = Pillow.fromarray(pixels)
+    image = Pillow.fromarray(convert(timed.frame))
     image.thumbnail((size, size))
     content = io.BytesIO()
     image.save(content, "JPEG", quality=QUALITY)
     return content.getvalue()
 
 
-def _middle(container: InputContainer) -> Timed[av.VideoFrame] | None:
+def _middle(container: InputContainer, stream: av.VideoStream) -> Timed[av.VideoFrame] | None:
     """The first frame of the second half, or the last one before it that is near."""
     middle = (container.start_time or 0) + (container.duration or 0) // 2
     with suppress(av.FFmpegError):  # A file without an index is read from its beginning.
         container.seek(middle)
     found = None
-    for found in islice(picture_decoder(container), MOST_FRAMES):
+    for found in islice(picture_decoder(stream), MOST_FRAMES):
         if found.start >= Fraction(middle, av.time_base):
             break
     return found

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import quarter_turns
+from mmpyramid.media.upright import Orientation, has_alpha, over_black
 
 Image: TypeAlias = NDArray[np.uint8]
 Size: TypeAlias = tuple[int, int]
@@ -91,7 +91,7 @@ class View:
 
     Attributes:
         frames_per_segment: F, pictures per second.
-        size: width and height; None keeps those of the first frame.
+        size: width and height; None keeps those of the first frame, with square pixels.
         resizing: how pictures get that size.
 
     Raises:
@@ -115,13 +115,17 @@ class Converter:
     Args:
         path: named in errors.
         view: which size, and how.
+        stretch: width over height of a stored pixel.
     """
 
-    def __init__(self, path: str, view: View) -> None:
+    def __init__(self, path: str, view: View, stretch: float = 1.0) -> None:
         self._path = path
         self._size = view.size
         self._resizing = view.resizing if view.size else Resizing.SCALER
+        # Where a picture is squashed as a whole, the shape of its pixels makes no difference.
+        self._stretch = stretch if not view.size or view.resizing == Resizing.CROP else 1.0
         self._reformatter = VideoReformatter()
+        self._has_alpha: dict[str, bool] = {}
 
     def __call__(self, frame: av.VideoFrame) -> Image:
         """The picture of one frame, (height, width, 3) uint8.
@@ -129,22 +133,28 @@ class Converter:
         Raises:
             UserError: if FFmpeg cannot convert its pixel format.
         """
-        turns = quarter_turns(frame)
-        upright = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+        orientation = Orientation.of(frame)
+        shown = max(1, round(frame.width * self._stretch)), frame.height
+        upright = shown[::-1] if orientation.is_transposed else shown
         self._size = self._size or upright
         if self._resizing == Resizing.SCALER:
-            return self._to_rgb(frame, self._size, turns)
-        return resize(self._to_rgb(frame, upright, turns), self._size, self._resizing)
+            return self._to_rgb(frame, self._size, orientation)
+        return resize(self._to_rgb(frame, upright, orientation), self._size, self._resizing)
 
-    def _to_rgb(self, frame: av.VideoFrame, size: Size, turns: int) -> Image:
-        width, height = size[::-1] if turns % 2 else size
+    def _to_rgb(self, frame: av.VideoFrame, size: Size, orientation: Orientation) -> Image:
+        width, height = size[::-1] if orientation.is_transposed else size
+        name = frame.format.name
+        if name not in self._has_alpha:
+            self._has_alpha[name] = has_alpha(frame.format)
+        target = "rgba" if self._has_alpha[name] else "rgb24"
         try:
             rgb = self._reformatter.reformat(
-                frame, width, height, format="rgb24", src_color_range=frame.color_range
+                frame, width, height, format=target, src_color_range=frame.color_range
             )
         except av.FFmpegError as error:
             raise UserError(
                 f"cannot convert the pictures of {self._path} to RGB: their pixel format is "
-                f"{frame.format.name} ({error.strerror}); re-encode the file as ordinary H.264"
+                f"{name} ({error.strerror}); re-encode the file as ordinary H.264"
             ) from error
-        return np.rot90(rgb.to_ndarray(), turns)
+        pixels: Image = rgb.to_ndarray().astype(np.uint8, copy=False)
+        return orientation.apply(over_black(pixels) if target == "rgba" else pixels)

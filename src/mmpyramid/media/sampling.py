@@ -21,11 +21,14 @@ from numpy.typing import NDArray
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
+from mmpyramid.media.downmix import Downmix
 from mmpyramid.media.pictures import PictureTrack, picture_decoder
 from mmpyramid.media.resizing import Converter, Image, View
 from mmpyramid.media.segments import Segment, SegmentReader
-from mmpyramid.media.sound import SoundTrack
+from mmpyramid.media.sound import AnySound
 from mmpyramid.media.source import Source, open_media
+from mmpyramid.media.streams import Tracks
+from mmpyramid.media.upright import pixel_aspect
 
 NUM_SEGMENTS = 10
 LLP_RATE = LLP_FRAMES = 8
@@ -108,6 +111,7 @@ class PublishedReader(SegmentReader):
         views: the required pictures: 8 a segment as LLP takes them, or 16 as AVE does.
         audio: whether to read the sound.
         video: whether to read the picture.
+        tracks: which tracks of the file to read.
 
     Raises:
         UserError: as `SegmentReader`, and for another number of pictures.
@@ -118,6 +122,8 @@ class PublishedReader(SegmentReader):
         (8, 112, 112, 3)
     """
 
+    downmix = Downmix.MEAN
+
     def __init__(
         self,
         source: Source,
@@ -125,8 +131,9 @@ class PublishedReader(SegmentReader):
         *,
         audio: bool = True,
         video: bool = True,
+        tracks: Tracks = Tracks(),  # noqa: B008 - frozen
     ) -> None:
-        super().__init__(source, views, audio=audio, video=video)
+        super().__init__(source, views, audio=audio, video=video, tracks=tracks)
         for view in views:
             if view.frames_per_segment not in FRAME_CHOICES:
                 raise UserError(
@@ -143,7 +150,7 @@ class PublishedReader(SegmentReader):
             tracks = [track for track in (sound, pictures) if track is not None]
             end = max(track.end for track in tracks if track.start is not None)
             self.duration = float(end - zero)
-            self.notes = sum((track.notes() for track in tracks), self.info.notes)
+            self.notes = self._all_notes(tracks)
         images = self._read(choices)
         for index in range(NUM_SEGMENTS):
             shown = tuple(
@@ -166,17 +173,19 @@ class PublishedReader(SegmentReader):
         if not choices:
             return {}
         needed = [set(chosen_TF.flatten().tolist()) for chosen_TF in choices]
-        converters = [Converter(str(self.info.path), view) for view in self.views]
         with open_media(self.source) as container:
+            stream, others = self._picture_stream(container)
+            aspect = pixel_aspect(stream)
+            converters = [Converter(str(self.info.path), view, aspect) for view in self.views]
             return {
                 (number, n): converters[number](timed.frame)
-                for n, timed in enumerate(picture_decoder(container))
+                for n, timed in enumerate(picture_decoder(stream, others))
                 for number, numbers in enumerate(needed)
                 if n in numbers
             }
 
 
-def _first_seconds(sound: SoundTrack | None) -> list[Array]:
+def _first_seconds(sound: AnySound | None) -> list[Array]:
     """The waveforms of the T segments, none without sound; the rest is decoded and dropped.
 
     They count from the first sample, even where the picture begins earlier: so do sound files.

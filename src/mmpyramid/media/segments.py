@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 
+import av
+from av.container import InputContainer
+
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import HEADERLESS, MediaInfo, probe
+from mmpyramid.media.container import MediaInfo, probe
+from mmpyramid.media.downmix import Downmix
 from mmpyramid.media.pictures import PictureTrack
 from mmpyramid.media.resizing import Image, View
-from mmpyramid.media.sound import SoundTrack
+from mmpyramid.media.sound import AnySound, MixedSound, SoundTrack
 from mmpyramid.media.source import Source, open_media, to_media_file
+from mmpyramid.media.streams import AnyStream, Tracks
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -40,8 +45,9 @@ class Segment:
 class SegmentReader:
     """Iterates a file as T segments of one second; iterate again to start over.
 
-    Seconds count from t0, the earliest start of the tracks that are read. With D the time from t0
-    to the latest end, measured on what was decoded, T = max(1, floor(D + 0.5)): a last piece of
+    Seconds count from t0, the earliest start of the tracks that are read, and go on where the clock
+    of the file jumps, see `Clock`. With D the time from t0 to the latest end, measured on what was
+    decoded, T = max(1, floor(D + 0.5)): a last piece of
     half a second or more is a segment. Frame j of segment k is the one on screen at
     k + (j + 0.5) / F seconds: the last that begins at or before, the first one before there is any,
     the last one after the end. A track that begins late or ends early is padded with silence.
@@ -55,13 +61,14 @@ class SegmentReader:
         views: the required pictures, for each network that takes some.
         audio: whether to read the sound.
         video: whether to read the picture.
+        tracks: which tracks of the file to read.
 
     Attributes:
         source: the file.
         info: what the header says.
         duration: D in seconds; complete after an iteration.
         missing: the modalities that the file lacks; complete after an iteration.
-        notes: what is wrong with the file; complete after an iteration.
+        notes: what is wrong with the file or left out of it; complete after an iteration.
 
     Raises:
         UserError: if the file cannot be opened or lacks all that is required; when iterated, if
@@ -74,6 +81,9 @@ class SegmentReader:
         ((2, 224, 224, 3), (16000,))
     """
 
+    downmix = Downmix.AUDIBLE
+    """How channels become one."""
+
     def __init__(
         self,
         source: Source,
@@ -81,8 +91,9 @@ class SegmentReader:
         *,
         audio: bool = True,
         video: bool = True,
+        tracks: Tracks = Tracks(),  # noqa: B008 - frozen
     ) -> None:
-        self.info: MediaInfo = probe(source)
+        self.info: MediaInfo = probe(source, tracks)
         required = {Modality.AUDIO: audio, Modality.VISUAL: video}
         present = {Modality.AUDIO: self.info.has_audio, Modality.VISUAL: self.info.has_video}
         self._modalities = [m for m in present if present[m] and required[m]]
@@ -112,28 +123,55 @@ class SegmentReader:
                 if index and duration < index + Fraction(1, 2):
                     break
                 yield Segment(index, shown, waveform)
-            notes = sum((track.notes() for track in tracks), ())
-            self.notes = self.info.notes + (notes or self._shortfall(len(tracks)))
+            self.notes = self._all_notes(tracks)
 
-    def _open_sound(self, stack: ExitStack) -> SoundTrack | None:
+    def _all_notes(self, tracks: Sequence[AnySound | PictureTrack]) -> tuple[str, ...]:
+        """What the header, the tracks and, if they say nothing, the length tell; each note once."""
+        notes = [note for track in tracks for note in track.notes()]
+        return tuple(dict.fromkeys((*self.info.notes, *(notes or self._shortfall(len(tracks))))))
+
+    def _open_sound(self, stack: ExitStack) -> AnySound | None:
+        """Each track comes from a container of its own: bad interleaving has nothing to pile up."""
         if Modality.AUDIO not in self._modalities:
             return None
-        return SoundTrack(stack.enter_context(open_media(self.source)))
+        tracks = []
+        for number in self.info.audio_streams:
+            container = stack.enter_context(open_media(self.source))
+            stream = container.streams[number]
+            assert isinstance(stream, av.AudioStream), "`probe` saw it"
+            tracks.append(SoundTrack(stream, self.downmix, self._others(container, number)))
+        return tracks[0] if len(tracks) == 1 else MixedSound(tracks)
 
     def _open_pictures(self, stack: ExitStack) -> PictureTrack | None:
-        """Pictures come from a container of their own: bad interleaving has nothing to pile up."""
         if Modality.VISUAL not in self._modalities:
             return None
         container = stack.enter_context(open_media(self.source))
-        return PictureTrack(container, self.views)
+        stream, others = self._picture_stream(container)
+        return PictureTrack(stream, self.views, others)
 
-    def _find_zero(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> Fraction:
+    def _picture_stream(
+        self, container: InputContainer
+    ) -> tuple[av.VideoStream, Sequence[AnyStream]]:
+        """The picture, and the other streams that are chosen."""
+        number = self.info.video_stream
+        assert number is not None, "pictures are read only where `probe` saw some"
+        stream = container.streams[number]
+        assert isinstance(stream, av.VideoStream), "`probe` saw it"
+        return stream, self._others(container, number)
+
+    def _others(self, container: InputContainer, number: int) -> list[AnyStream]:
+        """The chosen streams but one; whatever is read, they tell the same about clocks."""
+        chosen = {self.info.video_stream, *self.info.audio_streams} - {number}
+        streams: list[AnyStream] = [*container.streams.video, *container.streams.audio]
+        return [stream for stream in streams if stream.index in chosen]
+
+    def _find_zero(self, sound: AnySound | None, pictures: PictureTrack | None) -> Fraction:
         """t0, the earliest start of a track that is alive."""
         self._check_alive(sound, pictures)
         tracks = [track for track in (sound, pictures) if track is not None]
         return min(track.start for track in tracks if track.start is not None)
 
-    def _check_alive(self, sound: SoundTrack | None, pictures: PictureTrack | None) -> None:
+    def _check_alive(self, sound: AnySound | None, pictures: PictureTrack | None) -> None:
         """A track of which nothing decodes is missing, whatever the header says."""
         tracks = {Modality.AUDIO: sound, Modality.VISUAL: pictures}
         read = {modality: track for modality, track in tracks.items() if track is not None}
@@ -150,7 +188,7 @@ class SegmentReader:
         """Where streams have no length of their own (Matroska), compare with that of the file."""
         promised = self.info.duration
         reads_all = num_tracks == self.info.has_audio + self.info.has_video
-        if promised is None or not reads_all or self.info.format in HEADERLESS:
+        if promised is None or not reads_all or self.info.length_is_guessed:
             return ()
         if promised - self.duration <= 1:
             return ()

@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Any
+from typing import TypeAlias
 
 import av
 import numpy as np
-from av.container import InputContainer
-from numpy.typing import NDArray
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import SAMPLE_RATE, best_audio
+from mmpyramid.media.container import SAMPLE_RATE
 from mmpyramid.media.decoder import Decoder, Timed
+from mmpyramid.media.downmix import Downmix, Mixer, to_channels
+from mmpyramid.media.streams import AnyStream
 
-MAX_GAP = Fraction(1, 10)
-"""Seconds. Where timestamps leave a longer hole, silence fills it; FFmpeg's `aresample` does so."""
+MAX_DRIFT = Fraction(1, 10)
+"""Seconds by which samples and time stamps may differ, as in FFmpeg's `aresample=async=1`.
 
-MAX_RATE = 2**20
-"""Samples per second. A header that claims more is damaged; filters for it take gigabytes."""
+Where time stamps leave a longer hole, silence fills it; what is ahead of them by more is cut."""
+
+MIN_RATE, MAX_RATE = 40, 2**20
+"""Samples per second. Below 40 nothing is left that can be heard, and a small file lasts for weeks;
+a header that claims more than 2^20 is damaged, and filters for it take gigabytes."""
 
 
 class SoundTrack:
-    """Reads the sound from front to back, second by second.
+    """Reads a sound track from front to back, second by second.
 
     Args:
-        container: opened for this track alone, and owned by the caller.
+        stream: the track, of a container that is opened for it alone and owned by the caller.
+        downmix: how its channels become one.
+        others: the other streams that are chosen; see `Clock`.
 
     Attributes:
-        start: when the sound begins, seconds on the file's clock; None if nothing decodes.
+        start: when the sound begins, seconds of the time line; None if nothing decodes.
         end: when the sound decoded so far ends.
     """
 
-    def __init__(self, container: InputContainer) -> None:
-        stream = best_audio(container)
-        assert stream is not None, "the reader opens a sound track only where `probe` saw one"
-        self._path = container.name
-        self._decoder: Decoder[av.AudioFrame] = Decoder(container, stream, "sound")
+    def __init__(
+        self, stream: av.AudioStream, downmix: Downmix, others: Sequence[AnyStream] = ()
+    ) -> None:
+        self._path = stream.container.name
+        self._decoder: Decoder[av.AudioFrame] = Decoder(stream, "sound", others)
+        self._mix = Mixer(downmix)
+        self._filled = self._cut = Fraction(0)
+        self._first_filled = self._first_cut = Fraction(0)
         frames = iter(self._decoder)
         first = next(frames, None)
         self.start = first.start if first else None
@@ -50,7 +58,7 @@ class SoundTrack:
         self._rest: Array = np.zeros(0, np.float32)
 
     def begin(self, zero: Fraction) -> None:
-        """Set the point of the file's clock at which the first segment begins."""
+        """Set the point of the time line at which the first segment begins."""
         self._zero = zero
         if self.start is not None:
             self._blocks = chain(_silence(round((self.start - zero) * SAMPLE_RATE)), self._blocks)
@@ -73,49 +81,96 @@ class SoundTrack:
         return np.clip(np.pad(samples[:SAMPLE_RATE], (0, padding)), -1, 1)
 
     def notes(self) -> tuple[str, ...]:
-        """What is wrong with the track."""
-        return self._decoder.notes(self._zero)
+        """What is wrong with the track, and where the file's clock jumps."""
+        notes = self._decoder.notes(self._zero)
+        if self._filled:
+            notes += (
+                f"time stamps leave holes of {float(self._filled):.1f} s in the sound, the first "
+                f"at {float(self._first_filled - self._zero):.1f} s; silence fills them",
+            )
+        if self._cut:
+            notes += (
+                f"the sound runs ahead of its time stamps; {float(self._cut):.1f} s of it are left "
+                f"out, from {float(self._first_cut - self._zero):.1f} s on",
+            )
+        if self._mix.num_cancelled:
+            notes += (
+                "the channels of the sound cancel each other; where they do, one of them was taken",
+            )
+        return notes
 
     def _unbroken(self, frames: Iterable[Timed[av.AudioFrame]]) -> Iterator[tuple[int, Array]]:
-        """Blocks of (sample rate, mono samples) that follow one another without a hole."""
+        """Blocks of (sample rate, mono samples) that follow one another as time stamps say."""
+        is_cutting = False
         for timed in frames:
             rate = timed.frame.sample_rate
-            if rate > MAX_RATE:
+            if not MIN_RATE <= rate <= MAX_RATE:
                 raise UserError(
-                    f"expected at most {MAX_RATE} samples of sound per second, but {self._path} "
-                    f"claims {rate}; its header is damaged, fetch or record it again"
+                    f"expected {MIN_RATE} to {MAX_RATE} samples of sound per second, but "
+                    f"{self._path} claims {rate}; its header is damaged, fetch or record it again"
                 )
-            gap = timed.start - self.end
-            if gap > MAX_GAP:
-                for block in _silence(round(gap * rate)):
+            hole = timed.start - self.end
+            if hole > MAX_DRIFT:
+                self._first_filled = self._first_filled if self._filled else self.end
+                self._filled += hole
+                for block in _silence(round(hole * rate)):
                     self.end += Fraction(len(block), rate)
                     yield rate, block
-            self.end += Fraction(timed.frame.samples, rate)
-            mono = to_mono(timed.frame)
-            if not np.isfinite(mono).all():
+            channels = to_channels(timed.frame)
+            if not np.isfinite(channels).all():
                 self._decoder.remember("some samples are not numbers and count as silence")
-                mono = np.nan_to_num(mono, posinf=0, neginf=0)
+                channels = np.nan_to_num(channels, posinf=0, neginf=0)
+            mono = self._mix(channels)
+            surplus = -hole
+            if surplus > (0 if is_cutting else MAX_DRIFT):
+                self._first_cut = self._first_cut if self._cut else self.end
+                num_samples = min(round(surplus * rate), len(mono))
+                self._cut += Fraction(num_samples, rate)
+                is_cutting = num_samples == len(mono)
+                mono = mono[num_samples:]
+            else:
+                is_cutting = False
+            self.end += Fraction(len(mono), rate)
             yield rate, mono
 
 
-def to_mono(frame: av.AudioFrame) -> Array:
-    """The plain mean of all channels, in -1..1: VGGish's rule, which needs no named layout.
+class MixedSound:
+    """Several sound tracks of a file that are heard at once, as their mean.
 
-    Swresample would weight the center of 5.1 sound, and refuses channels without a name.
+    Args:
+        tracks: the tracks, each of a container of its own.
 
-    Returns:
-        (samples,) float32 at the frame's own rate.
+    Attributes:
+        start: when the first of them begins, seconds of the time line; None if nothing decodes.
     """
-    num_channels = len(frame.layout.channels)
-    stored: NDArray[Any] = frame.to_ndarray()
-    if not frame.format.is_planar:
-        stored = stored.reshape(-1, num_channels).T
-    mono: NDArray[np.float64] = stored.mean(axis=0, dtype=np.float64)
-    if stored.dtype == np.uint8:
-        mono = (mono - 128) / 128
-    elif stored.dtype.kind == "i":
-        mono /= -float(np.iinfo(stored.dtype).min)
-    return mono.astype(np.float32)
+
+    def __init__(self, tracks: Sequence[SoundTrack]) -> None:
+        self._tracks = [track for track in tracks if track.start is not None]
+        self._all = tracks
+        self.start = min((t.start for t in self._tracks if t.start is not None), default=None)
+
+    @property
+    def end(self) -> Fraction:
+        """When the sound decoded so far ends."""
+        return max((track.end for track in self._tracks), default=Fraction(0))
+
+    def begin(self, zero: Fraction) -> None:
+        """Set the point of the time line at which the first segment begins."""
+        for track in self._all:
+            track.begin(zero)
+
+    def next_segment(self) -> Array | None:
+        """The next second of all tracks, as `SoundTrack.next_segment`."""
+        waveforms = [track.next_segment() for track in self._tracks]
+        heard = [waveform for waveform in waveforms if waveform is not None]
+        return np.mean(heard, axis=0, dtype=np.float32) if heard else None
+
+    def notes(self) -> tuple[str, ...]:
+        """What is wrong with the tracks."""
+        return tuple(note for track in self._all for note in track.notes())
+
+
+AnySound: TypeAlias = SoundTrack | MixedSound
 
 
 def _resample(blocks: Iterable[tuple[int, Array]]) -> Iterator[Array]:

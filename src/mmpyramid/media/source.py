@@ -8,10 +8,12 @@ protocol to open another file or the network with.
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,6 +32,8 @@ MAX_PIXELS = 2**26
 # A playlist without an end, or of itself, would be read again for many minutes.
 _LIST_OPTIONS = {"max_reload": "1"}
 _PICTURE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
+# FFmpeg takes a clock that is set back for one that has run over, 26 hours later; see `Clock`.
+_CLOCK_OPTIONS = {"correct_ts_overflow": "0"}
 
 # Tags in an old encoding must not make a file unreadable; from PyAV 19 on they never do.
 _OPEN_OPTIONS: dict[str, Any] = (
@@ -93,6 +97,13 @@ def open_media(source: Source) -> Iterator[InputContainer]:
             os.close(descriptor)
 
 
+def load_decoders() -> None:
+    """Import what PyAV would import once it needs it, which a confined process cannot."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+
+
 def open_file(path: Path) -> int:
     """Open a file for a `MediaFile`, whose owner closes the descriptor.
 
@@ -135,6 +146,7 @@ def _open(
     options = {
         **_PICTURE_OPTIONS,
         **_LIST_OPTIONS,
+        **_CLOCK_OPTIONS,
         "format_whitelist": ",".join(sorted(demuxers)),
         "protocol_whitelist": protocols,
     }

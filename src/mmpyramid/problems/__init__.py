@@ -61,7 +61,8 @@ def decode(
         model: what made the scores.
         missing: modalities that the file does not have; they yield no events, and nothing that is
             heard and seen at once.
-        notes: what a reader of the timeline should know.
+        notes: what a reader of the timeline should know; where nothing is found, what came nearest
+            is told as well.
 
     Raises:
         UserError: if the duration and the number of segments disagree, a probability or a weight is
@@ -87,18 +88,20 @@ def decode(
     values_TC = problem.values(scores)
     absent = {*missing, *((Modality.AUDIO_VISUAL,) if missing else ())}
     weights_T2L = scores.unit_weights
+    events = tuple(
+        event
+        for modality, mask_TC in masks_TC.items()
+        if modality not in absent
+        for event in events_of(mask_TC, values_TC[modality], modality, scores.labels, duration)
+    )
+    told = [note for note in notes if note not in scores.nearest]
     return Timeline(
-        events=tuple(
-            event
-            for modality, mask_TC in masks_TC.items()
-            if modality not in absent
-            for event in events_of(mask_TC, values_TC[modality], modality, scores.labels, duration)
-        ),
+        events=events,
         duration=duration,
         labels=scores.labels,
         source=source,
         model=model,
         missing=tuple(missing),
-        notes=tuple(notes),
+        notes=(*told, *(() if events else scores.nearest)),
         unit_weights=to_unit_weights(() if weights_T2L is None else weights_T2L.transpose(1, 2, 0)),
     )

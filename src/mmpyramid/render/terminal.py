@@ -17,7 +17,7 @@ from mmpyramid.render.lanes import Lane, remarks, span, ticks, to_lanes
 GLYPHS = {Modality.AUDIO: "▄", Modality.VISUAL: "▀", Modality.AUDIO_VISUAL: "█"}
 STYLES = {Modality.AUDIO: "yellow", Modality.VISUAL: "blue", Modality.AUDIO_VISUAL: "green"}
 EMPTY = "·"
-NOTHING = "Nothing found: no event passed the model's thresholds."
+NOTHING = "Nothing found: no label is sure enough. A higher sensitivity shows weaker ones."
 LONGEST_LABEL = 24
 WORD_WIDTH = max(map(len, MODALITY_WORDS.values()))
 
@@ -34,7 +34,7 @@ class TerminalView:
         >>> from rich import print
         >>> print(TerminalView(Timeline(source="clip.mp4", duration=10)))
         clip.mp4  0:10
-        Nothing found: no event passed the model's thresholds.
+        Nothing found: no label is sure enough. A higher sensitivity shows weaker ones.
     """
 
     timeline: Timeline

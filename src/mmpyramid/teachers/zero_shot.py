@@ -1,49 +1,65 @@
-"""`Teacher`: AudioSet and ImageNet probabilities, mapped to our labels and calibrated."""
+"""`Teacher`: AudioSet and ImageNet probabilities, mapped to the labels of a vocabulary.
+
+Axes: T segments of one second, C labels, K classes of a backbone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeAlias, overload
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
 from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core import Array, Decoder, Features, Modality, Scores
 from mmpyramid.core.errors import UserError
-from mmpyramid.teachers.maps import LABEL_SETS, LabelSet, class_indices
-
-LabelSetName: TypeAlias = Literal["llp", "ave"]
+from mmpyramid.teachers.classes import audioset, background
+from mmpyramid.teachers.vocabulary import Vocabulary, load_vocabulary
 
 RADIUS = 5
 """The surroundings of a segment in a long video: this many seconds before and after it."""
 
+NUM_BEST = 3
+"""A label is as sure in a video as in its best three seconds on average: one alone may mislead."""
 
-class Thresholds(NamedTuple):
-    """Raw scores from which a label counts as found: once in the video, then in each segment.
+NUM_NEAREST = 3
+"""So many classes are named, of sounds and of pictures, where nothing is found."""
 
-    The first is the higher one: a label that is sure somewhere may be weaker elsewhere.
+
+class Rule(NamedTuple):
+    """From which raw score on a label counts as found in a video, and what it has to beat.
+
+    The threshold of a label is `threshold + slope * background`, at most `HIGHEST`; see
+    `classes.background`.
+
+    Attributes:
+        threshold: of a label that never scores high by chance.
+        slope: how much more is asked of those that do.
+        kin: a label has to reach this share of the score of any class that shares a parent with it
+            in AudioSet's ontology: of two animals, one is there.
+        others: the same for classes that share none, which may well be there at once.
+        weaker: where a label is sure, this share of the threshold is enough in a segment.
     """
 
-    video: float
-    segment: float
+    threshold: float
+    slope: float
+    kin: float
+    others: float
+    weaker: float
 
 
-THRESHOLDS: Mapping[Modality, Thresholds] = {
-    Modality.AUDIO: Thresholds(video=0.4, segment=0.25),
-    Modality.VISUAL: Thresholds(video=0.25, segment=0.15),
+RULES: Mapping[Modality, Rule] = {
+    Modality.AUDIO: Rule(threshold=0.4, slope=0.2, kin=0.8, others=0.4, weaker=0.6),
+    Modality.VISUAL: Rule(threshold=0.4, slope=1.5, kin=1.0, others=1.0, weaker=0.4),
 }
+"""Chosen by cross-validation over clips; `benchmarks/vocabulary.py` shows what they give."""
 
-EXCEPTIONS: Mapping[Modality, Mapping[str, Thresholds]] = {
-    # YAMNet takes coughs, crowds and croaks for speech.
-    Modality.AUDIO: {"Speech": Thresholds(video=0.6, segment=0.5)},
-    # 118 breeds add up to a good deal on anything furry or unclear.
-    Modality.VISUAL: dict.fromkeys(("Dog", "Bark"), Thresholds(video=0.6, segment=0.4)),
-}
-"""Labels that raise false alarms at the common thresholds."""
+HIGHEST = 0.9
 
 
 class Classifier(Extractor, Protocol):
@@ -59,34 +75,101 @@ class Classifier(Extractor, Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _Stream:
-    """Probabilities (T, C) per segment and (C,) per video, and (T, C) of the surroundings."""
+class Counterparts:
+    """What stands for the labels of a vocabulary in one backbone's list of classes.
 
-    segment_TC: Array
-    video_C: Array
-    local_TC: Array
+    Args:
+        vocabulary: C labels.
+        modality: how the backbone perceives.
+        class_names: its K classes.
+
+    Attributes:
+        members: by label, its columns.
+        rivals_CK: what share of a class's score a label has to reach; 0 for its own relatives.
+        thresholds_C: the raw scores from which a label counts as found.
+
+    Raises:
+        UserError: if the vocabulary names another class.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, modality: Modality, class_names: Sequence[str]
+    ) -> None:
+        rule = RULES[modality]
+        self.members = vocabulary.columns(modality, class_names)
+        self.rivals_CK = np.full((len(self.members), len(class_names)), rule.others, np.float32)
+        self._is_heard = modality == Modality.AUDIO
+        self._weaker = rule.weaker
+        if self._is_heard:
+            self._apply_ontology(class_names, rule.kin)
+        for row, columns in zip(self.rivals_CK, self.members, strict=True):
+            row[columns] = 0
+        chance_K = background(modality, class_names)
+        chance_C = np.array(
+            [self._pooled(chance_K[columns]) for columns in self.members], np.float32
+        )
+        self.thresholds_C: Array = np.minimum(rule.threshold + rule.slope * chance_C, HIGHEST)
+
+    def _apply_ontology(self, class_names: Sequence[str], kin: float) -> None:
+        ontology, index = audioset(), {name: column for column, name in enumerate(class_names)}
+
+        def columns_of(names: set[str]) -> list[int]:
+            return sorted(index[name] for name in names if name in index)
+
+        for label, row in enumerate(self.rivals_CK):
+            names = [class_names[column] for column in self.members[label]]
+            parents = ontology.parents(names)
+            row[columns_of(ontology.kinds(parents))] = kin
+            row[columns_of(parents | ontology.kinds(names))] = 0
+            self.members[label] = columns_of(ontology.implying(names)) or self.members[label]
+
+    def _pooled(self, score_K: Array) -> Array:
+        """Of the classes of a label, (..., K) to (...)."""
+        pooled: Array = score_K.max(-1, initial=0) if self._is_heard else score_K.sum(-1).clip(0, 1)
+        return pooled
+
+    def scores(self, prob_TK: Array) -> tuple[Array, Array]:
+        """How sure each label is in each segment, once to be there at all, once to be there too.
+
+        Both are 0.5 at the limits: the raw score reaches the threshold, or the `weaker` one,
+        and keeps up with its rivals.
+        """
+        raw_TC, rival_TC = np.zeros((2, len(prob_TK), len(self.members)), np.float32)
+        for label, columns in enumerate(self.members):
+            if columns:
+                raw_TC[:, label] = self._pooled(prob_TK[:, columns])
+                rival_TC[:, label] = (prob_TK * self.rivals_CK[label]).max(-1)
+        keeps_up_TC = raw_TC / np.maximum(raw_TC + rival_TC, 1e-12)
+        return (
+            np.minimum(calibrate(raw_TC, self.thresholds_C), keeps_up_TC),
+            np.minimum(calibrate(raw_TC, self._weaker * self.thresholds_C), keeps_up_TC),
+        )
 
 
 class Teacher:
     """Scores videos without training: for each label the classes that stand for it.
 
     A label's raw score is, heard, the maximum over its AudioSet classes (sigmoids, which overlap)
-    and, seen, the sum over its ImageNet classes (a softmax, which divides). `calibrate` then moves
-    the tuned thresholds of the raw scores to 0.5, so that the default decoder is the right one.
-    A label counts as in the video when it is heard or seen surely enough in one segment.
+    and, seen, the sum over its ImageNet classes (a softmax, which divides). The score is 0.5 where
+    the raw score reaches the label's threshold and keeps up with every other class of the list, in
+    the vocabulary or not, as `Rule` says; so the default decoder is the right one. A label counts
+    as in the video when it is heard or seen surely enough, see `NUM_BEST`. Where a label is sure,
+    those that it is a kind of are not shown: a trumpet is not music as well.
 
     Args:
-        label_set: the labels and their counterparts.
+        vocabulary: the labels and their counterparts.
         classifiers: one per stream.
 
     Attributes:
-        name: who speaks, for `Timeline.model`.
+        name: who speaks, for messages.
         labels: the C labels.
         classifiers: the backbones, which also extract those streams.
         streams: width of each stream that it reads, by name.
         unmapped: by modality, the labels that it can never find there.
         notes: the same in words, for `Timeline.notes`; the first line is the gist.
+
+    Raises:
+        UserError: if a classifier lacks a class of the vocabulary.
 
     Example:
         >>> teacher = load_teacher("llp")  # doctest: +SKIP
@@ -94,21 +177,22 @@ class Teacher:
         (10, 25)
     """
 
-    def __init__(self, label_set: LabelSet, classifiers: Sequence[Classifier]) -> None:
-        self.name = f"teachers (zero-shot, {label_set.name} labels)"
-        self.labels = label_set.labels
+    def __init__(self, vocabulary: Vocabulary, classifiers: Sequence[Classifier]) -> None:
+        self.name = f"teachers (zero-shot, {vocabulary.title} labels)"
+        self.labels = vocabulary.labels
         self.streams = {classifier.name: classifier.dim for classifier in classifiers}
-        self.unmapped = {modality: label_set.unmapped(modality) for modality in label_set.classes}
-        self.notes = _notes(label_set)
+        self.unmapped = {
+            modality: vocabulary.unmapped(modality)
+            for modality in (Modality.AUDIO, Modality.VISUAL)
+        }
+        self.notes = _notes(vocabulary, self.unmapped)
         self.classifiers = tuple(classifiers)
-        self._members = {
-            classifier.modality: {
-                label_set.labels.index(label): class_indices(classes, classifier.class_names)
-                for label, classes in label_set.classes[classifier.modality].items()
-            }
+        self._asked = f"asked were the {len(self.labels)} {vocabulary.title} labels"
+        self._counterparts = {
+            classifier.name: Counterparts(vocabulary, classifier.modality, classifier.class_names)
             for classifier in classifiers
         }
-        self._thresholds = {modality: thresholds(self.labels, modality) for modality in THRESHOLDS}
+        self._is_kind_CC = kinds(vocabulary, classifiers)
 
     @property
     def decoder(self) -> Decoder:
@@ -117,7 +201,10 @@ class Teacher:
 
     @property
     def reach(self) -> int:
-        """How many segments before and after one are needed to score it as in a long video."""
+        """How many segments before and after one are needed to score it as in a long video.
+
+        A label is sure by its surroundings, and hides others in its own.
+        """
         return 2 * RADIUS
 
     @property
@@ -141,18 +228,34 @@ class Teacher:
         """
         if not isinstance(features, Mapping):
             return [self.predict(one) for one in features]
-        num_segments = self._check(features)
-        audio = self._score(Modality.AUDIO, features, num_segments)
-        visual = self._score(Modality.VISUAL, features, num_segments)
-        is_long = num_segments > 2 * RADIUS
+        shape = self._check(features), len(self.labels)
+        sure = {modality: np.zeros(shape, np.float32) for modality in RULES}
+        segment = {modality: np.zeros(shape, np.float32) for modality in RULES}
+        nearest = []
+        for classifier in self.classifiers:
+            if classifier.name in features:
+                prob_TK = classifier.classify(features[classifier.name])
+                modality = classifier.modality
+                sure[modality], segment[modality] = self._counterparts[classifier.name].scores(
+                    prob_TK
+                )
+                nearest.append(_nearest(modality, prob_TK, classifier.class_names))
+        audio_TC, visual_TC = segment[Modality.AUDIO], segment[Modality.VISUAL]
+        video_audio_C, video_visual_C = (best(sure[modality]) for modality in RULES)
+        is_long = shape[0] > 2 * RADIUS
+        around = surroundings if is_long else _everywhere
+        gate_TC = np.maximum(*(around(sure[modality], best) for modality in RULES))
+        found_TC = np.minimum(np.maximum(audio_TC, visual_TC), gate_TC)
+        shown_TC = self._most_specific(around(found_TC, highest))
         return Scores(
-            audio=audio.segment_TC,
-            visual=visual.segment_TC,
-            video=np.maximum(audio.video_C, visual.video_C),
+            audio=np.minimum(audio_TC, shown_TC),
+            visual=np.minimum(visual_TC, shown_TC),
+            video=np.maximum(video_audio_C, video_visual_C),
             labels=self.labels,
-            video_audio=audio.video_C,
-            video_visual=visual.video_C,
-            local_video=np.maximum(audio.local_TC, visual.local_TC) if is_long else None,
+            video_audio=video_audio_C,
+            video_visual=video_visual_C,
+            local_video=gate_TC if is_long else None,
+            nearest=(f"What came nearest: {'; '.join(nearest)}; {self._asked}",),
         )
 
     def _check(self, features: Features) -> int:
@@ -172,61 +275,79 @@ class Teacher:
             )
         return lengths.pop()
 
-    def _score(self, modality: Modality, features: Features, num_segments: int) -> _Stream:
-        raw_TC = np.zeros((num_segments, len(self.labels)), np.float32)
-        for classifier in self.classifiers:
-            if classifier.modality != modality or classifier.name not in features:
-                continue
-            prob_TK = classifier.classify(features[classifier.name])
-            for column, members in self._members[modality].items():
-                member_TK = prob_TK[:, members]
-                is_softmax = modality == Modality.VISUAL
-                raw_TC[:, column] = member_TK.sum(1) if is_softmax else member_TK.max(1)
-            raw_TC = raw_TC.clip(0, 1)
-        video_C, segment_C = self._thresholds[modality]
-        return _Stream(
-            segment_TC=calibrate(raw_TC, segment_C),
-            video_C=calibrate(raw_TC.max(axis=0, initial=0), video_C),
-            local_TC=calibrate(surroundings(raw_TC), video_C),
-        )
+    def _most_specific(self, found_TC: Array) -> Array:
+        """How sure it is that nothing more specific is there, (T, C)."""
+        shown_TC = np.ones_like(found_TC)
+        for label in np.flatnonzero(self._is_kind_CC.any(axis=0)):
+            shown_TC[:, label] -= found_TC[:, self._is_kind_CC[:, label]].max(-1)
+        return shown_TC
 
 
-def load_teacher(label_set: LabelSetName = "llp", *, device: str = "cpu") -> Teacher:
-    """Make the teacher of one benchmark's labels; downloads the backbones' weights if need be.
+def load_teacher(vocabulary: str | Path = "everyday", *, device: str = "cpu") -> Teacher:
+    """Make the teacher of a vocabulary; downloads the backbones' weights if need be.
+
+    Args:
+        vocabulary: one that comes along, or a file of one's own.
+        device: where the backbones run.
 
     Raises:
-        UserError: if the label set is unknown or the weights cannot be had.
+        UserError: if there is no such vocabulary, it is wrong, or the weights cannot be had.
 
     Example:
         >>> load_teacher("ave").streams  # doctest: +SKIP
         {'yamnet': 1024, 'efficientnet_lite0': 1280}
     """
-    if label_set not in LABEL_SETS:
-        raise UserError(f"unknown label set {label_set!r}; there are {', '.join(LABEL_SETS)}")
-    classifiers = (YAMNetExtractor(device=device), EfficientNetLite0Extractor(device=device))
-    return Teacher(LABEL_SETS[label_set], classifiers)
+    chosen = load_vocabulary(vocabulary)
+    return Teacher(
+        chosen, (YAMNetExtractor(device=device), EfficientNetLite0Extractor(device=device))
+    )
 
 
-def _notes(label_set: LabelSet) -> tuple[str, ...]:
+def _notes(vocabulary: Vocabulary, unmapped: Mapping[Modality, tuple[str, ...]]) -> tuple[str, ...]:
     """One note on all that has no counterpart: numbers, then on lines of their own the labels."""
     verbs = {Modality.AUDIO: ("hear", "heard"), Modality.VISUAL: ("see", "seen")}
     gist, details = [], []
     for modality, (hear, heard) in verbs.items():
-        if labels := label_set.unmapped(modality):
+        if labels := unmapped[modality]:
             gist.append(f"never {hear} {len(labels)}")
             names = "; ".join(label.replace("_", " ") for label in labels)
             details.append(f"Never {heard}, as the classifier has no such class: {names}")
     if not gist:
         return ()
-    total = f"of the {len(label_set.labels)} {label_set.name} labels"
+    total = f"of the {len(vocabulary.labels)} {vocabulary.title} labels"
     return ("\n".join([f"The teachers {' and '.join(gist)} {total}", *details]),)
 
 
-def thresholds(labels: Sequence[str], modality: Modality) -> tuple[Array, Array]:
-    """The raw thresholds of each label in one modality: (C,) for the video, (C,) for a segment."""
-    rows = [EXCEPTIONS[modality].get(label, THRESHOLDS[modality]) for label in labels]
-    table_C2 = np.array(rows, np.float32).reshape(-1, 2)
-    return table_C2[:, 0], table_C2[:, 1]
+def _nearest(modality: Modality, prob_TK: Array, class_names: Sequence[str]) -> str:
+    best_K = best(prob_TK)
+    columns = [column for column in (-best_K).argsort()[:NUM_NEAREST] if best_K[column] >= 0.01]
+    names = ", ".join(f"{class_names[column]} {best_K[column]:.2f}" for column in columns)
+    what = "sounds" if modality == Modality.AUDIO else "pictures"
+    return f"of {len(class_names)} {what}, {names or 'none'}"
+
+
+def kinds(vocabulary: Vocabulary, classifiers: Sequence[Classifier]) -> NDArray[np.bool_]:
+    """Which label (row) is a kind of which other (column), by what stands for them, (C, C)."""
+    ontology = audioset()
+    wide: dict[Modality, list[set[str]]] = {}
+    named: dict[Modality, list[set[str]]] = {}
+    for classifier in classifiers:
+        names, modality = classifier.class_names, classifier.modality
+        columns = vocabulary.columns(modality, names)
+        named[modality] = [{names[column] for column in label} for label in columns]
+        is_heard = modality == Modality.AUDIO
+        wide[modality] = [ontology.kinds(label) if is_heard else label for label in named[modality]]
+
+    def is_kind(one: int, other: int) -> bool:
+        """Heard if both can be heard, else seen: all of the one stands for the other as well."""
+        for modality, labels in named.items():
+            if labels[one] and labels[other]:
+                within = labels[one] <= wide[modality][other]
+                return within and not labels[other] <= wide[modality][one]
+        return False
+
+    size = range(len(vocabulary.labels))
+    return np.array([[is_kind(one, other) for other in size] for one in size])
 
 
 def calibrate(raw: Array, threshold: Array) -> Array:
@@ -246,8 +367,34 @@ def calibrate(raw: Array, threshold: Array) -> Array:
     return np.asarray(on / (on + off), dtype=np.float32)
 
 
-def surroundings(raw_TC: Array) -> Array:
-    """The maximum from `RADIUS` seconds before each segment to `RADIUS` seconds after, (T, C)."""
-    padded = np.pad(raw_TC, ((RADIUS, RADIUS), (0, 0)))
-    maximum: Array = sliding_window_view(padded, 2 * RADIUS + 1, axis=0).max(axis=-1)
+def best(score_TC: Array) -> Array:
+    """The mean of the best `NUM_BEST` segments, or of all if there are fewer, (C,).
+
+    Example:
+        >>> best(np.array([[0.9], [0.1], [0.3], [0.6]])).round(2).tolist()
+        [0.6]
+    """
+    mean: Array = np.sort(score_TC, axis=0)[-NUM_BEST:].mean(axis=0)
+    return mean
+
+
+def highest(score_TC: Array) -> Array:
+    """The maximum over segments, (C,)."""
+    maximum: Array = score_TC.max(axis=0)
     return maximum
+
+
+Pooling = Callable[[Array], Array]
+"""(T, C) to (C,)."""
+
+
+def surroundings(score_TC: Array, pool: Pooling) -> Array:
+    """Pool from `RADIUS` seconds before each segment to `RADIUS` seconds after, (T, C)."""
+    padded = np.pad(score_TC, ((RADIUS, RADIUS), (0, 0)))
+    windows_TCW = sliding_window_view(padded, 2 * RADIUS + 1, axis=0)
+    return pool(np.moveaxis(windows_TCW, -1, 0))
+
+
+def _everywhere(score_TC: Array, pool: Pooling) -> Array:
+    """Pool the whole video, (1, C)."""
+    return pool(score_TC)[None]

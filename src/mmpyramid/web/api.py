@@ -139,8 +139,9 @@ def _decoder(
     gate: Gate | None = None,
     max_gap: Seconds = 0.0,
     min_length: Seconds = 0.0,
+    sensitivity: Annotated[float | None, Query(ge=0, le=1)] = None,
 ) -> Decoder:
-    return Decoder(
+    decoder = Decoder(
         threshold=threshold,
         visual_threshold=visual_threshold,
         video_threshold=video_threshold,
@@ -148,6 +149,7 @@ def _decoder(
         max_gap=max_gap,
         min_length=min_length,
     )
+    return decoder if sensitivity is None else decoder.with_sensitivity(sensitivity)
 
 
 def _check_choice(name: str, chosen: str, known: tuple[str, ...]) -> None:

@@ -38,7 +38,7 @@ class Example:
 EXAMPLES = (
     Example(label="Bell", model="teachers-ave", seed=3, threshold=0.1),
     Example(label="Clock", model="teachers-ave", seed=2, threshold=0.1),
-    Example(label="Engine", model="teachers", seed=1, threshold=0.15),
+    Example(label="Engine", model="teachers-ave", seed=1, threshold=0.15),
 )
 
 

@@ -31,7 +31,7 @@ from mmpyramid.core.process import (
     WorkerTimeoutError,
 )
 from mmpyramid.extract.decoding import Limits as DecodingLimits
-from mmpyramid.pipeline import Parsed, Pipeline
+from mmpyramid.pipeline import TEACHERS, Parsed, Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.web.limits import BusyError, GivenUpError, Limits, TooManyError
 
@@ -45,12 +45,14 @@ class Setup:
 
     Attributes:
         models: what can be chosen, as `Pipeline` names it.
+        vocabulary: what `teachers` look and listen for.
         device: where the networks run.
         num_threads: threads of PyTorch in one process.
         max_seconds: length of the longest video.
     """
 
     models: tuple[str, ...]
+    vocabulary: str = "everyday"
     device: str = "cpu"
     num_threads: int = 1
     max_seconds: float = 600
@@ -200,7 +202,13 @@ def serve_jobs(setup: Setup, channel: Channel) -> None:
     limits = DecodingLimits(max_seconds=setup.max_seconds)
     try:
         pipelines = {
-            name: Pipeline(model, device=setup.device, limits=limits)
+            name: Pipeline(
+                model,
+                vocabulary=setup.vocabulary if model == TEACHERS else None,
+                device=setup.device,
+                limits=limits,
+                alone=True,
+            )
             for name, model in setup.choices.items()
         }
     except UserError as error:

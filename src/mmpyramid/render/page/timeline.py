@@ -38,7 +38,7 @@ from mmpyramid.render.page.document import (
 
 SCRIPT = "timeline"
 STYLES = ("base", "lanes", "list")
-NOTHING = "Nothing found: no event passed the model’s thresholds."
+NOTHING = "Nothing found: no label is sure enough. A higher sensitivity shows weaker ones."
 TRUTH_LEGEND = (
     '<ul class="legend" aria-label="Legend"><li><i class="swatch truth"></i>truth</li></ul>'
 )

@@ -1,0 +1,210 @@
+"""Vocabularies: labels, and the classes of AudioSet and ImageNet that each one stands for, as TOML.
+
+A file has a `title` and tables of labels; the name of a table groups them for people:
+
+    title = "pond"
+
+    [birds]
+    Duck = { heard = ["Duck"], seen = ["drake"] }
+
+`heard` names classes of AudioSet, `seen` classes of ImageNet; "first .. last" means all from one to
+the other, in the order of the list. A label without one of them is never heard, or never seen.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
+
+FOLDER = Path(__file__).with_name("vocabularies")
+VOCABULARIES = ("everyday", "llp", "ave")
+"""Those that come along, by the names that users type."""
+
+SPAN = " .. "
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands for one label.
+
+    Attributes:
+        heard: names of AudioSet's classes, or spans of them.
+        seen: names of ImageNet's classes, or spans of them.
+    """
+
+    heard: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+
+    def classes(self, modality: Modality) -> tuple[str, ...]:
+        """The names for one modality."""
+        return self.heard if modality == Modality.AUDIO else self.seen
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Labels, and what stands for them.
+
+    Attributes:
+        title: what people call it.
+        entries: by label, in the order of the scores.
+        groups: the labels of each group, by its name.
+        source: where it stands, for messages.
+        lines: the line of each label there.
+
+    Example:
+        >>> vocabulary = Vocabulary("pets", {"Dog": Entry(heard=("Bark",)), "Fish": Entry()})
+        >>> vocabulary.unmapped(Modality.AUDIO)
+        ('Fish',)
+    """
+
+    title: str
+    entries: Mapping[str, Entry]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source: str = "the vocabulary"
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The C labels."""
+        return tuple(self.entries)
+
+    def unmapped(self, modality: Modality) -> tuple[str, ...]:
+        """The labels that nothing stands for: they are never heard, or never seen."""
+        return tuple(name for name, entry in self.entries.items() if not entry.classes(modality))
+
+    def columns(self, modality: Modality, class_names: Sequence[str]) -> list[list[int]]:
+        """Where the classes of each label are in a backbone's list.
+
+        Raises:
+            UserError: if the list lacks one; names the label, its line, and what is spelled alike.
+
+        Example:
+            >>> pets = Vocabulary("pets", {"Dog": Entry(seen=("beagle .. pug", "wolf"))})
+            >>> pets.columns(Modality.VISUAL, ("cat", "beagle", "collie", "pug", "wolf"))
+            [[1, 2, 3, 4]]
+        """
+        index = {name: column for column, name in reversed(list(enumerate(class_names)))}
+        return [
+            [
+                column
+                for name in entry.classes(modality)
+                for column in self._span(label, name, index)
+            ]
+            for label, entry in self.entries.items()
+        ]
+
+    def _span(self, label: str, span: str, index: Mapping[str, int]) -> range:
+        ends = span.split(SPAN) if span not in index else [span]
+        for name in ends:
+            if name not in index:
+                alike = get_close_matches(name, index, n=3, cutoff=0.5)
+                hint = f"; spelled alike are {', '.join(map(repr, alike))}" if alike else ""
+                raise UserError(
+                    f"{self._place(label)}: the label {label!r} names {name!r}, which is no class "
+                    f"of its list{hint}; `mmpyramid info --classes WORD` finds classes"
+                )
+        first, last = index[ends[0]], index[ends[-1]]
+        if len(ends) > 2 or last < first:
+            raise UserError(
+                f"{self._place(label)}: the label {label!r} names {span!r}; expected "
+                "`first .. last` in the order of the list"
+            )
+        return range(first, last + 1)
+
+    def _place(self, label: str) -> str:
+        line = self.lines.get(label)
+        return self.source if line is None else f"{self.source}, line {line}"
+
+
+def load_vocabulary(name: str | Path) -> Vocabulary:
+    """Read one that comes along, by its name, or a file of one's own.
+
+    Whether its classes exist is known when it meets the lists, see `Vocabulary.columns`.
+
+    Raises:
+        UserError: if there is no such vocabulary or file, or it is not one; tells the line.
+
+    Example:
+        >>> load_vocabulary("llp").labels[:3]
+        ('Speech', 'Car', 'Cheering')
+    """
+    path = FOLDER / f"{name}.toml" if name in VOCABULARIES else Path(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UserError(
+            f"expected a vocabulary out of {', '.join(VOCABULARIES)}, or a TOML file of your own; "
+            f"there is no file {name}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the vocabulary {name} as text in UTF-8: {error}") from error
+    return parse_vocabulary(text, str(name))
+
+
+def parse_vocabulary(text: str, source: str) -> Vocabulary:
+    """Read the text of a file.
+
+    Args:
+        text: TOML, see the head of this module.
+        source: its name, for messages.
+
+    Raises:
+        UserError: if it is not a vocabulary.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"expected {source} to be a vocabulary in TOML: {error}") from error
+    title = tables.pop("title", None)
+    if not isinstance(title, str) or not title:
+        raise UserError(f'{source}: expected a line `title = "..."` before the tables of labels')
+    entries: dict[str, Entry] = {}
+    lines: dict[str, int] = {}
+    groups: dict[str, tuple[str, ...]] = {}
+    for group, table in tables.items():
+        if not isinstance(table, dict) or table.keys() & {*Entry.__struct_fields__}:
+            raise UserError(
+                f"{source}, line {_line(text, group)}: expected a table of labels such as "
+                f"`[animals]`, got {group!r} outside of one"
+            )
+        for label, value in table.items():
+            place = f"{source}, line {_line(text, label)}"
+            if label in entries:
+                raise UserError(f"{place}: the label {label!r} is there twice; keep one of the two")
+            entries[label] = _entry(value, label, place)
+            lines[label] = _line(text, label)
+        groups[group] = tuple(table)
+    if not entries:
+        raise UserError(f"{source}: expected labels in tables such as `[animals]`, found none")
+    return Vocabulary(title, entries, groups, source, lines)
+
+
+def _entry(value: Any, label: str, place: str) -> Entry:
+    try:
+        return msgspec.convert(value, Entry)
+    except msgspec.ValidationError as error:
+        raise UserError(
+            f'{place}: expected {label!r} to be like `{{ heard = ["Duck"], seen = ["drake"] }}`, '
+            f"lists of class names: {error}"
+        ) from error
+
+
+def _line(text: str, key: str) -> int:
+    r"""The line on which a key stands, in or out of quotes, at its start or in the name of a table.
+
+    Example:
+        >>> _line('[a]\n"My dog".heard = []\n', "My dog")
+        2
+    """
+    pattern = rf"""^[ \t]*(\[[^\]]*\.)?["']?{re.escape(key)}["']?\s*[.=\]]"""
+    found = re.search(pattern, text, re.MULTILINE)
+    return text.count("\n", 0, found.start() if found else 0) + 1
