@@ -110,7 +110,7 @@ def test_wrong_options_are_refused(options, told, post, clip):
 
 def test_a_request_without_a_video_is_refused(server):
     response = httpx.post(f"{server.url}/api/parse", data={"video": "clip.mp4"})
-    assert "`video`" in paragraph(response, 422)
+    assert "`video`" in paragraph(response, 400)
 
 
 @pytest.mark.parametrize("options", [{}, {"live": "1"}])
@@ -179,7 +179,7 @@ def test_the_interface_describes_itself(server):
     assert parse["requestBody"]["content"]["multipart/form-data"]["schema"]["required"] == ["video"]
     assert {"401", "403", "421", "429", "501"} <= set(parse["responses"])
     options = {p["name"] for p in parse["parameters"]}
-    assert options == {"model", "format", *Decoder.__slots__}
+    assert options == {"model", "format", "sensitivity", *Decoder.__slots__}
     page = httpx.get(f"{server.url}/docs").text
     assert "://" not in page.replace("http://www.w3.org", ""), "nothing is fetched from elsewhere"
 

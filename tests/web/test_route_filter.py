@@ -286,7 +286,8 @@ class TestServer:
                 response = client.post(address, json=event(given, "open")).raise_for_status()
                 told = response.text if address == RUN else json.dumps(messages(client, "open"))
                 assert "my clip.mp4, 0.0 MB" in told
-        assert client.get(f"{API}/upload_progress?upload_id=x").status_code == 404
+        told = client.get(f"{API}/upload_progress?upload_id=x").text
+        assert told == 'data: {"msg": "done"}\n\n'
 
 
 def test_gradio_itself_refuses_a_path(tmp_path, secret, monkeypatch):

@@ -17,7 +17,7 @@ from mmpyramid.web.policy import Admission, is_loopback
 from mmpyramid.web.working_folder import working_folder
 
 
-def serve(
+def serve(  # noqa: PLR0913 - one for each flag
     *,
     models: tuple[str, ...] = ("teachers", "teachers-ave"),
     vocabulary: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "everyday",

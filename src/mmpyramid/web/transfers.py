@@ -70,9 +70,11 @@ def create_router(uploads: Uploads, budget: Budget, limits: Limits) -> APIRouter
         with move_on_after(START_SECONDS):  # The page may ask before its upload begins.
             while key not in under_way:
                 await asyncio.sleep(0.05)
-        if key not in under_way:
-            raise HTTPException(404, "no such upload is under way")
-        return StreamingResponse(_progress(under_way[key]), media_type="text/event-stream")
+        told = under_way.get(key)
+        if told is None:  # It was a small one, which is over.
+            told = asyncio.Queue()
+            told.put_nowait(None)
+        return StreamingResponse(_progress(told), media_type="text/event-stream")
 
     @router.get("/file={address:path}")
     def file(request: Request, address: str) -> FileResponse:
