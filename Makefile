@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Each process takes tests from the other once it has none; those that measure time run alone.
 PARALLEL := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs bench browser clean
+.PHONY: help setup demo test check gpu docs bench browser clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,10 @@ check: setup browser  ## what CI runs: lint, format, types, every test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not alone'
 	$(BIN)/python -m pytest -m alone
+
+gpu: setup  ## the tests that need an NVIDIA GPU (a few minutes)
+	$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "PyTorch finds no NVIDIA GPU here, so that nothing would be tested.")'
+	$(BIN)/python -m pytest -m gpu -p no:xdist
 
 browser: setup  ## Debian's Chromium, for the tests of the page
 	@command -v chromium >/dev/null || { \

@@ -44,13 +44,12 @@ def their_evaluation(checkout: Path, data: Path) -> Callable[[], None]:
 
 
 def our_evaluation(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[], None]:
-    """What `mmpyramid evaluate` does, which is in float32, and validation in training, in bf16."""
-    network = MMPyramid().eval()
+    """What `mmpyramid evaluate` does."""
+    network = MMPyramid().eval().to(torch.bfloat16 if precision == "bf16" else torch.float32)
 
     def evaluate() -> None:
         corpus = open_dataset(data, "test", network.inputs)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            ParsingProblem().evaluate(network, corpus)
+        ParsingProblem().evaluate(network, corpus)
 
     return evaluate
 

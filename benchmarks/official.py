@@ -1,4 +1,4 @@
-"""The authors' released MM_Pyramid code, from a checkout of yours, made to run on a CPU.
+"""The authors' released MM_Pyramid code, from a checkout of yours, made to run.
 
 Nothing of it is kept here: its files are read, a few words are replaced in memory, and the result
 is executed. The network, the losses and the evaluator stay what they are.
@@ -24,16 +24,20 @@ ORDER = (
 )
 """Modules of the release, each after those that it imports."""
 
-REPLACEMENTS = (
+FOR_A_CPU = (
     (r"\.to\(\s*'cuda'\s*\)", ".to('cpu')"),
     (r"\.cuda\(\)", ""),
     (r"num_workers=\d+", "num_workers=0"),
     (r"pin_memory=True", "pin_memory=False"),
+)
+"""What a CPU needs."""
+
+FOR_PANDAS = (
     (r"\.ix\[", ".iloc["),
     (r"\brow\[(-?\d)\]", r"row.iloc[\1]"),
     (r"(df\.loc\[batch_idx, :\])\[0\]", r"\1.iloc[0]"),
 )
-"""What a CPU and a pandas of today need."""
+"""What a pandas of today needs."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,15 @@ class Official:
         )
 
 
-def load_official(checkout: Path) -> Official:
-    """Execute the released code of a checkout, patched for the CPU in memory."""
+def load_official(checkout: Path, device: str = "cpu") -> Official:
+    """Execute the released code of a checkout, patched in memory: for a GPU only for pandas."""
+    replacements = (*FOR_PANDAS, *(FOR_A_CPU if device == "cpu" else ()))
     for name in ORDER:
         path = checkout / (name.replace(".", "/") + ".py")
         module = sys.modules[name] = types.ModuleType(name)
         if path.is_file():
             source = path.read_text(encoding="utf-8")
-            exec(compile(patched(source), str(path), "exec"), module.__dict__)
+            exec(compile(patched(source, replacements), str(path), "exec"), module.__dict__)
         elif (checkout / name).is_dir():
             module.__path__ = [str(checkout / name)]
         else:
@@ -72,8 +77,8 @@ def load_official(checkout: Path) -> Official:
     return Official(*(sys.modules[name] for name in chosen))
 
 
-def patched(source: str) -> str:
+def patched(source: str, replacements: tuple[tuple[str, str], ...]) -> str:
     """The source with the replacements."""
-    for pattern, replacement in REPLACEMENTS:
+    for pattern, replacement in replacements:
         source = re.sub(pattern, replacement, source)
     return source

@@ -167,6 +167,21 @@ def test_the_most_specific_label_is_shown():
     assert labels_of(both) == ["Animal", "Trumpet"]
 
 
+def test_what_is_seen_does_not_hide_what_is_heard(teacher):
+    """A guitar in the picture does not tell what the music is played on."""
+    pets = {
+        "Pet": Entry(heard=("Bark", "Meow"), seen=("beagle .. tabby",)),
+        "Cat": Entry(heard=("Meow",), seen=("tabby",)),
+    }
+    features = {
+        "sound": np.tile(raw([0.0, 0.9, 0.0, 0.0, 0.0]), (4, 1)),
+        "picture": np.tile(raw([0.0, 0.0, 0.0, 0.0, 0.9]), (4, 1)),
+    }
+    scores = teacher_of(Vocabulary("pets", pets)).predict(features)
+    found = [(event.label, str(event.modality)) for event in decode(scores)]
+    assert found == [("Cat", "visual"), ("Pet", "audio")]
+
+
 def test_what_often_scores_high_needs_more():
     names = ("Speech", "Music", "Trumpet", "Bark")
     vocabulary = Vocabulary("all", {name: Entry(heard=(name,)) for name in names})

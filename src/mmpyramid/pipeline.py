@@ -22,6 +22,7 @@ from mmpyramid.extract.decoding import (
 )
 from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, one_ahead
 from mmpyramid.media.source import Source, to_media_file
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
 from mmpyramid.stream import EVERY, EventStream
@@ -179,6 +180,7 @@ class Pipeline:
         decoder: Decoder | None = None,
         hook: Hook | None = None,
         max_seconds: float | None = None,
+        tracks: Tracks = PLAYED,
         on_progress: SegmentProgress | None = None,
     ) -> Parsed:
         """Parse one video and keep what led to the timeline; safe in several threads at once.
@@ -188,10 +190,11 @@ class Pipeline:
             decoder: thresholds and lengths for this video only.
             hook: called as each step begins, instead of the pipeline's own.
             max_seconds: refuse longer files.
+            tracks: which of its pictures and sound tracks to read.
             on_progress: called as the extraction proceeds; what it raises ends the run.
 
         Raises:
-            UserError: if the file cannot be decoded at all, or is too long.
+            UserError: if the file cannot be decoded at all, or is too long, or lacks a track.
         """
         hook = hook or self.hook
         decoder = self.decoder if decoder is None else _completed(decoder, self.gate)
@@ -202,6 +205,7 @@ class Pipeline:
                 self.extractors,
                 max_seconds=max_seconds,
                 decoding=decoding,
+                tracks=tracks,
                 on_progress=on_progress,
             )
         hook("score")

@@ -61,22 +61,26 @@ def test_joined_transport_streams(tmp_path, starts):
     check(path, twice(SEEN), twice(HEARD), 24, 12.1)
 
 
+@pytest.mark.slow
 def test_three_recordings(tmp_path):
     path = join(tmp_path, "ts", 500, 0, 500)
     check(path, [*twice(SEEN), 27, 28, 29, 30], [*twice(HEARD), 29, 33], 36, 12.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts", [(0, 0), (3000, 0), (0, 1000)])
 def test_a_stream_that_was_connected_anew(tmp_path, starts):
     path = join(tmp_path, "flv", *starts, skip=13)
     check(path, twice(SEEN), twice(HEARD), 24, 12.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts", [(0, 0), (2000, 0)])
 def test_joined_vob(tmp_path, starts):
     check(join(tmp_path, "vob", *starts, **BROADCAST), twice(SEEN), twice(HEARD), 24, 12.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts", [(0, 0), (50, 0), (0, 5000)])
 def test_two_recordings_of_a_browser(tmp_path, starts):
     path = join(tmp_path, "webm", *starts, **BROWSER)
@@ -115,6 +119,7 @@ def shades(path: Path, times: list[float], sound: np.ndarray | None = None) -> P
     return write_media(path, frames, sound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["mkv", "ts"])
 @pytest.mark.parametrize("pause", [6, 40])
 def test_a_pause_of_the_picture_while_sound_goes_on_is_no_jump(tmp_path, suffix, pause):

@@ -1,6 +1,9 @@
 """A checkpoint folder loads to the same network, or says why not."""
 
 import json
+import random
+import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,13 +72,16 @@ def test_layers_may_share_a_weight(tmp_path):
         (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 64), "cannot be loaded"),
         (lambda f: (f / "model.safetensors").unlink(), "cannot be loaded"),
         (lambda f: (f / "config.json").unlink(), "expected a checkpoint folder"),
-        (lambda f: (f / "config.json").write_text("{"), "expected a checkpoint folder"),
         (
-            lambda f: (f / "config.json").write_text('{"architecture": "resnet"}'),
+            lambda f: (f / "config.json").write_text("{"),
+            "config.json of a checkpoint folder as JSON",
+        ),
+        (
+            lambda f: (f / "config.json").write_text('{"architecture": "resnet", "config": {}}'),
             "no network `resnet`",
         ),
-        (lambda f: set_config(f, window=3), "cannot be loaded"),
-        (lambda f: set_config(f, pyramid={"units": 3}), "cannot be loaded"),
+        (lambda f: set_config(f, window=3), "cannot be used: .* argument 'window'"),
+        (lambda f: set_config(f, pyramid={"units": 3}), "cannot be used: .* argument 'units'"),
         (lambda f: set_config(f, width=16), "cannot be loaded"),
         (lambda f: set_config(f, width=12), "no multiple of num_heads"),
     ],
@@ -89,3 +95,93 @@ def test_damage_is_told(folder, damage, message):
 def test_an_absent_folder_is_told():
     with pytest.raises(UserError, match="there is no checkpoint folder `no-such-model`"):
         load_pretrained("no-such-model")
+
+
+def set_description(folder, **values):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"architecture": [1]}, "`architecture` should be `str`, got `array`"),
+        ({"architecture": "x" * 200_000}, r"there is no network `xxx.*characters\)`; known are"),
+        ({"config": []}, "`config` should be `object`, got `array`"),
+        ({"format": "x"}, "invalid enum value 'x'"),
+        ({"metrics": {"a": []}}, r"`metrics\[...\]` should be"),
+        ({"version": 3}, "`version` should be `str`"),
+    ],
+)
+def test_a_description_of_other_types_is_told(folder, values, told):
+    set_description(folder, **values)
+    with pytest.raises(UserError, match=told) as caught:
+        load_pretrained(folder)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"gate": "evil"}, "gate should be one of global, per_modality, none, got 'evil'"),
+        ({"gate": ["global"]}, "gate should be one of global, per_modality, none"),
+        ({"width": "8"}, "`width` should be `int`, got `str`"),
+        ({"width": 8.5}, "no multiple|`width` should be `int`, got `float`"),
+        ({"width": 10**9}, "width should be at most 131072"),
+        ({"labels": "abc"}, "`labels` should be `array`, got `str`"),
+        ({"labels": [1, 2]}, r"`labels\[0\]` should be `str`, got `int`"),
+        ({"audio_streams": {"ear": -3}}, "widths of streams should be from 1 to 131072"),
+        ({"audio_streams": ["ear"]}, "`audio_streams` should be `object`"),
+        ({"visual_streams": {"eye": 10**30}}, "widths of streams should be from 1"),
+        ({"pyramid": "x"}, "`pyramid` should be `object`, got `str`"),
+        ({"pyramid": {"windows": [10**9]}}, "windows should be at most 100 sizes of at most"),
+        ({"pyramid": {"windows": [1] * 10_000}}, "windows should be at most 100 sizes of at most"),
+        ({"pyramid": {"block": "evil"}}, "block should be one of residual, convolution, none"),
+        ({"swap_streams": "no"}, "`swap_streams` should be `bool`, got `str`"),
+    ],
+)
+def test_a_configuration_of_other_types_is_told(folder, values, told):
+    set_config(folder, **values)
+    with pytest.raises(UserError, match=told):
+        load_pretrained(folder)
+
+
+def test_a_number_that_is_none_is_told(folder):
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace('"dropout": 0.2', '"dropout": NaN'))
+    with pytest.raises(UserError, match="NaN, which is not finite"):
+        load_pretrained(folder)
+
+
+def test_no_memory_is_taken_for_a_network_that_the_weights_are_not_of(folder):
+    set_config(folder, width=2**15)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"other shapes: \d+ \(.*, …\). Copy or train"):
+            load_pretrained(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
+    network = MMPyramid(CONFIG)
+    with torch.no_grad():
+        network.head.probability.weight[0, 0] = value
+    with pytest.raises(UserError, match=r"head\.probability\.weight has NaN or infinite values"):
+        load_pretrained(save_pretrained(network, tmp_path))
+
+
+def test_no_flipped_bit_of_the_weights_is_silent(folder):
+    path, choose = folder / "model.safetensors", random.Random(1)
+    whole = path.read_bytes()
+    for _ in range(60):
+        damaged = bytearray(whole)
+        damaged[choose.randrange(len(whole))] ^= 1 << choose.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(UserError):
+            load_pretrained(folder)
+    path.write_bytes(whole)
+    load_pretrained(folder)

@@ -51,11 +51,13 @@ def test_no_rule_is_broken(show, pages, name, scheme):
 
 def test_everything_can_be_reached_by_the_keyboard(show, pages):
     page = show(pages["timeline"])
+    page.locator(".thresholds details").evaluate("(more) => { more.open = true; }")
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    wanted = {"theme", "play", "filter", "threshold", "video_threshold", "reset"}
+    wanted = {"theme", "play", "filter", "sensitivity", "reset"}
+    wanted |= {"threshold", "video_threshold"}
     assert wanted | {"zoom-in", "zoom-out", "fit", "overview", "axis", "SUMMARY"} <= reached
 
 

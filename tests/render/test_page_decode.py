@@ -121,6 +121,23 @@ def test_the_sliders_decide_what_is_listed(show):
     assert rows(page) == sorted(map(in_words, decode(scores)))
 
 
+def test_one_dial_moves_all_thresholds(show):
+    scores = random_scores(20, 3, labels=LABELS)
+    page = show(to_html(decode(scores), scores=scores))
+    page.get_by_role("slider", name="Sensitivity").fill("0.8")
+    expected = decode(scores, Decoder().with_sensitivity(0.8))
+    assert len(expected) != len(decode(scores))
+    page.wait_for_function(
+        "(count) => document.getElementById('count').textContent == count", arg=len(expected)
+    )
+    assert rows(page) == sorted(map(in_words, expected))
+    assert page.locator("#sensitivity-value").inner_text() == "0.80"
+    page.get_by_text("More", exact=True).click()
+    assert page.get_by_role("slider", name="Segment").input_value() == "0.2"
+    page.get_by_role("slider", name="Video").fill("0.5")
+    assert page.locator("#sensitivity-value").inner_text() == "mixed"
+
+
 def in_words(event: Event) -> str:
     times = f"{clock(event.start)} to {clock(event.end)}"
     return f"{event.label}, {MODALITY_PHRASES[event.modality]}, {times}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import tyro
 from rich.console import Console
@@ -19,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmpyramid.core.device import resolve_device as resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.media.streams import Tracks
 from mmpyramid.render import FORMATS
 
 OPTIONAL = "(optional)"
@@ -34,6 +36,29 @@ OptionalNumber: TypeAlias = Annotated[
     float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint=OPTIONAL)
 ]
 """A number that may be left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackFlags:
+    """Which of several pictures and sound tracks of a file are read."""
+
+    audio_track: Annotated[
+        str | None, tyro.conf.arg(metavar="N|all", help_behavior_hint=OPTIONAL)
+    ] = None
+    """The number of the sound track, counted from 1, or `all` to mix them. Without it the one that
+    players play or, where that is silent, the first audible one."""
+    video_track: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint=OPTIONAL)] = (
+        None
+    )
+    """The number of the picture, counted from 1. Without it the one that players show."""
+
+    def to_tracks(self) -> Tracks:
+        """As `SegmentReader` takes them.
+
+        Raises:
+            UserError: if a number is none, or less than 1.
+        """
+        return Tracks.parse(self.video_track, self.audio_track)
 
 
 def console() -> Console:
@@ -82,16 +107,6 @@ def to_formats(formats: str) -> list[str]:
         if package := FORMATS[name].package:
             import_module(package)
     return chosen
-
-
-def autocast_to(
-    precision: Literal["float32", "bfloat16"], device: str
-) -> AbstractContextManager[object]:
-    """A context in which networks multiply in a number format, on a device as PyTorch names it."""
-    import torch
-
-    kind = torch.device(device).type
-    return torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def simulated(*folders: Path | None) -> str:

@@ -14,7 +14,7 @@ import tyro
 
 from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.registry import BackboneOptions, create_extractors
-from mmpyramid.cli._options import OPTIONAL, console, progress_bar, resolve_device
+from mmpyramid.cli._options import OPTIONAL, TrackFlags, console, progress_bar, resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder
 from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
@@ -148,6 +148,7 @@ def extract(
     out: Path,
     backbones: Annotated[BackboneFlags, tyro.conf.arg(name="")] = BackboneFlags(),
     engine: Annotated[EngineFlags, tyro.conf.arg(name="")] = EngineFlags(),
+    tracks: Annotated[TrackFlags, tyro.conf.arg(name="")] = TrackFlags(),  # noqa: B008 - frozen
     retry_failed: bool = False,
     check: bool = False,
 ) -> int:
@@ -159,10 +160,12 @@ def extract(
     Example: mmpyramid extract videos/ --out features
 
     Args:
-        videos: Files, folders (searched through) or glob patterns.
+        videos: Files, folders (searched through, for whatever holds sound or moving pictures) or
+            glob patterns.
         out: The store's folder.
         backbones: Which backbones, and how they run.
         engine: How many processes on which machines, and what a file may cost.
+        tracks: Which of several tracks.
         retry_failed: Try again what failed in an earlier run.
         check: Extract nothing, but verify the store: read all of it, and extract some videos again.
     """
@@ -170,7 +173,7 @@ def extract(
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
     check_output_folder(out)
     if check:
-        return _check(videos, out, backbones, engine)
+        return _check(videos, out, backbones, engine, tracks)
     options = backbones.options(here=engine.engine == "local")
     with progress_bar("extract") as update:
 
@@ -186,19 +189,26 @@ def extract(
             factory=partial(create_extractors, options=options),
             engine=engine.start(options.device),
             retry_failed=retry_failed,
+            tracks=tracks.to_tracks(),
             on_progress=on_progress,
         )
     console().print(
         f"{out}: {summary.done} extracted, {summary.skipped} were there already, "
         f"{len(summary.failed)} failed"
     )
+    if summary.left_out:
+        console().print(f"{out}: left out: {summary.left_out}")
     if backbones.random_weights:
         console().print(f"{out}: RANDOM WEIGHTS, these features mean nothing")
     return 1 if summary.failed else 0
 
 
 def _check(
-    videos: tuple[str, ...], store: Path, backbones: BackboneFlags, engine: EngineFlags
+    videos: tuple[str, ...],
+    store: Path,
+    backbones: BackboneFlags,
+    engine: EngineFlags,
+    tracks: TrackFlags,
 ) -> int:
     """Print what is wrong with a store, and return the exit code."""
     from mmpyramid.extract.checking import check_corpus
@@ -211,6 +221,7 @@ def _check(
             backbones.names(),
             factory=partial(create_extractors, options=options),
             engine=engine.start(options.device),
+            tracks=tracks.to_tracks(),
             progress=update,
         )
     problems = {

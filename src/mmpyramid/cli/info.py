@@ -94,12 +94,13 @@ def _folder(path: Path) -> dict[str, object]:
             )
         description = read_description(path)
         config, metrics = description["config"], description["metrics"]
+        shown = {n: f"{v:g}" if isinstance(v, int | float) else v for n, v in metrics.items()}
         return {
             "model": f"{description['architecture']}, written by version {description['version']}",
             "streams": _streams({**config["audio_streams"], **config["visual_streams"]}),
             "labels": f"{len(config['labels'])}: {', '.join(config['labels'])}",
             **{name: value for name, value in config.items() if name in {"width", "windows"}},
-            **{name: f"{value:g}" for name, value in metrics.items()},
+            **shown,
         }
     store = FeatureStore(path)
     what = f"{simulated(path)}{len(store)} video{'s' * (len(store) != 1)}"

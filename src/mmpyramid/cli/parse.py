@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,15 +17,19 @@ from mmpyramid.cli._options import (
     FormatList,
     OptionalName,
     OptionalNumber,
+    TrackFlags,
     console,
     resolve_device,
     to_formats,
 )
+from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.files import check_output_file, write_durably
 from mmpyramid.extract.decoding import Limits
+from mmpyramid.media.pipes import STANDARD_INPUT, regular_file
 from mmpyramid.media.source import MediaFile
-from mmpyramid.pipeline import Pipeline
+from mmpyramid.media.streams import Tracks
+from mmpyramid.pipeline import Parsed, Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
 
@@ -44,6 +49,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     formats: FormatList = "json,html",
     embed: bool = False,
     allow_references: bool = False,
+    tracks: Annotated[TrackFlags, tyro.conf.arg(name="")] = TrackFlags(),  # noqa: B008 - frozen
     device: str = "auto",
     decoder: Annotated[Decoder, tyro.conf.arg(name="")] = Decoder(),  # noqa: B008 - frozen
 ) -> int:
@@ -57,7 +63,8 @@ def parse(  # noqa: PLR0913 - one for each flag
 
     Args:
         videos: The files. Those of `clip.mp4` are `clip.json` and so on; where two videos differ in
-            their suffix only, `clip.mp4.json` and `clip.wav.json`.
+            their suffix only, `clip.mp4.json` and `clip.wav.json`. `-` is standard input, whose
+            files are called `stdin`.
         model: `teachers`, which need no training, a checkpoint folder, or a hub id.
         vocabulary: What the teachers look and listen for: `everyday` if left out, `llp`, `ave` (the
             labels of those benchmarks), or a TOML file of your own.
@@ -68,6 +75,7 @@ def parse(  # noqa: PLR0913 - one for each flag
         embed: Put the video into the page instead of linking to it.
         allow_references: Read playlists and other lists of your own, with the local files that they
             name. Without it a file that refers to others is refused.
+        tracks: Which of several tracks.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.
     """
@@ -76,7 +84,7 @@ def parse(  # noqa: PLR0913 - one for each flag
         raise UserError(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
         )
-    names = output_names(videos)
+    names, read_tracks = output_names(videos), tracks.to_tracks()
     files = {
         video: {suffix: out / f"{name}.{suffix}" for suffix in chosen}
         for video, name in names.items()
@@ -102,6 +110,7 @@ def parse(  # noqa: PLR0913 - one for each flag
             screen.print()
         failed += not _parse_one(
             MediaFile(path=video, follow_references=allow_references),
+            read_tracks,
             pipeline,
             paths,
             embed,
@@ -120,6 +129,8 @@ def output_names(videos: Sequence[Path]) -> dict[Path, str]:
     """
     stems = Counter(video.stem for video in dict.fromkeys(videos))
     names = {video: video.stem if stems[video.stem] == 1 else video.name for video in videos}
+    if STANDARD_INPUT in names:
+        names[STANDARD_INPUT] = "stdin"
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
         raise UserError(
@@ -141,28 +152,55 @@ def _can_write(paths: Iterable[Path]) -> bool:
 
 
 def _parse_one(
-    file: MediaFile, pipeline: Pipeline, paths: Mapping[str, Path], embed: bool, screen: Console
+    file: MediaFile,
+    tracks: Tracks,
+    pipeline: Pipeline,
+    paths: Mapping[str, Path],
+    embed: bool,
+    screen: Console,
 ) -> bool:
     """Parse and write one file; what goes wrong is reported and stops nothing else."""
     video = file.path
     try:
-        with screen.status(Text(video.name)) as status:
-            pipeline.hook = lambda step: status.update(Text(f"{video.name}: {step}"))
-            parsed = pipeline.run(file)
+        with regular_file(video) as path:
+            with screen.status(Text(video.name)) as status:
+                pipeline.hook = lambda step: status.update(Text(f"{video.name}: {step}"))
+                parsed = _run(replace(file, path=path), video, tracks, pipeline)
+            screen.print(TerminalView(parsed.timeline))
+            page = {
+                # What came through a pipe is gone afterwards, unless it is in the page.
+                "video": path.resolve() if embed or path == video else None,
+                "embed": embed,
+                "scores": parsed.scores,
+                "decoder": pipeline.decoder,
+            }
+            return _write(parsed.timeline, paths, page, screen)
     except (UserError, OSError) as error:
         _report(error)
         return False
-    screen.print(TerminalView(parsed.timeline))
-    page = {
-        "video": video.resolve(),
-        "embed": embed,
-        "scores": parsed.scores,
-        "decoder": pipeline.decoder,
-    }
+
+
+def _run(file: MediaFile, video: Path, tracks: Tracks, pipeline: Pipeline) -> Parsed:
+    """Parse one file, which is called by the name of the video that it may be a copy of."""
+    copied = str(file.path)
+    if file.path == video:
+        return pipeline.run(file, tracks=tracks)
+    name = "standard input" if video == STANDARD_INPUT else str(video)
+    try:
+        parsed = pipeline.run(file, tracks=tracks)
+    except UserError as error:
+        raise UserError(str(error).replace(copied, name)) from error
+    return replace(parsed, timeline=replace(parsed.timeline, source=name))
+
+
+def _write(
+    timeline: Timeline, paths: Mapping[str, Path], page: Mapping[str, object], screen: Console
+) -> bool:
+    """Write a timeline in several formats; what goes wrong with one stops no other."""
     num_written = 0
     for name, path in paths.items():
         try:
-            content = encode(parsed.timeline, name, **(page if name == "html" else {}))
+            content = encode(timeline, name, **(page if name == "html" else {}))
             write_durably(path, content, outlast_power_cuts=False)
         except (UserError, OSError) as error:
             _report(error)

@@ -161,7 +161,7 @@ def video_id(name: str) -> str:
         >>> [video_id(name) for name in ("my holiday 3.mp4", "clip-12_0_10", "v1.2")]
         ['my holiday 3', 'clip-12_0_10', 'v1.2']
     """
-    from mmpyramid.extract.corpus import MEDIA_SUFFIXES
+    from mmpyramid.extract.search import MEDIA_SUFFIXES
 
     path = Path(name.strip())
     is_media = path.suffix.lower() in MEDIA_SUFFIXES

@@ -13,10 +13,11 @@ import numpy as np
 from mmpyramid.backbones.registry import create_extractors
 from mmpyramid.core import Features, Progress
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.corpus import Videos, find_videos
 from mmpyramid.extract.decoding import Failure
 from mmpyramid.extract.embedding import BATCH
 from mmpyramid.extract.engines import Engine, Factory, Job, LocalEngine
+from mmpyramid.extract.search import Videos, find_videos
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.shard import Extracted
 from mmpyramid.store.source import FeatureError, find_faults
 from mmpyramid.store.store import FeatureStore
@@ -56,7 +57,7 @@ class CheckReport:
         return not (self.absent or self.damaged or self.changed)
 
 
-def check_corpus(
+def check_corpus(  # noqa: PLR0913 - as `extract_corpus`
     videos: Videos,
     store: Path | str,
     extractors: str | Sequence[str] = "open",
@@ -65,6 +66,7 @@ def check_corpus(
     engine: Engine | None = None,
     sample: int = SAMPLE,
     seed: int = 0,
+    tracks: Tracks = PLAYED,
     progress: Progress | None = None,
 ) -> CheckReport:
     """Read all features of a store, and extract some videos again to compare.
@@ -77,6 +79,7 @@ def check_corpus(
         engine: who extracts.
         sample: how many videos to extract again, drawn at random.
         seed: of that draw.
+        tracks: which tracks of the videos it was made from.
         progress: called after each video read.
 
     Raises:
@@ -88,7 +91,7 @@ def check_corpus(
     """
     paths, opened = find_videos(videos), FeatureStore(store)
     engine = engine or LocalEngine()
-    job = engine.prepare(Job(factory=factory, extractors=extractors, batch=BATCH))
+    job = engine.prepare(Job(factory=factory, extractors=extractors, batch=BATCH, tracks=tracks))
     assert job.provenance is not None, "`prepare` sets it"
     differences = opened.provenance.differences(job.provenance)
     if differences:

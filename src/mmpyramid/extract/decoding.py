@@ -46,6 +46,7 @@ from mmpyramid.media.source import (
     open_file,
     to_media_file,
 )
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.shard import VideoInfo
 
 GIB = 2**30
@@ -86,14 +87,20 @@ class RequiredInputs:
         audio: whether sound is read.
         views: which pictures are read, if any.
         sampling: how the file is cut into segments.
+        tracks: which tracks of the file.
     """
 
     audio: bool
     views: tuple[View, ...]
     sampling: Sampling
+    tracks: Tracks = PLAYED
 
     @classmethod
-    def of(cls, extractors: Sequence[Extractor]) -> RequiredInputs:
+    def of(
+        cls,
+        extractors: Sequence[Extractor],
+        tracks: Tracks = PLAYED,
+    ) -> RequiredInputs:
         """What all of these extractors take.
 
         Raises:
@@ -111,6 +118,7 @@ class RequiredInputs:
             audio=Modality.AUDIO in inputs,
             views=tuple(view for view in inputs if isinstance(view, View)),
             sampling=samplings.pop(),
+            tracks=tracks,
         )
 
     @property
@@ -151,7 +159,8 @@ def read_pieces(
         source: the file.
         required: what to read of it.
         size: number of segments in a piece; only the last one may have fewer.
-        max_seconds: refuse longer files, by the header at once, or else when that much is read.
+        max_seconds: refuse longer files, once that much is read: a header may be wrong, or FFmpeg
+            may only have guessed the length.
 
     Yields:
         Pieces in order, and at the very end what is known about the file.
@@ -161,9 +170,12 @@ def read_pieces(
     """
     path = to_media_file(source).path
     reader = required.sampling.reader(
-        source, required.views, audio=required.audio, video=bool(required.views)
+        source,
+        required.views,
+        audio=required.audio,
+        video=bool(required.views),
+        tracks=required.tracks,
     )
-    _check_length(path, reader.info.duration, max_seconds)
     segments = iter(reader)
     while some := list(islice(segments, size)):
         _check_length(path, reader.duration, max_seconds)
@@ -176,8 +188,8 @@ def read_pieces(
     yield VideoInfo(duration=reader.duration, missing=reader.missing, notes=reader.notes)
 
 
-def _check_length(path: Path, seconds: float | None, most: float | None) -> None:
-    if most is not None and seconds is not None and seconds > most:
+def _check_length(path: Path, seconds: float, most: float | None) -> None:
+    if most is not None and seconds > most:
         raise UserError(
             f"expected at most {most:g} s of video or sound, but {path} has {seconds:.1f} s or more"
             "; cut a piece out of it"

@@ -29,6 +29,7 @@ from mmpyramid.extract.decoding import (
     required_input,
 )
 from mmpyramid.media.source import Source, to_media_file
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.shard import Extracted, VideoInfo
 
 BATCH = 4
@@ -76,6 +77,7 @@ def extract_features(
     batch: int = BATCH,
     max_seconds: float | None = None,
     decoding: Decoding | None = None,
+    tracks: Tracks = PLAYED,
     on_progress: SegmentProgress | None = None,
 ) -> Extracted:
     """Extract the features of one file; only features grow with its length, frames do not.
@@ -87,9 +89,10 @@ def extract_features(
         source: a video or sound file.
         extractors: the backbones.
         batch: how many segments are embedded together.
-        max_seconds: refuse longer files, by the header at once, or else when that much is read.
+        max_seconds: refuse longer files, once that much is read.
         decoding: decode by this, within its limits and apart from this process; a file that may
             refer to others is trusted, and decoded in this process.
+        tracks: which tracks of the file to read.
         on_progress: called after each batch; what it raises ends the extraction.
 
     Raises:
@@ -100,7 +103,7 @@ def extract_features(
         >>> extracted.features["yamnet"].shape  # doctest: +SKIP
         (10, 1024)
     """
-    required = RequiredInputs.of(extractors)
+    required = RequiredInputs.of(extractors, tracks)
     pieces: Iterable[Message]
     file = to_media_file(source)
     if decoding is None or file.follow_references:
@@ -139,6 +142,7 @@ class FileExtractor:
         extractors: the backbones.
         batch: how many segments are embedded together.
         limits: what decoding one file may take.
+        tracks: which tracks of each file to read.
 
     Example:
         >>> with FileExtractor(extractors, 4, Limits()) as extractor:  # doctest: +SKIP
@@ -146,9 +150,15 @@ class FileExtractor:
         ...         print(path, extracted.features)
     """
 
-    def __init__(self, extractors: Sequence[Extractor], batch: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        extractors: Sequence[Extractor],
+        batch: int,
+        limits: Limits,
+        tracks: Tracks = PLAYED,
+    ) -> None:
         self._embedder = Embedder(extractors, batch)
-        self._required, self._batch = RequiredInputs.of(extractors), batch
+        self._required, self._batch = RequiredInputs.of(extractors, tracks), batch
         self._decoding = Decoding(limits)
 
     def __enter__(self) -> FileExtractor:

@@ -24,6 +24,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import Answer, Channel, Worker, WorkerDiedError, num_cores
 from mmpyramid.extract.decoding import Failure, Limits
 from mmpyramid.extract.embedding import NUM_AHEAD, FileExtractor, Results
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.provenance import Provenance
 from mmpyramid.store.shard import Extracted, VideoInfo
 
@@ -39,6 +40,7 @@ class Job:
         factory: makes the extractors.
         extractors: a set's name or the names of streams, for `factory`.
         batch: how many segments are embedded together.
+        tracks: which tracks of the videos are read.
         provenance: what the features of the whole corpus are made by; set by `Engine.prepare`.
         made: the extractors, where this process has made them; they do not travel.
     """
@@ -46,6 +48,7 @@ class Job:
     factory: Factory
     extractors: str | Sequence[str]
     batch: int
+    tracks: Tracks = PLAYED
     provenance: Provenance | None = None
     made: Sequence[Extractor] | None = None
 
@@ -75,7 +78,7 @@ class Job:
                 f"{'; '.join(differences)}. Name the number format by --precision"
             )
         use_one_thread()
-        return FileExtractor(job.made, self.batch, limits)
+        return FileExtractor(job.made, self.batch, limits, self.tracks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +123,8 @@ class LocalEngine(Engine):
             yield from work(job, self.limits, paths, num_workers, NUM_AHEAD)
         else:
             assert job.made is not None, "`prepare` made them"
-            with one_thread_here(), FileExtractor(job.made, job.batch, self.limits) as extractor:
+            made = FileExtractor(job.made, job.batch, self.limits, job.tracks)
+            with one_thread_here(), made as extractor:
                 yield from extractor.each(paths)
 
 

@@ -12,7 +12,8 @@ from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import Row, to_seconds, to_timeline
 
-TEXT = re.compile(r"(?P<label>.*?)(?: \[(?P<modality>\w+)(?: (?P<score>[\d.]+))?\])?")
+STATED = re.compile(r"(?P<modality>\w+)(?: (?P<score>[\d.]+))?\]")
+"""What follows the last bracket of a text that says more than a label."""
 FREQUENCIES = "\\\t"
 """How a line begins that holds the frequencies of the label above it."""
 
@@ -57,10 +58,11 @@ def _rows(text: str, unstated: Modality) -> Iterator[Row]:
         if not line.strip() or line.startswith(FREQUENCIES):
             continue
         start, end, label = _cells(line, number)
-        said = TEXT.fullmatch(label)
-        assert said is not None, "the pattern fits every line"
-        stated = {name: part for name, part in said.groupdict().items() if part is not None}
-        parts = {"modality": unstated, **stated}
+        before, _, after = label.rpartition(" [")
+        said = STATED.fullmatch(after) if label != after else None
+        parts = {"label": before if said else label, "modality": unstated}
+        if said:
+            parts |= {name: part for name, part in said.groupdict().items() if part is not None}
         yield Row(where=f"line {number}", start=start, end=end, **parts)
 
 

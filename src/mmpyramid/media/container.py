@@ -11,7 +11,7 @@ from av.container import InputContainer
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.clock import may_restart
 from mmpyramid.media.source import Source, open_media, to_media_file
-from mmpyramid.media.streams import Tracks, choose_picture, choose_sound
+from mmpyramid.media.streams import PLAYED, Tracks, choose_picture, choose_sound
 from mmpyramid.media.upright import UPRIGHT, Orientation, pixel_aspect
 
 SAMPLE_RATE = 16_000
@@ -77,7 +77,7 @@ class MediaInfo:
         return self.audio_codec is not None
 
 
-def probe(source: Source, tracks: Tracks = Tracks()) -> MediaInfo:  # noqa: B008 - frozen
+def probe(source: Source, tracks: Tracks = PLAYED) -> MediaInfo:
     """Read the header of a media file, and one picture for the rotation.
 
     Args:

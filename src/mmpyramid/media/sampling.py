@@ -27,7 +27,7 @@ from mmpyramid.media.resizing import Converter, Image, View
 from mmpyramid.media.segments import Segment, SegmentReader
 from mmpyramid.media.sound import AnySound
 from mmpyramid.media.source import Source, open_media
-from mmpyramid.media.streams import Tracks
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.media.upright import pixel_aspect
 
 NUM_SEGMENTS = 10
@@ -131,7 +131,7 @@ class PublishedReader(SegmentReader):
         *,
         audio: bool = True,
         video: bool = True,
-        tracks: Tracks = Tracks(),  # noqa: B008 - frozen
+        tracks: Tracks = PLAYED,
     ) -> None:
         super().__init__(source, views, audio=audio, video=video, tracks=tracks)
         for view in views:

@@ -19,7 +19,7 @@ from mmpyramid.media.pictures import PictureTrack
 from mmpyramid.media.resizing import Image, View
 from mmpyramid.media.sound import AnySound, MixedSound, SoundTrack
 from mmpyramid.media.source import Source, open_media, to_media_file
-from mmpyramid.media.streams import AnyStream, Tracks
+from mmpyramid.media.streams import PLAYED, AnyStream, Tracks
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,7 +91,7 @@ class SegmentReader:
         *,
         audio: bool = True,
         video: bool = True,
-        tracks: Tracks = Tracks(),  # noqa: B008 - frozen
+        tracks: Tracks = PLAYED,
     ) -> None:
         self.info: MediaInfo = probe(source, tracks)
         required = {Modality.AUDIO: audio, Modality.VISUAL: video}

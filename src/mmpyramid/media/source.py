@@ -136,6 +136,11 @@ def check_file(path: Path) -> None:
         raise UserError(f"{EXPECTED}, but {path} does not exist; check the path")
     if path.is_dir():
         raise UserError(f"{EXPECTED}, but {path} is a folder; name a file inside it")
+    if not path.is_file():
+        raise UserError(
+            f"{EXPECTED}, but {path} is a pipe or a device, which cannot be read twice; save what "
+            "it gives as a file, or give a pipe to `mmpyramid parse`"
+        )
     if path.stat().st_size == 0:
         raise UserError(f"{EXPECTED}, but {path} is empty (0 bytes); fetch or record it again")
 

@@ -53,6 +53,27 @@ class Tracks:
             if isinstance(number, int) and number < 1:
                 raise UserError(f"expected {name} of 1 or more, got {number}")
 
+    @classmethod
+    def parse(cls, video: int | None, audio: str | None) -> Tracks:
+        """Of what a person writes: numbers, or `all` for the sound.
+
+        Raises:
+            UserError: if a number is none, or less than 1.
+
+        Example:
+            >>> Tracks.parse(None, "2")
+            Tracks(video=None, audio=2)
+        """
+        if audio is None or audio == "all":
+            return cls(video=video, audio="all" if audio else None)
+        if not (audio.isascii() and audio.isdecimal()):
+            raise UserError(f"expected --audio-track of a number or `all`, got {audio!r}")
+        return cls(video=video, audio=int(audio[:9]))
+
+
+PLAYED = Tracks()
+"""Those that a player would take, as far as they can be heard."""
+
 
 def choose_picture(
     container: InputContainer, tracks: Tracks

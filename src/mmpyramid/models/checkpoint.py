@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
 
-from mmpyramid.core.errors import UserError
+from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import write_durably
-from mmpyramid.models.network import Network
+from mmpyramid.core.text import shorten
+from mmpyramid.core.typed import read_json, to_type
+from mmpyramid.models.network import Network, NetworkConfig
 from mmpyramid.models.registry import architecture
 from mmpyramid.version import __version__
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
+CHECKSUM = "sha256"
+"""Key in the metadata of the weights; files of earlier versions have none."""
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """The `config.json` of a checkpoint folder."""
+
+    architecture: str
+    config: dict[str, Any]
+    format: Literal["mmpyramid-model-1"] = "mmpyramid-model-1"
+    version: str = "unknown"
+    metrics: dict[str, int | float | str | None] = {}
 
 
 def save_pretrained(
@@ -49,7 +66,9 @@ def save_pretrained(
         name: tensor.clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
     }
-    write_durably(folder / WEIGHTS, save(weights))
+    content = save(weights)
+    metadata = {CHECKSUM: hashlib.sha256(content[_start_of_values(content[:8]) :]).hexdigest()}
+    write_durably(folder / WEIGHTS, save(weights, metadata))
     write_durably(folder / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
     return folder
 
@@ -76,13 +95,14 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
     description = read_description(folder)
     network_class = architecture(description["architecture"])
     try:
-        network = network_class(network_class.config_class.from_dict(description["config"]))
-        network.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, SafetensorError, RuntimeError, TypeError) as error:
-        raise UserError(
-            f"the checkpoint {folder} cannot be loaded: {WEIGHTS} does not fit its {DESCRIPTION}, "
-            f"or a file is damaged ({error}); copy or train it again"
-        ) from error
+        config = _read_config(network_class.config_class, description["config"])
+    except UserError as error:
+        raise UserError(f"{folder / DESCRIPTION} cannot be used: {error}") from error
+    with torch.device("meta"):  # Takes no memory, whatever the configuration says.
+        shapes = network_class(config).state_dict()
+    weights = _read_weights(folder / WEIGHTS, shapes)
+    network = network_class(config)
+    network.load_state_dict(weights)
     return network.eval()
 
 
@@ -93,16 +113,91 @@ def read_description(folder: Path) -> dict[str, Any]:
         UserError: if it is absent, damaged, or names an unknown architecture.
     """
     path = folder / DESCRIPTION
-    try:
-        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        name = description["architecture"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    if not path.is_file():
         raise UserError(
-            f"expected a checkpoint folder with {WEIGHTS} and {DESCRIPTION} at {folder}; "
-            f"reading {path.name} failed ({error!r})"
+            f"expected a checkpoint folder with {WEIGHTS} and {DESCRIPTION} at {folder}, but there "
+            f"is no {DESCRIPTION}"
+        )
+    found = read_json(path, Description, f"the {DESCRIPTION} of a checkpoint folder")
+    architecture(found.architecture)
+    return msgspec.structs.asdict(found)
+
+
+def _read_config(config_class: type[NetworkConfig], values: dict[str, Any]) -> NetworkConfig:
+    """The configuration of a network, of the types that its fields have.
+
+    Raises:
+        UserError: if a field is unknown, of another type, or makes no sense.
+    """
+    try:
+        config = config_class.from_dict(values)
+    except UserError:
+        raise
+    except Exception as error:
+        to_type(values, config_class, "the configuration of a network")  # Says where it is wrong.
+        reason = shorten(str(error), 200)
+        raise UserError(f"expected the configuration of a network ({reason})") from error
+    to_type(values, config_class, "the configuration of a network")
+    return config
+
+
+def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a network, compared with its shapes before memory is taken for them.
+
+    Raises:
+        UserError: if the file is absent, damaged or of another network, or a weight is not finite.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            _check_shapes(path, shapes, expected)
+            _check_sum(path, (file.metadata() or {}).get(CHECKSUM))
+            weights = {name: file.get_tensor(name) for name in shapes}
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UserError(
+            f"the weights {path} cannot be loaded: the file is damaged ({error}); copy or train "
+            "the network again"
         ) from error
-    architecture(name)
-    return description
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise UserError(
+                f"the weights {path} cannot be used: {name} has NaN or infinite values; train the "
+                "network again"
+            )
+    return weights
+
+
+def _check_shapes(
+    path: Path, shapes: dict[str, tuple[int, ...]], expected: dict[str, Tensor]
+) -> None:
+    problems = Problems()
+    for name, weight in expected.items():
+        if name not in shapes:
+            problems.add("missing weights", name)
+        elif shapes[name] != tuple(weight.shape):
+            problems.add("other shapes", f"{shapes[name]} and not {tuple(weight.shape)} in {name}")
+    for name in shapes.keys() - expected.keys():
+        problems.add("weights that the network does not have", shorten(name))
+    problems.raise_if_any(
+        f"the checkpoint cannot be loaded: expected {path} to fit its {DESCRIPTION}",
+        "Copy or train it again.",
+    )
+
+
+def _check_sum(path: Path, checksum: str | None) -> None:
+    """Compare the weights with their checksum, if there is one."""
+    with path.open("rb") as file:
+        file.seek(_start_of_values(file.read(8)))
+        if checksum is not None and hashlib.file_digest(file, "sha256").hexdigest() != checksum:
+            raise UserError(
+                f"the weights {path} cannot be loaded: their checksum is another than when they "
+                "were written; copy or train the network again"
+            )
+
+
+def _start_of_values(head: bytes) -> int:
+    """Where the values of a safetensors file begin: after 8 bytes and a header of that length."""
+    return 8 + int.from_bytes(head, "little")
 
 
 def _download(hub_id: str) -> Path:

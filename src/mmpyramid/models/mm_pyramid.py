@@ -17,8 +17,15 @@ from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import TransformerLayer
-from mmpyramid.models.network import Encoded, StreamProjection, check_settings
+from mmpyramid.models.network import (
+    LARGEST_SIZE,
+    Encoded,
+    StreamProjection,
+    check_settings,
+)
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork
+
+MOST_UNITS = 100
 
 Block: TypeAlias = Literal["residual", "convolution", "none"]
 Fusion: TypeAlias = Literal["semantic", "selective", "average", "last"]
@@ -56,6 +63,11 @@ class PyramidConfig:
         if not self.windows or min(self.windows) < 1:
             raise UserError(
                 f"windows should be one or more sizes of at least 1, got {self.windows}"
+            )
+        if len(self.windows) > MOST_UNITS or max(self.windows) > LARGEST_SIZE:
+            raise UserError(
+                f"windows should be at most {MOST_UNITS} sizes of at most {LARGEST_SIZE}, got "
+                f"{len(self.windows)} up to {max(self.windows)}"
             )
 
     def check_width(self, width: int) -> None:

@@ -11,7 +11,21 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar, overload
+from functools import cache
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NamedTuple,
+    Self,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +33,7 @@ from torch import Tensor, nn
 from mmpyramid.core import Decoder, Features
 from mmpyramid.core.batch import Batch, Streams, collate
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import shorten
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,10 +43,14 @@ Result = TypeVar("Result")
 
 SIZE = re.compile(r"(.+_)?(width|heads)|num_.+|context")
 """Names of settings that are sizes."""
+LARGEST_SIZE, MOST_PARTS = 2**17, 1000
+"""Of a width or of the context in segments, which is a day at most; of layers, heads and so on."""
 
 
 def check_settings(config: DataclassInstance) -> None:
-    """Refuse sizes below 1 and dropout outside 0..1; a field's name tells which it is.
+    """Refuse sizes below 1, dropout outside 0..1 and unknown choices.
+
+    A field's name tells whether it is a size, its type whether it is a choice.
 
     Raises:
         UserError: if there are such.
@@ -42,10 +61,25 @@ def check_settings(config: DataclassInstance) -> None:
     """
     for name in (one.name for one in fields(config)):
         value = getattr(config, name)
-        if SIZE.fullmatch(name) and value < 1:
-            raise UserError(f"{name} should be at least 1, got {value}")
+        if SIZE.fullmatch(name):
+            largest = MOST_PARTS if name.startswith("num_") else LARGEST_SIZE
+            if value < 1:
+                raise UserError(f"{name} should be at least 1, got {value}")
+            if value > largest:
+                raise UserError(f"{name} should be at most {largest}, got {value}")
         if name.endswith("dropout") and not 0 <= value <= 1:
             raise UserError(f"{name} should be in 0..1, got {value}")
+        choices = get_args(_hints(type(config))[name])
+        if get_origin(_hints(type(config))[name]) is Literal and value not in choices:
+            raise UserError(
+                f"{name} should be one of {', '.join(map(str, choices))}, got "
+                f"{shorten(repr(value))}"
+            )
+
+
+@cache
+def _hints(config: type[DataclassInstance]) -> dict[str, Any]:
+    return get_type_hints(config)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -80,6 +114,9 @@ class NetworkConfig:
         check_settings(self)
         if not (self.audio_streams and self.visual_streams and self.labels):
             raise UserError("the network needs an audio stream, a visual stream and a label")
+        widths = (*self.audio_streams.values(), *self.visual_streams.values())
+        if not all(1 <= width <= LARGEST_SIZE for width in widths):
+            raise UserError(f"widths of streams should be from 1 to {LARGEST_SIZE}, got {widths}")
         if self.audio_streams.keys() & self.visual_streams.keys():
             raise UserError("a stream is either audio or visual; one is listed as both")
 

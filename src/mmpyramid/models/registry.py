@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import shorten
 from mmpyramid.models.baselines import BASELINES
 from mmpyramid.models.han import HAN
 from mmpyramid.models.hybrid_transformer import HybridTransformer
@@ -50,7 +51,7 @@ def architecture(name: str) -> type[Network[Any, Any]]:
     """
     if name not in ARCHITECTURES:
         raise UserError(
-            f"there is no network `{name}`; known are {', '.join(ARCHITECTURES)}. One of your own "
-            "is known once its file has been imported (`mmpyramid --code FILE.py COMMAND ...`)"
+            f"there is no network `{shorten(name)}`; known are {', '.join(ARCHITECTURES)}. One of "
+            "your own is known once its file has been imported (`mmpyramid --code FILE.py ...`)"
         )
     return ARCHITECTURES[name]

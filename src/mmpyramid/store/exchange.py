@@ -21,6 +21,7 @@ from mmpyramid.backbones.registry import BACKBONES
 from mmpyramid.core import Array, Features, Modality, Progress
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.core.text import read_text, shorten
 from mmpyramid.store.hdf5 import only_dataset, write_rows
 from mmpyramid.store.npy import FRAMES_PER_SEGMENT, PER_FRAME
 from mmpyramid.store.provenance import Provenance, StreamProvenance
@@ -77,8 +78,9 @@ class NpyArrays:
             return np.array(np.load(path, mmap_mode="r", allow_pickle=False), np.float32)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"expected an array in {path}, but reading failed: {error}") from error
+        except Exception as error:
+            reason = shorten(str(error), 200)
+            raise UserError(f"expected an array in {path}, but reading failed: {reason}") from error
 
 
 class RowArrays:
@@ -91,7 +93,7 @@ class RowArrays:
             raise UserError(
                 f"expected {path} with the id of every row, one per line, but there is none"
             )
-        self.ids = path.read_text(encoding="utf-8").splitlines()
+        self.ids = read_text(path).splitlines()
         self._rows = {video_id: row for row, video_id in enumerate(self.ids)}
         lengths = {name: self._num_rows(place) for name, place in self.names.items()}
         if len(self._rows) < len(self.ids) or set(lengths.values()) - {len(self.ids)}:
@@ -102,8 +104,14 @@ class RowArrays:
 
     def read(self, name: str, video_id: str) -> Array | None:
         """One stream of one video; rows have them all."""
-        with only_dataset(self.names[name]) as dataset:
-            return np.array(dataset[self._rows[video_id]], np.float32)
+        path = self.names[name]
+        with only_dataset(path) as dataset:
+            try:
+                return np.array(dataset[self._rows[video_id]], np.float32)
+            except Exception as error:
+                raise UserError(
+                    f"the row of {video_id} in {path} cannot be read: {error}"
+                ) from error
 
     def _num_rows(self, path: Path) -> int:
         with only_dataset(path) as dataset:

@@ -20,8 +20,13 @@ from numpy.typing import DTypeLike, NDArray
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import disk_full_as_user_error
+from mmpyramid.core.seal import verify
+from mmpyramid.core.text import shorten
 
 logger = logging.getLogger(__name__)
+
+LARGEST_WHOLE = 2 * 2**30
+"""Bytes of values that are read at once: orders and labels, no features."""
 
 
 @contextmanager
@@ -46,19 +51,28 @@ def only_dataset(path: Path) -> Iterator[h5py.Dataset]:
         file = h5py.File(str(path), "r")
     except FileNotFoundError as error:
         raise UserError(f"expected the file {path}, but it does not exist") from error
-    except OSError as error:
-        raise UserError(
-            f"expected an HDF5 file, but {path} cannot be read as one ({error}); it may be a "
-            "download that was cut short, fetch it again"
-        ) from error
+    except Exception as error:
+        raise _damaged(path, error) from error
     with file:
-        found = [value for value in file.values() if isinstance(value, h5py.Dataset)]
+        try:
+            found = [value for value in file.values() if isinstance(value, h5py.Dataset)]
+            names = ", ".join(file.keys())
+        # The HDF5 library reports damage by nearly every kind of exception.
+        except Exception as error:
+            raise _damaged(path, error) from error
         if len(found) != 1:
             raise UserError(
                 f"expected one dataset in {path}, got {len(found)} "
-                f"({', '.join(file.keys()) or 'an empty file'})"
+                f"({shorten(names) or 'an empty file'})"
             )
         yield found[0]
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"expected an HDF5 file, but {path} cannot be read as one ({shorten(str(error), 200)}); it "
+        "may be a download that was cut short, fetch it again"
+    )
 
 
 def read_dataset(path: Path) -> NDArray[Any]:
@@ -69,8 +83,10 @@ def read_dataset(path: Path) -> NDArray[Any]:
     """
     with only_dataset(path) as dataset:
         try:
+            if dataset.size * dataset.dtype.itemsize > LARGEST_WHOLE:
+                raise ValueError(f"{dataset.shape} of {dataset.dtype} is larger than expected")
             return np.asarray(dataset[()])
-        except OSError as error:
+        except Exception as error:
             raise UserError(f"the values in {path} cannot be read ({error})") from error
 
 
@@ -131,6 +147,7 @@ class RowFile:
         dtype: of the stored values.
         offset: where the values start in the file; None if they are not contiguous.
         key: name of the dataset, needed where they are not.
+        sealed: whether the file says that its checksum follows; None for files of other people.
     """
 
     path: Path
@@ -138,9 +155,10 @@ class RowFile:
     dtype: np.dtype[Any]
     offset: int | None
     key: str = ""
+    sealed: bool | None = None
 
     @classmethod
-    def of(cls, path: Path, dataset: h5py.Dataset) -> RowFile:
+    def of(cls, path: Path, dataset: h5py.Dataset, sealed: bool | None = None) -> RowFile:
         """Describe a dataset of an open file."""
         return cls(
             path=path,
@@ -148,6 +166,7 @@ class RowFile:
             dtype=dataset.dtype,
             offset=dataset.id.get_offset(),  # type: ignore[attr-defined]
             key=str(dataset.name),
+            sealed=sealed,
         )
 
     @classmethod
@@ -192,11 +211,23 @@ class RowFile:
 
     @contextmanager
     def opened(self) -> Iterator[NDArray[Any] | h5py.Dataset]:
-        """The rows, to be read while the context lasts."""
-        if self.offset is None:
-            with h5py.File(str(self.path), "r", locking=False) as file:
-                yield file[self.key]
-        else:
-            shape, offset = self.shape, self.offset
-            mapped = np.memmap(self.path, self.dtype, mode="r", offset=offset, shape=shape)
-            yield mapped.view(np.ndarray)
+        """The rows, to be read while the context lasts.
+
+        Raises:
+            UserError: if the file is another than was written; the first reading of a process
+                compares it with its checksum.
+        """
+        if self.sealed is not None:
+            verify(self.path, sealed=self.sealed)
+        try:
+            if self.offset is None:
+                with h5py.File(str(self.path), "r", locking=False) as file:
+                    yield file[self.key]
+            else:
+                shape, offset = self.shape, self.offset
+                mapped = np.memmap(self.path, self.dtype, mode="r", offset=offset, shape=shape)
+                yield mapped.view(np.ndarray)
+        except FileNotFoundError:
+            raise  # It may have been moved.
+        except (OSError, RuntimeError, KeyError) as error:
+            raise _damaged(self.path, error) from error

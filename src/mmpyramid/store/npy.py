@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO, FileIO
@@ -19,6 +20,7 @@ import numpy as np
 from mmpyramid.core import Array, Features, Progress
 from mmpyramid.core.batch import per_segment
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import shorten
 from mmpyramid.store.mapped import FeatureTable, packed_table
 from mmpyramid.store.source import (
     Fault,
@@ -230,13 +232,21 @@ class StreamFolders:
 def _read(path: Path) -> Array:
     """Read one file."""
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("expected a file, got a folder, a pipe or a device")
         with path.open("rb", buffering=0) as file:
-            stored = _read_array(file).astype(np.float32, copy=False)
+            stored = _read_array(file)
+        if stored.dtype.kind not in "fiu":
+            raise ValueError(f"expected numbers, got {stored.dtype}")
+        with np.errstate(over="ignore"):  # What is too large is told as infinite.
+            return stored.astype(np.float32, copy=False)
     except FileNotFoundError as error:
         raise FeatureError([Fault(FaultKind.MISSING, str(path))]) from error
-    except (OSError, ValueError, TypeError, MemoryError) as error:
-        raise FeatureError([Fault(FaultKind.UNREADABLE, f"{path}: {error}")]) from error
-    return stored
+    # numpy parses headers as Python, and reports damage by nearly every kind of exception.
+    except Exception as error:
+        where = f"{path}: {shorten(str(error), 200)}"
+        raise FeatureError([Fault(FaultKind.UNREADABLE, where)]) from error
 
 
 def _read_array(file: FileIO) -> Array:

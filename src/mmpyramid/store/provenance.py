@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from mmpyramid.backbones.base import Extractor, Precision
 from mmpyramid.backbones.weights import NOTHING_LEARNED
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.typed import from_json, to_type
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.version import __version__
@@ -23,8 +25,8 @@ class StreamProvenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """The backbone of one stream; the attributes are those of `Extractor`."""
 
     modality: Modality
-    dim: int
-    frames_per_segment: int
+    dim: Annotated[int, msgspec.Meta(ge=1, le=2**20)]
+    frames_per_segment: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
     frame_size: tuple[int, int]
     weights_sha256: str
     resizing: Resizing = Resizing.SCALER
@@ -107,12 +109,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Raises:
             UserError: if the text is not such JSON.
         """
-        try:
-            data = json.loads(text)
-            if not isinstance(data, dict) or data.pop("format", None) != STORE_FORMAT:
-                raise UserError(f"expected a description whose `format` is `{STORE_FORMAT}`")
-            return msgspec.convert(data, cls)
-        except (json.JSONDecodeError, msgspec.ValidationError) as error:
-            raise UserError(
-                f"expected the description of a store; reading failed with: {error}"
-            ) from error
+        data = from_json(text, dict[str, Any], "the description of a store")
+        if data.pop("format", None) != STORE_FORMAT:
+            raise UserError(f"expected a description whose `format` is `{STORE_FORMAT}`")
+        return to_type(data, cls, "the description of a store")

@@ -9,7 +9,6 @@ in the store when its file is: files appear by renaming, complete or not at all.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -17,10 +16,13 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 
 from mmpyramid.core import Features, Progress
 from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.text import read_text
+from mmpyramid.core.typed import LARGEST_DESCRIPTION, from_json
 from mmpyramid.store.hdf5 import RowFile
 from mmpyramid.store.mapped import FeatureTable, MappedTable, StreamRows
 from mmpyramid.store.provenance import Provenance
@@ -100,7 +102,12 @@ class FeatureStore:
         Raises:
             FeatureError: if the video is not in the store or its shard is gone.
         """
-        return self._read(video_id, lambda shard: shard.info(video_id))
+
+        def read(shard: Shard) -> VideoInfo:
+            shard.verify()
+            return shard.info(video_id)
+
+        return self._read(video_id, read)
 
     def read(self, video_id: str) -> Extracted:
         """Features and everything else about one video.
@@ -173,7 +180,10 @@ class FeatureStore:
         with self._lock:
             try:
                 return read(self._shard(video_id))
-            except OSError as error:
+            except FeatureError:
+                raise
+            # As damage makes the HDF5 library report it: by nearly every kind of exception.
+            except Exception as error:
                 where = f"{video_id} in {self._places[video_id]}: {error}"
                 raise FeatureError([Fault(FaultKind.UNREADABLE, where)]) from error
 
@@ -211,26 +221,46 @@ def read_provenance(folder: Path) -> Provenance:
         UserError: if the folder is no store.
     """
     path = folder / STORE_FILE
-    try:
-        return Provenance.from_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.is_file():
         raise UserError(
             f"expected a store of features in {folder}, but there is no {STORE_FILE}; make one "
             f"with `mmpyramid extract VIDEOS --out {folder}`"
-        ) from error
+        )
+    text = read_text(path, LARGEST_DESCRIPTION)
+    try:
+        return Provenance.from_json(text)
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from error
 
 
+class FailureRecord(msgspec.Struct, frozen=True):
+    """A line of `failures.jsonl`."""
+
+    id: str
+    reason: str
+
+
 def read_failures(folder: Path) -> dict[str, str]:
-    """Why videos failed, by id; the last reason counts."""
+    """Why videos failed, by id; the last reason counts.
+
+    Raises:
+        UserError: if a line of the journal is damaged; names it.
+    """
     path = folder / FAILURES_FILE
     if not path.is_file():
         return {}
+    failures = {}
     # What follows the last line break was cut off while it was written.
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    records = [json.loads(line) for line in lines]
-    return {record["id"]: record["reason"] for record in records}
+    for number, line in enumerate(read_text(path).split("\n")[:-1], start=1):
+        try:
+            record = from_json(line, FailureRecord, "the id of a video and why it failed")
+        except UserError as error:
+            raise UserError(
+                f"{path} is damaged at line {number}: {error}. Delete the line, or the file: the "
+                "videos that it names are then tried again"
+            ) from error
+        failures[record.id] = record.reason
+    return failures
 
 
 def _locate(paths: Iterable[Path]) -> dict[str, Path]:

@@ -22,6 +22,7 @@ from mmpyramid.core.files import (
     only_writer,
     write_durably,
 )
+from mmpyramid.core.text import whole_number
 from mmpyramid.store.provenance import Provenance
 from mmpyramid.store.shard import Extracted, Shard, encode_shard
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, find_faults
@@ -159,8 +160,9 @@ class StoreWriter:
             with Shard(path) as shard:
                 videos |= shard.videos()
         if videos:
-            numbers = [int(path.stem.split("-")[1]) for path in self.folder.glob(SHARD_PATTERN)]
-            number = max(numbers, default=-1) + 1
+            names = (path.stem.removeprefix("shard-") for path in self.folder.glob(SHARD_PATTERN))
+            numbers = (whole_number(name) for name in names)
+            number = max((known for known in numbers if known is not None), default=-1) + 1
             ordered = dict(sorted(videos.items()))
             write_durably(self.folder / f"shard-{number:05d}.h5", encode_shard(ordered))
             flush_names(self.folder)
@@ -226,6 +228,7 @@ class StoreWriter:
 def _is_whole(path: Path) -> bool:
     try:
         with Shard(path) as shard:
+            shard.verify()
             return bool(shard.ids)
     except UserError:
         return False

@@ -153,8 +153,8 @@ class Teacher:
     and, seen, the sum over its ImageNet classes (a softmax, which divides). The score is 0.5 where
     the raw score reaches the label's threshold and keeps up with every other class of the list, in
     the vocabulary or not, as `Rule` says; so the default decoder is the right one. A label counts
-    as in the video when it is heard or seen surely enough, see `NUM_BEST`. Where a label is sure,
-    those that it is a kind of are not shown: a trumpet is not music as well.
+    as in the video when it is heard or seen surely enough, see `NUM_BEST`. Where a label is sure to
+    be heard, or seen, those that it is a kind of are not: a trumpet is not music as well.
 
     Args:
         vocabulary: the labels and their counterparts.
@@ -240,16 +240,16 @@ class Teacher:
                     prob_TK
                 )
                 nearest.append(_nearest(modality, prob_TK, classifier.class_names))
-        audio_TC, visual_TC = segment[Modality.AUDIO], segment[Modality.VISUAL]
         video_audio_C, video_visual_C = (best(sure[modality]) for modality in RULES)
         is_long = shape[0] > 2 * RADIUS
         around = surroundings if is_long else _everywhere
         gate_TC = np.maximum(*(around(sure[modality], best) for modality in RULES))
-        found_TC = np.minimum(np.maximum(audio_TC, visual_TC), gate_TC)
-        shown_TC = self._most_specific(around(found_TC, highest))
+        for modality, segment_TC in segment.items():
+            found_TC = around(np.minimum(segment_TC, gate_TC), highest)
+            segment[modality] = np.minimum(segment_TC, self._most_specific(found_TC))
         return Scores(
-            audio=np.minimum(audio_TC, shown_TC),
-            visual=np.minimum(visual_TC, shown_TC),
+            audio=segment[Modality.AUDIO],
+            visual=segment[Modality.VISUAL],
             video=np.maximum(video_audio_C, video_visual_C),
             labels=self.labels,
             video_audio=video_audio_C,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,6 +22,9 @@ from mmpyramid.accelerate.step import Recorder
 from mmpyramid.backbones.base import computes_in_bf16
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import write_durably
+from mmpyramid.core.seal import DamagedFileError, seal, verify
+from mmpyramid.core.text import shorten
 from mmpyramid.models import Network, create_model, save_pretrained
 from mmpyramid.models.network import to_full_precision
 from mmpyramid.problems import problem_named
@@ -293,15 +297,41 @@ class EpochLog(pl.Callback):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint under another name and renames it, so that it is always complete."""
+    """Writes a checkpoint as a whole, with a checksum that is compared before a run goes on."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Write the file, then rename it."""
-        temporary = f"{path}.saving"
-        super().save_checkpoint(checkpoint, temporary, storage_options)
-        os.replace(temporary, path)  # noqa: PTH105 - Lightning gives a plain string
+        """Write the file aside, then rename it.
+
+        Raises:
+            UserError: if the disk is full.
+        """
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_durably(Path(path), seal(content.getvalue()))
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        """Compare the file with its checksum and read it, as data and never as code.
+
+        Checkpoints of earlier versions have the checksums of zip files alone.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        try:
+            if not verify(Path(path), sealed=False):
+                with zipfile.ZipFile(path) as archive:
+                    if damaged := archive.testzip():
+                        raise DamagedFileError(f"the checksum of {damaged} in it is wrong")
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise UserError(
+                f"the run cannot go on from {path}, which is damaged ({shorten(str(error), 200)}); "
+                "copy it again, or delete it to begin anew"
+            ) from error
+        return state
 
 
 def resolve_precision(

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.media.streams import Tracks
 from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder, Gate
 from mmpyramid.render import FORMATS
@@ -63,6 +64,7 @@ def create_router(pool: Pool, uploads: Uploads, budget: Budget) -> APIRouter:
     async def parse(
         request: Request,
         decoder: Annotated[Decoder, Depends(_decoder)],
+        tracks: Annotated[Tracks, Depends(_tracks)],
         model: Annotated[str, Query(description=f"One of {', '.join(models)}.")] = models[0],
         format: Annotated[  # noqa: A002
             str, Query(description=f"One of {', '.join(FORMATS)}.")
@@ -78,7 +80,13 @@ def create_router(pool: Pool, uploads: Uploads, budget: Budget) -> APIRouter:
                 request, "video", uploads, lease, owner=visitor.id, limits=pool.limits
             )
             with uploads.use(stored.path) as upload, pool.place(visitor.address):
-                job = Job(path=upload.path, name=upload.name, model=model, decoder=decoder)
+                job = Job(
+                    path=upload.path,
+                    name=upload.name,
+                    model=model,
+                    decoder=decoder,
+                    tracks=tracks,
+                )
                 return await to_thread.run_sync(_parse, pool, job, format, limiter=limiter)
 
     @router.api_route(
@@ -150,6 +158,17 @@ def _decoder(
         min_length=min_length,
     )
     return decoder if sensitivity is None else decoder.with_sensitivity(sensitivity)
+
+
+def _tracks(
+    audio_track: Annotated[
+        str | None, Query(description="The number of the sound track, from 1, or `all`.")
+    ] = None,
+    video_track: Annotated[
+        int | None, Query(description="The number of the picture, from 1.")
+    ] = None,
+) -> Tracks:
+    return Tracks.parse(video_track, audio_track)
 
 
 def _check_choice(name: str, chosen: str, known: tuple[str, ...]) -> None:

@@ -77,8 +77,7 @@ LENGTHS = ("Fill gaps of up to (s)", "Drop events below (s)")
 
 NUM_PROBABILITIES = len(PROBABILITIES)
 THRESHOLDS_HINT = (
-    "<p>A label counts from these probabilities on. Moving one decides anew at once; nothing is "
-    "computed again.</p>"
+    "<p>The least probability of a label. Changes apply at once; nothing is computed again.</p>"
 )
 
 
@@ -114,6 +113,7 @@ class Form:
         chosen: says what was uploaded, or why it cannot be taken.
         model: one of those that the server has loaded.
         button: begins.
+        sensitivity: moves the sliders of probabilities together.
         thresholds: a slider for each argument of `to_decoder`.
     """
 
@@ -122,6 +122,7 @@ class Form:
     chosen: gr.HTML
     model: gr.Dropdown
     button: gr.Button
+    sensitivity: gr.Slider
     thresholds: tuple[gr.Slider, ...]
 
     @classmethod
@@ -138,6 +139,9 @@ class Form:
             chosen=gr.HTML(elem_classes="chosen"),
             model=gr.Dropdown(list(models), value=models[0], label="Model"),
             button=gr.Button("Parse", variant="primary", interactive=False),
+            sensitivity=gr.Slider(
+                0, 1, 0.5, step=0.01, label="Sensitivity", info="More shows weaker labels."
+            ),
             thresholds=_thresholds(),
         )
 
@@ -169,6 +173,15 @@ class Form:
             handlers.decide,
             thresholds,
             shown,
+            queue=False,
+            show_progress="hidden",
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
+        self.sensitivity.input(
+            lambda sensitivity: [1 - sensitivity] * NUM_PROBABILITIES,
+            self.sensitivity,
+            thresholds[:NUM_PROBABILITIES],
             queue=False,
             show_progress="hidden",
             trigger_mode="always_last",
@@ -208,7 +221,7 @@ def _example_buttons(examples: Iterable[Example]) -> dict[Example, gr.Button]:
 
 
 def _thresholds() -> tuple[gr.Slider, ...]:
-    with gr.Accordion("Thresholds", open=True):
+    with gr.Accordion("Thresholds", open=False):
         gr.HTML(THRESHOLDS_HINT, elem_classes="hint")
         probabilities = [gr.Slider(0, 1, 0.5, step=0.01, label=label) for label in PROBABILITIES]
         lengths = [gr.Slider(0, 10, 0, step=0.5, label=label) for label in LENGTHS]

@@ -31,6 +31,7 @@ from mmpyramid.core.process import (
     WorkerTimeoutError,
 )
 from mmpyramid.extract.decoding import Limits as DecodingLimits
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.pipeline import TEACHERS, Parsed, Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.web.limits import BusyError, GivenUpError, Limits, TooManyError
@@ -83,6 +84,7 @@ class Job:
     name: str
     model: str
     decoder: Decoder
+    tracks: Tracks = PLAYED
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,7 @@ def _answer(job: Job, pipelines: Mapping[str, Pipeline], channel: Channel) -> An
             job.path,
             decoder=job.decoder,
             hook=report,
+            tracks=job.tracks,
             on_progress=partial(report, "extract"),
         )
     except UserError as error:

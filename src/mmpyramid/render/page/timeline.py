@@ -139,6 +139,7 @@ def _thresholds(packed: Mapping[str, Any], is_decided: bool) -> str:
     return template(
         "thresholds",
         floor=floor,
+        ceiling=f"{1 - packed['floor']:g}",
         video=template("thresholds-video", floor=floor) if has_gate else "",
         streams=template("thresholds-streams", floor=floor, gates=options) if has_streams else "",
         decided="hidden" if is_decided else "",

@@ -16,7 +16,17 @@ export function startThresholds(model, initial) {
     model.decide(decoder);
     find("undecided").hidden = true;
   });
-  const show = () => inputs.forEach((input, name) => showValue(input, name, decoder));
+  const thresholds = ["threshold", "video_threshold"].filter((name) => inputs.has(name));
+  const show = () => {
+    inputs.forEach((input, name) => showValue(input, name, decoder));
+    showSensitivity(decoder, thresholds);
+  };
+  find("sensitivity").addEventListener("input", ({ target }) => {
+    for (const name of thresholds) decoder[name] = Number((1 - target.valueAsNumber).toFixed(4));
+    decoder.visual_threshold = null;
+    show();
+    decide();
+  });
   for (const [name, input] of inputs) {
     input.addEventListener("input", () => {
       decoder[name] = name === "gate" ? input.value : input.valueAsNumber || 0;
@@ -35,6 +45,16 @@ export function startThresholds(model, initial) {
     decide();
   });
   show();
+}
+
+/** The one dial: it moves the thresholds together, and says where they stand apart. */
+function showSensitivity(decoder, thresholds) {
+  const input = find("sensitivity");
+  const value = 1 - decoder.threshold;
+  const isOne = decoder.visual_threshold === null || decoder.visual_threshold === decoder.threshold;
+  const together = isOne && thresholds.every((name) => decoder[name] === decoder.threshold);
+  if (document.activeElement !== input) input.value = value;
+  find("sensitivity-value").textContent = together ? value.toFixed(2) : "mixed";
 }
 
 /** A threshold between two steps of its slider is kept until the slider is moved. */

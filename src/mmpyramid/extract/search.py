@@ -1,0 +1,223 @@
+"""Which files of folders are videos or sound files: not their names decide, but what is inside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import av
+from av.stream import Disposition
+
+from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.process import Answer, Channel, Worker, WorkerError
+from mmpyramid.media.source import open_media
+from mmpyramid.media.streams import can_be_decoded, moving_pictures
+
+Videos: TypeAlias = str | Path | Iterable[str | Path]
+
+MEDIA_SUFFIXES = frozenset(
+    """
+    .3g2 .3gp .aac .ac3 .aif .aiff .amr .asf .avi .caf .dv .flac .flv .m2ts .m4a .m4b .m4v .mka .mkv
+    .mov .mp2 .mp3 .mp4 .mpeg .mpg .mts .mxf .oga .ogg .ogv .opus .vob .wav .webm .wma .wmv
+    """.split()  # noqa: SIM905
+)
+"""What need not be opened to be taken for a video or sound file, as only such are called so."""
+
+HIDDEN = "hidden"
+NO_FILE = "no files"
+SEARCHED = "folders that are linked to twice"
+EMPTY = "empty"
+TEXT = "text"
+STILL = "still pictures"
+NO_MEDIA = "without sound or picture that can be read"
+
+MEMORY = 2**31
+"""Bytes that looking into a file may take."""
+
+SECONDS = 30.0
+"""How long looking into a file may take."""
+
+SNIFFED = 4096
+"""Bytes of a file that tell whether it is text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundVideos:
+    """The videos that were meant.
+
+    Attributes:
+        paths: by id, which is the file name without its suffix.
+        left_out: files and folders that a search passed over, and why.
+    """
+
+    paths: dict[str, Path] = field(default_factory=dict)
+    left_out: dict[Path, str] = field(default_factory=dict)
+
+    def describe_left_out(self) -> str:
+        """Every reason with its count and first names, empty if there is none."""
+        reasons = Problems()
+        for path, reason in self.left_out.items():
+            reasons.add(reason, path.name)
+        return reasons.summary()
+
+
+def search_videos(videos: Videos) -> FoundVideos:
+    """Find video and sound files.
+
+    A folder is searched through, linked folders too, each once. Hidden files are passed over, such
+    as those that macOS puts beside others (`._clip.mp4`). Of the rest a file belongs to it if
+    FFmpeg finds moving pictures or sound in it; names that only such files have are taken at their
+    word.
+
+    Args:
+        videos: a file, a folder, a glob pattern, or several of them.
+
+    Raises:
+        UserError: if something does not exist, is no valid pattern, nothing is found, or two files
+            have the same id.
+
+    Example:
+        >>> search_videos("clips/").describe_left_out()  # doctest: +SKIP
+        'hidden: 1 (._dog.mp4); text: 2 (dog.srt, list.csv)'
+    """
+    places = [videos] if isinstance(videos, str | Path) else list(videos)
+    problems, result = Problems(), FoundVideos()
+    with _Inspector() as inspector:
+        for place in places:
+            files = list(_files(Path(place), inspector, result.left_out))
+            if not files:
+                problems.add("places without video or sound files", str(place))
+            for path in sorted(files):
+                other = result.paths.setdefault(path.stem, path)
+                # `Path.resolve` refuses links in a circle, which are for whoever opens them to
+                # report.
+                if os.path.realpath(other) != os.path.realpath(path):
+                    problems.add(
+                        "files whose names differ in folder or suffix only", f"{other}, {path}"
+                    )
+    if not places:
+        problems.add("places without video or sound files", "none given")
+    problems.raise_if_any(
+        "expected video or sound files, each with a name of its own",
+        "The name without its suffix is a video's id: rename such files, or extract them apart.",
+    )
+    return result
+
+
+def find_videos(videos: Videos) -> dict[str, Path]:
+    """The `paths` of `search_videos`.
+
+    Example:
+        >>> find_videos("clips/*.mp4")["dog"]  # doctest: +SKIP
+        PosixPath('clips/dog.mp4')
+    """
+    return search_videos(videos).paths
+
+
+def _files(place: Path, inspector: _Inspector, left_out: dict[Path, str]) -> Iterator[Path]:
+    """The files that one argument means."""
+    if place.is_file():
+        yield place
+        return
+    is_folder = place.is_dir()
+    for path in _inside(place, left_out) if is_folder else _matching(place):
+        if path.is_dir():
+            continue
+        if path.name.startswith("."):
+            left_out[path] = HIDDEN
+        elif not is_folder or path.suffix.lower() in MEDIA_SUFFIXES:
+            yield path
+        elif (reason := inspector.why_not(path)) is not None:
+            left_out[path] = reason
+        else:
+            yield path
+
+
+def _inside(folder: Path, left_out: dict[Path, str]) -> Iterator[Path]:
+    """All files below a folder, through links as well, but through none twice."""
+    searched = {os.path.realpath(folder)}
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        for name in list(folders):
+            path = Path(root, name)
+            real = os.path.realpath(path)
+            if name.startswith(".") or real in searched:
+                left_out[path] = HIDDEN if name.startswith(".") else SEARCHED
+                folders.remove(name)
+            searched.add(real)
+        yield from (Path(root, name) for name in sorted(names))
+
+
+def _matching(pattern: Path) -> list[Path]:
+    try:
+        return list(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+    except ValueError as error:
+        raise UserError(
+            f"expected a file, a folder or a glob pattern, got {pattern}: {error}"
+        ) from error
+
+
+class _Inspector:
+    """Looks into files, in a process that a bad file may take down."""
+
+    def __init__(self) -> None:
+        self._worker = Worker(_inspect, "search", memory=MEMORY)
+
+    def __enter__(self) -> _Inspector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.stop()
+
+    def why_not(self, path: Path) -> str | None:
+        """Why a file is no video or sound file; None if it is one."""
+        if not path.is_file():
+            return NO_FILE
+        if not path.stat().st_size:
+            return EMPTY
+        if _is_text(path):
+            return TEXT
+        if not self._worker.is_started:
+            self._worker.start()
+        self._worker.send(path)
+        try:
+            reason = self._worker.receive(SECONDS).content.get("reason", NO_MEDIA)
+        except WorkerError:
+            return NO_MEDIA
+        return None if reason is None else str(reason)
+
+
+def _inspect(channel: Channel) -> None:
+    """What the process does."""
+    while True:
+        channel.send(Answer({"reason": _reason(channel.requests.get())}))
+
+
+def _reason(path: Path) -> str | None:
+    try:
+        with open_media(path) as container:
+            if any(can_be_decoded(stream) for stream in container.streams.audio):
+                return None
+            pictures = [s for s in moving_pictures(container) if can_be_decoded(s)]
+            if not pictures:
+                return NO_MEDIA
+            is_still = container.format.name.endswith("_pipe") or all(
+                stream.disposition & Disposition.still_image for stream in pictures
+            )
+            return STILL if is_still else None
+    except (UserError, av.FFmpegError, OSError, MemoryError):
+        return NO_MEDIA
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file begins with text in UTF-8, and so is neither sound nor picture."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(SNIFFED)
+    except OSError:
+        return False
+    text = beginning.decode("utf-8", errors="ignore")  # The last character may be cut off.
+    return len(text.encode()) > len(beginning) - 4 and "\0" not in text

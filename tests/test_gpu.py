@@ -1,0 +1,225 @@
+"""What has to hold on a GPU. The same tests run on a CPU where they mean something there."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mmpyramid.accelerate import CudaRecorder, TrainingStep, placement
+from mmpyramid.cli import main
+from mmpyramid.core.device import use_float32
+from mmpyramid.models import create_model, load_pretrained
+from mmpyramid.training.module import NetworkModule
+from mmpyramid.training.recipes import RECIPES
+from mmpyramid.training.run import fit
+from random_batch import random_batch
+from training import tiny_corpus, tiny_events
+from training.test_graphs import ASKING
+
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no NVIDIA GPU")
+CUDA = pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])
+DEVICES = [pytest.param("cpu", marks=pytest.mark.slow), CUDA]
+on_any_device = pytest.mark.parametrize("device", DEVICES)
+on_a_gpu = pytest.mark.parametrize("device", [CUDA])
+in_both_formats = pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+
+
+@pytest.fixture(autouse=True)
+def undone():
+    """What is set for a whole process does not outlast a test."""
+    yield
+    torch.use_deterministic_algorithms(False)
+    if torch.cuda.is_available():
+        torch.cuda.set_sync_debug_mode("default")
+    use_float32()
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory):
+    """A small corpus for each problem."""
+    folder = tmp_path_factory.mktemp("data")
+    parsing = tiny_corpus.make(folder / "llp", num_train=26)
+    return {"parsing": parsing, "localization": tiny_events.make(folder)}
+
+
+def config_of(name: str, device: str, **changes):
+    config = RECIPES[name]()
+    model = dataclasses.replace(config.model, width=16)
+    return dataclasses.replace(config, model=model, device=device, **changes)
+
+
+def step_of(name: str, device: str, precision: str, *, graph: bool, width: int = 64):
+    """A function that takes a step of a recipe on ever other videos, and what it said."""
+    config = config_of(name, device, precision=precision)
+    config.model.width = width
+    torch.manual_seed(0)
+    module = NetworkModule(config).to(device)
+    adam = torch.optim.Adam(module.network.parameters(), lr=1e-4, fused=True)
+    said: list[str] = []
+    recorder = CudaRecorder(torch.device("cuda", 0)) if graph else None
+    step = TrainingStep(module.loss, module.network, adam, recorder=recorder, say=said.append)
+    batch = random_batch(config.model, config.objective.problem).to(device)
+
+    def take(index: int) -> torch.Tensor:
+        torch.manual_seed(index)
+        order = torch.randperm(len(batch.mask_BT)).to(device)
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            return step(batch.map(lambda values: values[order]))
+
+    return take, said, module
+
+
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        *(pytest.param(name, "cuda", marks=[pytest.mark.gpu, NO_GPU]) for name in RECIPES),
+        *(pytest.param(name, "cpu", marks=pytest.mark.slow) for name in ("llp", "ave", "avel")),
+    ],
+)
+@in_both_formats
+def test_every_recipe_takes_steps(name, precision, device):
+    take, said, module = step_of(name, device, precision, graph=device == "cuda", width=32)
+    losses = [take(index) for index in range(3)]
+    assert torch.stack(losses).isfinite().all()
+    assert {weight.dtype for weight in module.network.parameters()} == {torch.float32}
+    if device == "cuda":
+        (how,) = said
+        assert how.startswith("steps operator by operator" if name in ASKING else "one CUDA graph")
+
+
+@on_a_gpu
+@pytest.mark.parametrize("name", RECIPES)
+def test_float32_is_float32(name, device):
+    use_float32()
+    config = RECIPES[name]()
+    torch.manual_seed(0)
+    network = create_model(config.model).eval()
+    batch = random_batch(config.model, config.objective.problem)
+    outputs = []
+    for where in ("cpu", device):
+        moved, there = batch.to(where), network.to(where)
+        with torch.inference_mode():
+            output = there(moved.streams, moved.mask_BT, moved.present_BM)
+        outputs.append(there.tensors(output, moved.mask_BT))
+    for tensor_name, expected in outputs[0].items():
+        found = outputs[1][tensor_name].cpu()
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5, msg=tensor_name)
+
+
+@on_a_gpu
+@in_both_formats
+@pytest.mark.parametrize("name", ["llp", "han-ma", "ave", "cmran"])
+def test_fifty_steps_of_a_graph_are_those_without(name, precision, device):
+    eager, _, _ = step_of(name, device, precision, graph=False)
+    graph, said, _ = step_of(name, device, precision, graph=True)
+    found, expected = (torch.stack([take(i) for i in range(50)]) for take in (graph, eager))
+    assert said == ["one CUDA graph per step"]
+    tolerance = 1e-4 if precision == "32-true" else 1e-2
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=0)
+
+
+@on_a_gpu
+def test_nothing_in_an_epoch_waits_for_the_gpu(corpora, tmp_path, monkeypatch, device):
+    start, check = NetworkModule.on_train_batch_start, NetworkModule.on_validation_epoch_start
+
+    def begin(module, batch, index):
+        start(module, batch, index)
+        if module.global_step > 1:  # The first step is recorded and tried.
+            torch.cuda.set_sync_debug_mode("error")
+
+    def end(module):
+        torch.cuda.set_sync_debug_mode("default")
+        check(module)
+
+    monkeypatch.setattr(NetworkModule, "on_train_batch_start", begin)
+    monkeypatch.setattr(NetworkModule, "on_validation_epoch_start", end)
+    # 26 videos: an epoch ends with two that no graph takes.
+    config = config_of("llp", device, epochs=2, batch_size=4, ema_decay=0.9)
+    fit(config, corpora["parsing"], tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        *(pytest.param(n, "cuda", marks=[pytest.mark.gpu, NO_GPU]) for n in ("llp", "ave", "avel")),
+        pytest.param("ave", "cpu", marks=pytest.mark.slow),
+    ],
+)
+@in_both_formats
+def test_a_resumed_run_ends_with_the_same_bits(corpora, tmp_path, name, precision, device):
+    settings = {"precision": precision, "batch_size": 8, "deterministic": True}
+
+    def train(folder: str, epochs: int, **more):
+        config = config_of(name, device, epochs=epochs, **settings)
+        data = corpora[config.objective.problem]
+        return fit(config, data, tmp_path / folder, progress=False, **more)
+
+    whole, parts = train("whole", 2), train("parts", 1)
+    train("parts", 2, resume=True)
+    assert_same_weights(whole, parts)
+
+
+@on_a_gpu
+def test_features_that_do_not_fit_are_read_ahead(corpora, tmp_path, monkeypatch, capsys, device):
+    config = config_of("llp", device, epochs=2, batch_size=4, deterministic=True)
+    on_it = fit(config, corpora["parsing"], tmp_path / "on it")
+    monkeypatch.setattr(placement, "SHARE", 0.0)
+    ahead = fit(config, corpora["parsing"], tmp_path / "ahead")
+    first, second = [line for line in capsys.readouterr().err.splitlines() if "graph" in line]
+    assert "features on the GPU" in first
+    assert "features read ahead of the GPU" in second
+    assert_same_weights(on_it, ahead)
+
+
+@on_any_device
+def test_a_run_that_diverges_says_so(corpora, tmp_path, capsys, device):
+    words = ["train", "llp", "--data", str(corpora["parsing"]), "--out", str(tmp_path / "run")]
+    words += ["--model.width", "16", "--learning-rate", "1e6", "--epochs", "3"]
+    assert main([*words, "--device", device]) == 2
+    assert "its training has diverged" in capsys.readouterr().err
+
+
+@on_any_device
+def test_the_commands_of_a_researcher(corpora, tmp_path, capsys, device):
+    data, run = str(corpora["parsing"]), tmp_path / "run"
+    small = ["--model.width", "16", "--epochs", "2", "--device", device, "--batch-size", "4"]
+    assert main(["refine", "han-ma", "--data", data, "--out", str(run), *small]) == 0
+    model = str(run / "retrained" / "model")
+    numbers = []
+    for precision in ("float32", "bfloat16"):
+        words = ["evaluate", model, "--data", data, "--precision", precision]
+        assert main([*words, "--device", device, "--json", str(tmp_path / "numbers.json")]) == 0
+        numbers.append((tmp_path / "numbers.json").read_text())
+    words = ["predict", model, "--data", data, "--ids", "clip0000036", "--out", str(tmp_path)]
+    assert main([*words, "--device", device]) == 0
+    assert (tmp_path / "clip0000036.json").exists()
+    assert capsys.readouterr().err.count("Traceback") == 0
+
+
+@on_a_gpu
+def test_a_video_is_scored_alike_on_both(corpora, tmp_path, device):
+    config = config_of("llp", device, epochs=1)
+    network = load_pretrained(fit(config, corpora["parsing"], tmp_path, progress=False).model)
+    features = {n: np.ones((25, w), np.float32) for n, w in network.streams.items()}
+    on_cpu, there = network.predict(features), network.to(device).predict(features)
+    for name in ("audio", "visual", "video"):
+        expected, found = getattr(on_cpu, name), getattr(there, name)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@on_a_gpu
+def test_tf32_is_taken_by_name_only(corpora, tmp_path, device):
+    config = config_of("llp", device, epochs=1, precision="tf32")
+    fit(config, corpora["parsing"], tmp_path / "tf32", progress=False)
+    assert torch.backends.cudnn.allow_tf32
+    config = config_of("llp", device, epochs=1, precision="32-true")
+    fit(config, corpora["parsing"], tmp_path / "float32", progress=False)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def assert_same_weights(*runs) -> None:
+    first, second = (torch.load(run.last, weights_only=False)["state_dict"] for run in runs)
+    assert first.keys() == second.keys()
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
