@@ -100,7 +100,7 @@ def test_what_is_no_video_is_refused(post, corrupt, tmp_path, server):
         ({"gate": "garden"}, "`gate`"),
         ({"model": "../secret"}, "`model` to be one of teachers-ave"),
         ({"format": "exe"}, "`format` to be one of csv"),
-        ({"treshold": 0.3}, "no parameter 'treshold'; did you mean `threshold`?"),
+        ({"threshld": 0.3}, "no parameter 'threshld'; did you mean `threshold`?"),
         ({"threshold": [0.3, 0.4]}, "`threshold` once, got it 2 times"),
     ],
 )
