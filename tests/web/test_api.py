@@ -62,6 +62,7 @@ def test_a_video_gives_its_timeline(post, clip, server):
     timeline = Timeline.from_json(response.text)
     decoder = Decoder(threshold=0.1, video_threshold=0.1)
     assert alike(timeline, Pipeline("teachers-ave", decoder=decoder)(clip))
+    assert alike(timeline, Timeline.from_json(post(clip, sensitivity=0.9).text))
     assert {event.modality for event in timeline} == {"audio", "visual", "audio_visual"}
     assert (timeline.source, timeline.model) == (clip.name, "teachers-ave")
     assert server.held() == []
@@ -97,6 +98,8 @@ def test_what_is_no_video_is_refused(post, corrupt, tmp_path, server):
         ({"threshold": 1.5}, "`threshold`"),
         ({"threshold": "high"}, "`threshold`"),
         ({"max_gap": "inf"}, "`max_gap`"),
+        ({"sensitivity": 2}, "`sensitivity`"),
+        ({"sensitivity": 0.7, "threshold": 0.3}, "either the sensitivity"),
         ({"gate": "garden"}, "`gate`"),
         ({"model": "../secret"}, "`model` to be one of teachers-ave"),
         ({"format": "exe"}, "`format` to be one of csv"),
