@@ -84,6 +84,8 @@ def to_type(value: Any, kind: type[T], what: str) -> T:
         raise UserError(f"expected {what}; {_told(str(error))}") from error
     except (RecursionError, OverflowError) as error:
         raise UserError(f"expected {what}, got values that are too deep or too large") from error
+    except UnicodeEncodeError as error:
+        raise UserError(f"expected {what}, got half a character ({error})") from error
 
 
 def _told(problem: str) -> str:

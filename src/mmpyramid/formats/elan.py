@@ -90,6 +90,7 @@ def from_elan(text: str, name: str = "") -> Timeline:
         kept = None if head is None else Timeline.from_json(head)
         origin, notes = _media(eaf, name, "" if kept is None else kept.source)
         rows = [row for tier in eaf.get_tier_names() for row in _rows(eaf, tier, origin)]
+        labels = _vocabulary(eaf)
     except UserError:
         raise
     # pympi takes for granted that a document is one of ELAN's.
@@ -99,7 +100,6 @@ def from_elan(text: str, name: str = "") -> Timeline:
             f"number ({shorten(str(error), 200)}); if ELAN opens it, save it there"
         ) from error
     events = [row.to_event() for row in rows]
-    labels = _vocabulary(eaf)
     for event in events if labels else ():
         place = f"the controlled vocabulary of the document (event at {clock(event.start)})"
         check_listed(event.label, labels, place)
