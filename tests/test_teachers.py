@@ -10,6 +10,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import AVE_LABELS, LLP_LABELS
 from mmpyramid.media import SegmentReader, View
 from mmpyramid.problems import Decoder, decode
+from mmpyramid.stream import EventStream
 from mmpyramid.teachers import (
     VOCABULARIES,
     Entry,
@@ -206,7 +207,7 @@ def test_an_empty_timeline_tells_what_came_nearest(teacher):
     assert timeline.notes == (
         "damaged",
         "What came nearest: of 5 sounds, Rain 0.90, Speech 0.10; of 5 pictures, "
-        "tree 0.80, beagle 0.10, tabby 0.05; asked were the 3 Pets labels",
+        "tree 0.80, beagle 0.10, tabby 0.05; asked: the vocabulary Pets (3 labels)",
     )
     all_of_it = Decoder().with_sensitivity(1.0)
     assert decode(scores, all_of_it, notes=timeline.notes).notes == ("damaged",)
@@ -229,6 +230,23 @@ def test_a_long_video_is_gated_by_its_surroundings(teacher):
     (event,) = decode(scores).events
     assert (event.start, event.end) == (15.0, 26.0)
     assert teacher.predict({"sound": sound[:10]}).local_video is None
+
+
+@pytest.mark.parametrize(("length", "piece"), [(8, 3), (11, 4), (70, 4)])
+def test_a_stream_tells_what_the_whole_video_tells(length, piece):
+    """Labels are sure, and hide others, by their surroundings alone."""
+    kinds = Vocabulary("kinds", {name: Entry(heard=(name,)) for name in FARM})
+    scorer = teacher_of(kinds, FARM)
+    sound = np.random.default_rng(0).random((length, len(FARM)), np.float32) ** 2
+    whole = decode(scorer.predict({"sound": sound})).events
+    stream, told = EventStream(scorer, Decoder(), every=4), []
+    for start in range(0, length, piece):
+        told += stream.push({"sound": sound[start : start + piece]})
+    assert length < 70 or len(told) > 20
+    told += stream.finish()
+    assert sorted((e.start, e.end, e.label) for e in told) == sorted(
+        (e.start, e.end, e.label) for e in whole
+    )
 
 
 def test_several_videos_of_different_lengths(teacher):

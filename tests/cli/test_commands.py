@@ -130,6 +130,46 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
 
 
 @pytest.mark.network
+def test_a_path_may_be_relative(clip, run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(clip.parent)
+    words = ("--out", tmp_path, "--formats", "json", "--device", "cpu")
+    assert run("parse", clip.name, *words) == 0, capsys.readouterr().err
+    assert Timeline.load(tmp_path / f"{clip.stem}.json").source == clip.name
+
+
+@pytest.mark.network
+def test_parse_takes_a_vocabulary_and_a_sensitivity(clip, run, tmp_path, capsys):
+    own = tmp_path / "pond.toml"
+    own.write_text('title = "pond"\n[birds]\nDuck = { heard = ["Duck"], seen = ["drake"] }\n')
+    words = ("--vocabulary", own, "--out", tmp_path, "--formats", "json,html", "--device", "cpu")
+    assert run("parse", clip, *words) == 0
+    shown = capsys.readouterr().out
+    assert "Nothing found" in shown
+    assert "asked: the vocabulary pond (1 label)" in shown
+    (told,) = [n for n in Timeline.load(tmp_path / "clip.json").notes if "nearest" in n]
+    assert told in (tmp_path / "clip.html").read_text()
+    assert run("parse", clip, *words, "--sensitivity", "1") == 0
+    found = Timeline.load(tmp_path / "clip.json")
+    assert {event.label for event in found} == {"Duck"}
+    assert not [note for note in found.notes if "nearest" in note]
+    assert run("parse", clip, *words, "--sensitivity", "0.9", "--threshold", "0.3") == 2
+    assert "either the sensitivity" in capsys.readouterr().err
+    own.write_text(own.read_text().replace("drake", "drakes"))
+    assert run("parse", clip, *words) == 2
+    assert "pond.toml, line 3: the label 'Duck' names 'drakes'" in capsys.readouterr().err
+
+
+@pytest.mark.network
+def test_info_finds_classes(run, capsys):
+    assert run("info", "--classes", "DRUM K") == 0
+    assert capsys.readouterr().out == "heard  Drum kit  (with its kinds: Drum machine)\n"
+    assert run("info", "--classes", "cornet") == 0
+    assert capsys.readouterr().out == "seen   cornet\n"
+    assert run("info", "--classes", "ukulelele") == 2
+    assert "'ukulelele'" in capsys.readouterr().err
+
+
+@pytest.mark.network
 def test_parse_goes_on_after_what_cannot_be_reached_embedded_or_written(
     clip, open_model, run, tmp_path, capsys, monkeypatch
 ):

@@ -142,3 +142,15 @@ def test_without_pympi_the_extra_is_named_before_a_video_is_parsed(original):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert "pip install 'mmpyramid[elan]'" in done.stderr
+
+
+def test_a_page_gets_no_file_that_a_timeline_calls_its_video(run, tmp_path, capsys, clip):
+    secret, timeline = tmp_path / "id_secret", tmp_path / "clip.json"
+    secret.write_text("private")
+    Timeline(duration=2.0, source=str(secret)).save(timeline)
+    assert run("render", timeline, "--to", "html", "--embed") == 2
+    assert "which is no video or sound file" in capsys.readouterr().err
+    assert not timeline.with_suffix(".html").exists()
+    Timeline(duration=2.0, source=str(clip)).save(timeline)
+    assert run("render", timeline, "--to", "html", "--embed") == 0
+    assert "data:video/mp4" in timeline.with_suffix(".html").read_text()

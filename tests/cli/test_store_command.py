@@ -6,6 +6,7 @@ import numpy as np
 
 from mmpyramid.datasets import is_simulated
 from mmpyramid.store.exchange import import_features
+from store.tiny_store import add_all, video
 
 
 def test_import_and_export(corpus, run, tmp_path, capsys):
@@ -49,7 +50,20 @@ def test_names_of_files_are_shown_whatever_is_in_them(run, tmp_path, capsys):
 def test_wrong_words_and_paths(run, tmp_path, capsys):
     assert run("store") == 2
     assert run("store", "bring", tmp_path) == 2
-    assert "expected `store import` or `store export`" in capsys.readouterr().err
+    assert "expected one of `store import`, `store export`" in capsys.readouterr().err
     assert run("store", "import", tmp_path / "gone", "--out", tmp_path / "store") == 2
     assert run("store", "export", tmp_path / "gone", "--out", tmp_path / "out") == 2
     assert "expected a store of features" in capsys.readouterr().err
+
+
+def test_check_finds_damage_by_file(run, tmp_path, capsys):
+    add_all(tmp_path / "store", {"a": video(0), "b": video(1)}, videos_per_shard=1)
+    assert run("store", "check", tmp_path / "store") == 0
+    assert "2 videos in 2 files, 0 damaged" in capsys.readouterr().out
+    shard = tmp_path / "store" / "shard-00001.h5"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    assert run("store", "check", tmp_path / "store") == 1
+    shown = capsys.readouterr()
+    assert "shard-00001.h5: expected a file of features" in shown.err
+    assert "1 videos in 2 files, 1 damaged" in shown.out
+    assert run("store", "check", tmp_path) == 2

@@ -1,17 +1,21 @@
 """Every engine gives the same bits, and batches hold segments of several videos."""
 
+import os
+import signal
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from tiny_extraction import Bands, MeanColor
 
-from media_files import gray, tone, write_media
+from media_files import gray, steady, tone, write_media
 from mmpyramid.extract.corpus import extract_corpus
-from mmpyramid.extract.decoding import Failure, RequiredInputs, read_pieces
-from mmpyramid.extract.embedding import Embedder, extract_features
-from mmpyramid.extract.engines import LocalEngine
-from mmpyramid.store.shard import Extracted
+from mmpyramid.extract.decoding import Failure, Limits, RequiredInputs, read_pieces
+from mmpyramid.extract.embedding import Embedder, FileExtractor, extract_features
+from mmpyramid.extract.engines import Job, LocalEngine
+from mmpyramid.store.shard import Extracted, VideoInfo
 from mmpyramid.store.store import FeatureStore
 
 
@@ -116,6 +120,74 @@ def test_a_video_that_ends_in_failure_leaves_the_others_alone(clips):
     embedder.flush()
     assert [path for path, _ in embedder.finished] == paths[:2]
     assert embedder.finished[0][1] == Failure("stuck")
+
+
+def test_pieces_of_several_videos_may_come_in_turns(clips):
+    paths = sorted(clips.iterdir())
+    embedder = Embedder([MeanColor(), Bands()], 3)
+    required = RequiredInputs.of([MeanColor(), Bands()])
+    coming = {path: iter(read_pieces(path, required, 1)) for path in paths}
+    while coming:
+        for path in list(coming):
+            piece = next(coming[path])
+            embedder.add(path, piece)
+            if isinstance(piece, VideoInfo):
+                del coming[path]
+    embedder.flush()
+    assert sorted(path for path, _ in embedder.finished) == paths
+    for path, extracted in embedder.finished:
+        assert_equal(extracted, extract_features(path, [MeanColor(), Bands()]))
+
+
+def with_one_network(names, log, **options):
+    return [MeanColor(log=log, **options), Bands()]
+
+
+def test_several_decoders_feed_one_process_with_networks(clips, tmp_path):
+    """Each has files of its own, and all features come from this process."""
+    log = tmp_path / "log"
+    paths = [tmp_path / "absent.mp4"]
+    for path in [*sorted(clips.iterdir())] * 3:
+        paths.append(tmp_path / f"{len(paths)}.mp4")
+        paths[-1].write_bytes(path.read_bytes())
+    engine = LocalEngine(workers=3, one_network=True, limits=Limits())
+    job = engine.prepare(Job(factory=partial(with_one_network, log=log), extractors="", batch=4))
+    results, decoders = [], set()
+    for path, result in engine.run(job, paths):
+        decoders |= {p.pid for p in children() if p.cmdline()[-1:] == ["mmpyramid-decode"]}
+        results.append(path)
+        if path.name == "absent.mp4":
+            assert "does not exist" in result.reason
+        else:
+            assert_equal(result, extract_features(path, with_one_network("", tmp_path / "other")))
+    assert sorted(results) == sorted(paths)
+    assert len(decoders) == 3
+    assert {*log.read_text().split()} == {str(os.getpid())}
+    assert not children(), "they end with the run"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_decoder_that_dies_or_hangs_costs_one_file_of_its_own(clips, tmp_path, how):
+    long = [write_media(tmp_path / f"{n}.mp4", steady(200), tone(300, 20)) for n in range(2)]
+    paths = [*long, *sorted(clips.iterdir())]
+    limits = Limits(timeout=4.0)
+    extractors = [MeanColor(), Bands()]
+    with FileExtractor(extractors, 1, limits, decoders=2) as extractor:
+        for path in paths:
+            extractor.expect(path)
+        next(p for p in children() if p.cmdline()[-1:] == ["mmpyramid-decode"]).send_signal(how)
+        results = dict(extractor.next() for _ in paths)
+    failures = {path: result for path, result in results.items() if isinstance(result, Failure)}
+    (reason,) = (failure.reason for failure in failures.values())
+    assert failures.keys() <= {*long}
+    assert ("crashed" if how == signal.SIGKILL else "took longer than 4") in reason
+    for path in results.keys() - failures.keys():
+        assert_equal(results[path], extract_features(path, extractors))
+
+
+def children():
+    return [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
 
 
 def shard_bytes(store: Path):

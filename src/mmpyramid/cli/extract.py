@@ -44,7 +44,7 @@ class BackboneFlags:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """The number format of published backbones; `auto` is bfloat16 where it is faster."""
     device: str = "cpu"
-    """Where networks run: auto, cpu, cuda or cuda:1; give a GPU few --workers."""
+    """Where networks run: auto, cpu, cuda or cuda:1."""
 
     def names(self) -> str | Sequence[str]:
         """What `create_extractors` makes."""
@@ -99,8 +99,8 @@ class EngineFlags:
     workers: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
     ] = None
-    """How many processes with networks; on a Ray cluster, each has a GPU for itself if it needs
-    one."""
+    """How many processes with networks; with a GPU, how many that decode for it; on a Ray cluster,
+    each has a GPU for itself if it needs one."""
     timeout: float = Limits.timeout
     """Seconds that decoding one file may take, and one more for every MiB of it."""
 
@@ -134,7 +134,8 @@ class EngineFlags:
             raise UserError(
                 f"--address {self.address} is that of a Ray cluster; add --engine ray to use it"
             )
-        return LocalEngine(workers=self.workers, limits=limits)
+        on_gpu = device.startswith("cuda")
+        return LocalEngine(workers=self.workers, limits=limits, one_network=on_gpu)
 
 
 def extract(

@@ -59,6 +59,7 @@ EXTRAS = {
     "matplotlib": "plots",
     "pandas": "pandas",
     "pympi": "elan",
+    "defusedxml": "elan",
     "ray": "scale",
 }
 """Packages that not everybody installs, and the extra that brings each."""

@@ -236,6 +236,23 @@ def _unit_weights(timeline: Timeline, to: str) -> bytes:
     return PICTURES[to](unit_weights_figure(timeline))
 
 
+def _check_media(source: Path) -> None:
+    """Check that what a timeline calls its video is one: a page with it may be sent to others.
+
+    Raises:
+        UserError: if it is another file.
+    """
+    from mmpyramid.media import probe
+
+    try:
+        probe(source)
+    except UserError as error:
+        raise UserError(
+            f"the timeline names {source} as its video, which is no video or sound file, so that "
+            "it is not put into the page; give the video by --video"
+        ) from error
+
+
 def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> dict[str, Any]:
     """What the page plays, or nothing if the timelines' own sources have gone."""
     if video and is_url(video):
@@ -243,6 +260,8 @@ def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> di
     sources = [video] if video else [timeline.source for timeline in timelines if timeline.source]
     for source in map(Path, sources):
         if source.is_file():
+            if embed and not video:
+                _check_media(source)
             return {"video": source.resolve(), "embed": embed}
     tried = ", ".join(dict.fromkeys(sources))
     lack = f"there is no video {tried}" if tried else "the timeline names no video"

@@ -17,8 +17,9 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder
 
 OVERVIEW = """usage: mmpyramid store {import,export} FOLDER --out FOLDER [options]
+       mmpyramid store check STORE
 
-Exchange the features of a store with other layouts, without a change of values.
+Exchange the features of a store with other layouts, without a change of values, or look for damage.
 
 Example: mmpyramid store import LLP/feats --out corpus/features
 
@@ -28,20 +29,21 @@ Example: mmpyramid store import LLP/feats --out corpus/features
 
 
 def store(args: list[str]) -> int:
-    """Run `mmpyramid store` with the arguments after it: one of its two commands."""
-    commands: dict[str, Callable[..., int]] = {"import": import_, "export": export}
+    """Run `mmpyramid store` with the arguments after it: one of its commands."""
+    commands: dict[str, Callable[..., int]] = {"import": import_, "export": export, "check": check}
     if not args:
         sys.stderr.write(OVERVIEW)
         return 2
     if args[0] in {"-h", "--help"}:
         _help(commands)
     if args[0] not in commands:
-        raise UserError(f"expected `store import` or `store export`, got `store {args[0]}`")
+        known = ", ".join(f"`store {name}`" for name in commands)
+        raise UserError(f"expected one of {known}, got `store {args[0]}`")
     return run(commands[args[0]], f"store {args[0]}", args[1:])
 
 
 def _help(commands: dict[str, Callable[..., int]]) -> NoReturn:
-    """Show both commands, and end the program as Tyro does where it shows help."""
+    """Show all commands, and end the program as Tyro does where it shows help."""
     sys.stdout.write(OVERVIEW)
     for name, command in commands.items():
         with suppress(SystemExit):
@@ -103,3 +105,25 @@ def export(
         export_features(opened, out, layout, update)
     console().print(f"{out}: {len(opened)} videos, {', '.join(opened.streams)}")
     return 0
+
+
+def check(store: Annotated[Path, tyro.conf.Positional], /) -> int:
+    """Read every file of a store, compare it with its checksum, and look for values that are none.
+
+    The exit code is 1 if something is damaged.
+
+    Args:
+        store: The store's folder.
+    """
+    from mmpyramid.store.store import check_files
+
+    with progress_bar("check") as update:
+        report = check_files(store, update)
+    for name, why in report.damaged.items():
+        sys.stderr.write(f"mmpyramid store check: {name}: {why}\n")
+    unsealed = f", {report.num_unsealed} without a checksum" if report.num_unsealed else ""
+    console().print(
+        f"{store}: {report.num_videos} videos in {report.num_files} files{unsealed}, "
+        f"{len(report.damaged)} damaged"
+    )
+    return 1 if report.damaged else 0

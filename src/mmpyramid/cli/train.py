@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from mmpyramid.cli._options import OptionalPath, console, progress_bar, simulated
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.typed import read_json
 from mmpyramid.datasets import is_simulated
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import read_refined
@@ -207,12 +207,14 @@ def _report(command: Train | Refine, run: Run, files: Mapping[str, object]) -> N
 
 def _report_removals(data: Path, run: RefinedRun) -> None:
     """Print how many labels were removed; simulated corpora know how many of them rightly."""
-    classes = json.loads(run.summary.read_text(encoding="utf-8"))["classes"]
+    from mmpyramid.training.modality_aware import Summary
+
+    classes = read_json(run.summary, Summary, "the summary of a refinement").classes
     table = Table("labels removed", box=None, pad_edge=False)
     for name in ("videos", "audio", "visual"):
         table.add_column(name, justify="right")
     counts: dict[str, tuple[int, ...]] = {
-        label: (found["videos"], found["removed_audio"], found["removed_visual"])
+        label: (found.videos, found.removed_audio, found.removed_visual)
         for label, found in classes.items()
     }
     counts["all classes"] = tuple(map(sum, zip(*counts.values(), strict=True)))

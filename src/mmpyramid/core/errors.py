@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 NUM_EXAMPLES = 3
+LONGEST_EXAMPLE = 500
 
 
 class UserError(ValueError):
@@ -56,7 +57,8 @@ class Problems:
 
     def add(self, kind: str, example: str) -> None:
         """Note one fault."""
-        self._examples.setdefault(kind, []).append(example)
+        cut = example if len(example) <= LONGEST_EXAMPLE else f"{example[:LONGEST_EXAMPLE]}…"
+        self._examples.setdefault(kind, []).append(cut)
 
     def summary(self) -> str:
         """Every kind with its count and first examples, on one line."""

@@ -21,12 +21,12 @@ ALLOWED = frozenset(
     futex futex_waitv membarrier rseq set_robust_list get_robust_list set_tid_address
     rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending sigaltstack restart_syscall
     clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time getrandom
-    getpid gettid getppid getuid geteuid getgid getegid getrusage getcpu sysinfo uname
+    getcwd getpid gettid getppid getuid geteuid getgid getegid getrusage getcpu sysinfo uname
     sched_yield sched_getaffinity sched_setaffinity sched_getparam sched_getscheduler
     getpriority prctl arch_prctl exit exit_group
     """.split()  # noqa: SIM905
 )
-"""Memory, threads, clocks, and what is open already."""
+"""Memory, threads, clocks, what is open already, and where relative paths begin."""
 
 SET_BLOCKING = 0x5421
 """The request of `ioctl` by which Python lets a socket wait or not."""

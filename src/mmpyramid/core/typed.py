@@ -54,7 +54,7 @@ def from_json(text: str, kind: type[T], what: str) -> T:
         >>> from_json('{"epochs": [3, "x"]}', dict[str, list[int]], "the log of a run")
         Traceback (most recent call last):
         ...
-        mmpyramid.core.errors.UserError: expected the log of a run, ...
+        mmpyramid.core.errors.UserError: expected the log of a run; `[...][1]` should be `int`, ...
     """
     try:
         # Not msgspec's own decoder: it refuses the escaped bytes of names that are no UTF-8.
@@ -84,6 +84,8 @@ def to_type(value: Any, kind: type[T], what: str) -> T:
         raise UserError(f"expected {what}; {_told(str(error))}") from error
     except (RecursionError, OverflowError) as error:
         raise UserError(f"expected {what}, got values that are too deep or too large") from error
+    except UnicodeEncodeError as error:
+        raise UserError(f"expected {what}, got half a character ({error})") from error
 
 
 def _told(problem: str) -> str:

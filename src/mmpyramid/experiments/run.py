@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
 from pytorch_lightning.utilities import rank_zero_only
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.core.typed import read_json
 from mmpyramid.datasets import SPLITS, open_dataset
 from mmpyramid.experiments.printed import Row, Table
 from mmpyramid.problems import problem_named
@@ -74,7 +76,7 @@ def check_same_data(out: Path, recipe: str, data: Path, features: Path | None = 
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
         write_durably(path, (json.dumps(found, indent=2) + "\n").encode())
-    elif json.loads(path.read_text(encoding="utf-8")) != found:
+    elif read_json(path, dict[str, str], "the digests of a corpus") != found:
         raise UserError(
             f"the runs in {out} are of other annotations or features than those of {data}; choose "
             "another --out"
@@ -120,6 +122,13 @@ def _runs(out: Path, row: Row, recipe: str) -> Path:
     return out / "runs" / (f"{recipe}-refined" if row.refine else recipe)
 
 
+class Result(msgspec.Struct, frozen=True):
+    """The `test.json` of a job."""
+
+    config: dict[str, Any]
+    report: dict[str, Any]
+
+
 def finished(job: Job) -> Report | None:
     """The report of a job that was done before; None if it was not.
 
@@ -128,14 +137,13 @@ def finished(job: Job) -> Report | None:
     """
     if not job.result.exists():
         return None
-    result = json.loads(job.result.read_text(encoding="utf-8"))
-    if result["config"] != job.config.to_dict():
+    result = read_json(job.result, Result, "the result of a run")
+    if result.config != job.config.to_dict():
         raise UserError(
             f"{job.folder} holds a result of another configuration; run the table with the same "
             "options, or choose another --out"
         )
-    report: Report = result["report"]
-    return report
+    return result.report
 
 
 def collect_reports(

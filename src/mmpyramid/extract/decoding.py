@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
+from multiprocessing.connection import wait
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal, TypeAlias
@@ -28,6 +29,7 @@ from mmpyramid.backbones.base import Extractor
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import (
+    LONGEST_WAIT,
     Answer,
     BrokenAnswerError,
     Channel,
@@ -296,7 +298,7 @@ class Decoding:
             self._num_sent = 0
 
     def fileno(self) -> int:
-        """Ready once there is something to `receive`; the process must have begun."""
+        """Of the line from the process, see `first_ready`."""
         return self._worker.fileno()
 
     def expect(
@@ -359,6 +361,22 @@ class Decoding:
             self._num_sent += 1
         return None
 
+    def is_ready(self) -> bool:
+        """Whether `receive` can answer at once, because the first file cannot be opened.
+
+        Otherwise the process has the file in hand afterwards.
+        """
+        self.start()
+        return self._send() is not None
+
+    def seconds_left(self) -> float:
+        """How long the first expected file may still keep others waiting."""
+        return max(0.0, self._limits.seconds(self.expected[0]) - self._waited)
+
+    def has_waited(self, seconds: float) -> None:
+        """Count seconds in which somebody waited for the first expected file."""
+        self._waited += seconds
+
     def _receive(self, order: _Order) -> Message:
         self.start()
         if (error := self._send()) is not None:
@@ -386,6 +404,26 @@ class Decoding:
         except BrokenAnswerError as error:
             self._worker.stop()
             return Failure(f"decoding it gave a broken answer, and the decoder was ended ({error})")
+
+
+def first_ready(decodings: Sequence[Decoding]) -> Decoding:
+    """Wait until one of several decoders has a message, or has taken too long.
+
+    Args:
+        decodings: each with a file that is expected.
+    """
+    for decoding in decodings:
+        if decoding.is_ready():
+            return decoding
+    since = monotonic()
+    most = min(min(decoding.seconds_left() for decoding in decodings), LONGEST_WAIT)
+    ready = wait([decoding.fileno() for decoding in decodings], most)
+    waiting = [decoding for decoding in decodings if decoding.fileno() not in ready]
+    for decoding in waiting:
+        decoding.has_waited(monotonic() - since)
+    if not ready:
+        return min(waiting, key=Decoding.seconds_left)
+    return next(decoding for decoding in decodings if decoding not in waiting)
 
 
 def _too_slow(seconds: float) -> str:

@@ -25,6 +25,7 @@ from mmpyramid.extract.decoding import (
     Message,
     Piece,
     RequiredInputs,
+    first_ready,
     read_pieces,
     required_input,
 )
@@ -136,13 +137,14 @@ def _received(decoding: Decoding) -> Iterator[Message]:
 class FileExtractor:
     """Turns many files into features: decodes ahead, and embeds what has come.
 
-    Use it in a `with` statement, which ends the process that decodes.
+    Use it in a `with` statement, which ends the processes that decode.
 
     Args:
         extractors: the backbones.
         batch: how many segments are embedded together.
         limits: what decoding one file may take.
         tracks: which tracks of each file to read.
+        decoders: how many processes decode, of which each has files of its own.
 
     Example:
         >>> with FileExtractor(extractors, 4, Limits()) as extractor:  # doctest: +SKIP
@@ -156,42 +158,47 @@ class FileExtractor:
         batch: int,
         limits: Limits,
         tracks: Tracks = PLAYED,
+        decoders: int = 1,
     ) -> None:
         self._embedder = Embedder(extractors, batch)
         self._required, self._batch = RequiredInputs.of(extractors, tracks), batch
-        self._decoding = Decoding(limits)
+        self._decodings = [Decoding(limits) for _ in range(decoders)]
 
     def __enter__(self) -> FileExtractor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._decoding.close()
+        for decoding in self._decodings:
+            decoding.close()
 
     def expect(self, path: Path) -> None:
         """Have one more file decoded."""
-        self._decoding.expect(path, self._required, self._batch)
+        idlest = min(self._decodings, key=lambda decoding: len(decoding.expected))
+        idlest.expect(path, self._required, self._batch)
 
     def next(self) -> tuple[Path, Extracted | Failure]:
         """The next file that is over, usually the first expected."""
         while not self._embedder.finished:
-            if self._decoding.expected:
-                self._embedder.add(*self._decoding.receive())
+            if busy := [decoding for decoding in self._decodings if decoding.expected]:
+                chosen = busy[0] if len(busy) == 1 else first_ready(busy)
+                self._embedder.add(*chosen.receive())
             else:
                 self._embedder.flush()
         return self._embedder.finished.popleft()
 
     def each(self, paths: Sequence[Path]) -> Results:
         """Work through files, some ahead of others."""
+        num_ahead = NUM_AHEAD * len(self._decodings)
         for number, path in enumerate(paths):
             self.expect(path)
-            if number >= NUM_AHEAD:
+            if number >= num_ahead:
                 yield self.next()
-        for _ in paths[-NUM_AHEAD:]:
+        for _ in paths[-num_ahead:]:
             yield self.next()
 
 
 class Embedder:
-    """Takes the pieces of one video after the other, and gives their features.
+    """Takes the pieces of videos, those of each in order, and gives their features.
 
     Short videos fill the batches of a network together. Where an extractor fails on a batch, its
     videos are tried one by one, so that each answers for itself.
@@ -217,10 +224,14 @@ class Embedder:
         self._open: list[_Video] = []
 
     def add(self, path: Path, message: Message) -> None:
-        """Take what comes next of a video; the last is its `VideoInfo`, or why there is none."""
-        if not self._open or self._open[-1].path != path:
-            self._open.append(_Video(path))
-        video = self._open[-1]
+        """Take what comes next of a video; the last is its `VideoInfo`, or why there is none.
+
+        Pieces of several videos may come in turns, but not those of one video twice over.
+        """
+        video = next((v for v in self._open if v.path == path and v.end is None), None)
+        if video is None:
+            video = _Video(path)
+            self._open.append(video)
         if isinstance(message, Piece):
             for batches in self._batches:
                 batches.add(video, message)

@@ -86,7 +86,8 @@ class Engine(ABC):
     """Works through files in some processes on some machines.
 
     Attributes:
-        workers: number of processes with networks; by default one per core.
+        workers: number of processes with networks, or that decode for one with networks; by default
+            one per core.
         limits: what decoding one file may take.
     """
 
@@ -107,23 +108,34 @@ class Engine(ABC):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
 class LocalEngine(Engine):
-    """Works on this machine: a process with networks per worker, and beside it one that decodes.
+    """Works on this machine, in one of two ways.
 
-    One worker works in this process.
+    On the cores: a process with networks per worker, and beside it one that decodes. A network
+    computes with one thread there, so that its sums do not depend on the machine, and more
+    processes are more speed. One worker works in this process.
+
+    On a GPU: this process owns the networks, alone, and each worker is a process that decodes for
+    it, because decoding is what a GPU waits for.
+
+    Attributes:
+        one_network: whether one process owns the networks, as a GPU wants it.
 
     Example:
         >>> extract_corpus("videos/", "features/", engine=LocalEngine(workers=4))  # doctest: +SKIP
     """
 
+    one_network: bool = False
+
     def run(self, job: Job, paths: Sequence[Path]) -> Results:
         """Extract the features of files, and yield them as they come."""
         num_workers = min(self.workers or num_cores(), len(paths))
-        if num_workers > 1:
+        if num_workers > 1 and not self.one_network:
             yield from work(job, self.limits, paths, num_workers, NUM_AHEAD)
-        else:
+        elif paths:
             assert job.made is not None, "`prepare` made them"
-            made = FileExtractor(job.made, job.batch, self.limits, job.tracks)
+            made = FileExtractor(job.made, job.batch, self.limits, job.tracks, num_workers)
             with one_thread_here(), made as extractor:
                 yield from extractor.each(paths)
 

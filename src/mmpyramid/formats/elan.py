@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 import mimetypes
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import shorten
 from mmpyramid.core.wording import clock, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import MILLISECONDS, Row, check_listed, to_ticks, to_timeline
@@ -35,6 +38,9 @@ HEAD = "mmpyramid"
 
 VOCABULARY, LANGUAGE = "labels", "und"
 EVENT, SCORE = "event", "score"
+WHOLE = re.compile(r"-?[0-9]{1,15}")
+ENCODING = re.compile(r"^\s*<\?xml[^>]*\?>")
+"""What would name the encoding of the file, and not that of the text."""
 
 
 def to_elan(timeline: Timeline) -> str:
@@ -59,11 +65,18 @@ def to_elan(timeline: Timeline) -> str:
     return f"{DECLARATION}{to_string(eaf)}\n"
 
 
-def from_elan(text: str) -> Timeline:
+def from_elan(text: str, name: str = "") -> Timeline:
     """Read an annotation document that `to_elan` wrote and a person changed, or one like it.
 
     Tiers are named by modality, `audio`, `audio 2`, `visual` and so on; an annotation is a label.
-    Dependent tiers other than the scores are left alone, and so are empty ones.
+    Dependent tiers other than the scores are left alone, and so are empty ones. Times are those of
+    the media: an annotation lies TIME_ORIGIN of its media descriptor later than in the document. Of
+    several media the one counts that is called as the timeline's source or as the document, else
+    the first; a note says so.
+
+    Args:
+        text: the content of the file.
+        name: its name, without the suffix.
 
     Raises:
         UserError: if it is no such document, or a tier or a label is unknown.
@@ -73,24 +86,59 @@ def from_elan(text: str) -> Timeline:
     """
     try:
         eaf = _parse(text)
-        rows = [row for tier in eaf.get_tier_names() for row in _rows(eaf, tier)]
+        head = dict(eaf.get_properties()).get(HEAD)
+        kept = None if head is None else Timeline.from_json(head)
+        origin, notes = _media(eaf, name, "" if kept is None else kept.source)
+        rows = [row for tier in eaf.get_tier_names() for row in _rows(eaf, tier, origin)]
+        labels = _vocabulary(eaf)
     except UserError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    # pympi takes for granted that a document is one of ELAN's.
+    except Exception as error:
         raise UserError(
             "expected a whole ELAN document, got one in which something is missing or is no "
-            f"number ({error}); if ELAN opens it, save it there"
+            f"number ({shorten(str(error), 200)}); if ELAN opens it, save it there"
         ) from error
     events = [row.to_event() for row in rows]
-    labels = _vocabulary(eaf)
     for event in events if labels else ():
         place = f"the controlled vocabulary of the document (event at {clock(event.start)})"
         check_listed(event.label, labels, place)
-    head = dict(eaf.get_properties()).get(HEAD)
-    if head is None:
+    if kept is None:
         found = to_timeline(events)
-        return replace(found, labels=labels or found.labels)
-    return replace(Timeline.from_json(head), events=tuple(events), labels=labels)
+        return replace(found, labels=labels or found.labels, notes=notes)
+    notes = tuple(dict.fromkeys((*kept.notes, *notes)))
+    return replace(kept, events=tuple(events), labels=labels, notes=notes)
+
+
+def _media(eaf: Eaf, name: str, source: str) -> tuple[int, tuple[str, ...]]:
+    """The TIME_ORIGIN of the media that the annotations are of, in milliseconds, and notes."""
+    media = {
+        _file_name(descriptor): descriptor.get("TIME_ORIGIN") or "0"
+        for descriptor in reversed(eaf.media_descriptors)  # Of two of a name the first counts.
+    }
+    if not media:
+        return 0, ()
+    called = [file for file in media if file == PurePath(source).name]
+    called += [file for file in media if PurePath(file).stem == name]
+    first = _file_name(eaf.media_descriptors[0])
+    chosen = called[0] if called else first
+    origin, notes = media[chosen], []
+    if WHOLE.fullmatch(origin) is None:
+        raise UserError(f"expected TIME_ORIGIN in milliseconds, got {shorten(origin)!r}")
+    if len(media) > 1:
+        why = "which is called as it" if called else "the first"
+        notes.append(f"times are those of {chosen}, {why} of {len(media)} media of the document")
+    if int(origin):
+        notes.append(
+            f"events are {int(origin) / MILLISECONDS:g} s later than in the ELAN document, by the "
+            "TIME_ORIGIN of its media"
+        )
+    return int(origin), tuple(notes)
+
+
+def _file_name(descriptor: Mapping[str, str]) -> str:
+    url = descriptor.get("MEDIA_URL") or descriptor.get("RELATIVE_MEDIA_URL") or ""
+    return PurePath(unquote(url)).name
 
 
 def _printable(timeline: Timeline) -> Timeline:
@@ -106,8 +154,8 @@ def _add_head(eaf: Eaf, timeline: Timeline) -> None:
     kind, _ = mimetypes.guess_type(timeline.source)
     if kind is not None:
         path = Path(printable(timeline.source))
-        url = path.as_uri() if path.is_absolute() else f"./{path}"
-        eaf.add_linked_file(url, url, kind)
+        beside = f"./{path.name if path.is_absolute() else path}"
+        eaf.add_linked_file(path.as_uri() if path.is_absolute() else beside, beside, kind)
 
 
 def _add_vocabulary(eaf: Eaf, labels: Iterable[str]) -> None:
@@ -158,22 +206,30 @@ def _parse(text: str) -> Eaf:
     Raises:
         UserError: if it is not XML, or XML of another kind.
     """
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
     from pympi.Elan import Eaf
 
     try:
-        root = ET.fromstring(text)
+        root = fromstring(text, forbid_dtd=True)
     except ET.ParseError as error:
         raise UserError(f"expected an ELAN document, got text that is not XML: {error}") from error
+    except DefusedXmlException as error:
+        raise UserError(
+            "expected an ELAN document, got XML that declares a document type or entities, which "
+            "ELAN does not write"
+        ) from error
     if root.tag != "ANNOTATION_DOCUMENT":
-        raise UserError(f"expected an ELAN document, got XML whose root is <{root.tag}>")
+        raise UserError(f"expected an ELAN document, got XML whose root is <{shorten(root.tag)}>")
+    text = ENCODING.sub("", text)
     with TemporaryDirectory() as folder:  # pympi reads from paths only
         path = Path(folder) / "document.eaf"
         path.write_text(text, encoding="utf-8")
         return Eaf(path, suppress_version_warning=True)
 
 
-def _rows(eaf: Eaf, tier: str) -> Iterator[Row]:
-    """The annotations of one tier; none of a dependent tier."""
+def _rows(eaf: Eaf, tier: str, origin: int) -> Iterator[Row]:
+    """The annotations of one tier, moved by the origin; none of a dependent tier."""
     annotations = eaf.get_annotation_data_for_tier(tier)
     if eaf.get_parameters_for_tier(tier).get("PARENT_REF") or not annotations:
         return
@@ -188,8 +244,8 @@ def _rows(eaf: Eaf, tier: str) -> Iterator[Row]:
         yield Row(
             where=f"tier {tier!r} at {clock(start / MILLISECONDS)}",
             label=label,
-            start=str(start / MILLISECONDS),
-            end=str(end / MILLISECONDS),
+            start=str((start + origin) / MILLISECONDS),
+            end=str((end + origin) / MILLISECONDS),
             modality=modality,
             score=scores.get((start, end), "1"),
         )
@@ -199,8 +255,12 @@ def _scores(eaf: Eaf, tier: str) -> dict[tuple[int, int], Any]:
     """Scores by the times of the events, which differ within a tier."""
     if tier not in eaf.get_tier_names():
         return {}
-    found = eaf.get_ref_annotation_data_for_tier(tier)
-    return {(start, end): score for start, end, score, _ in found}
+    scores = {}
+    # pympi's own function never ends where annotations refer to each other.
+    for reference, score, *_ in eaf.tiers[tier][1].values():
+        start, end, *_ = eaf.tiers[eaf.annotations[reference]][0][reference]
+        scores[eaf.timeslots[start], eaf.timeslots[end]] = score
+    return scores
 
 
 register(
@@ -212,6 +272,7 @@ register(
         read=from_elan,
         kept="everything but the weights of pyramid units",
         package="pympi",
+        reads_name=True,
         media_type="text/xml",
     )
 )

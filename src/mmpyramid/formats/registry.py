@@ -34,6 +34,7 @@ class Format:
         suffixes: other suffixes that files of this format may have when they are read.
         states_modality: whether its files always say how events are perceived; if not, `read` has
             an argument `unstated`.
+        reads_name: whether `read` has an argument `name`, the name of the file without its suffix.
         package: the module that it needs and not everybody has installed.
         media_type: as HTTP names it.
         for_spreadsheets: whether cells are escaped that a spreadsheet would run as formulas, unless
@@ -48,6 +49,7 @@ class Format:
     kept: str = ""
     suffixes: tuple[str, ...] = ()
     states_modality: bool = True
+    reads_name: bool = False
     package: str | None = None
     media_type: str = "text/plain"
     for_spreadsheets: bool = False
@@ -154,9 +156,12 @@ def read_timeline(
         >>> corrected = read_timeline("clip.eaf")  # doctest: +SKIP
     """
     path = Path(path)
-    form = READERS[reader_of(path)]
+    suffix = reader_of(path)
+    form = READERS[suffix]
     assert form.read is not None
-    options = {} if form.states_modality else {"unstated": unstated}
+    options: dict[str, Any] = {} if form.states_modality else {"unstated": unstated}
+    if form.reads_name:
+        options["name"] = path.name[: -len(suffix) - 1]
     text = read_text(path)
     try:
         timeline = form.read(text, **options)
@@ -164,7 +169,8 @@ def read_timeline(
             return timeline
         for event in timeline:
             check_listed(event.label, original.labels, "the original timeline")
-        return replace(original, events=timeline.events)
+        notes = tuple(dict.fromkeys((*original.notes, *timeline.notes)))
+        return replace(original, events=timeline.events, notes=notes)
     except UserError as error:
         raise UserError(f"cannot read {path}: {error}") from error
 

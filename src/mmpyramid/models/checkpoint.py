@@ -94,10 +94,7 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
         folder = _download(str(model))
     description = read_description(folder)
     network_class = architecture(description["architecture"])
-    try:
-        config = _read_config(network_class.config_class, description["config"])
-    except UserError as error:
-        raise UserError(f"{folder / DESCRIPTION} cannot be used: {error}") from error
+    config = network_class.config_class.from_dict(description["config"])
     with torch.device("meta"):  # Takes no memory, whatever the configuration says.
         shapes = network_class(config).state_dict()
     weights = _read_weights(folder / WEIGHTS, shapes)
@@ -107,10 +104,11 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Read and check the `config.json` of a checkpoint folder.
+    """Read and check the `config.json` of a checkpoint folder; its `config` has every field.
 
     Raises:
-        UserError: if it is absent, damaged, or names an unknown architecture.
+        UserError: if it is absent, damaged, names an unknown architecture, or its configuration
+            makes no sense.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
@@ -119,8 +117,12 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"is no {DESCRIPTION}"
         )
     found = read_json(path, Description, f"the {DESCRIPTION} of a checkpoint folder")
-    architecture(found.architecture)
-    return msgspec.structs.asdict(found)
+    config_class = architecture(found.architecture).config_class
+    try:
+        config = _read_config(config_class, found.config)
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
+    return {**msgspec.structs.asdict(found), "config": config.to_dict()}
 
 
 def _read_config(config_class: type[NetworkConfig], values: dict[str, Any]) -> NetworkConfig:

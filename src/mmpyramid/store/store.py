@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -27,7 +28,7 @@ from mmpyramid.store.hdf5 import RowFile
 from mmpyramid.store.mapped import FeatureTable, MappedTable, StreamRows
 from mmpyramid.store.provenance import Provenance
 from mmpyramid.store.shard import Extracted, Shard, VideoInfo
-from mmpyramid.store.source import Fault, FaultKind, FeatureError, choose_streams
+from mmpyramid.store.source import Fault, FaultKind, FeatureError, choose_streams, find_faults
 
 STORE_FILE, FAILURES_FILE, PENDING_FOLDER = "store.json", "failures.jsonl", "pending"
 SHARD_PATTERN = "shard-*.h5"
@@ -261,6 +262,63 @@ def read_failures(folder: Path) -> dict[str, str]:
             ) from error
         failures[record.id] = record.reason
     return failures
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesReport:
+    """What `check_files` found.
+
+    Attributes:
+        num_files: the files that there are.
+        num_videos: the videos in those that can be read.
+        num_unsealed: files of earlier versions, which have no checksum.
+        damaged: what is wrong, by the name of the file.
+    """
+
+    num_files: int
+    num_videos: int
+    num_unsealed: int
+    damaged: Mapping[str, str]
+
+
+def check_files(folder: Path, progress: Progress | None = None) -> FilesReport:
+    """Read all of a store: checksums, shapes, and whether values are finite.
+
+    Args:
+        folder: of the store.
+        progress: called after each file.
+
+    Raises:
+        UserError: if there is no store.
+
+    Example:
+        >>> check_files(Path("features")).damaged  # doctest: +SKIP
+        {}
+    """
+    dims = read_provenance(folder).dims
+    paths = [*sorted(folder.glob(SHARD_PATTERN)), *sorted(folder.glob(f"{PENDING_FOLDER}/*.h5"))]
+    num_videos = num_unsealed = 0
+    damaged = {}
+    for done, path in enumerate(paths, start=1):
+        try:
+            with Shard(path) as shard:
+                num_unsealed += not shard.sealed
+                videos = shard.videos()
+            faults = [
+                fault
+                for video_id, video in videos.items()
+                for fault in find_faults(video_id, video.features, dims)
+            ]
+            if faults:
+                raise FeatureError(faults)
+            num_videos += len(videos)
+        except (UserError, OSError) as error:
+            damaged[str(path.relative_to(folder))] = str(error)
+        if progress:
+            progress(done, len(paths))
+    return FilesReport(
+        num_files=len(paths), num_videos=num_videos, num_unsealed=num_unsealed, damaged=damaged
+    )
 
 
 def _locate(paths: Iterable[Path]) -> dict[str, Path]:

@@ -187,7 +187,8 @@ class Teacher:
         }
         self.notes = _notes(vocabulary, self.unmapped)
         self.classifiers = tuple(classifiers)
-        self._asked = f"asked were the {len(self.labels)} {vocabulary.title} labels"
+        plural = "s" * (len(self.labels) != 1)
+        self._asked = f"asked: the vocabulary {vocabulary.title} ({len(self.labels)} label{plural})"
         self._counterparts = {
             classifier.name: Counterparts(vocabulary, classifier.modality, classifier.class_names)
             for classifier in classifiers

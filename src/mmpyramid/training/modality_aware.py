@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from mmpyramid.core import Array, Progress
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder, write_durably
+from mmpyramid.core.typed import read_json
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import Network
@@ -114,11 +116,26 @@ def fit_modality_aware(
     return replace(run, device=retrained.device)
 
 
+class ClassSummary(msgspec.Struct, frozen=True):
+    """How many videos a class had, and in how many it was removed from a modality."""
+
+    videos: int
+    removed_audio: int
+    removed_visual: int
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What is read again of `refinement.json`."""
+
+    epochs: int
+    classes: dict[str, ClassSummary]
+
+
 def _is_refined(run: RefinedRun, config: TrainConfig) -> bool:
     """Whether step 2 was finished, after as many epochs of step 1."""
     if not run.summary.exists():
         return False
-    epochs = json.loads(run.summary.read_text(encoding="utf-8"))["epochs"]
+    epochs = read_json(run.summary, Summary, "the summary of a refinement").epochs
     if epochs != config.epochs:
         raise UserError(
             f"the labels in {run.labels} were refined after {epochs} epochs, not {config.epochs}; "

@@ -29,6 +29,8 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.core.device import resolve_device, use_float32
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder, only_writer, write_durably
+from mmpyramid.core.text import read_text, shorten
+from mmpyramid.core.typed import LARGEST_DESCRIPTION
 from mmpyramid.datasets import Dataset, Split, open_dataset
 from mmpyramid.datasets.base import digest_of
 from mmpyramid.models import Network, load_pretrained
@@ -276,7 +278,13 @@ def _check_folder(run: Run, resume: bool) -> None:
 def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
     """Write the resolved configuration, unless the run in the folder was started with another."""
     if run.config.exists():
-        started = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+        try:
+            started = yaml.safe_load(read_text(run.config, LARGEST_DESCRIPTION))
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reason = shorten(str(error).replace("\n", " "), 200)
+            raise UserError(
+                f"{run.config} cannot be read ({reason}); choose another --out"
+            ) from error
         if not isinstance(started, dict):
             raise UserError(f"{run.config} is no configuration of a run; choose another --out")
         since = {each.name: each.default for each in dataclasses.fields(TrainConfig)}

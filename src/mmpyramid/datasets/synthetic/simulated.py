@@ -7,17 +7,18 @@ number from it says so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Modality, Progress
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.labels import LLP_LABELS
+from mmpyramid.core.typed import read_json
 from mmpyramid.datasets.base import LABELS_FILE, SPLITS
 from mmpyramid.datasets.llp import WEAK_FILES, Annotations, read_llp
 from mmpyramid.datasets.synthetic.planting import (
@@ -159,6 +160,12 @@ class Removals:
         )
 
 
+class Seed(msgspec.Struct, frozen=True):
+    """What is read again of the file that marks simulated features."""
+
+    seed: int
+
+
 def planted_modalities(folder: Path, annotations: Annotations) -> NDArray[np.bool_]:
     """Which classes were planted in which modality, (N, M, C), anywhere in the video.
 
@@ -166,7 +173,8 @@ def planted_modalities(folder: Path, annotations: Annotations) -> NDArray[np.boo
         folder: a corpus of simulated features.
         annotations: one of its splits.
     """
-    seed = json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))["seed"]
+    what = "the parameters of simulated features"
+    seed = read_json(folder / MARKER_FILE, Seed, what).seed
     truth = [planted_truth(annotations, row, seed) for row in range(len(annotations))]
     return np.array([[heard.any(0), seen.any(0)] for heard, seen in truth])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from mmpyramid.core import Gate
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.runs import Mask
+from mmpyramid.core.text import shorten
 from mmpyramid.problems.parsing.decisions import Probabilities, Threshold, llp_masks
 from mmpyramid.problems.parsing.metrics import ParsingReport, parsing_report
 
@@ -25,6 +25,8 @@ _REQUIRED = ("ids", "audio", "visual", "video")
 _OPTIONAL = ("video_audio", "video_visual")
 _MASK = "mask"
 _NAMES_SHOWN = 3
+LARGEST_UNPACKED = 16 * 2**30
+"""Bytes; the predictions of LLP's test split take 2 MB."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,6 +157,7 @@ def _load(path: str | Path) -> dict[str, NDArray[Any]]:
     """Read the arrays that we know from an `.npz` file, without running pickled code."""
     expected = "expected an .npz file as `numpy.savez` writes it, without pickled objects"
     try:
+        _check_members(path)
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise UserError(f"{path}: {expected}, got a single array")
@@ -164,11 +167,30 @@ def _load(path: str | Path) -> dict[str, NDArray[Any]]:
         raise
     except FileNotFoundError as error:
         raise UserError(f"{path}: {expected}, but there is no such file") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    # zipfile and numpy, which parses headers as Python, report damage by many kinds of exception.
+    except Exception as error:
         raise UserError(
-            f"{path}: {expected}; reading failed with: {error}. Ids of dtype object are pickled: "
-            f"save them as `np.array(ids, dtype=str)`"
+            f"{path}: {expected}; reading failed with: {shorten(str(error), 200)}. Ids of dtype "
+            f"object are pickled: save them as `np.array(ids, dtype=str)`"
         ) from error
+
+
+def _check_members(path: str | Path) -> None:
+    """Check that an archive is a file and unpacks to what predictions can take.
+
+    Raises:
+        ValueError: if it does not.
+        FileNotFoundError: if there is none.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(path)
+    if not Path(path).is_file():
+        raise ValueError("it is no file")
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > LARGEST_UNPACKED:
+            raise ValueError(f"it unpacks to {size / 2**30:.0f} GiB")
 
 
 def _known(source: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 
 from mmpyramid.core import Modality, Timeline
+from mmpyramid.core.text import shorten
 from mmpyramid.core.wording import clock, printable
 from mmpyramid.render.figures import to_png
 from mmpyramid.render.lanes import remarks_by_name, ticks
@@ -33,6 +34,8 @@ OUTLINE = 0.5
 POINTS_PER_INCH = 72
 LINE_HEIGHT = 1.25
 """Of the size of the text."""
+LONGEST_TEXT = 500
+"""Characters of a name or a remark that are drawn."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,14 @@ def height_of(num_lines: int, size: float) -> float:
 def wrap(text: str, size: float, limit: float, weight: str = "normal") -> list[str]:
     """Break text into lines of at most `limit` inches, at spaces where there are any.
 
+    Of a very long text only the beginning is kept: to measure it would take minutes.
+
     Example:
         >>> wrap("a long sentence", LABEL, 0.9)
         ['a long', 'sentence']
     """
     lines = []
-    rest = text.strip()
+    rest = shorten(text.strip(), LONGEST_TEXT)
     while rest:
         lengths = range(1, len(rest) + 1)
         fitting = bisect_right(lengths, limit, key=lambda n: width_of(rest[:n], size, weight))
