@@ -65,7 +65,7 @@ def fake_decoder(times):
     packets = []
     for time in times:
         stamp = round(time * 16000)
-        packets.append(SimpleNamespace(stream=stream, pts=stamp, dts=stamp, duration=1600))
+        packets.append(SimpleNamespace(stream=stream, pts=stamp, dts=stamp, duration=1600, size=1))
 
     def decode(packet):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1600), np.float32), "fltp", "mono")

@@ -80,18 +80,23 @@ def test_pixels_that_are_not_square_are_stretched(tmp_path, aspect, width):
     assert Image.open(io.BytesIO(thumbnail(path))).size == (width, 48)
 
 
-def test_what_is_transparent_is_black(tmp_path):
-    path = tmp_path / "a.mkv"
+@pytest.mark.parametrize(
+    ("suffix", "codec", "stored"),
+    [("mkv", "ffv1", "bgra"), ("webm", "libvpx-vp9", "yuva420p"), ("webm", "libvpx", "yuva420p")],
+)
+def test_what_is_transparent_is_black(tmp_path, suffix, codec, stored):
+    path = tmp_path / f"a.{suffix}"
     image = np.full((48, 64, 4), 200, np.uint8)
     image[..., 3] = 255
     image[:, :32, 3] = 0
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgra"
+        stream = container.add_stream(codec, rate=10, options={"auto-alt-ref": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, stored
+        stream.metadata["alpha_mode"] = "1"
         for _ in range(10):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgba")))
         container.mux(stream.encode(None))
     (segment,) = SegmentReader(path, [View(1)])
-    assert segment.frames[0, :, :32].max() == 0
-    assert segment.frames[0, :, 32:].min() >= 198
+    assert segment.frames[0, :, :28].max() < 10
+    assert segment.frames[0, :, 36:].min() >= 190
     assert np.array(Image.open(io.BytesIO(thumbnail(path))))[:, :24].max() < 20

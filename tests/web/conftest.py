@@ -13,11 +13,26 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from playwright.sync_api import Browser, sync_playwright
 
 import media_files
 from mmpyramid.models import MMPyramid, MMPyramidConfig, save_pretrained
 from mmpyramid.web.app import EXAMPLES, render_example
+from mmpyramid.web.budget import Budget
+from mmpyramid.web.limits import Limits
+from mmpyramid.web.uploads import Upload, Uploads
 
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
 STREAMS = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_lite0": 1280}}
 
 
@@ -35,9 +50,10 @@ class Server:
             env=environment,
         )
         told = "".join(self.process.stdout.readline() for _ in range(3))
-        found = re.search(r"app +(http://\S+)", told)
+        found = re.search(r"app +(http://\S+?)(?:/\?token=(\S+))?$", told, re.MULTILINE)
         assert found, told + self.log
-        self.url = found[1]
+        self.url, self.token = found[1], found[2]
+        self._own = set(self._files())
 
     @property
     def log(self) -> str:
@@ -45,16 +61,19 @@ class Server:
 
     def held(self) -> list[Path]:
         """Every upload, or part of one, that is on the server's disk now."""
-        return [
-            path
-            for path in self.folder.glob("mmpyramid-serve-*/*/**/*")
-            if path.is_file() and path.parent.name != "examples"
-        ]
+        return [path for path in self._files() if path not in self._own]
+
+    def _files(self) -> list[Path]:
+        return [path for path in self.folder.rglob("*") if path.is_file() and path.name != "log"]
 
     def workers(self) -> list[int]:
         """The processes that parse."""
         children = psutil.Process(self.process.pid).children()
         return [child.pid for child in children if "mmpyramid-web" in child.cmdline()]
+
+    def descendants(self) -> list[psutil.Process]:
+        """Its workers, and the decoders of those."""
+        return psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
@@ -63,13 +82,29 @@ class Server:
         return code
 
 
+@pytest.fixture
+def store():
+    """Write a file of a visitor, and use it."""
+
+    def write(uploads: Uploads, content: bytes = b"video", name: str = "a.mp4") -> Upload:
+        lease = Budget(uploads.received, Limits()).lease("me")
+        with uploads.receive(name, "me", lease) as stored:
+            stored.path.write_bytes(content)
+        return uploads.use(stored.path)
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory):
     """Start a server with options; it is stopped after the `with` block."""
 
     @contextmanager
-    def start(*words: str, before: tuple[str, ...] = ()) -> Iterator[Server]:
-        server = Server(tmp_path_factory.mktemp("server"), *words, before=before)
+    def start(
+        *words: str, before: tuple[str, ...] = (), folder: Path | None = None
+    ) -> Iterator[Server]:
+        folder = folder or tmp_path_factory.mktemp("server")
+        server = Server(folder, *words, before=before)
         try:
             yield server
         finally:
@@ -107,3 +142,14 @@ def corrupt(tmp_path_factory, clip) -> Path:
     path = tmp_path_factory.mktemp("corrupt") / "broken.mp4"
     shutil.copy(clip, path)
     return media_files.spoil(path, 0.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    if not shutil.which(CHROMIUM):
+        pytest.skip(f"needs Chromium in {CHROMIUM}")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()

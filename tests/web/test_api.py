@@ -68,8 +68,9 @@ def test_a_video_gives_its_timeline(post, clip, server):
     assert server.held() == []
 
 
-def test_the_model_is_chosen(post, clip, checkpoint):
-    assert Timeline.from_json(post(clip, model=str(checkpoint)).text).labels == ("Dog", "Cat")
+def test_the_model_is_chosen_by_a_name_that_is_no_path(post, clip):
+    timeline = Timeline.from_json(post(clip, model="model").text)
+    assert (timeline.labels, timeline.model) == (("Dog", "Cat"), "model")
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -102,6 +103,8 @@ def test_what_is_no_video_is_refused(post, corrupt, tmp_path, server):
         ({"gate": "garden"}, "`gate`"),
         ({"model": "../secret"}, "`model` to be one of teachers-ave"),
         ({"format": "exe"}, "`format` to be one of csv"),
+        ({"threshld": 0.3}, "no parameter 'threshld'; did you mean `threshold`?"),
+        ({"threshold": [0.3, 0.4]}, "`threshold` once, got it 2 times"),
     ],
 )
 def test_wrong_options_are_refused(options, told, post, clip):
@@ -110,7 +113,7 @@ def test_wrong_options_are_refused(options, told, post, clip):
 
 def test_a_request_without_a_video_is_refused(server):
     response = httpx.post(f"{server.url}/api/parse", data={"video": "clip.mp4"})
-    assert "`video`" in paragraph(response, 422)
+    assert "`video`" in paragraph(response, 400)
 
 
 @pytest.mark.parametrize("options", [{}, {"live": "1"}])
@@ -122,7 +125,7 @@ def test_a_long_video_is_refused(options, post, tmp_path):
 
 def test_a_large_file_is_refused_before_it_is_sent(server):
     head = (
-        "POST /api/parse HTTP/1.1\r\nHost: here\r\nContent-Length: 9000000\r\n"
+        "POST /api/parse HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
         "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
     )
     address = server.url.removeprefix("http://").split(":")
@@ -174,11 +177,21 @@ def test_health_answers_while_others_wait(server, post, clip):
 
 def test_the_interface_describes_itself(server):
     described = httpx.get(f"{server.url}/openapi.json").json()
-    assert set(described["paths"]) == {"/api/health", "/api/parse"}
-    options = {p["name"] for p in described["paths"]["/api/parse"]["post"]["parameters"]}
-    assert options == {"model", "format", *Decoder.__slots__}
+    assert set(described["paths"]) == {"/health", "/api/health", "/api/parse"}
+    parse = described["paths"]["/api/parse"]["post"]
+    assert parse["requestBody"]["content"]["multipart/form-data"]["schema"]["required"] == ["video"]
+    assert {"401", "403", "421", "429", "501"} <= set(parse["responses"])
+    options = {p["name"] for p in parse["parameters"]}
+    more = {"model", "format", "sensitivity", "audio_track", "video_track"}
+    assert options == more | set(Decoder.__slots__)
     page = httpx.get(f"{server.url}/docs").text
     assert "://" not in page.replace("http://www.w3.org", ""), "nothing is fetched from elsewhere"
+
+
+def test_another_method_is_told(server):
+    response = httpx.get(f"{server.url}/api/parse")
+    assert "expected a POST" in paragraph(response, 405)
+    assert response.headers["allow"] == "POST"
 
 
 def test_addresses_of_others_cannot_be_guessed(server):

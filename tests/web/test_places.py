@@ -1,33 +1,39 @@
-"""Who may send a video: as many as can work or wait, and only while they send."""
+"""Who may send a video: slow senders take nobody's place, and lose their own."""
 
 import asyncio
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import HTTPException
 
-from mmpyramid.core.errors import UserError
-from mmpyramid.web import api, server
+from mmpyramid.web import receiving
 from mmpyramid.web.limits import Limits
+from mmpyramid.web.policy import Policy
 from mmpyramid.web.pool import Pool, Setup
-from mmpyramid.web.uploads import Uploads
+from mmpyramid.web.receiving import FileForm
+from mmpyramid.web.server import create_server, guarded
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 HEAD = b'--x\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n\r\n'
+LIMITS = Limits(max_waiting=2, max_megabytes=1, max_each=4)
 
 
 @pytest.fixture
 def pool():
     """Two places, and nobody who works."""
-    return Pool(Setup(models=("teachers",)), Limits(max_waiting=2, max_megabytes=1), 0)
+    return Pool(Setup(models=("none",)), LIMITS, 0)
 
 
 @pytest.fixture
-def client(pool, tmp_path):
-    app = FastAPI()
-    app.add_exception_handler(UserError, server._report_mistake)
-    app.include_router(api.create_router(pool, Uploads(tmp_path)))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
+def client(pool, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "received"))
+    monkeypatch.setattr(receiving, "LINGER_SECONDS", 0.1)
+    app = guarded(create_server(pool, tmp_path), Policy(), LIMITS)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+
+
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 async def until(event: asyncio.Event, rest: bytes = b""):
@@ -37,35 +43,90 @@ async def until(event: asyncio.Event, rest: bytes = b""):
     yield rest
 
 
-def test_of_many_at_once_only_those_with_a_place_send(client, pool):
+def test_one_visitor_sends_a_share_and_takes_no_place(client, pool, tmp_path):
     async def post_all() -> list[int]:
         go = asyncio.Event()
         posts = [client.post("/api/parse", content=until(go), headers=FORM) for _ in range(10)]
         first = asyncio.as_completed(posts)
-        refused = [(await next(first)).status_code for _ in range(8)]
-        assert pool.num_waiting == 2
+        refused = [(await next(first)).status_code for _ in range(6)]
+        assert pool.num_waiting == 0
         go.set()
         return refused + [(await last).status_code for last in first]
 
     statuses = asyncio.run(asyncio.wait_for(post_all(), 10))
-    assert statuses == [503] * 8 + [422] * 2
-    assert pool.num_waiting == 0
+    assert statuses == [429] * 6 + [400] * 4
+    assert files(tmp_path) == []
+    assert asyncio.run(post_broken(client)).status_code == 400, "their share is free again"
 
 
-def test_who_falls_silent_loses_the_place(client, pool, monkeypatch):
-    monkeypatch.setattr(api, "SILENT_SECONDS", 0.05)
+async def post_broken(client) -> httpx.Response:
+    return await client.post("/api/parse", content=HEAD, headers=FORM)
+
+
+def test_who_falls_silent_is_cut_off(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(receiving, "GRACE_SECONDS", 0.05)
 
     async def post() -> httpx.Response:
         return await client.post("/api/parse", content=until(asyncio.Event()), headers=FORM)
 
     response = asyncio.run(post())
     assert response.status_code == 408
-    assert response.json()["detail"].startswith("nothing more of the file came for 0.05 s")
-    assert pool.num_waiting == 0
+    assert response.json()["detail"].startswith(f"only {len(HEAD)} bytes came in 0 s")
+    assert files(tmp_path) == []
 
 
-def test_a_body_that_is_no_form_is_refused(client):
+def test_who_drips_is_cut_off(client, monkeypatch):
+    monkeypatch.setattr(receiving, "GRACE_SECONDS", 0.1)
+    sent = 0
+
+    async def drip():
+        nonlocal sent
+        yield HEAD
+        while sent < 500:
+            sent += 1
+            yield b"x"
+            await asyncio.sleep(0.01)
+
     async def post() -> httpx.Response:
-        return await client.post("/api/parse", content=b"--y", headers=FORM)
+        return await client.post("/api/parse", content=drip(), headers=FORM)
 
-    assert asyncio.run(post()).status_code == 400
+    assert asyncio.run(post()).status_code == 408
+    assert sent < 500
+
+
+NAMED = b'Content-Disposition: form-data; name="video"; filename="a.mp4"\r\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"--y", 400),
+        (b"", 400),
+        (HEAD + b"half a file", 400),
+        (b"--x--\r\n", 422),
+        (b"--x\r\n\r\ncontent\r\n--x--\r\n", 422),
+        (b'--x\r\nContent-Disposition: form-data; name="video"\r\n\r\nx\r\n--x--\r\n', 422),
+        (HEAD.replace(b"video", b"file") + b"x\r\n--x--\r\n", 422),
+        (HEAD + b"x\r\n" + HEAD + b"y\r\n--x--\r\n", 422),
+        (b"--x\r\nX: " + b"x" * 100_000 + b"\r\n" + NAMED + b"\r\nx\r\n--x--\r\n", 400),
+        (b"--x\r\n" + b"X: y\r\n" * 10_000 + NAMED + b"\r\nx\r\n--x--\r\n", 400),
+    ],
+)
+def test_what_is_no_form_with_one_file_is_refused(body, status):
+    form = FileForm(FORM["Content-Type"], "video")
+
+    def read() -> None:
+        for start in range(0, len(body), 1000):
+            form.feed(body[start : start + 1000])
+        form.finish()
+
+    with pytest.raises(HTTPException) as caught:
+        read()
+    assert caught.value.status_code == status
+    assert "one file, as `video`" in caught.value.detail
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data", "multipart/mixed; b=x"])
+def test_another_type_of_body_is_refused(kind):
+    with pytest.raises(HTTPException, match="another type of body"):
+        FileForm(kind, "video")

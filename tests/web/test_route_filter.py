@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-from pathlib import Path
 
 import httpx
 import pytest
@@ -31,6 +30,7 @@ CLOSED = [
     ("GET", "/monitoring/summary"),
     ("GET", "/svelte/index.js"),
     ("GET", "/robots.txt"),
+    ("GET", "/redoc"),
     ("GET", "/pwa_icon"),
     ("GET", "/theme.css/"),
     ("GET", "/x"),
@@ -101,8 +101,19 @@ CLOSED = [
 
 
 NO_UPLOADS = [
-    *("file", "zero", "pipe", "folder", "escape", "link", "linked-folder", "relative", "none"),
-    *("http", "file-url", "no-meta", "odd-meta", "stream", "text", "list", "nested", "null"),
+    *("file", "zero", "pipe", "folder", "escape", "link", "linked-folder", "real", "relative"),
+    *(
+        "none",
+        "http",
+        "file-url",
+        "no-meta",
+        "odd-meta",
+        "stream",
+        "text",
+        "list",
+        "nested",
+        "null",
+    ),
 ]
 
 
@@ -134,9 +145,16 @@ def upload(client):
 
 @pytest.fixture
 def secret(tmp_path):
-    path = tmp_path / "secret.mp4"
+    path = tmp_path / "video.mp4"
     path.write_bytes(SECRET)
     return path
+
+
+def use(client, path):
+    """Choose an upload, and choose none, which deletes it."""
+    for value in (file_data(path), None):
+        client.post(RUN, json=event(value, "use")).raise_for_status()
+    assert client.get(f"{API}/file={path}").status_code == 404
 
 
 def messages(client, session):
@@ -157,18 +175,19 @@ class TestServer:
     @pytest.mark.parametrize("address", [JOIN, RUN])
     @pytest.mark.parametrize("name", NO_UPLOADS)
     def test_a_path_that_is_no_upload_is_refused(
-        self, name, address, client, server, secret, upload, tmp_path
+        self, name, address, client, server, secret, tmp_path
     ):
-        received = Path(upload(b"other")).parents[1]
-        link, folder = received / f"link{secrets.token_hex(4)}", received / ("0" * 64)
+        link, folder = secrets.token_hex(16), secrets.token_hex(16)
+        received = next(server.folder.glob("mmpyramid-serve-*/received"))
         values = {
             "file": file_data(secret),
             "zero": file_data("/dev/zero"),
             "pipe": file_data(tmp_path / "pipe"),
             "folder": file_data(tmp_path),
             "escape": file_data(f"{received}/../../../../{secret}"),
-            "link": file_data(link),
-            "linked-folder": file_data(f"{folder}/secret.mp4"),
+            "link": file_data(f"/received/{link}/video.mp4"),
+            "linked-folder": file_data(f"/received/{folder}/video.mp4"),
+            "real": file_data(received / link / "video.mp4"),
             "relative": file_data("pyproject.toml"),
             "none": file_data(""),
             "http": file_data(f"{server.url}/api/health"),
@@ -182,8 +201,9 @@ class TestServer:
             "null": file_data(f"{secret}\0"),
         }
         os.mkfifo(tmp_path / "pipe")
-        link.symlink_to(secret)
-        folder.symlink_to(tmp_path)
+        (received / link).mkdir()
+        (received / link / "video.mp4").symlink_to(secret)
+        (received / folder).symlink_to(tmp_path)
         try:
             response = client.post(address, json=event(values[name]))
             assert SECRET not in response.content
@@ -193,8 +213,9 @@ class TestServer:
                 assert response.status_code in {403, 422}
             assert client.get("/api/health").status_code == 200
         finally:
-            link.unlink()
-            folder.unlink()
+            (received / folder).unlink()
+            (received / link / "video.mp4").unlink()
+            (received / link).rmdir()
         assert all(SECRET not in path.read_bytes() for path in server.held())
         assert secret.exists()
 
@@ -221,27 +242,28 @@ class TestServer:
 
     def test_only_uploads_are_downloaded(self, client, server, secret, upload):
         path = upload()
-        received = Path(path).parents[1]
-        link = received / f"link{secrets.token_hex(4)}"
-        link.symlink_to(secret)
-        example = next(server.folder.glob("mmpyramid-serve-*/examples/*.mp4"))
-        wrong = [secret, "/proc/self/environ", "/dev/zero", received, link, example, "README.md"]
+        received = next(server.folder.glob("mmpyramid-serve-*/received"))
+        link = received / secrets.token_hex(16)
+        link.symlink_to(secret.parent)
+        linked = f"/received/{link.name}/video.mp4"
+        example = next(received.glob("*/video.mp4"))
+        wrong = [secret, "/proc/self/environ", "/dev/zero", received, link, linked, example]
         wrong += [f"{path}/../../../../../../..{secret}", f"{server.url}/api/health", f"{path}x"]
         try:
-            for name in wrong:
+            for name in (*wrong, "README.md"):
                 response = client.get(f"{API}/file={name}")
                 assert (response.status_code, SECRET in response.content) == (404, False), name
         finally:
             link.unlink()
         assert client.get(f"{API}/file={path}").content == SECRET
+        use(client, path)
 
     def test_an_upload_runs_no_script(self, client, upload):
         path = upload(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.svg")
-        client.post(JOIN, json=event(file_data(path), "svg")).raise_for_status()
-        messages(client, "svg")
         headers = client.get(f"{API}/file={path}").headers
         assert headers["content-security-policy"] == "sandbox"
         assert headers["x-content-type-options"] == "nosniff"
+        use(client, path)
 
     def test_a_deep_link_is_not_followed(self, client):
         page = client.get("/", params={"deep_link": "x"})
@@ -264,17 +286,15 @@ class TestServer:
                 response = client.post(address, json=event(given, "open")).raise_for_status()
                 told = response.text if address == RUN else json.dumps(messages(client, "open"))
                 assert "my clip.mp4, 0.0 MB" in told
-        assert client.get(f"{API}/upload_progress", params={"upload_id": "x"}).text == (
-            "Upload not found"
-        )
+        told = client.get(f"{API}/upload_progress?upload_id=x").text
+        assert told == 'data: {"msg": "done"}\n\n'
 
 
 def test_gradio_itself_refuses_a_path(tmp_path, secret, monkeypatch):
     (tmp_path / "root").mkdir()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "root" / "received"))
     pool = Pool(Setup(models=("none",)), Limits(), 0)
-    handlers = Handlers(pool, Uploads(tmp_path / "root"), Visits())
-    page = _create_page(handlers, tmp_path / "root" / "examples")
+    page = _create_page(Handlers(pool, Uploads(tmp_path / "root"), Visits()), "")
     response = TestClient(page).post(RUN, json=event(file_data(secret)))
     assert response.status_code == 500
     assert "was not uploaded by a user" in response.text

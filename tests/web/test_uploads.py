@@ -1,6 +1,5 @@
-"""Uploads are there while somebody needs them, and gone afterwards."""
+"""Uploads are there while somebody needs them, and gone afterwards, with their room."""
 
-import io
 import os
 import shutil
 import subprocess
@@ -10,6 +9,8 @@ import time
 import pytest
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.web.budget import Budget
+from mmpyramid.web.limits import Limits, NoSpaceError, TooManyError
 from mmpyramid.web.uploads import Uploads
 
 
@@ -18,79 +19,70 @@ def uploads(tmp_path):
     return Uploads(tmp_path)
 
 
-@pytest.fixture
-def receive(uploads):
-    """Receive a file as Gradio does: equal content under one name, by renaming."""
-
-    def put(content=b"video", name="clip.mp4"):
-        aside = uploads.received / "partial"
-        aside.write_bytes(content)
-        return aside.replace(uploads.received / name)
-
-    return put
-
-
 def files(root):
     return sorted(path for path in root.rglob("*") if path.is_file())
 
 
-def test_an_upload_is_gone_after_its_last_use(uploads, receive, tmp_path):
-    received = receive()
-    first = uploads.acquire(received)
-    second = uploads.acquire_again(first)
+def test_an_upload_is_gone_after_its_last_use(uploads, store, tmp_path):
+    first = store(uploads)
+    second = uploads.use(first.path)
+    first.release()
     first.release()
     assert second.path.read_bytes() == b"video"
-    assert received.exists()
     second.release()
     second.release()
-    assert files(tmp_path) == []
+    assert list((tmp_path / "received").iterdir()) == []
 
 
-@pytest.mark.parametrize("again", [False, True])
-def test_equal_uploads_of_two_visitors_do_not_disturb_each_other(again, uploads, receive, tmp_path):
-    mine = uploads.acquire(receive())
-    theirs = uploads.acquire(receive() if again else uploads.received / "clip.mp4")
-    mine.release()
-    assert theirs.path.read_bytes() == b"video"
-    assert uploads.acquire(uploads.received / "clip.mp4").path.exists()
-    theirs.release()
-
-
-def test_a_use_ends_with_its_block_whatever_happens(uploads, receive, tmp_path):
-    with pytest.raises(RuntimeError), uploads.acquire(receive()):
+def test_a_use_ends_with_its_block_whatever_happens(uploads, store, tmp_path):
+    with pytest.raises(RuntimeError), store(uploads):
         raise RuntimeError
-    with pytest.raises(ZeroDivisionError), uploads.write(io.BytesIO(b"video"), "a.mp4") as held:
-        1 / len(held.path.read_bytes()[5:])
     assert files(tmp_path) == []
 
 
-def test_an_upload_that_has_gone_is_told(uploads, tmp_path):
-    with pytest.raises(UserError, match=r"upload clip\.mp4 is no longer here"):
-        uploads.acquire(uploads.received / "clip.mp4")
-    assert list((tmp_path / "in-use").iterdir()) == []
+def test_an_upload_that_has_gone_is_told(uploads, store):
+    held = store(uploads)
+    held.release()
+    with pytest.raises(UserError, match="no longer here"):
+        uploads.use(held.path)
 
 
-def test_only_what_was_received_is_an_upload(uploads, receive, tmp_path):
-    received = receive()
-    assert uploads.is_received(str(received))
-    assert uploads.is_received(str(uploads.received / "gone.mp4"))
-    assert not uploads.is_received(str(uploads.received / "gone.mp4"), missing_ok=False)
+def test_an_upload_is_its_owners_by_an_address_that_is_no_path(uploads, store):
+    held = store(uploads, b"secret", "clip.mp4")
+    address = f"/received/{held.path.parent.name}/video.mp4"
+    assert uploads.address(held._stored) == address
+    assert uploads.find(address, "me") == held.path
+    assert uploads.find(address, "somebody") is None
+    assert uploads.stored(address, "somebody") is None
+    detours = (f"{address}/", f"{address}\0", f"/received/../{address}", f"{address}/../video.mp4")
+    texts = ("", "video.mp4", "/dev/zero", str(held.path), f"file://{held.path}", "\ud800")
+    for text in (*detours, *texts, address.replace("/", "\\"), address.replace("/", "%2f")):
+        assert uploads.find(text, "me") is None, text
+
+
+def test_a_link_in_the_folder_is_no_upload(uploads, store, tmp_path):
     secret = tmp_path / "secret.mp4"
     secret.write_bytes(b"secret")
-    link, pipe = uploads.received / "link.mp4", uploads.received / "pipe.mp4"
-    link.symlink_to(secret)
-    os.mkfifo(pipe)
-    (uploads.received / "folder").symlink_to(tmp_path)
-    no_uploads = (secret, link, pipe, uploads.received, uploads.received / "folder/secret.mp4")
-    texts = ("", "clip.mp4", "/dev/zero", f"{received}/", f"{received}\0", f"{received}/x")
-    detours = (f"{uploads.received}/../secret.mp4", f"{uploads.received}/./clip.mp4", "\ud800")
-    for path in (*map(str, no_uploads), *texts, *detours, f"{uploads.received}/{'x' * 999}"):
-        assert not uploads.is_received(path), path
-    for path in no_uploads:
-        with pytest.raises(UserError, match="is no upload"):
-            uploads.acquire(path)
+    fresh = uploads.received / ("0" * 32)
+    fresh.symlink_to(tmp_path)
+    held = store(uploads)
+    held.path.unlink()
+    held.path.symlink_to(secret)
+    for path in (fresh / "secret.mp4", held.path):
+        with pytest.raises(UserError, match="no longer here"):
+            uploads.use(path)
+    held.release()
     assert secret.read_bytes() == b"secret"
-    assert list((tmp_path / "in-use").iterdir()) == []
+
+
+def test_files_of_the_server_are_everybodys_and_stay(uploads):
+    with uploads.receive("Bell.mp4", None, None) as stored:
+        stored.path.write_bytes(b"bell")
+    for owner in ("me", "them"):
+        assert uploads.find(uploads.address(stored), owner) == stored.path
+        uploads.use(stored.path).release()
+    uploads.sweep(0)
+    assert stored.path.exists()
 
 
 @pytest.mark.parametrize(
@@ -102,47 +94,50 @@ def test_only_what_was_received_is_an_upload(uploads, receive, tmp_path):
         ("a.so very long", "a.so very long", "video"),
         ("", "upload", "video"),
         ("..", "..", "video"),
+        ("4pm.\u202egpj\x1b[2J.mp4", "4pm.\ufffdgpj\ufffd[2J.mp4", "video.mp4"),
+        ("x" * 500 + ".mp4", "x" * 196 + ".mp4", "video.mp4"),
     ],
 )
-def test_names_of_visitors_do_not_name_files(name, shown, on_disk, uploads, tmp_path):
-    held = uploads.write(io.BytesIO(b"video"), name)
+def test_names_of_visitors_do_not_name_files(name, shown, on_disk, uploads, store, tmp_path):
+    held = store(uploads, name=name)
     assert (held.name, held.path.name) == (shown, on_disk)
-    assert held.path.parent.parent == tmp_path / "in-use"
+    assert held.path.parent.parent == tmp_path / "received"
 
 
-def test_what_was_left_behind_is_swept(uploads, receive):
-    old, used, fresh = receive(b"1", "old"), receive(b"2", "used"), receive(b"3", "fresh")
-    held = uploads.acquire(used)
-    for path in (old, used):
-        os.utime(path, (time.time() - 100,) * 2)
+def test_what_was_left_behind_is_swept(uploads, store):
+    used, idle = store(uploads), store(uploads)
+    idle._stored.num_uses = 0  # It was received, and never chosen.
     uploads.sweep(50)
-    assert [path.exists() for path in (old, used, fresh)] == [False, True, True]
-    held.release()
-    assert not used.exists()
-
-
-class Torn(io.BytesIO):
-    """A stream that breaks in the middle of the file."""
-
-    def read(self, size=-1):
-        if self.tell():
-            raise ConnectionResetError
-        return super().read(4)
+    assert idle.path.exists()
+    for held in (used, idle):
+        held._stored.since -= 100
+    uploads.sweep(50)
+    assert [held.path.exists() for held in (used, idle)] == [True, False]
 
 
 def test_a_copy_that_fails_leaves_nothing(uploads, tmp_path):
+    budget = Budget(tmp_path, Limits())
+    lease = budget.lease("me")
+    lease.grow(1000)
+
+    def copy() -> None:
+        with uploads.receive("a.mp4", "me", lease) as stored:
+            stored.path.write_bytes(b"half a video")
+            raise ConnectionResetError
+
     with pytest.raises(ConnectionResetError):
-        uploads.write(Torn(b"half a video"), "a.mp4")
-    assert list((tmp_path / "in-use").iterdir()) == []
+        copy()
+    assert list((tmp_path / "received").iterdir()) == []
+    assert budget.num_bytes == 0
 
 
-def test_leftovers_are_swept(uploads, tmp_path):
-    used = uploads.write(io.BytesIO(b"video"), "a.mp4")
-    leftover = tmp_path / "in-use" / "leftover"
+def test_leftovers_are_swept(uploads, store):
+    used = store(uploads)
+    leftover = uploads.received / ("f" * 32)
     leftover.mkdir()
     (leftover / "video.mp4").write_bytes(b"vid")
-    for folder in (leftover, used.path.parent):
-        os.utime(folder, (time.time() - 100,) * 2)
+    for path in (leftover / "video.mp4", leftover, used.path.parent):
+        os.utime(path, (time.time() - 100,) * 2)
     uploads.sweep(200)
     assert leftover.exists()
     uploads.sweep(50)
@@ -150,8 +145,34 @@ def test_leftovers_are_swept(uploads, tmp_path):
     assert used.path.exists()
 
 
+def test_room_is_shared_out(tmp_path):
+    budget = Budget(tmp_path, Limits(max_each=2, max_total_megabytes=3, min_free_megabytes=1e-6))
+    first, second = budget.lease("me"), budget.lease("me")
+    with pytest.raises(TooManyError, match="2 videos of yours"):
+        budget.lease("me")
+    other = budget.lease("them")
+    first.grow(2_000_000)
+    with pytest.raises(NoSpaceError):
+        other.grow(1_000_001)
+    first.settle(500_000)
+    other.grow(2_500_000)
+    for lease in (first, first, second, other):
+        lease.release()
+    assert budget.num_bytes == 0
+    budget.lease("me").grow(3_000_000)
+
+
+def test_some_of_the_disk_stays_free(tmp_path):
+    free = shutil.disk_usage(tmp_path).free / 1e6
+    limits = Limits(max_total_megabytes=2 * free, min_free_megabytes=free - 1000)
+    budget = Budget(tmp_path, limits)
+    budget.lease("me").grow(10**8)
+    with pytest.raises(NoSpaceError):
+        budget.lease("me").grow(10**9)
+
+
 FILL = """
-import io, sys
+import sys
 from pathlib import Path
 from mmpyramid.core.errors import UserError
 from mmpyramid.web.uploads import Uploads
@@ -159,14 +180,19 @@ from mmpyramid.web.uploads import Uploads
 root = Path(sys.argv[1])
 root.mkdir()
 uploads = Uploads(root)
-uploads.write(io.BytesIO(bytes(100_000)), "small.mp4")
+
+def write(size, name):
+    with uploads.receive(name, "me", None) as stored:
+        stored.path.write_bytes(bytes(size))
+
+write(100_000, "small.mp4")
 for size in (3_000_000, 3_000_000):
     try:
-        uploads.write(io.BytesIO(bytes(size)), "large.mp4")
+        write(size, "large.mp4")
     except UserError as error:
         print(error)
 print(sorted(path.stat().st_size for path in root.rglob("*") if path.is_file()))
-uploads.write(io.BytesIO(bytes(500_000)), "fits.mp4")
+write(500_000, "fits.mp4")
 """
 
 

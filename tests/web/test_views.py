@@ -1,7 +1,5 @@
 """Pieces of HTML: names are escaped, progress only grows."""
 
-import io
-
 import pytest
 
 from mmpyramid.core import Timeline
@@ -9,6 +7,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS
+from mmpyramid.web.access import Visitor
 from mmpyramid.web.handlers import facts_of, problem, progress_of, result
 from mmpyramid.web.pool import Stage
 from mmpyramid.web.uploads import Uploads
@@ -17,20 +16,20 @@ from mmpyramid.web.visits import Visit
 NAME = "<script>'\"&.mp4"
 
 
-def test_names_of_visitors_are_escaped(tmp_path):
-    held = Uploads(tmp_path).write(io.BytesIO(b"video"), NAME)
+def test_names_of_visitors_are_escaped(tmp_path, store):
+    held = store(Uploads(tmp_path), name=NAME)
     parsed = Parsed(timeline=Timeline(source=NAME), scores=None, features={}, decoder=Decoder())
-    visit = Visit()
+    visit = Visit(Visitor("", ""))
     found = visit.show(parsed, held)
     for shown in (facts_of(held), problem(UserError(f"no {NAME}")), result(visit, found)):
         assert "&lt;script&gt;&#x27;&quot;&amp;.mp4" in shown
         assert "<script>" not in shown
 
 
-def test_every_format_is_offered(tmp_path):
-    visit = Visit()
+def test_every_format_is_offered(tmp_path, store):
+    visit = Visit(Visitor("", ""))
     parsed = Parsed(timeline=Timeline(), scores=None, features={}, decoder=Decoder())
-    shown = result(visit, visit.show(parsed, Uploads(tmp_path).write(io.BytesIO(), "a.mp4")))
+    shown = result(visit, visit.show(parsed, store(Uploads(tmp_path))))
     assert all(f"/files/{name}?" in shown for name in FORMATS)
 
 

@@ -1,6 +1,5 @@
 """What is kept for a visitor ends with the visit."""
 
-import io
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,9 +9,13 @@ from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder
+from mmpyramid.web.access import Visitor
 from mmpyramid.web.handlers import Handlers
+from mmpyramid.web.limits import BusyError, TooManyError
 from mmpyramid.web.uploads import Uploads
-from mmpyramid.web.visits import Visits
+from mmpyramid.web.visits import MOST_EACH, MOST_VISITS, Visits
+
+ME, THEM = Visitor("10.0.0.1", "mine"), Visitor("10.0.0.2", "theirs")
 
 PARSED = Parsed(
     timeline=Timeline(source="new.mp4"), scores=None, features={}, decoder=Decoder(threshold=0.2)
@@ -30,13 +33,13 @@ def visits(clock):
 
 
 @pytest.fixture
-def upload(tmp_path):
+def upload(tmp_path, store):
     uploads = Uploads(tmp_path)
-    return lambda: uploads.write(io.BytesIO(b"video"), "a.mp4")
+    return lambda: store(uploads)
 
 
 def test_another_choice_releases_the_last(visits, upload):
-    visit = visits.of("me")
+    visit = visits.claim("me", ME)
     first, second = upload(), upload()
     visit.choose(first)
     visit.choose(second)
@@ -44,7 +47,7 @@ def test_another_choice_releases_the_last(visits, upload):
 
 
 def test_other_thresholds_keep_the_video(visits, upload):
-    visit, video = visits.of("me"), upload()
+    visit, video = visits.claim("me", ME), upload()
     first = visit.show(PARSED, video)
     second = visit.update(first, PARSED)
     assert video.path.exists()
@@ -54,7 +57,7 @@ def test_other_thresholds_keep_the_video(visits, upload):
 
 
 def test_other_thresholds_do_not_bring_an_old_result_back(visits, upload):
-    visit, old_video, new_video = visits.of("me"), upload(), upload()
+    visit, old_video, new_video = visits.claim("me", ME), upload(), upload()
     old = visit.show(PARSED, old_video)
     new = visit.show(PARSED, new_video)
     assert visit.update(old, PARSED) is None
@@ -63,7 +66,7 @@ def test_other_thresholds_do_not_bring_an_old_result_back(visits, upload):
 
 
 def test_a_bad_upload_does_not_take_along_a_later_choice(visits, upload):
-    visit, bad, good = visits.of("me"), upload(), upload()
+    visit, bad, good = visits.claim("me", ME), upload(), upload()
     visit.choose(bad)
     visit.choose(good)
     assert not visit.reject(bad)
@@ -79,7 +82,7 @@ SLIDERS = (0.5, 0.5, 0.5, 0.0, 0.0)
 
 def test_decide_while_another_video_is_parsed(visits, upload):
     """The parse ends between the moment when `decide` reads the result and when it sets it."""
-    visit, video = visits.of("me"), upload()
+    visit, video = visits.claim("me", ME), upload()
 
     class Old:
         decoder, timeline = Decoder(threshold=0.1), Timeline(source="old.mp4")
@@ -95,17 +98,17 @@ def test_decide_while_another_video_is_parsed(visits, upload):
     assert video.path.exists()
 
 
-def test_a_choice_while_a_bad_video_is_parsed(visits, tmp_path):
+def test_a_choice_while_a_bad_video_is_parsed(visits, tmp_path, store):
     (root := tmp_path / "root").mkdir()
     uploads = Uploads(root)
-    visit, good = visits.of("me"), uploads.write(io.BytesIO(b"good"), "good.mp4")
+    visit, good = visits.claim("me", ME), store(uploads, name="good.mp4")
 
     class Pool:
-        def parse(self, job, on_stage):
+        def parse(self, job, visitor, on_stage):
             visit.choose(good)
             raise UserError(f"{job.name} is no video")
 
-    visit.choose(uploads.write(io.BytesIO(b"bad"), "bad.mp4"))
+    visit.choose(store(uploads, name="bad.mp4"))
     told, form = Handlers(Pool(), uploads, visits).parse(REQUEST, None, "teachers", *SLIDERS)
     assert "Bad.mp4 is no video" in told
     assert form is not None, "the form keeps the video that was chosen meanwhile"
@@ -114,25 +117,47 @@ def test_a_choice_while_a_bad_video_is_parsed(visits, tmp_path):
 
 
 def test_the_end_deletes_everything_even_what_comes_later(visits, upload):
-    visit, token = visits.of("me"), visits.of("me").token
+    visit, token = visits.claim("me", ME), visits.of("me").token
     chosen, shown, late = upload(), upload(), upload()
     visit.choose(chosen)
     visit.show(PARSED, shown)
-    assert visits.by_token(token) is visit
+    assert visits.by_token(token, ME) is visit
     visits.end("me")
     visits.end("me")
     visit.show(PARSED, late)
     assert not any(held.path.exists() for held in (chosen, shown, late))
-    assert visits.by_token(token) is None
+    assert visits.by_token(token, ME) is None
     assert visits.of("me") is not visit
+    assert visits.of("me").ended
 
 
 def test_idle_visits_end(visits, clock, upload):
-    mine, theirs = visits.of("me"), visits.of("them")
+    mine, theirs = visits.claim("me", ME), visits.claim("them", THEM)
     video = upload()
     mine.choose(video)
     clock[0] = 100.0
-    visits.by_token(theirs.token)
+    visits.by_token(theirs.token, THEM)
     visits.end_idle(50)
     assert not video.path.exists()
     assert len(visits) == 1
+
+
+def test_a_visit_is_for_the_browser_that_began_it(visits):
+    visit = visits.claim("me", ME)
+    assert visits.claim("me", ME) is visit
+    assert visits.claim("me", THEM) is None
+    assert visits.claim("me", Visitor(ME.address, "another browser")) is None
+    assert visits.by_token(visit.token, THEM) is None
+
+
+def test_nobody_has_all_visits(visits):
+    for number in range(MOST_EACH):
+        visits.claim(f"mine-{number}", ME)
+    with pytest.raises(TooManyError, match=f"{MOST_EACH} pages of yours"):
+        visits.claim("one more", ME)
+    for number in range(MOST_VISITS - MOST_EACH):
+        visits.claim(f"{number}", Visitor(f"10.1.{number // 40}.0", "other"))
+    with pytest.raises(BusyError):
+        visits.claim("one more", Visitor("10.2.0.0", "last"))
+    visits.end("mine-0")
+    visits.claim("one more", ME)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
+import logging
 import socket
 import sys
-from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -14,10 +13,11 @@ from mmpyramid.cli._options import console, resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import num_cores
 from mmpyramid.web.limits import Limits
-from mmpyramid.web.uploads import working_folder
+from mmpyramid.web.policy import Admission, is_loopback
+from mmpyramid.web.working_folder import working_folder
 
 
-def serve(
+def serve(  # noqa: PLR0913 - one for each flag
     *,
     models: tuple[str, ...] = ("teachers", "teachers-ave"),
     vocabulary: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "everyday",
@@ -25,6 +25,8 @@ def serve(
     port: int = 7860,
     device: str = "auto",
     workers: int = 1,
+    log_level: Literal["warning", "info"] = "warning",
+    admission: Annotated[Admission, tyro.conf.arg(name="")] = Admission(),  # noqa: B008 - frozen
     limits: Annotated[Limits, tyro.conf.arg(name="")] = Limits(),  # noqa: B008 - frozen
 ) -> int:
     """Serve the web app: upload or record a video, look at its timeline, download it.
@@ -44,6 +46,8 @@ def serve(
         port: The port; 0 takes any that is free.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         workers: How many videos are parsed at once, each in a process of its own.
+        log_level: `info` writes a line of JSON for each request to the standard error.
+        admission: Whom to let in.
         limits: Bounds on what visitors may ask for.
     """
     from mmpyramid.web.pool import Pool, Setup
@@ -62,12 +66,24 @@ def serve(
     with listen(host, port) as listener, working_folder() as folder:
         from mmpyramid.web.server import run_server
 
-        sys.stderr.write(warning(host))
+        port = listener.getsockname()[1]
+        policy = admission.policy(host, port)
+        if log_level == "info":
+            start_log()
+        sys.stderr.write(warning(host, has_token=policy.token is not None))
         with console().status("loading the models"):
             pool = Pool(setup, limits, workers)
-        address = f"http://{url_host(host)}:{listener.getsockname()[1]}"
-        run_server(pool, folder, listener, lambda: _say(address))
+        address = f"http://{url_host(host)}:{port}"
+        run_server(pool, folder, listener, policy, lambda: _say(address, policy.token))
     return 0
+
+
+def start_log() -> None:
+    """Write the lines of the access log to the standard error."""
+    log = logging.getLogger("mmpyramid.web.access_log")
+    log.addHandler(logging.StreamHandler())
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -96,25 +112,24 @@ def url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def warning(host: str) -> str:
+def warning(host: str, *, has_token: bool) -> str:
     """The warning for addresses that other machines reach; empty for this machine alone.
 
     Example:
-        >>> warning("127.0.0.1")
+        >>> warning("127.0.0.1", has_token=False)
         ''
     """
-    with suppress(ValueError):  # A name.
-        if ipaddress.ip_address(host).is_loopback:
-            return ""
-    if host == "localhost":
+    if is_loopback(host):
         return ""
+    who = "who knows the token" if has_token else "(--no-auth)"
     return (
-        f"mmpyramid serve: warning: --host {host} lets everybody who can reach this machine upload "
-        "videos to it. There is no authentication and no encryption here; put a proxy that has "
-        "both in front of it where the network is not yours alone\n"
+        f"mmpyramid serve: warning: --host {host} lets everybody {who} upload videos to this "
+        "machine. There is no encryption here, so that who can listen on the network reads videos "
+        "and token; put a proxy with TLS in front of it where the network is not yours alone\n"
     )
 
 
-def _say(address: str) -> None:
-    console().print(f"app   {address}\nAPI   {address}/docs\nstop  Ctrl-C")
+def _say(address: str, token: str | None) -> None:
+    entry = address if token is None else f"{address}/?token={token}"
+    console().print(f"app   {entry}\nAPI   {address}/docs\nstop  Ctrl-C")
     sys.stdout.flush()

@@ -46,12 +46,20 @@ class Decoder(Generic[FrameT]):
             of another stream is buffered.
         name: what notes call it, "picture" or "sound".
         others: the other streams that are chosen; see `Clock`.
+        codec: what decodes the packets, if not what the stream comes with.
     """
 
-    def __init__(self, stream: AnyStream, name: str, others: Sequence[AnyStream] = ()) -> None:
+    def __init__(
+        self,
+        stream: AnyStream,
+        name: str,
+        others: Sequence[AnyStream] = (),
+        codec: av.VideoCodecContext | None = None,
+    ) -> None:
         container = cast("InputContainer", stream.container)
         self._container = container
         self._stream = stream
+        self._codec = codec or stream
         self._streams = (stream, *others)
         self._name = name
         self._time_base = to_fraction(stream.time_base)
@@ -115,10 +123,12 @@ class Decoder(Generic[FrameT]):
         for packet in self._packets():
             if packet is not None:
                 self.clock.place(packet)
-                if packet.stream is not self._stream:
+                # Theora repeats a picture by a packet without content; that at the end flushes.
+                is_empty = not packet.size and packet.pts is not None
+                if packet.stream is not self._stream or is_empty:
                     continue
             try:
-                frames = cast("list[FrameT]", self._stream.decode(packet))
+                frames = cast("list[FrameT]", self._codec.decode(packet))
             except av.FFmpegError as error:
                 is_tag = is_tag or self._is_tag(packet)
                 if not is_tag:

@@ -32,7 +32,22 @@ def picture_decoder(
 ) -> Decoder[av.VideoFrame]:
     """The frames of a picture; see `Decoder`."""
     stream.thread_type = "AUTO"
-    return Decoder(stream, "picture", others)
+    return Decoder(stream, "picture", others, _alpha_codec(stream))
+
+
+def _alpha_codec(stream: av.VideoStream) -> av.VideoCodecContext | None:
+    """What decodes the transparency of a WebM file, which FFmpeg's own decoders leave out."""
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.codec.canonical_name)
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if name is None or tags.get("alpha_mode") != "1":
+        return None
+    try:
+        codec = av.CodecContext.create(name, "r")
+    except av.codec.codec.UnknownCodecError:  # Another FFmpeg than that of PyAV's packages.
+        return None
+    assert isinstance(codec, av.VideoCodecContext)
+    codec.options = stream.codec_context.options
+    return codec
 
 
 class PictureTrack:

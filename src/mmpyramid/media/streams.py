@@ -257,6 +257,6 @@ def _describe(stream: AnyStream) -> str:
     if isinstance(stream, av.VideoStream):
         words.append(f"{stream.width}x{stream.height}")
     else:
-        words.append(stream.layout.name)
+        words.append({1: "mono", 2: "stereo"}.get(stream.channels, stream.layout.name))
     words += filter(None, (stream.language, stream.metadata.get("title")))
     return ", ".join(words)

@@ -1,50 +1,49 @@
 """The plain HTTP interface: a video in, a timeline out, nothing stored."""
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
 from dataclasses import asdict
-from functools import partial
+from difflib import get_close_matches
 from typing import Annotated, Any
 
-from anyio import CapacityLimiter, fail_after, to_thread
-from fastapi import APIRouter, Depends, File, HTTPException, Query, Request, Response, UploadFile
-from fastapi.routing import APIRoute
-from starlette.types import Message
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.streams import Tracks
+from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder, Gate
 from mmpyramid.render import FORMATS
 from mmpyramid.version import __version__
-from mmpyramid.web.limits import Limits, TooLargeError
+from mmpyramid.web.access import visitor_of
+from mmpyramid.web.budget import Budget
 from mmpyramid.web.pages import as_file
 from mmpyramid.web.pool import Job, Pool
+from mmpyramid.web.receiving import receive_file
 from mmpyramid.web.uploads import Uploads
 
 Probability = Annotated[float, Query(ge=0, le=1)]
 Seconds = Annotated[float, Query(ge=0)]
 
-OVERHEAD = 10_000
-"""Bytes of a request that are not the file."""
 
-SILENT_SECONDS = 60
-"""How long a sender may pause."""
-
-CLOSE = {"Connection": "close"}
-
-
-def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
-    """The routes below `/api`.
+def create_router(pool: Pool, uploads: Uploads, budget: Budget) -> APIRouter:
+    """The routes below `/api`, and `/health`.
 
     Args:
         pool: does the work.
         uploads: where videos are for as long as it lasts.
+        budget: what room they have.
     """
-    router = APIRouter(prefix="/api", route_class=_bounded_route(pool))
-    models = pool.setup.models
+    router = APIRouter(dependencies=[Depends(_check_parameters)])
+    models = tuple(pool.setup.choices)
     limiter = CapacityLimiter(pool.capacity)
 
-    @router.get("/health", summary="Whether the server works, and what it offers")
-    async def health() -> dict[str, Any]:
+    @router.get("/health", summary="Whether the server works; asks for no token")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/api/health", summary="What the server offers, and how busy it is")
+    async def offer() -> dict[str, Any]:
         return {
             "status": "ok",
             "version": __version__,
@@ -56,13 +55,14 @@ def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
         }
 
     @router.post(
-        "/parse",
+        "/api/parse",
         summary="Parse a video or sound file",
         response_class=Response,
         responses=RESPONSES,
+        openapi_extra={"requestBody": FORM},
     )
     async def parse(
-        video: Annotated[UploadFile, File(description="The file, of any format FFmpeg knows.")],
+        request: Request,
         decoder: Annotated[Decoder, Depends(_decoder)],
         tracks: Annotated[Tracks, Depends(_tracks)],
         model: Annotated[str, Query(description=f"One of {', '.join(models)}.")] = models[0],
@@ -73,36 +73,70 @@ def create_router(pool: Pool, uploads: Uploads) -> APIRouter:
         """Answers with the timeline as a file. The upload is deleted before the answer is sent."""
         _check_choice("model", model, models)
         _check_choice("format", format, tuple(FORMATS))
-        job = partial(Job, model=model, decoder=decoder, tracks=tracks)
-        work = partial(_parse, pool, uploads, video, job, format)
-        return await to_thread.run_sync(work, limiter=limiter)
+        visitor = visitor_of(request)
+        pool.check_room()
+        with budget.lease(visitor.address) as lease:
+            stored = await receive_file(
+                request, "video", uploads, lease, owner=visitor.id, limits=pool.limits
+            )
+            with uploads.use(stored.path) as upload, pool.place(visitor.address):
+                job = Job(
+                    path=upload.path,
+                    name=upload.name,
+                    model=model,
+                    decoder=decoder,
+                    tracks=tracks,
+                )
+                return await to_thread.run_sync(_parse, pool, job, format, limiter=limiter)
+
+    @router.api_route(
+        "/api/parse", methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False
+    )
+    async def refuse_method() -> None:
+        raise HTTPException(405, "expected a POST with a video; see /docs", {"Allow": "POST"})
 
     return router
 
 
+FORM: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["video"],
+                "properties": {
+                    "video": {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "The file, of any format FFmpeg knows.",
+                    }
+                },
+            }
+        }
+    },
+}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The timeline; the media type is that of the format.",
         "content": {"application/json": {}, "text/vtt": {}, "text/csv": {}},
     },
     400: {"description": "The body is no valid form."},
-    408: {"description": "Nothing more of the file came for too long."},
+    401: {"description": "The server asks for a token."},
+    403: {"description": "The request comes from the page of another site."},
+    408: {"description": "The file came too slowly."},
     413: {"description": "The file is too large."},
+    421: {"description": "The server does not answer to the name in `Host`."},
     422: {"description": "The file is no video or sound, is too long, or an option is wrong."},
-    507: {"description": "The disk of the server is full."},
+    429: {"description": "As many videos of this visitor as may be are here already."},
+    501: {"description": "The format needs a package that the server lacks."},
     503: {"description": "Too many are waiting, or the work took too long."},
+    507: {"description": "The server has no room for more uploads."},
 }
 
 
-def _parse(
-    pool: Pool,
-    uploads: Uploads,
-    video: UploadFile,
-    job: Callable[..., Job],
-    format: str,  # noqa: A002
-) -> Response:
-    with uploads.write(video.file, video.filename or "upload") as upload:
-        parsed = pool.take_turn(job(path=upload.path, name=upload.name))
+def _parse(pool: Pool, job: Job, format: str) -> Response:  # noqa: A002
+    parsed: Parsed = pool.take_turn(job)
     return as_file(parsed, format)
 
 
@@ -142,63 +176,18 @@ def _check_choice(name: str, chosen: str, known: tuple[str, ...]) -> None:
         raise UserError(f"expected `{name}` to be one of {', '.join(known)}, got {chosen!r}")
 
 
-def _bounded_route(pool: Pool) -> type[APIRoute]:
-    """Routes that read a body only for those who have a place, and stop if it is too large."""
-
-    class BoundedRoute(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-            handle = super().get_route_handler()
-
-            async def bounded(request: Request) -> Response:
-                if request.method != "POST":
-                    return await handle(request)
-                with pool.place():
-                    promised = int(request.headers.get("content-length", "0"))
-                    pool.limits.check_size(promised - OVERHEAD)
-                    return await handle(Request(request.scope, _counted(request, pool.limits)))
-
-            return bounded
-
-    return BoundedRoute
+def _check_parameters(request: Request) -> None:
+    """Refuse parameters that do nothing, such as a misspelled one."""
+    known = _names(request.scope["route"].dependant)
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in known:
+            (close, *_) = [*get_close_matches(name, known, 1), ""]
+            hint = f"; did you mean `{close}`?" if close else "; see /docs"
+            raise UserError(f"there is no parameter {name!r}{hint}")
+        if count > 1:
+            raise UserError(f"expected the parameter `{name}` once, got it {count} times")
 
 
-def _counted(request: Request, limits: Limits) -> Callable[[], Awaitable[Message]]:
-    """Receive pieces of a body until they are too many, whatever the header promised."""
-    num_bytes = 0
-
-    async def receive() -> Message:
-        nonlocal num_bytes
-        message = await _piece(request)
-        num_bytes += len(message.get("body", b""))
-        try:
-            limits.check_size(num_bytes - OVERHEAD)
-        except TooLargeError as error:
-            await _discard(request, limits.max_bytes)
-            # FastAPI calls every other error while it reads a body a bad request.
-            raise HTTPException(413, str(error), CLOSE) from error
-        return message
-
-    return receive
-
-
-async def _piece(request: Request) -> Message:
-    """The next piece of a body.
-
-    Raises:
-        HTTPException: if none comes, so that senders who are gone lose their places.
-    """
-    try:
-        with fail_after(SILENT_SECONDS):
-            return await request.receive()
-    except TimeoutError as error:
-        message = f"nothing more of the file came for {SILENT_SECONDS} s; send it again"
-        raise HTTPException(408, message, CLOSE) from error
-
-
-async def _discard(request: Request, num_bytes: int) -> None:
-    """Read on to the end, or so far: who still sends when the connection closes may miss why."""
-    more = True
-    while more and num_bytes > 0:
-        message = await _piece(request)
-        more = message.get("more_body", False)
-        num_bytes -= len(message.get("body", b""))
+def _names(dependant: Dependant) -> set[str]:
+    own = {parameter.alias for parameter in dependant.query_params}
+    return own.union(*(_names(other) for other in dependant.dependencies))

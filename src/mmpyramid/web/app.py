@@ -94,7 +94,7 @@ def create_app(handlers: Handlers, examples: Mapping[Example, Path]) -> gr.Block
         gr.HTML(introduction(pool.limits), elem_classes="introduction")
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
-                form = Form.create(pool.setup.models, examples)
+                form = Form.create(list(pool.setup.choices), examples)
             with gr.Column(scale=3, min_width=480):
                 shown = gr.HTML(WELCOME, elem_id="result")
         form.connect(handlers, examples, shown)

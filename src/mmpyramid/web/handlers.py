@@ -16,7 +16,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS
-from mmpyramid.web.limits import BusyError, GivenUpError, Limits, NoSpaceError
+from mmpyramid.web.limits import BusyError, GivenUpError, Limits, TooManyError
 from mmpyramid.web.pages import file_address, page_address
 from mmpyramid.web.pool import Job, Pool, Stage
 from mmpyramid.web.uploads import Upload, Uploads
@@ -43,7 +43,7 @@ class Handlers:
         upload, message = None, ""
         try:
             if path is not None:
-                upload = self.uploads.acquire(Path(path))
+                upload = self.uploads.use(Path(path))
                 message = facts_of(upload)
         except UserError as error:
             message = problem(error)
@@ -63,10 +63,11 @@ class Handlers:
         try:
             if upload is None:
                 raise UserError("no video is chosen; upload one, record one or take an example")
-            video = self.uploads.acquire_again(upload)
-            shown = visit.show(self._parsed(video, model, numbers, progress), video)
+            video = self.uploads.use(upload.path)
+            parsed = self._parsed(video, visit.visitor.address, model, numbers, progress)
+            shown = visit.show(parsed, video)
             return result(visit, shown), gr.skip()
-        except (BusyError, GivenUpError, NoSpaceError) as error:
+        except (TooManyError, BusyError, GivenUpError) as error:
             return problem(error), gr.skip()
         except UserError as error:
             return problem(error), None if visit.reject(upload) else gr.skip()
@@ -89,7 +90,12 @@ class Handlers:
         self.visits.end(_session(request))
 
     def _parsed(
-        self, video: Upload, model: str, numbers: tuple[float, ...], progress: gr.Progress
+        self,
+        video: Upload,
+        visitor: str,
+        model: str,
+        numbers: tuple[float, ...],
+        progress: gr.Progress,
     ) -> Parsed:
         def on_stage(stage: Stage) -> None:
             share, text = progress_of(stage)
@@ -98,7 +104,7 @@ class Handlers:
         decoder = to_decoder(*numbers)
         job = Job(path=video.path, name=video.name, model=model, decoder=decoder)
         try:
-            return self.pool.parse(job, on_stage)
+            return self.pool.parse(job, visitor, on_stage)
         except BaseException:
             video.release()
             raise

@@ -16,6 +16,10 @@ class Limits:
         max_minutes: Length of a video.
         max_seconds: How long the work on one video may take; it is then stopped.
         max_waiting: How many may wait for their turn; more are asked to come back.
+        max_each: How many videos of one visitor may be here at once: on their way, kept, waiting
+            or worked on. A visitor is an address; of IPv6, the first half of one.
+        max_total_megabytes: Size of all uploads together.
+        min_free_megabytes: How much of the disk stays free; uploads that need it are refused.
         keep_minutes: How long an upload and its timeline are kept for somebody who does nothing.
 
     Raises:
@@ -30,6 +34,9 @@ class Limits:
     max_minutes: float = 10
     max_seconds: float = 600
     max_waiting: int = 20
+    max_each: int = 10
+    max_total_megabytes: float = 10_000
+    min_free_megabytes: float = 500
     keep_minutes: float = 60
 
     def __post_init__(self) -> None:
@@ -60,12 +67,16 @@ class TooLargeError(UserError):
     """More bytes than the server takes."""
 
 
+class TooManyError(UserError):
+    """One visitor asks for more than a share; nothing is wrong with the file."""
+
+
 class BusyError(UserError):
     """Too many are waiting already; nothing is wrong with the file."""
 
 
 class NoSpaceError(UserError):
-    """The disk of the server is full; nothing is wrong with the file."""
+    """The server has no room for more uploads; nothing is wrong with the file."""
 
 
 class GivenUpError(UserError):

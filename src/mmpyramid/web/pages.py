@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, HTTPException, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from mmpyramid.formats import encode, find_format
 from mmpyramid.pipeline import Parsed
 from mmpyramid.render import to_html
+from mmpyramid.web.access import visitor_of
 from mmpyramid.web.visits import Result, Visit, Visits
 
 
@@ -48,30 +49,32 @@ def page_of(parsed: Parsed, video: str) -> str:
     )
 
 
-def media_type(name: str) -> str:
-    """The media type of an upload by its suffix.
+def playable_type(name: str) -> str:
+    """The media type under which browsers play a file; they know MOV and M4V as MP4 only.
 
     Example:
-        >>> media_type("clip.mp3"), media_type("clip.mp4")
-        ('audio/mpeg', 'video/mp4')
+        >>> playable_type("clip.mov"), playable_type("clip.webm")
+        ('video/mp4', 'video/webm')
     """
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = mimetypes.guess_type(name)[0] or ""
+    is_known = kind.startswith("audio/") or kind in {"video/webm", "video/ogg"}
+    return kind if is_known else "video/mp4"
 
 
 GONE = (
     "this timeline is no longer here: uploads and what was found in them are deleted when the page "
     "is closed or left alone for long; choose the file again"
 )
-PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-"""The browser keeps nothing after the visit, and believes no upload that claims to be a page."""
+PRIVATE = {"Cache-Control": "no-store"}
+"""The browser keeps nothing after the visit."""
 
 
 def create_router(visits: Visits) -> APIRouter:
     """The routes below `/visits/TOKEN`."""
     router = APIRouter(prefix="/visits/{token}", include_in_schema=False)
 
-    def find(token: str) -> Result:
-        visit = visits.by_token(token)
+    def find(token: str, request: Request) -> Result:
+        visit = visits.by_token(token, visitor_of(request))
         result = None if visit is None else visit.result
         if result is None:
             raise HTTPException(404, GONE)
@@ -85,12 +88,8 @@ def create_router(visits: Visits) -> APIRouter:
 
     @router.get("/media")
     def media(found: Found) -> FileResponse:
-        kind = media_type(found.video.path.name)
-        # Browsers play MP4 and its relatives, MOV and M4V, only under this name.
-        playable = kind.startswith("audio/") or kind in {"video/webm", "video/ogg"}
-        return FileResponse(
-            found.video.path, media_type=kind if playable else "video/mp4", headers=PRIVATE
-        )
+        kind = playable_type(found.video.path.name)
+        return FileResponse(found.video.path, media_type=kind, headers=PRIVATE)
 
     @router.get("/files/{format}")
     def file(found: Found, format: str) -> Response:  # noqa: A002

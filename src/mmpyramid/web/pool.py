@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from mmpyramid.extract.decoding import Limits as DecodingLimits
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.pipeline import TEACHERS, Parsed, Pipeline
 from mmpyramid.problems import Decoder
-from mmpyramid.web.limits import BusyError, GivenUpError, Limits
+from mmpyramid.web.limits import BusyError, GivenUpError, Limits, TooManyError
 
 LOAD_SECONDS = 300
 """How long the models may take to load again, after a process was lost; weights are cached then."""
@@ -57,10 +58,27 @@ class Setup:
     num_threads: int = 1
     max_seconds: float = 600
 
+    @property
+    def choices(self) -> dict[str, str]:
+        """The models by the names that visitors see, which tell no folders of the server.
+
+        Example:
+            >>> list(Setup(models=("teachers", "/home/a/runs/one/model")).choices)
+            ['teachers', 'model']
+        """
+        return {_shown(model, self.models): model for model in self.models}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One video to parse; `name` is what the visitor calls it."""
+    """One video to parse.
+
+    Attributes:
+        path: the file.
+        name: what the visitor calls it.
+        model: one of `Setup.choices`.
+        decoder: how to decide.
+    """
 
     path: Path
     name: str
@@ -76,6 +94,17 @@ class Stage:
     name: str
     done: int = 0
     total: int | None = None
+
+
+def _shown(model: str, models: tuple[str, ...]) -> str:
+    """A model as visitors see it: of a folder, as few of its last parts as tell it from others."""
+    parts = Path(model).parts
+    if not (Path(model).is_absolute() or Path(model).exists()):
+        return model
+    others = {Path(other).parts for other in models if other != model}
+    lengths = range(1, len(parts))
+    unique = (n for n in lengths if all(other[-n:] != parts[-n:] for other in others))
+    return "/".join(parts[-next(unique, 1) :])
 
 
 OnStage: TypeAlias = Callable[[Stage], None]
@@ -175,14 +204,14 @@ def serve_jobs(setup: Setup, channel: Channel) -> None:
     limits = DecodingLimits(max_seconds=setup.max_seconds)
     try:
         pipelines = {
-            model: Pipeline(
+            name: Pipeline(
                 model,
                 vocabulary=setup.vocabulary if model == TEACHERS else None,
                 device=setup.device,
                 limits=limits,
                 alone=True,
             )
-            for model in setup.models
+            for name, model in setup.choices.items()
         }
     except UserError as error:
         channel.send(Answer({"mistake": str(error)}))
@@ -209,7 +238,7 @@ def _answer(job: Job, pipelines: Mapping[str, Pipeline], channel: Channel) -> An
     except UserError as error:
         return Answer({"mistake": str(error).replace(str(job.path), job.name)})
     notes = tuple(note.replace(str(job.path), job.name) for note in parsed.timeline.notes)
-    timeline = replace(parsed.timeline, source=job.name, notes=notes)
+    timeline = replace(parsed.timeline, source=job.name, model=job.model, notes=notes)
     content = pickle.dumps(replace(parsed, timeline=timeline, features={}))
     return Answer({}, {"parsed": np.frombuffer(content, np.uint8)})
 
@@ -228,7 +257,7 @@ class Pool:
     Example:
         >>> pool = Pool(Setup(models=("teachers",)), Limits(), 1)  # doctest: +SKIP
         >>> job = Job(path=p, name="a", model="teachers", decoder=Decoder())  # doctest: +SKIP
-        >>> pool.parse(job).timeline  # doctest: +SKIP
+        >>> pool.parse(job, "127.0.0.1").timeline  # doctest: +SKIP
     """
 
     def __init__(self, setup: Setup, limits: Limits, num_workers: int) -> None:
@@ -236,6 +265,7 @@ class Pool:
         self.limits = limits
         self.workers = tuple(JobWorker(setup) for _ in range(num_workers))
         self._num_inside = 0
+        self._num_each: Counter[str] = Counter()
         self._lock = Lock()
         self._closed = False
         self._free: LifoQueue[JobWorker] = LifoQueue()
@@ -254,28 +284,41 @@ class Pool:
         return max(0, self._num_inside - len(self.workers))
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Be one of those inside, from before an upload is even received.
+    def place(self, visitor: str) -> Iterator[None]:
+        """Be one of those inside.
+
+        Args:
+            visitor: who; nobody takes all places.
 
         Raises:
             BusyError: if as many as may are waiting.
+            TooManyError: if as many as may are waiting for this visitor.
         """
         with self._lock:
-            self._check_room()
+            self.check_room()
+            if self._num_each[visitor] >= self.limits.max_each:
+                raise TooManyError(
+                    f"{self.limits.max_each} videos of yours are waiting already, which is as many "
+                    "as one visitor may have here at once; wait until one is done"
+                )
             self._num_inside += 1
+            self._num_each[visitor] += 1
         try:
             yield
         finally:
             with self._lock:
                 self._num_inside -= 1
+                self._num_each[visitor] -= 1
+                if not self._num_each[visitor]:
+                    del self._num_each[visitor]
 
-    def parse(self, job: Job, on_stage: OnStage | None = None) -> Parsed:
+    def parse(self, job: Job, visitor: str, on_stage: OnStage | None = None) -> Parsed:
         """Take a `place`, then a turn, see `take_turn`; safe in several threads at once.
 
         Raises:
-            BusyError: if too many are waiting; and what `take_turn` raises.
+            BusyError, TooManyError: if too many are waiting; and what `take_turn` raises.
         """
-        with self.place():
+        with self.place(visitor):
             return self.take_turn(job, on_stage)
 
     def take_turn(self, job: Job, on_stage: OnStage | None = None) -> Parsed:
@@ -306,7 +349,12 @@ class Pool:
         for worker in self.workers:
             worker.kill()
 
-    def _check_room(self) -> None:
+    def check_room(self) -> None:
+        """See that there is a place, before an upload is received for it.
+
+        Raises:
+            BusyError: if as many as may are waiting.
+        """
         if self._closed or self._num_inside >= self.capacity:
             raise BusyError(
                 f"{self.num_waiting} others are waiting for their turn, which is as many as this "

@@ -1,4 +1,4 @@
-"""ASGI middleware around Gradio: only routes that the page needs, only paths of uploads."""
+"""ASGI middleware around Gradio: only routes that the page needs, only files of the visitor."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import HTTPException, Request
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from mmpyramid.web.access import Visitor, route_of, visitor_of
+from mmpyramid.web.receiving import pieces
 from mmpyramid.web.uploads import Uploads
+from mmpyramid.web.visits import Visits
 
 API = "/gradio_api"
 
@@ -22,67 +25,77 @@ ROUTES: dict[str, tuple[str, ...]] = {
     r"GET /(assets|static)/.+": (),
     r"GET /(theme\.css|manifest\.json|favicon\.ico)": (),
     rf"GET {API}/app_id": (),
-    rf"GET {API}/heartbeat/[^/]+": (),
+    rf"GET {API}/heartbeat/(?P<session>[^/]+)": (),
     rf"GET {API}/queue/data": ("session_hash",),
-    rf"POST {API}/upload": ("upload_id",),
-    rf"GET {API}/upload_progress": ("upload_id",),
 }
 """Method and path of what is open as it is, with the parameters that are passed on."""
 
-FILE = rf"GET {API}/file=(?P<path>.+)"
 EVENT = rf"POST {API}/(queue/join|run/predict)"
 
 EVENT_FIELDS = ("fn_index", "trigger_id", "session_hash")
 LONGEST_EVENT = 100_000
 """Bytes; the page sends a few hundred."""
 
+SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 REPLACED_HEADERS = {b"content-type", b"content-length", b"transfer-encoding"}
-FILE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
-"""An upload that is opened as a page of its own runs no script here."""
+
+WHOLE = {"text/html", "application/json", "error"}
+"""Types of answers whose length is told, so that the whole of them is read before it is sent."""
+
+MISTAKE = b'{"detail": "the server made a mistake; reload the page and try again"}'
+"""What visitors get of an error of Gradio, whose own words may name files and folders."""
 
 
 class RouteFilter:
     """Lets through what the page needs; for everything else of Gradio the answer is 404.
 
     Gradio offers routes that read files, fetch addresses and start FFmpeg for whoever asks, and new
-    versions add more. Files are named by visitors in two places, in the address of a download and
-    in the data of an event. There, only uploads may be named.
+    versions add more. Uploads and downloads are received and sent here, by routes of our own. In
+    the data of an event, a visitor may name own uploads only, and a session belongs to the browser
+    that began it. Gradio's answers name files by addresses, never by paths of the server.
 
     Args:
         app: Gradio.
         uploads: what may be named.
+        visits: whose sessions are whose.
     """
 
-    def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
+    def __init__(self, app: ASGIApp, uploads: Uploads, visits: Visits) -> None:
         self.app = app
-        self._uploads = uploads
+        self._uploads, self._visits = uploads, visits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
         if scope["type"] != "http":
             await WebSocketClose()(scope, receive, send)
             return
-        request = f"{scope['method']} {scope['path']}"
-        if re.fullmatch(EVENT, request):
-            await self._pass_event(scope, receive, send)
-        elif found := re.fullmatch(FILE, request):
-            if not self._uploads.is_received(found["path"], missing_ok=False):
-                raise HTTPException(404)
-            await self.app(_with_query(scope, ()), receive, _with_headers(send))
-        else:
-            parameters = next((p for r, p in ROUTES.items() if re.fullmatch(r, request)), None)
-            if parameters is None:
-                raise HTTPException(404)
-            await self.app(_with_query(scope, parameters), receive, send)
+        request = Request(scope, receive)
+        asked = f"{scope['method']} {route_of(scope)}"
+        if re.fullmatch(EVENT, asked):
+            await self._pass_event(request, send)
+            return
+        for pattern, parameters in ROUTES.items():
+            if found := re.fullmatch(pattern, asked):
+                session = found.groupdict().get("session")
+                if "session_hash" in parameters:
+                    session = request.query_params.get("session_hash", "")
+                if session is not None:
+                    self._claim(session, visitor_of(request))
+                answer = self._without_paths(send)
+                await self.app(_with_query(scope, parameters), receive, answer)
+                return
+        raise HTTPException(404)
 
-    async def _pass_event(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_event(self, request: Request, send: Send) -> None:
+        scope = request.scope
         try:
-            body = await _body(Request(scope, receive))
+            body = await _body(request)
         except ClientDisconnect:
             return
         try:
             # Gradio gets what was checked, written anew, so that it cannot read it differently.
-            event = json.dumps(self._checked(json.loads(body))).encode()
+            event = json.dumps(self._checked(json.loads(body), visitor_of(request))).encode()
         except (ValueError, RecursionError) as error:
             raise HTTPException(400, "expected an event as JSON") from error
         scope = _with_query(scope, ())
@@ -98,34 +111,73 @@ class RouteFilter:
         async def receive_again() -> Message:
             nonlocal is_sent
             if is_sent:
-                return await receive()
+                return await request.receive()
             is_sent = True
             return {"type": "http.request", "body": event, "more_body": False}
 
-        await self.app(scope, receive_again, send)
+        await self.app(scope, receive_again, self._without_paths(send))
 
-    def _checked(self, event: Any) -> dict[str, Any]:
+    def _claim(self, session: Any, visitor: Visitor) -> None:
+        if not isinstance(session, str) or not SESSION.fullmatch(session):
+            raise HTTPException(422, "expected an event with `session_hash`")
+        if self._visits.claim(session, visitor) is None:
+            raise HTTPException(403, "this page is another visitor's; reload it")
+
+    def _checked(self, event: Any, visitor: Visitor) -> dict[str, Any]:
         """An event with those fields that the page sends."""
         if not isinstance(event, dict) or not isinstance(event.get("data"), list):
             raise HTTPException(422, "expected an event with `data`")
         passed = {name: event[name] for name in EVENT_FIELDS if name in event}
-        return {**passed, "data": [self._checked_value(value) for value in event["data"]]}
+        data = [self._checked_value(value, visitor) for value in event["data"]]
+        self._claim(event.get("session_hash"), visitor)
+        return {**passed, "data": data}
 
-    def _checked_value(self, value: Any) -> Any:
+    def _checked_value(self, value: Any, visitor: Visitor) -> Any:
         """A number, a text or an upload, of which nothing but the path is passed on."""
         if isinstance(value, list):
             raise HTTPException(422, "expected numbers, texts and uploads, got a list")
         if not isinstance(value, dict):
             return value
-        path = value.get("path")
-        if not isinstance(path, str) or not self._uploads.is_received(path):
+        address = value.get("path")
+        path = self._uploads.find(address, visitor.id) if isinstance(address, str) else None
+        if path is None:
             raise HTTPException(403, "expected a file that was uploaded; choose it again")
-        return {"path": path, "meta": {"_type": "gradio.FileData"}}
+        return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+    def _without_paths(self, send: Send) -> Send:
+        """Replace paths of uploads by their addresses, and errors by a text that names none."""
+        start: Message = {}
+        kind, body = "", b""
+
+        async def send_without_paths(message: Message) -> None:
+            nonlocal start, kind, body
+            if message["type"] == "http.response.start":
+                start = message
+                kind = Headers(scope=start).get("content-type", "").partition(";")[0]
+                if start["status"] >= 400:
+                    kind = "error"
+                    start["headers"] = [(b"content-type", b"application/json")]
+                if kind not in WHOLE:
+                    await send(start)
+            elif kind not in WHOLE:  # An event of a stream is one message.
+                text = kind == "text/event-stream"
+                piece = message.get("body", b"")
+                await send({**message, "body": self._uploads.hide_paths(piece) if text else piece})
+            else:
+                body += message.get("body", b"")
+                if message.get("more_body"):
+                    return
+                content = MISTAKE if kind == "error" else self._uploads.hide_paths(body)
+                MutableHeaders(scope=start)["Content-Length"] = str(len(content))
+                await send(start)
+                await send({**message, "body": content})
+
+        return send_without_paths
 
 
 async def _body(request: Request) -> bytes:
     body = b""
-    async for piece in request.stream():
+    async for piece in pieces(request):
         body += piece
         if len(body) > LONGEST_EVENT:
             raise HTTPException(413, f"expected an event of at most {LONGEST_EVENT} bytes")
@@ -137,12 +189,3 @@ def _with_query(scope: Scope, names: tuple[str, ...]) -> Scope:
     query = parse_qsl(scope["query_string"].decode("latin-1"))
     passed = urlencode([(name, value) for name, value in query if name in names])
     return {**scope, "query_string": passed.encode("latin-1")}
-
-
-def _with_headers(send: Send) -> Send:
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(FILE_HEADERS)
-        await send(message)
-
-    return send_with_headers

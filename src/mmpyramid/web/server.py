@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi_offline import FastAPIOffline
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.version import __version__
-from mmpyramid.web import api, pages
-from mmpyramid.web.app import CSS, EXAMPLES, THEME, create_app, render_example
-from mmpyramid.web.handlers import Handlers
-from mmpyramid.web.limits import BusyError, GivenUpError, NoSpaceError, TooLargeError
+from mmpyramid.web import api, pages, transfers
+from mmpyramid.web.access import Access, Forwarded
+from mmpyramid.web.access_log import AccessLog
+from mmpyramid.web.app import CSS, EXAMPLES, THEME, Example, create_app, render_example
+from mmpyramid.web.budget import Budget
+from mmpyramid.web.connections import BoundedProtocol
+from mmpyramid.web.handlers import FIT, Handlers
+from mmpyramid.web.headers import SecurityHeaders
+from mmpyramid.web.limits import (
+    BusyError,
+    GivenUpError,
+    Limits,
+    NoSpaceError,
+    TooLargeError,
+    TooManyError,
+)
+from mmpyramid.web.policy import Policy
 from mmpyramid.web.pool import Pool
+from mmpyramid.web.receiving import Courtesy
 from mmpyramid.web.route_filter import RouteFilter
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.visits import Visits
 
 STATUS: dict[type[Exception], int] = {
     TooLargeError: 413,
+    TooManyError: 429,
     NoSpaceError: 507,
     BusyError: 503,
     GivenUpError: 503,
@@ -41,44 +60,62 @@ ABANDONED_SECONDS = 600
 SHUTDOWN_SECONDS = 3
 
 
-def create_server(pool: Pool, root: Path) -> FastAPI:
-    """Put the parts together.
+def create_server(pool: Pool, root: Path, root_path: str = "") -> FastAPI:
+    """Put the parts together, without their doors.
 
     Args:
         pool: does the work.
         root: what `working_folder` gives.
+        root_path: where a proxy puts the server.
     """
-    uploads, visits = Uploads(root), Visits()
-    page = _create_page(Handlers(pool, uploads, visits), root / "examples")
+    uploads, visits, budget = Uploads(root), Visits(), Budget(root, pool.limits)
+    page = _create_page(Handlers(pool, uploads, visits), root_path)
     server: FastAPI = FastAPIOffline(
         title="mmpyramid",
         version=__version__,
         description="Any video in, a timeline out: what can be heard, seen, and both.",
         lifespan=_housekeeping(pool, uploads, visits, page),
+        redoc_url=None,
     )
     server.add_exception_handler(UserError, _report_mistake)
     server.add_exception_handler(ModuleNotFoundError, _report_missing_package)
     server.add_exception_handler(RequestValidationError, _report_invalid_request)
-    server.include_router(api.create_router(pool, uploads))
+    server.add_exception_handler(ClientDisconnect, _report_to_nobody)
+    server.include_router(api.create_router(pool, uploads, budget))
     server.include_router(pages.create_router(visits))
-    server.mount("/", RouteFilter(page, uploads))
+    server.include_router(transfers.create_router(uploads, budget, pool.limits))
+    server.mount("/", RouteFilter(page, uploads, visits))
     return server
 
 
-def _create_page(handlers: Handlers, folder: Path) -> FastAPI:
+def guarded(server: FastAPI, policy: Policy, limits: Limits) -> ASGIApp:
+    """A server behind its doors, the outermost last.
+
+    Args:
+        server: what `create_server` gives.
+        policy: whom to let in.
+        limits: what visitors may ask for.
+    """
+    app: ASGIApp = Access(server, policy)
+    app = Courtesy(app, limits.max_bytes)
+    app = SecurityHeaders(app, (FIT,))
+    app = AccessLog(app)
+    return Forwarded(app, policy)
+
+
+def _create_page(handlers: Handlers, root_path: str) -> FastAPI:
     """The app, with all that Gradio opens; visitors reach it through a `RouteFilter` only."""
-    pool = handlers.pool
-    folder.mkdir()
-    examples = {e: render_example(e, folder) for e in EXAMPLES if e.model in pool.setup.models}
-    app = create_app(handlers, examples)
+    pool, uploads = handlers.pool, handlers.uploads
+    wanted = (example for example in EXAMPLES if example.model in pool.setup.choices)
+    app = create_app(handlers, {example: _offer(example, uploads) for example in wanted})
     page = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
         page,
         app,
         path="/",
+        root_path=root_path or None,
         footer_links=[],
         run_history=False,
-        allowed_paths=[str(folder)],
         max_file_size=pool.limits.max_bytes,
         ssr_mode=False,
         theme=THEME,
@@ -92,8 +129,21 @@ def _create_page(handlers: Handlers, folder: Path) -> FastAPI:
     return page
 
 
+def _offer(example: Example, uploads: Uploads) -> Path:
+    """Render an example as an upload of everybody, which stays."""
+    with TemporaryDirectory() as folder:
+        clip = render_example(example, Path(folder))
+        with uploads.receive(clip.name, None, None) as stored:
+            shutil.copy(clip, stored.path)
+    return stored.path
+
+
 def run_server(
-    pool: Pool, root: Path, listener: socket.socket, on_start: Callable[[], None]
+    pool: Pool,
+    root: Path,
+    listener: socket.socket,
+    policy: Policy,
+    on_start: Callable[[], None],
 ) -> None:
     """Serve until interrupted.
 
@@ -101,11 +151,18 @@ def run_server(
         pool: does the work; it is closed at the end.
         root: what `working_folder` gives.
         listener: bound to where to listen.
+        policy: whom to let in.
         on_start: called when the server answers.
     """
     config = uvicorn.Config(
-        create_server(pool, root),
-        log_level="warning",
+        guarded(create_server(pool, root, policy.root_path), policy, pool.limits),
+        http=type("Protocol", (BoundedProtocol,), {"proxies": policy.proxies}),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="error",
+        proxy_headers=False,
+        server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     # Uvicorn shuts down, and then raises the interrupt that it had caught.
@@ -152,10 +209,16 @@ def _housekeeping(
     return lifespan
 
 
+async def _report_to_nobody(request: Request, error: Exception) -> Response:
+    """End a request whose sender is gone."""
+    del request, error
+    return Response(status_code=400)
+
+
 async def _report_mistake(request: Request, error: Exception) -> JSONResponse:
     """Answer a mistake with its message."""
     del request
-    headers = {"Retry-After": "60"} if isinstance(error, BusyError) else {}
+    headers = {"Retry-After": "60"} if isinstance(error, BusyError | TooManyError) else {}
     return JSONResponse({"detail": str(error)}, STATUS.get(type(error), 422), headers)
 
 

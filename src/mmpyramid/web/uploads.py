@@ -2,208 +2,210 @@
 
 from __future__ import annotations
 
-import os
+import json
+import re
+import secrets
 import shutil
-import signal
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
 from threading import Lock
 from types import TracebackType
-from typing import BinaryIO
+from urllib.parse import quote
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import DISK_FULL
+from mmpyramid.core.wording import printable
+from mmpyramid.web.budget import Lease
 from mmpyramid.web.limits import NoSpaceError
-
-RECEIVED = "received"
-"""The folder into which Gradio receives uploads."""
+from mmpyramid.web.working_folder import RECEIVED
 
 LONGEST_SUFFIX = 8
 """Letters of a suffix that is passed on: some formats are recognized by their suffix only."""
 
+LONGEST_NAME = 200
+ADDRESS = re.compile(rf"/{RECEIVED}/[0-9a-f]{{32}}/video(\.[0-9A-Za-z]{{1,{LONGEST_SUFFIX}}})?")
+"""How visitors name uploads; it leads nowhere on the server."""
 
-@contextmanager
-def working_folder() -> Iterator[Path]:
-    """A folder for uploads and examples, which is deleted at the end, however the process ends.
 
-    Gradio reads its environment when it is imported, so that belongs into the block: it receives
-    into `received`, and does not call home. `SIGKILL` is the one end that leaves the folder.
+@dataclass(eq=False)
+class Stored:
+    """A file on the disk.
 
-    Example:
-        >>> with working_folder() as folder:
-        ...     folder.is_dir()
-        True
+    Attributes:
+        path: the file.
+        name: what its visitor calls it.
+        owner: who may name it; None is everybody.
+        lease: its room; None is for files of the server, which stay.
+        num_uses: how many use it now; with the last one it goes.
+        since: when it was whole, in seconds of a clock that never runs backwards.
     """
-    with TemporaryDirectory(prefix="mmpyramid-serve-") as name:
-        os.environ["GRADIO_TEMP_DIR"] = str(Path(name) / RECEIVED)
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            yield Path(name)
-        finally:
-            signal.signal(signal.SIGTERM, before)
+
+    path: Path
+    name: str
+    owner: str | None
+    lease: Lease | None
+    num_uses: int = 0
+    since: float = 0.0
 
 
 class Uploads:
     """All uploads, below one folder that the server removes when it ends.
 
-    Gradio receives into `received` and names files by their content, so that equal uploads of two
-    visitors are one file. Each use of it is a hard link in `in-use`: the file stays until the last
-    one is released.
-
     Args:
-        root: an empty folder.
+        root: what `working_folder` gives.
 
     Example:
         >>> uploads = Uploads(root)  # doctest: +SKIP
-        >>> with uploads.acquire(uploads.received / "clip.mp4") as upload:  # doctest: +SKIP
+        >>> with uploads.receive("clip.mp4", "visitor", lease) as stored:  # doctest: +SKIP
+        ...     stored.path.write_bytes(content)
+        >>> with uploads.use(stored.path) as upload:  # doctest: +SKIP
         ...     parse(upload.path)
     """
 
     def __init__(self, root: Path) -> None:
-        self.received, self._in_use = root / RECEIVED, root / "in-use"
-        for folder in (self.received, self._in_use):
-            folder.mkdir()
-        self._folders: set[Path] = set()
+        self.received = root / RECEIVED
+        self.received.mkdir()
+        plain = str(self.received)
+        self._spelled = {f.encode() for f in (plain, json.dumps(plain)[1:-1], quote(plain))}
+        self._stored: dict[Path, Stored] = {}
         self._lock = Lock()
 
-    def is_received(self, path: str, *, missing_ok: bool = True) -> bool:
-        """Whether a path names a plain file that was received, by no detour.
-
-        Args:
-            path: what a visitor says.
-            missing_ok: count one that has gone, too; its place could be nobody else's.
-        """
-        folder = str(self.received)
-        try:
-            inside = Path(path).relative_to(folder)
-            # Of a path without detours, nothing below the folder changes when it is resolved.
-            if os.path.realpath(path) != str(Path(os.path.realpath(folder)) / inside):
-                return False
-            return os.path.normpath(path) == path and stat.S_ISREG(os.lstat(path).st_mode)
-        except FileNotFoundError:
-            return missing_ok
-        except (OSError, ValueError):
-            return False
-
-    def acquire(self, received: Path) -> Upload:
-        """Use a received file until it is released.
-
-        Raises:
-            UserError: if it has gone, or was never received.
-        """
-        if not self.is_received(str(received)):
-            raise UserError(f"{received.name} is no upload; choose the file again")
-        return self._link(received, received, received.name)
-
-    def acquire_again(self, upload: Upload) -> Upload:
-        """Use a file that is in use already, whatever becomes of the other use.
-
-        Raises:
-            UserError: if the other was released.
-        """
-        return self._link(upload.path, upload.origin, upload.name)
-
-    def write(self, content: BinaryIO, name: str) -> Upload:
-        """Write what a stream gives, piece by piece.
-
-        Raises:
-            NoSpaceError: if the disk is full; what was written of the file is deleted.
-        """
-        with self._new(None, name) as upload, upload.path.open("wb") as file:
-            shutil.copyfileobj(content, file)
-        return upload
-
-    def sweep(self, seconds: float) -> None:
-        """Delete what nobody uses: uploads broken off or left alone, and leftovers of failures.
-
-        Args:
-            seconds: since when nothing more was written to a file.
-        """
-        now = time.time()
-        for path in self.received.rglob("*"):
-            with suppress(FileNotFoundError), self._lock:
-                status = path.stat()
-                if path.is_file() and status.st_nlink == 1 and now - status.st_mtime > seconds:
-                    path.unlink()
-        for folder in self._in_use.iterdir():
-            with suppress(FileNotFoundError), self._lock:
-                if folder not in self._folders and now - folder.stat().st_mtime > seconds:
-                    shutil.rmtree(folder)
-
-    def release(self, upload: Upload) -> None:
-        """Delete a file; what was received too, unless others use it. Twice is once."""
-        with self._lock:
-            folder, origin = upload.path.parent, upload.origin
-            if folder not in self._folders:
-                return
-            self._folders.remove(folder)
-            # Another upload may have been received under the name of the origin.
-            same = origin and origin.exists() and origin.samefile(upload.path)
-            if origin and same and origin.stat().st_nlink == 2:
-                origin.unlink()
-            shutil.rmtree(folder)
-
-    def _link(self, source: Path, origin: Path | None, name: str) -> Upload:
-        try:
-            with self._new(origin, name) as upload, self._lock:
-                upload.path.hardlink_to(source)
-        except FileNotFoundError as error:
-            raise UserError(
-                f"the upload {name} is no longer here: uploads are deleted after use; choose the "
-                "file again"
-            ) from error
-        return upload
-
     @contextmanager
-    def _new(self, origin: Path | None, name: str) -> Iterator[Upload]:
-        """A folder for an upload; if it cannot be filled, nothing of it is left.
+    def receive(self, name: str, owner: str | None, lease: Lease | None) -> Iterator[Stored]:
+        """A file to be filled in the block; if that fails, nothing of it is left.
+
+        Args:
+            name: what its visitor calls it.
+            owner: who may name it; None is everybody.
+            lease: is released with the file; a file without one stays.
 
         Raises:
             NoSpaceError: if the disk is full.
         """
-        name = name.replace("\\", "/").rpartition("/")[2] or "upload"
+        name = printable(name.replace("\\", "/").rpartition("/")[2])[-LONGEST_NAME:] or "upload"
         suffix = Path(name).suffix
         if not (suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= LONGEST_SUFFIX):
             suffix = ""
-        folder: Path | None = None
+        folder = self.received / secrets.token_hex(16)
+        stored = Stored(folder / f"video{suffix}", name, owner, lease)
         try:
-            with self._lock:
-                folder = Path(mkdtemp(dir=self._in_use))
-                self._folders.add(folder)
-            yield Upload(folder / f"video{suffix}", name, origin, self)
+            folder.mkdir()
+            yield stored
+            if lease is not None:
+                lease.settle(stored.path.stat().st_size)
         except BaseException as error:
-            if folder is not None:
-                with self._lock:
-                    self._folders.remove(folder)
-                shutil.rmtree(folder, ignore_errors=True)  # `sweep` tries again.
+            shutil.rmtree(folder, ignore_errors=True)  # `sweep` tries again.
+            if lease is not None:
+                lease.release()
             if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise NoSpaceError(
                     f"the server has no room left on its disk for {name}; try again later"
                 ) from error
             raise
+        stored.since = time.monotonic()
+        with self._lock:
+            self._stored[stored.path] = stored
+
+    def address(self, stored: Stored) -> str:
+        """How visitors name a file: by no path of the server."""
+        return f"/{RECEIVED}/{stored.path.relative_to(self.received).as_posix()}"
+
+    def find(self, address: str, owner: str) -> Path | None:
+        """The path of an upload that a visitor names; it may have gone.
+
+        Returns:
+            None if it is no upload, or somebody else's.
+        """
+        if not ADDRESS.fullmatch(address):
+            return None
+        path = self.received / address.removeprefix(f"/{RECEIVED}/")
+        stored = self._stored.get(path)
+        if stored is None:
+            return None if path.exists() else path
+        return path if stored.owner in {None, owner} else None
+
+    def hide_paths(self, text: bytes) -> bytes:
+        """Write addresses for the paths of uploads in an answer, however they are spelled."""
+        for spelled in self._spelled:
+            text = text.replace(spelled, f"/{RECEIVED}".encode())
+        return text
+
+    def stored(self, address: str, owner: str) -> Stored | None:
+        """An upload that a visitor names; None if it has gone, is none, or somebody else's."""
+        path = self.find(address, owner)
+        return None if path is None else self._stored.get(path)
+
+    def use(self, path: Path) -> Upload:
+        """Use a file until it is released.
+
+        Raises:
+            UserError: if it has gone.
+        """
+        with self._lock:
+            stored = self._stored.get(path)
+            if stored is None or not _is_plain_file(path):
+                raise UserError(
+                    "the upload is no longer here: uploads are deleted after use; choose the file "
+                    "again"
+                )
+            stored.num_uses += 1
+        return Upload(stored, self)
+
+    def sweep(self, seconds: float) -> None:
+        """Delete what nobody used, and leftovers of failures.
+
+        Args:
+            seconds: since when nobody did.
+        """
+        with self._lock:
+            for stored in list(self._stored.values()):
+                idle = time.monotonic() - stored.since
+                if stored.num_uses == 0 and stored.lease is not None and idle > seconds:
+                    self._delete(stored)
+            kept = {path.parent for path in self._stored}
+        now = time.time()
+        for folder in self.received.glob("[0-9a-f]" * 32):
+            with suppress(FileNotFoundError):
+                last = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+                if folder not in kept and now - last > seconds:
+                    shutil.rmtree(folder)
+
+    def release(self, stored: Stored) -> None:
+        """End one use of a file; with the last one it is deleted."""
+        with self._lock:
+            stored.num_uses -= 1
+            stored.since = time.monotonic()
+            if stored.num_uses == 0 and stored.lease is not None and stored.path in self._stored:
+                self._delete(stored)
+
+    def _delete(self, stored: Stored) -> None:
+        del self._stored[stored.path]
+        shutil.rmtree(stored.path.parent, ignore_errors=True)  # `sweep` tries again.
+        if stored.lease is not None:
+            stored.lease.release()
 
 
-@dataclass(frozen=True, eq=False)
+def _is_plain_file(path: Path) -> bool:
+    """Whether there is a file, and no link to one."""
+    return path.exists() and stat.S_ISREG(path.lstat().st_mode)
+
+
 class Upload:
     """A file that stays until `release`, or the end of a `with` block.
 
     Attributes:
         path: the file.
         name: what its visitor calls it.
-        origin: the file that was received, which is deleted with its last use.
-        uploads: where it belongs.
     """
 
-    path: Path
-    name: str
-    origin: Path | None
-    uploads: Uploads
+    def __init__(self, stored: Stored, uploads: Uploads) -> None:
+        self.path, self.name = stored.path, stored.name
+        self._stored, self._uploads = stored, uploads
+        self._lock, self._released = Lock(), False
 
     def __enter__(self) -> Upload:
         return self
@@ -217,5 +219,9 @@ class Upload:
         self.release()
 
     def release(self) -> None:
-        """Stop using the file, which deletes it. Twice is once."""
-        self.uploads.release(self)
+        """Stop using the file. Twice is once."""
+        with self._lock:
+            if self._released:
+                return
+            self._released = True
+        self._uploads.release(self._stored)

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from threading import Lock, RLock
 
 from mmpyramid.pipeline import Parsed
+from mmpyramid.web.access import Visitor
+from mmpyramid.web.limits import BusyError, TooManyError
 from mmpyramid.web.uploads import Upload
+
+MOST_VISITS = 1000
+MOST_EACH = 50
+"""Pages that may be open, in all and of one visitor."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Visit:
     """One open page. Every method takes effect at once, whatever other threads do.
 
     Attributes:
+        visitor: whose page it is; nobody else may use it.
         token: names the visit in addresses; it cannot be guessed.
         upload: the video that was chosen.
         result: what was found in the last one that was parsed.
@@ -40,6 +47,7 @@ class Visit:
         ended: whether the page was closed; what comes later is released at once.
     """
 
+    visitor: Visitor
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     upload: Upload | None = None
     result: Result | None = None
@@ -108,9 +116,9 @@ class Visits:
         clock: seconds that never run backwards.
 
     Example:
-        >>> visits = Visits()
-        >>> visit = visits.of("session")
-        >>> visits.by_token(visit.token) is visit
+        >>> visits, visitor = Visits(), Visitor("127.0.0.1", "browser")
+        >>> visit = visits.claim("session", visitor)
+        >>> visits.by_token(visit.token, visitor) is visit
         True
     """
 
@@ -122,19 +130,40 @@ class Visits:
     def __len__(self) -> int:
         return len(self._by_session)
 
-    def of(self, session: str) -> Visit:
-        """The visit of a session, a new one the first time."""
+    def claim(self, session: str, visitor: Visitor) -> Visit | None:
+        """The visit of a session, which is the visitor's from the first time on.
+
+        Returns:
+            None if the session is somebody else's.
+
+        Raises:
+            TooManyError: if the visitor has too many pages open.
+            BusyError: if all together have.
+        """
         with self._lock:
-            visit = self._by_session.setdefault(session, Visit())
+            visit = self._by_session.get(session)
+            if visit is None:
+                self._check_room(visitor)
+                visit = self._by_session[session] = Visit(visitor)
+            visit.seen = self._clock()
+            return visit if visit.visitor.id == visitor.id else None
+
+    def of(self, session: str) -> Visit:
+        """The visit of a session; one that has ended if there is none any more."""
+        with self._lock:
+            visit = self._by_session.get(session)
+            if visit is None:
+                return Visit(Visitor("", ""), ended=True)
             visit.seen = self._clock()
             return visit
 
-    def by_token(self, token: str) -> Visit | None:
-        """The visit of a token, if it has not ended."""
+    def by_token(self, token: str, visitor: Visitor) -> Visit | None:
+        """The visit of a token, if it is the visitor's and has not ended."""
         with self._lock:
             visit = next((v for v in self._by_session.values() if v.token == token), None)
-            if visit is not None:
-                visit.seen = self._clock()
+            if visit is None or visit.visitor.id != visitor.id:
+                return None
+            visit.seen = self._clock()
             return visit
 
     def end(self, session: str) -> None:
@@ -151,3 +180,10 @@ class Visits:
             idle = [s for s, visit in self._by_session.items() if now - visit.seen > seconds]
         for session in idle:
             self.end(session)
+
+    def _check_room(self, visitor: Visitor) -> None:
+        own = sum(1 for v in self._by_session.values() if v.visitor.address == visitor.address)
+        if own >= MOST_EACH:
+            raise TooManyError(f"{own} pages of yours are open already; close some of them")
+        if len(self._by_session) >= MOST_VISITS:
+            raise BusyError("too many pages are open on this server; try again in a minute")

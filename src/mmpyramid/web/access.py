@@ -1,0 +1,249 @@
+"""Who may come in: by which name of the server, from which page, with which token.
+
+A page of a stranger can send requests to a server on this machine or behind this firewall, with the
+visitor's own browser. Three checks stop it. The name in `Host` must be one of the server's: a name
+that a stranger made point here is not (DNS rebinding). `Origin` and `Sec-Fetch-Site`, which pages
+cannot forge, must not tell of another site. And a token, where one is asked for, is kept in a
+cookie that other sites' requests do not carry.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from mmpyramid.web.policy import LOOPBACK, Policy, host_of
+
+OPEN = ("/health",)
+"""Paths that answer without a token."""
+
+FORWARDED = (b"forwarded", b"x-forwarded-", b"x-gradio-")
+"""How headers begin that only a proxy may send."""
+
+MOST_HEADERS = 100
+
+SITES = {None, "same-origin", "none"}
+"""What `Sec-Fetch-Site` says of own requests; `none` is a person who typed the address."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who sends a request.
+
+    Attributes:
+        address: where from, for what is shared out; of IPv6, the first half.
+        id: for what is private: a browser by its cookie, and others by their address.
+    """
+
+    address: str
+    id: str
+
+
+def visitor_of(request: HTTPConnection) -> Visitor:
+    """Whom `Access` let in."""
+    visitor: Visitor = request.scope["state"]["visitor"]
+    return visitor
+
+
+class Forwarded:
+    """ASGI middleware that believes proxies that are trusted, and nobody else.
+
+    Args:
+        app: learns from the scope who the visitor is, and where the proxy puts the server.
+        policy: which proxies are trusted, and the root path.
+    """
+
+    def __init__(self, app: ASGIApp, policy: Policy) -> None:
+        self.app, self._policy = app, policy
+        self._trusted: Any = ProxyHeadersMiddleware(cast(Any, app), list(policy.proxies))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope = {**scope, **_paths(scope["path"], self._policy.root_path)}
+        if scope["client"] and scope["client"][0] in self._policy.proxies:
+            await self._trusted(scope, receive, send)
+            return
+        kept = [header for header in scope["headers"] if not header[0].startswith(FORWARDED)]
+        await self.app({**scope, "headers": kept}, receive, send)
+
+
+class Access:
+    """ASGI middleware that lets in whom a `Policy` allows, and tells the app who it is.
+
+    Args:
+        app: what is behind the door.
+        policy: what is asked for.
+    """
+
+    def __init__(self, app: ASGIApp, policy: Policy) -> None:
+        self.app, self._policy = app, policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        if len(connection.headers) > MOST_HEADERS:
+            await refuse(431, "this request has too many headers")(scope, receive, send)
+            return
+        refusal = self._refuse_host(connection) or self._refuse_site(connection)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        is_front = route_of(scope) == "/" and scope["method"] in {"GET", "HEAD"}
+        browser = self._policy.browser(connection.headers.get("cookie", ""))
+        is_linked = connection.headers.get("sec-fetch-site") == "cross-site"
+        if is_front and is_linked and browser is None:
+            # Who follows a link of another site shows no cookie before the second request.
+            await HTMLResponse(AGAIN)(scope, receive, send)
+            return
+        is_new = browser is None and is_front
+        id_ = browser or (secrets.token_urlsafe(16) if is_front else None)
+        if self._policy.token is not None and browser is None and route_of(scope) not in OPEN:
+            asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+            if is_front and self._policy.is_token(asked):
+                # The token leaves the address before anybody copies it.
+                entry: Response = RedirectResponse(f"{scope['root_path']}/", 303)
+                await entry(scope, receive, self._with_cookie(scope, id_ or "", send))
+                return
+            kind, _, shown = connection.headers.get("authorization", "").partition(" ")
+            if kind.lower() != "bearer" or not self._policy.is_token(shown.strip()):
+                wants_page = is_front and "text/html" in connection.headers.get("accept", "")
+                entry = HTMLResponse(LOGIN, 401) if wants_page else refuse(401, NO_TOKEN)
+                entry.headers["WWW-Authenticate"] = "Bearer"
+                await entry(scope, receive, send)
+                return
+        address = visitor_address(scope["client"][0] if scope["client"] else "")
+        # Anybody at one address who shows no cookie counts as one visitor.
+        visitor = Visitor(address, id_ or address)
+        scope = {**scope, "state": {**scope.get("state", {}), "visitor": visitor}}
+        send = self._with_cookie(scope, id_, send) if is_new and id_ else send
+        await self.app(scope, receive, send)
+
+    def _refuse_host(self, connection: HTTPConnection) -> Response | None:
+        names = [connection.headers.get("host", ""), connection.headers.get("x-forwarded-host")]
+        server = connection.scope.get("server") or ("", None)
+        known = LOOPBACK | self._policy.hosts | {server[0]}
+        for name in names:
+            if name is not None and host_of(f"//{name}") not in known:
+                return refuse(
+                    421,
+                    "this server does not answer to the name in `Host`; whoever started it can add "
+                    "names with --allowed-host",
+                )
+        return None
+
+    def _refuse_site(self, connection: HTTPConnection) -> Response | None:
+        headers = connection.headers
+        origin = headers.get("origin")
+        own = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower()}
+        is_own = origin is None or _authority(origin) in own - {""}
+        if not is_own and origin is not None:
+            is_own = host_of(origin) in self._policy.hosts
+        is_safe = connection.scope["method"] in {"GET", "HEAD"} and not route_of(
+            connection.scope
+        ).startswith("/gradio_api/")
+        is_link = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == (
+            "navigate",
+            "document",
+        )
+        if is_own and (headers.get("sec-fetch-site") in SITES or (is_safe and is_link)):
+            return None
+        return refuse(403, "this request comes from the page of another site, which is not allowed")
+
+    def _with_cookie(self, scope: Scope, id_: str, send: Send) -> Send:
+        secure = "; Secure" if scope.get("scheme") == "https" else ""
+        path = scope["root_path"] or "/"
+        cookie = (
+            f"{self._policy.cookie}={self._policy.sign(id_)}; Path={path}; HttpOnly; "
+            f"SameSite=Strict{secure}"
+        )
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("Set-Cookie", cookie)
+            await send(message)
+
+        return send_with_cookie
+
+
+NO_TOKEN = (
+    "this server asks for a token: open the address that it printed when it was started, or send "
+    "`Authorization: Bearer TOKEN`"
+)
+PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>mmpyramid</title>'
+    '<meta name="viewport" content="width=device-width"><meta name="color-scheme" '
+    'content="light dark">{}</html>'
+)
+AGAIN = PAGE.format('<meta http-equiv="refresh" content="0"></head>')
+LOGIN = PAGE.format(
+    "</head><body><p>This server asks for a token, which it printed when it was started.</p>"
+    '<form><label>Token <input name="token" type="password" required autofocus></label> '
+    "<button>Enter</button></form></body>"
+)
+
+
+def refuse(status: int, detail: str) -> JSONResponse:
+    """An answer of one paragraph."""
+    return JSONResponse({"detail": detail}, status)
+
+
+def route_of(scope: Scope) -> str:
+    """The path of a request below the root path.
+
+    Example:
+        >>> route_of({"path": "/sub/docs", "root_path": "/sub"})
+        '/docs'
+    """
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")) or "/"
+
+
+def visitor_address(client: str) -> str:
+    """Who shares a share: one IPv4 address, or the 2^64 of IPv6 that anybody at home has.
+
+    Example:
+        >>> visitor_address("10.0.0.7"), visitor_address("2001:db8::1:2")
+        ('10.0.0.7', '2001:db8::/64')
+    """
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if address.version == 4:
+        return client
+    return str(ipaddress.ip_network((int(address), 64), strict=False))
+
+
+def _authority(origin: str) -> str:
+    """The host and port that an origin names."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _paths(path: str, root_path: str) -> dict[str, str]:
+    """Full path and root path, whether or not a proxy took the root path away.
+
+    Example:
+        >>> _paths("/docs", "/sub") == _paths("/sub/docs", "/sub")
+        True
+    """
+    has_root = path == root_path or path.startswith(f"{root_path}/")
+    return {"path": path if has_root else f"{root_path}{path}", "root_path": root_path}
