@@ -152,6 +152,7 @@ def test_several_decoders_feed_one_process_with_networks(clips, tmp_path):
         paths[-1].write_bytes(path.read_bytes())
     engine = LocalEngine(workers=3, one_network=True, limits=Limits())
     job = engine.prepare(Job(factory=partial(with_one_network, log=log), extractors="", batch=4))
+    before = set(children())  # Other tests of this process may have started some.
     results, decoders = [], set()
     for path, result in engine.run(job, paths):
         decoders |= {p.pid for p in children() if p.cmdline()[-1:] == ["mmpyramid-decode"]}
@@ -163,7 +164,7 @@ def test_several_decoders_feed_one_process_with_networks(clips, tmp_path):
     assert sorted(results) == sorted(paths)
     assert len(decoders) == 3
     assert {*log.read_text().split()} == {str(os.getpid())}
-    assert not children(), "they end with the run"
+    assert set(children()) <= before, "they end with the run"
 
 
 @pytest.mark.slow
