@@ -122,6 +122,7 @@ def test_deciding_again_equals_deciding_so_at_first(tmp_path):
     assert len({parsed.decode_again(Decoder(threshold=x)).timeline for x in (0.0, 1.0)}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_a_trained_network_reads_a_long_video(pipeline, tmp_path):
     sound = media_files.tone(440, 25.0)
@@ -169,6 +170,7 @@ def test_weights_that_cannot_be_had_are_named(tmp_path, monkeypatch):
         Pipeline(saved(tmp_path / "model"))
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_a_localization_network_gives_events_that_are_heard_and_seen(tmp_path):
     torch.manual_seed(1)

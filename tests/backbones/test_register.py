@@ -50,6 +50,7 @@ def test_unknown_names_list_the_known_ones():
         create_extractors("closed")
 
 
+@pytest.mark.slow
 def test_random_weights_are_said_loudly_and_are_always_the_same():
     options = BackboneOptions(random_weights=True, precision=Precision.FLOAT32)
     sound = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000)).astype(np.float32)

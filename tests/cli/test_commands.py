@@ -137,6 +137,7 @@ def test_a_path_may_be_relative(clip, run, tmp_path, monkeypatch, capsys):
     assert Timeline.load(tmp_path / f"{clip.stem}.json").source == clip.name
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_parse_takes_a_vocabulary_and_a_sensitivity(clip, run, tmp_path, capsys):
     own = tmp_path / "pond.toml"

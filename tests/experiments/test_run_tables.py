@@ -1,11 +1,14 @@
 """Tables are run for real, share their runs, and go on where they stopped."""
 
+import contextlib
+import io
 import json
 import re
 import subprocess
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from pytorch_lightning.utilities import rank_zero_only
@@ -26,9 +29,26 @@ def corpus(tmp_path_factory) -> Path:
     return tiny_corpus.make(tmp_path_factory.mktemp("corpus"))
 
 
+class Printed(NamedTuple):
+    """What a command wrote."""
+
+    out: str
+    err: str
+
+
 @pytest.fixture(scope="module")
-def out(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("tables")
+def table(corpus, tmp_path_factory) -> tuple[Path, Printed]:
+    """The folder of Table 4 with two seeds, and what running it printed."""
+    folder = tmp_path_factory.mktemp("tables")
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert run(corpus, folder, 4, "--seeds", "1", "2") == 0
+    return folder, Printed(out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def out(table) -> Path:
+    return table[0]
 
 
 def run(corpus: Path, out: Path, number: int, *more: str) -> int:
@@ -36,9 +56,8 @@ def run(corpus: Path, out: Path, number: int, *more: str) -> int:
     return main([*words, *SMALL])
 
 
-def test_a_table_is_written_and_what_is_finished_is_not_run_again(corpus, out, capsys):
-    assert run(corpus, out, 4, "--seeds", "1", "2") == 0
-    first = capsys.readouterr()
+def test_a_table_is_written_and_what_is_finished_is_not_run_again(corpus, table, capsys):
+    out, first = table
     assert first.err.count("seed") == 4
     assert "| Non-Sharing | ours |" in first.out
     assert "± " in first.out

@@ -194,6 +194,7 @@ def compute(limits, channel):
         pass
 
 
+@pytest.mark.slow
 def test_what_a_file_may_compute_is_bounded(decode, two, monkeypatch):
     monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", compute)
     ((_, failure),) = everything(decode(two[1]))
@@ -334,6 +335,7 @@ def test_an_enormous_picture_takes_no_memory(decode, tmp_path):
     assert the_decoder().memory_info().rss < before + 50e6
 
 
+@pytest.mark.slow
 def test_more_memory_than_allowed_is_told(decode, tmp_path):
     path = write_picture(tmp_path / "big.png", 6_000, 6_000)
     ((_, failure),) = everything(decode(path, memory=300 * 2**20))

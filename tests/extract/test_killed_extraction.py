@@ -103,6 +103,7 @@ def assert_quiet_run_gives_the_same(videos, killed, out):
         assert (found.duration, found.notes) == (expected.duration, expected.notes)
 
 
+@pytest.mark.slow
 def test_killed_runs_lose_nothing_and_redo_nothing(tmp_path):
     kill_repeatedly(tmp_path, num_videos=16, num_kills=3, workers=1)
 

@@ -174,6 +174,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
         load_pretrained(save_pretrained(network, tmp_path))
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_the_weights_is_silent(folder):
     path, choose = folder / "model.safetensors", random.Random(1)
     whole = path.read_bytes()

@@ -183,6 +183,7 @@ def test_texts_are_whole_and_apart(timeline):
         assert_nothing_is_cut_or_overlaps(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", extremes())
 def test_texts_of_extremes_are_whole_and_apart(name):
     for figure in figures_of(extremes()[name]):

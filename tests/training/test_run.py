@@ -51,6 +51,7 @@ def launch(corpus: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_network_configuration_and_log(corpus, tmp_path, capsys):
     assert main(command(corpus, tmp_path / "run", "--epochs", "8")) == 0
     printed = capsys.readouterr().out
