@@ -115,11 +115,19 @@ def test_the_video_needs_three_sure_segments(teacher):
 def test_one_sure_second_needs_more_sensitivity(teacher):
     """Such as a smoke alarm that is heard for one second of birdsong."""
     sound = np.zeros((8, 5), np.float32)
-    sound[4, 1] = 0.9
+    sound[4, 1] = 0.8
     scores = teacher.predict({"sound": sound})
     assert decode(scores).events == ()
     (event,) = decode(scores, Decoder().with_sensitivity(0.75)).events
     assert (event.label, event.start, event.end) == ("Dog", 4.0, 5.0)
+
+
+def test_one_very_sure_second_is_enough(teacher):
+    """Such as a single bark in a minute."""
+    sound = np.zeros((60, 5), np.float32)
+    sound[48, 1] = 0.95
+    (event,) = decode(teacher.predict({"sound": sound})).events
+    assert (event.label, event.start, event.end) == ("Dog", 48.0, 49.0)
 
 
 FARM = ("Animal", "Dog", "Bark", "Cattle, bovinae", "Speech", "Music", "Trumpet", "Howl")

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import time
 import weakref
 
@@ -53,6 +54,17 @@ def test_it_is_not_lost_at_the_end():
 def test_so_are_several():
     with pytest.raises(KeyboardInterrupt), interrupts_kept():
         be_interrupted_where_nothing_can_be_raised(times=3, then_wait=60)
+
+
+def test_one_that_comes_too_early_is_sent_once_more(monkeypatch):
+    class Early(threading.Timer):
+        def start(self):
+            monkeypatch.undo()
+            interrupt()
+
+    monkeypatch.setattr(threading, "Timer", Early)
+    with pytest.raises(KeyboardInterrupt), interrupts_kept():
+        be_interrupted_where_nothing_can_be_raised(then_wait=60)
 
 
 def test_other_exceptions_are_reported_as_before(monkeypatch):

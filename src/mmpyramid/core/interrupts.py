@@ -40,8 +40,15 @@ def interrupts_kept() -> Iterator[None]:
             return
         if timer:
             timer.cancel()
-        timer = threading.Timer(PAUSE, signal.pthread_kill, (main, signal.SIGINT))
-        timer.start()
+        pause = PAUSE
+        while True:
+            timer = threading.Timer(pause, signal.pthread_kill, (main, signal.SIGINT))
+            try:
+                timer.start()
+            except KeyboardInterrupt:  # on a busy machine it may arrive before `start` returns
+                pause *= 10
+            else:
+                return
 
     sys.unraisablehook = send_again
     try:

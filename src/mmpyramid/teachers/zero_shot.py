@@ -27,6 +27,9 @@ RADIUS = 5
 NUM_BEST = 3
 """A label is as sure in a video as in its best three seconds on average: one alone may mislead."""
 
+LONE = 0.9
+"""As sure as this a second has to be to count alone, as for a single bark in a long video."""
+
 NUM_NEAREST = 3
 """So many classes are named, of sounds and of pictures, where nothing is found."""
 
@@ -241,10 +244,10 @@ class Teacher:
                     prob_TK
                 )
                 nearest.append(_nearest(modality, prob_TK, classifier.class_names))
-        video_audio_C, video_visual_C = (best(sure[modality]) for modality in RULES)
+        video_audio_C, video_visual_C = (in_video(sure[modality]) for modality in RULES)
         is_long = shape[0] > 2 * RADIUS
         around = surroundings if is_long else _everywhere
-        gate_TC = np.maximum(*(around(sure[modality], best) for modality in RULES))
+        gate_TC = np.maximum(*(around(sure[modality], in_video) for modality in RULES))
         for modality, segment_TC in segment.items():
             found_TC = around(np.minimum(segment_TC, gate_TC), highest)
             segment[modality] = np.minimum(segment_TC, self._most_specific(found_TC))
@@ -377,6 +380,17 @@ def best(score_TC: Array) -> Array:
     """
     mean: Array = np.sort(score_TC, axis=0)[-NUM_BEST:].mean(axis=0)
     return mean
+
+
+def in_video(score_TC: Array) -> Array:
+    """How sure a label is in a video, by its scores in the segments: see `best`, and `LONE`, (C,).
+
+    Example:
+        >>> in_video(np.array([[0.2], [0.9], [0.0], [0.0], [0.0]])).round(2).tolist()
+        [0.5]
+    """
+    alone_C = calibrate(highest(score_TC), np.array(LONE, np.float32))
+    return np.maximum(best(score_TC), alone_C)
 
 
 def highest(score_TC: Array) -> Array:
