@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# Each process takes tests from the other once it has none; those that measure time run alone.
-PARALLEL := -n 2 --dist worksteal
+# A file of tests runs in one process, which makes what they share once; what measures time runs alone.
+PARALLEL := -n 2 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check gpu docs bench browser clean
 
