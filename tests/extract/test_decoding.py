@@ -30,6 +30,9 @@ from mmpyramid.extract.decoding import (
     make_answer,
     read_pieces,
 )
+from mmpyramid.media import View
+from mmpyramid.media.resizing import Resizing
+from mmpyramid.media.sampling import Sampling
 from mmpyramid.store.shard import VideoInfo
 
 REQUIRED = RequiredInputs.of(make(["mean_color", "bands"]))
@@ -211,6 +214,21 @@ def test_a_confined_decoder_gives_what_a_free_one_gives(decode, tmp_path, option
     *expected, expected_end = read_pieces(path, REQUIRED, 1)
     assert end == expected_end
     for (_, piece), other in zip(pieces, expected, strict=True):
+        for name, array in other.inputs.items():
+            np.testing.assert_array_equal(piece.inputs[name], array)
+
+
+@pytest.mark.parametrize("sampling", Sampling)
+def test_a_confined_decoder_resizes_and_samples_in_every_way(decode, tmp_path, sampling):
+    path = write_media(tmp_path / "clip.mp4", steady(100), tone(300, 10))
+    views = tuple(View(8, (20, 24), how) for how in Resizing)
+    required = RequiredInputs(audio=True, views=views, sampling=sampling)
+    decoding = decode()
+    decoding.expect(path, required, 1)
+    pieces = [m for _, m in everything(decoding) if isinstance(m, Piece)]
+    *expected, _ = read_pieces(path, required, 1)
+    for piece, other in zip(pieces, expected, strict=True):
+        assert piece.inputs.keys() == other.inputs.keys()
         for name, array in other.inputs.items():
             np.testing.assert_array_equal(piece.inputs[name], array)
 

@@ -98,7 +98,7 @@ def open_media(source: Source) -> Iterator[InputContainer]:
 
 
 def load_decoders() -> None:
-    """Import what PyAV and Pillow import once they need it, which a confined process cannot."""
+    """Import what PyAV and Pillow would once they need it, which a confined process cannot."""
     import_module("PIL.ImageFile")
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if not module.name.endswith("__main__"):
