@@ -251,11 +251,7 @@ def test_an_output_format_of_your_own(tmp_path):
     timeline = Timeline.load(tmp_path / "clip.json")
     assert timeline.events == (Event(2.0, 9.0, "Dog", Modality.AUDIO),)
     (tmp_path / "clip.lab").write_text("20000000 nine Dog\n")
-<<<<<<< HEAD
-    command = ["mmpyramid", "--code", "htk.py", "render", "clip.lab", "--to", "vtt"]
-=======
     command = ["mmpyramid", "--code", "htk.py", "render", "clip.lab", "--to", "tsv"]
->>>>>>> main
     with pytest.raises(AssertionError, match=r"clip\.lab: line 1: expected a number as end"):
         run(tmp_path, *command)
     described = re.sub(r"[\s│]+", " ", run(tmp_path, *command[:4], "--help"))
