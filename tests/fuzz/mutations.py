@@ -144,7 +144,7 @@ def damage_member(data: bytearray, rng: Rng) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {name: bytearray(archive.read(name)) for name in archive.namelist()}
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, EOFError, RuntimeError):
+    except Exception:  # noqa: BLE001 - an earlier mutation left no archive.
         return
     name = choice(sorted(members), rng)
     if rng.integers(2):

@@ -13,6 +13,7 @@ from mmpyramid.backbones.base import Extractor, Precision
 from mmpyramid.backbones.weights import NOTHING_LEARNED
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import shorten
 from mmpyramid.core.typed import from_json, to_type
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
@@ -84,13 +85,12 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         for name in sorted({*self.streams, *other.streams}):
             ours, theirs = self.streams.get(name), other.streams.get(name)
             if ours is None or theirs is None:
-                found.append(f"{name} is {'new' if ours is None else 'not asked for'}")
+                found.append(f"{shorten(name)} is {'new' if ours is None else 'not asked for'}")
                 continue
             for attribute, value in msgspec.structs.asdict(ours).items():
                 if value != getattr(theirs, attribute):
-                    found.append(
-                        f"{attribute} of {name} is {value} and not {getattr(theirs, attribute)}"
-                    )
+                    was, wanted = shorten(str(value)), shorten(str(getattr(theirs, attribute)))
+                    found.append(f"{attribute} of {shorten(name)} is {was} and not {wanted}")
         return found
 
     def describe(self) -> str:

@@ -200,7 +200,9 @@ def _known(source: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 def _as_text(ids: NDArray[Any]) -> list[str]:
     """Ids as text; none if they are anything else."""
-    texts: list[str] = ids.ravel().astype(np.str_).tolist() if ids.dtype.kind in "US" else []
+    if ids.dtype.kind == "S":
+        ids = np.char.decode(ids, "utf-8", "replace")
+    texts: list[str] = ids.ravel().tolist() if ids.dtype.kind == "U" else []
     return texts
 
 
