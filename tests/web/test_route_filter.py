@@ -269,7 +269,7 @@ class TestServer:
         page = client.get("/", params={"deep_link": "x"})
         assert '"deep_link_state":"none"' in page.text
 
-    def test_what_the_page_needs_is_open(self, client, upload):
+    def test_what_the_page_needs_is_open(self, client, server, upload):
         page = client.get("/").raise_for_status().text
         script = page.partition('src="./assets/')[2].partition('"')[0]
         for path in (f"/assets/{script}", "/theme.css?v=1", "/favicon.ico", f"{API}/app_id"):
@@ -286,6 +286,8 @@ class TestServer:
                 response = client.post(address, json=event(given, "open")).raise_for_status()
                 told = response.text if address == RUN else json.dumps(messages(client, "open"))
                 assert "my clip.mp4, 0.0 MB" in told
+            client.post(RUN, json=event(None, "open")).raise_for_status()
+        assert server.held() == []
         told = client.get(f"{API}/upload_progress?upload_id=x").text
         assert told == 'data: {"msg": "done"}\n\n'
 
