@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.runs import Mask, Runs
+from mmpyramid.core.runs import Mask, Runs, match
 from mmpyramid.problems.base import text_table
 
 LEVELS = ("segment", "event")
@@ -141,26 +141,15 @@ def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.
     if not 0 < iou_threshold <= 1:
         raise UserError(f"expected an IoU threshold in (0, 1], got {iou_threshold}")
     N, _, C = predicted_NTC.shape
-    predicted, truth = Runs.of(predicted_NTC), Runs.of(truth_NTC)
-    # Two overlapping runs share exactly one run of cells, so the runs of the intersection list
-    # every overlapping pair once, with its intersection as length.
-    shared = Runs.of(predicted_NTC & truth_NTC)
-    predicted_of = np.searchsorted(predicted.first, shared.first, side="right") - 1
-    truth_of = np.searchsorted(truth.first, shared.first, side="right") - 1
-    union = predicted.length[predicted_of] + truth.length[truth_of] - shared.length
-    match = shared.length >= iou_threshold * union
-    predicted_hit = np.zeros(len(predicted.first), dtype=bool)
-    predicted_hit[predicted_of[match]] = True
-    truth_hit = np.zeros(len(truth.first), dtype=bool)
-    truth_hit[truth_of[match]] = True
+    predicted, truth, is_right, is_found = match(predicted_NTC, truth_NTC, iou_threshold)
 
     def per_class(runs: Runs) -> NDArray[np.int64]:
         return np.bincount(runs.column, minlength=N * C).reshape(N, C)
 
     return Counts(
-        per_class(predicted.where(predicted_hit)),
-        per_class(predicted.where(~predicted_hit)),
-        per_class(truth.where(~truth_hit)),
+        per_class(predicted.where(is_right)),
+        per_class(predicted.where(~is_right)),
+        per_class(truth.where(~is_found)),
     )
 
 
