@@ -24,7 +24,7 @@ from mmpyramid.cli._options import (
     write_file,
     write_json,
 )
-from mmpyramid.cli.predict import SIMULATED, predict_item
+from mmpyramid.cli.predict import SIMULATED, predict_items
 from mmpyramid.core import AnyScores, Timeline
 from mmpyramid.core.device import use_float32
 from mmpyramid.core.errors import UserError
@@ -210,10 +210,14 @@ class SplitPages:
         for name, content in page_assets().items():
             write_file(self.folder / "assets" / name, content.encode())
         entries = []
+        ids = self.dataset.ids
+        predicted = predict_items(
+            self.network, self.dataset, ids, self.decoder, self.model, self.notes
+        )
         with progress_bar("pages") as update:
-            for item_id in self.dataset.ids:
-                entries.append(self._write_one(item_id))
-                update(len(entries), len(self.dataset.ids))
+            for item_id, timeline, scores in predicted:
+                entries.append(self._write_one(item_id, timeline, scores))
+                update(len(entries), len(ids))
         index = self.folder / "index.html"
         facts = {"Model": self.model, "Note": "; ".join(self.notes)}
         write_file(index, corpus_html(entries, title=title, facts=facts).encode())
@@ -227,11 +231,8 @@ class SplitPages:
                 f"{len(self.videos)} others, such as {next(iter(self.videos.values())).name}"
             )
 
-    def _write_one(self, item_id: str) -> Entry:
-        decoder, video = self.decoder, self.videos.get(item_id)
-        timeline, scores = predict_item(
-            self.network, self.dataset, item_id, decoder, self.model, self.notes
-        )
+    def _write_one(self, item_id: str, timeline: Timeline, scores: AnyScores) -> Entry:
+        video = self.videos.get(item_id)
         truth = annotated(self.dataset.truth(item_id), self.dataset.labels, source=item_id)
         measured = self._measure(timeline, truth)
         name = quote(item_id, safe="")  # An id may be any text.
@@ -242,7 +243,7 @@ class SplitPages:
             embed=False,
             scores=scores,
             truth=truth,
-            decoder=decoder,
+            decoder=self.decoder,
             facts=_facts(measured),
             site=SITE,
         )
