@@ -92,42 +92,6 @@ class Runs:
         return sums / self.length
 
 
-def match(
-    predicted: Mask, truth: Mask, overlap: float
-) -> tuple[Runs, Runs, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which predicted runs cover an annotated one of their column, and the other way round.
-
-    Args:
-        predicted: (..., T, C).
-        truth: the same shape.
-        overlap: intersection over union from which two runs match, above 0. Below 0.5 several may
-            match one.
-
-    Returns:
-        The predicted runs, the annotated ones, and for each of both whether another matches it.
-
-    Example:
-        >>> truth = np.array([[True], [True], [False], [True]])
-        >>> predicted = np.array([[True], [False], [False], [False]])
-        >>> _, _, is_right, is_found = match(predicted, truth, 0.5)
-        >>> is_right.tolist(), is_found.tolist()
-        ([True], [True, False])
-    """
-    predicted_runs, truth_runs = Runs.of(predicted), Runs.of(truth)
-    # Two overlapping runs share exactly one run of cells, so the runs of the intersection list
-    # every overlapping pair once, with its intersection as length.
-    shared = Runs.of(predicted & truth)
-    predicted_of = np.searchsorted(predicted_runs.first, shared.first, side="right") - 1
-    truth_of = np.searchsorted(truth_runs.first, shared.first, side="right") - 1
-    union = predicted_runs.length[predicted_of] + truth_runs.length[truth_of] - shared.length
-    is_match = shared.length >= overlap * union
-    is_right = np.zeros(len(predicted_runs.first), dtype=bool)
-    is_right[predicted_of[is_match]] = True
-    is_found = np.zeros(len(truth_runs.first), dtype=bool)
-    is_found[truth_of[is_match]] = True
-    return predicted_runs, truth_runs, is_right, is_found
-
-
 def tidy(mask: Mask, max_gap: float, min_length: float) -> Mask:
     """Fill short gaps of a mask (..., T, C), then drop short runs.
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.core.runs import Mask, match
+from mmpyramid.core.runs import Mask
 from mmpyramid.datasets import Dataset
 from mmpyramid.models import Network
 from mmpyramid.problems import problem_named
 from mmpyramid.problems.base import BATCH
+from mmpyramid.problems.parsing.metrics import match_events
 
 LENGTHS = {
     "1-2 s": (1, 2),
@@ -44,10 +45,10 @@ def found_by_length(network: Network[Any, Any], dataset: Dataset) -> dict[str, f
     """
     lengths, found, right = [], [], []
     for predicted_TC, truth_TC in _masks(network, dataset):
-        _, truth, is_right, is_found = match(predicted_TC, truth_TC, OVERLAP)
-        lengths.append(truth.length)
-        found.append(is_found)
-        right.append(is_right)
+        both = match_events(predicted_TC[None], truth_TC[None], OVERLAP)
+        lengths.append(both.truth.length)
+        found.append(both.truth_hit)
+        right.append(both.predicted_hit)
     length, is_found = np.concatenate(lengths), np.concatenate(found)
     groups = {
         name: is_found[(length >= first) & (length <= last)]
