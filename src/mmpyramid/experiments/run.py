@@ -206,7 +206,8 @@ def measure_costs(
     Raises:
         UserError: if the data cannot be used.
     """
-    if not table.reference or getattr(rank_zero_only, "rank", 0):
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    if not (table.reference and is_first):
         return {}
     configs = {row.slug: run_config(row, row.recipes[DEFAULT], overrides) for row in table.rows}
     plain = {slug: config.to_dict() for slug, config in configs.items()}
