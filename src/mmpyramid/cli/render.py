@@ -139,7 +139,15 @@ def _with_frame_rate(timeline: Timeline, to: str, fps: str | None, video: str | 
 def _media(timeline: Timeline, video: str | None) -> Path | None:
     """The video if it is a file that is there."""
     path = Path(video or timeline.source)
-    return path.resolve() if (video or timeline.source) and path.is_file() else None
+    return path.resolve() if _is_file(path) else None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that none can have, or that is out of reach, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _options(
@@ -294,7 +302,7 @@ def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> di
         return {"video": video, "embed": embed}
     sources = [video] if video else [timeline.source for timeline in timelines if timeline.source]
     for source in map(Path, sources):
-        if source.is_file():
+        if _is_file(source):
             if embed and not video:
                 _check_media(source)
             return {"video": source.resolve(), "embed": embed}

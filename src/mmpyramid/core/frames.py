@@ -18,6 +18,7 @@ from mmpyramid.core.text import shorten
 RATE = re.compile(r"[1-9][0-9]{0,6}(/[1-9][0-9]{0,6})?")
 HIGHEST_RATE = 1000
 """Frames per second; what claims more is a clock and no rate."""
+LOWEST_RATE = Fraction(1, 1000)
 
 NTSC = Fraction(1000, 1001)
 STANDARD_RATES = (
@@ -59,7 +60,7 @@ def to_frame_rate(text: str) -> str:
         rate = Fraction(text) if len(text) < 20 else None
     except (ValueError, ZeroDivisionError):
         rate = None
-    if rate is None or not 0 < rate <= HIGHEST_RATE:
+    if rate is None or not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise UserError(
             "expected frames per second as a number up to 1000, such as 25, 29.97 or 30000/1001; "
             f"got {shorten(text)!r}"

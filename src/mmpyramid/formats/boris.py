@@ -142,7 +142,7 @@ class _Coded:
 
     @property
     def where(self) -> str:
-        return f"{shorten(self.code)!r} at {clock(self.time)}"
+        return f"{shorten(self.code)!r} at {self.time:.6g} s"
 
 
 def _row(cells: list[Any]) -> _Coded:

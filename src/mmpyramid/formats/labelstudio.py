@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -24,6 +24,7 @@ from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import Row, frame_rate_of, media_url, to_timeline, with_events
 
 VIDEO, KIND = "video", "timelinelabels"
+Frame: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 TASKS = "tasks of Label Studio"
 
 
@@ -120,8 +121,8 @@ class _Data(msgspec.Struct):
 
 
 class _Frames(msgspec.Struct):
-    start: int
-    end: int
+    start: Frame
+    end: Frame
 
 
 class _Value(msgspec.Struct):

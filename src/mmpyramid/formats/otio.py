@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.frames import HIGHEST_RATE, nearest_rate, to_frames
+from mmpyramid.core.frames import HIGHEST_RATE, LOWEST_RATE, nearest_rate, to_frames
 from mmpyramid.core.text import shorten
 from mmpyramid.core.timeline import EventDocument
 from mmpyramid.core.typed import from_json, to_type
@@ -110,12 +110,12 @@ def from_otio(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
 
 
 class _Time(msgspec.Struct):
-    value: float
+    value: Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
     rate: float
 
     @property
     def frame_rate(self) -> Fraction:
-        if not 0 < self.rate <= HIGHEST_RATE:
+        if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
             raise UserError(
                 f"expected times of up to {HIGHEST_RATE} frames per second, got {self.rate:.6g}"
             )

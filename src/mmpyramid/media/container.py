@@ -9,7 +9,7 @@ import av
 from av.container import InputContainer
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.frames import HIGHEST_RATE, nearest_rate
+from mmpyramid.core.frames import HIGHEST_RATE, LOWEST_RATE, nearest_rate
 from mmpyramid.media.clock import may_restart
 from mmpyramid.media.source import Source, open_media, to_media_file
 from mmpyramid.media.streams import PLAYED, Tracks, choose_picture, choose_sound
@@ -135,7 +135,7 @@ def probe(source: Source, tracks: Tracks = PLAYED) -> MediaInfo:
 def _nominal_rate(stream: av.VideoStream | None) -> str:
     """Empty for what is no rate of pictures: some containers tell their clock instead."""
     rate = stream.average_rate if stream else None
-    return str(nearest_rate(rate)) if rate and 1 / HIGHEST_RATE < rate <= HIGHEST_RATE else ""
+    return str(nearest_rate(rate)) if rate and LOWEST_RATE <= rate <= HIGHEST_RATE else ""
 
 
 def _shown_size(stream: av.VideoStream, orientation: Orientation) -> tuple[int, int]:
