@@ -15,8 +15,9 @@ from rich.markdown import Markdown
 from mmpyramid.cli._options import OptionalPath, console, simulated
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
-from mmpyramid.datasets import open_dataset
+from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.experiments import TABLES, WRITERS, jobs, run_job, summarize
+from mmpyramid.experiments.by_length import annotated_by_length
 from mmpyramid.experiments.page import to_markdown
 from mmpyramid.experiments.printed import Row, Table
 from mmpyramid.experiments.run import (
@@ -166,11 +167,17 @@ def _write_page(
             "ours: mean and sample standard deviation over the seeds that were run, per cent",
             *([f"changed in every recipe: {changed}"] if changed else []),
             *([SIMULATED] if kind else []),
+            *([_numbers_of_events(test)] if table.is_by_length else []),
         ],
     )
     for suffix, writer in WRITERS.items():
         write_durably(out / f"table-{table.key}.{suffix}", writer(page).encode())
     return to_markdown(page)
+
+
+def _numbers_of_events(test: Dataset) -> str:
+    numbers = annotated_by_length(test).items()
+    return "annotated events: " + ", ".join(f"{number} of {name}" for name, number in numbers)
 
 
 def _row(row: Row) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.core.runs import Mask
+from mmpyramid.core.runs import Mask, Runs
 from mmpyramid.datasets import Dataset
 from mmpyramid.models import Network
 from mmpyramid.problems import problem_named
@@ -49,14 +49,25 @@ def found_by_length(network: Network[Any, Any], dataset: Dataset) -> dict[str, f
         lengths.append(both.truth.length)
         found.append(both.truth_hit)
         right.append(both.predicted_hit)
-    length, is_found = np.concatenate(lengths), np.concatenate(found)
-    groups = {
-        name: is_found[(length >= first) & (length <= last)]
-        for name, (first, last) in LENGTHS.items()
-    }
-    return {name: _share(group) for name, group in groups.items()} | {
+    is_found, groups = np.concatenate(found), _groups(np.concatenate(lengths))
+    return {name: _share(is_found[group]) for name, group in groups.items()} | {
         PRECISION: _share(np.concatenate(right))
     }
+
+
+def annotated_by_length(dataset: Dataset) -> dict[str, int]:
+    """How many annotated events there are in each group of `LENGTHS`."""
+    lengths = [
+        Runs.of(truth_TC).length
+        for video_id in dataset.ids
+        for truth_TC in dataset.truth(video_id).values()
+    ]
+    return {name: int(group.sum()) for name, group in _groups(np.concatenate(lengths)).items()}
+
+
+def _groups(length: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+    """Which events are of each group."""
+    return {name: (length >= first) & (length <= last) for name, (first, last) in LENGTHS.items()}
 
 
 def _masks(network: Network[Any, Any], dataset: Dataset) -> Iterator[tuple[Mask, Mask]]:

@@ -6,7 +6,7 @@ They have no printed numbers.
 from __future__ import annotations
 
 from mmpyramid.experiments.by_length import LENGTHS, PRECISION
-from mmpyramid.experiments.printed import DEFAULT, F_SCORES, PRINTED, Column, Row, Table
+from mmpyramid.experiments.printed import DEFAULT, F_SCORES, FOUND, PRINTED, Column, Row, Table
 
 COSTS = (
     Column(heading="Parameters (M)", path=("cost", "parameters"), once=True),
@@ -50,7 +50,7 @@ ABLATION = Table(
 
 def _plugin(key: str, caption: str, *rows: tuple[str, str]) -> Table:
     columns = tuple(
-        Column(heading=name.capitalize(), path=("found", name)) for name in (*LENGTHS, PRECISION)
+        Column(heading=name.capitalize(), path=(FOUND, name)) for name in (*LENGTHS, PRECISION)
     )
     return Table(
         key=key,

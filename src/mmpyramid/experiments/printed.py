@@ -13,7 +13,7 @@ from typing import Any
 
 from mmpyramid.core.errors import UserError
 
-RULE, SUBSET = "rule", "subset"
+RULE, SUBSET, FOUND = "rule", "subset", "found"
 DEFAULT = ""
 """Name of the one setting of tables whose rows are trained in one way only."""
 ROUNDING = 0.1 + 1e-9
@@ -121,6 +121,11 @@ class Table:
                 f"{', '.join(runnable)}"
             )
         return tuple(row for slug, row in runnable.items() if not slugs or slug in slugs)
+
+    @property
+    def is_by_length(self) -> bool:
+        """Whether columns tell which events are found by their length."""
+        return any(column.path[0] == FOUND for column in self.columns)
 
     def on_subset(self) -> Table:
         """The columns about the subset alone, and the rows that the paper has a number for there.

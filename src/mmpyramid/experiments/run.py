@@ -17,7 +17,7 @@ from mmpyramid.core.typed import read_json
 from mmpyramid.datasets import SPLITS, open_dataset
 from mmpyramid.experiments.by_length import found_by_length
 from mmpyramid.experiments.cost import costs
-from mmpyramid.experiments.printed import DEFAULT, Row, Table
+from mmpyramid.experiments.printed import DEFAULT, FOUND, Row, Table
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.modality_aware import fit_modality_aware
@@ -254,7 +254,7 @@ def _score(job: Job, run: Run, data: Path, features: Path | None) -> None:
     problem = problem_named(network.problem)
     corpus = open_dataset(data, "test", network.inputs, problem=problem.name, features=features)
     report = problem.evaluate(network, corpus).to_dict()
-    report["found"] = found_by_length(network, corpus)
+    report[FOUND] = found_by_length(network, corpus)
     content = json.dumps({"config": job.config.to_dict(), "report": report}, indent=2) + "\n"
     write_durably(job.result, content.encode())
     for resumable in job.folder.rglob("last.ckpt"):  # Three times the size of the network.
