@@ -118,7 +118,7 @@ def test_widths_are_relative_to_what_is_asked_for(tmp_path):
 @pytest.mark.slow
 def test_the_ablation_tells_costs_and_goes_on(corpus, tmp_path, capsys):
     words = ("tables", "ablation", "--data", str(corpus), "--out", str(tmp_path), *SMALL)
-    rows = ("--rows", "mm-pyramid", "a-quarter-of-the-width", "1-units")
+    rows = ("--rows", "mm-pyramid", "a-quarter-of-the-width", "1-unit")
     assert main([*words, "--seeds", "1", *rows]) == 0
     told = capsys.readouterr()
     assert told.err.count("seed 1") == 3
@@ -128,7 +128,7 @@ def test_the_ablation_tells_costs_and_goes_on(corpus, tmp_path, capsys):
     parameters, flops, step = (float(cell) for cell in lines["MM-Pyramid"][-4:-1])
     assert step == 1
     assert float(lines["A quarter of the width"][-4]) < parameters
-    assert float(lines["1 units"][-3]) < flops
+    assert float(lines["1 unit"][-3]) < flops
     assert "5 units" not in lines
     measured = tmp_path / "cost-ablation.json"
     stamp = measured.stat().st_mtime_ns

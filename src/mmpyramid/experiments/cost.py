@@ -30,7 +30,7 @@ class Cost:
 
     Attributes:
         parameters: millions of them.
-        flops: billions of operations that one video of the training's length takes, forwards; a
+        flops: millions of operations that one video of the training's length takes, forwards; a
             multiplication and an addition are two.
         step: time of a training step beside that of the reference.
     """
@@ -61,7 +61,7 @@ def costs(
     return {
         name: Cost(
             parameters=number_of_parameters(config) / 1e6,
-            flops=number_of_operations(config) / 1e9,
+            flops=number_of_operations(config) / 1e6,
             step=step_ratio(config, fitted[reference], train, rounds),
         )
         for name, config in fitted.items()

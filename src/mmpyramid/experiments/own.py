@@ -10,7 +10,7 @@ from mmpyramid.experiments.printed import DEFAULT, F_SCORES, FOUND, PRINTED, Col
 
 COSTS = (
     Column(heading="Parameters (M)", path=("cost", "parameters"), once=True),
-    Column(heading="GFLOPs", path=("cost", "flops"), once=True),
+    Column(heading="MFLOPs", path=("cost", "flops"), once=True),
     Column(heading="Step", path=("cost", "step"), once=True),
 )
 
@@ -28,7 +28,8 @@ ABLATION = Table(
     columns=(*F_SCORES, *COSTS),
     rows=(
         _row("MM-Pyramid", "llp"),
-        *(_row(f"{number} units", f"llp-units-{number}") for number in (1, 2, 3, 5, 6)),
+        _row("1 unit", "llp-units-1"),
+        *(_row(f"{number} units", f"llp-units-{number}") for number in (2, 3, 5, 6)),
         _row("Windows 1 2 3 4", "llp-windows-linear"),
         _row("Windows 4 4 4 4", "llp-windows-equal"),
         _row("Windows 8 8 8 8", "llp-unpyramid"),
@@ -40,7 +41,7 @@ ABLATION = Table(
     ),
     notes=(
         "MM-Pyramid has 4 units with windows 1 2 4 8; units are added and left out at the top",
-        "GFLOPs: of one video, forwards, a multiplication and an addition counted as two",
+        "MFLOPs: of one video, forwards, a multiplication and an addition counted as two",
         "step: time of a training step in float32 on a CPU beside that of MM-Pyramid, the median "
         "of steps taken in turns",
     ),
