@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from page_parts import in_browser
+from page_parts import bars_of, in_browser
 
 from mmpyramid.core import to_unit_weights
 from mmpyramid.problems import decode
@@ -81,6 +81,6 @@ def test_all_of_it_is_printed(show, hour):
     page = show(to_html(hour))
     page.evaluate(PRINTED)
     page.emulate_media(media="print", color_scheme="dark")
-    assert page.evaluate("printed") == {"blank": 0, "rows": len(hour)}
+    assert page.evaluate("printed") == {"blank": 0, "rows": len(bars_of(hour))}
     assert not page.locator("#play").is_visible()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 36, 48)"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from page_parts import in_browser, listed, point
@@ -77,7 +76,7 @@ def test_what_nobody_changed_is_saved_as_python_writes_it(kind, show, exact, sav
     assert kind != "json" or saved == exact
 
 
-HARD = "=1+1;\u2028 \"a\",<b>&\x07é🐕"
+HARD = '=1+1;\u2028 "a",<b>&\x07é🐕'
 
 
 @pytest.mark.parametrize("kind", ["json", "eaf", "csv"])
@@ -236,7 +235,10 @@ def test_how_an_event_is_perceived_is_changed(show, short, save):
 
 
 def test_what_is_heard_and_seen_alike_is_one_event_that_comes_apart(show, save):
-    events = [Event(1.0, 5.0, "Dog", each, score) for each, score in zip(Modality, (0.9, 0.8, 0.7), strict=True)]
+    events = [
+        Event(1.0, 5.0, "Dog", each, score)
+        for each, score in zip(Modality, (0.9, 0.8, 0.7), strict=True)
+    ]
     timeline = Timeline(events=tuple(events), duration=10.0, labels=("Dog",), source="dog.mp4")
     page = edit(show(to_html(timeline)))
     assert listed(page) == ["Dog, audible and visible, 0:01 to 0:05, score 0.70"]

@@ -32,6 +32,7 @@ from mmpyramid.media.streams import Tracks
 from mmpyramid.pipeline import Parsed, Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import TerminalView, encode
+from mmpyramid.render.page import from_page
 
 
 def parse(  # noqa: PLR0913 - one for each flag
@@ -169,7 +170,7 @@ def _parse_one(
             screen.print(TerminalView(parsed.timeline))
             page = {
                 # What came through a pipe is gone afterwards, unless it is in the page.
-                "video": path.resolve() if embed or path == video else None,
+                "video": path if embed else _linked(path, paths) if path == video else None,
                 "embed": embed,
                 "scores": parsed.scores,
                 "decoder": pipeline.decoder,
@@ -178,6 +179,11 @@ def _parse_one(
     except (UserError, OSError) as error:
         _report(error)
         return False
+
+
+def _linked(video: Path, paths: Mapping[str, Path]) -> Path:
+    """The video as its page links to it."""
+    return from_page(paths["html"], video) if "html" in paths else video
 
 
 def _run(file: MediaFile, video: Path, tracks: Tracks, pipeline: Pipeline) -> Parsed:

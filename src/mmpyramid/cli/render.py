@@ -25,7 +25,7 @@ from mmpyramid.render import (
     unit_weights_figure,
     unit_weights_to_csv,
 )
-from mmpyramid.render.page import is_url
+from mmpyramid.render.page import from_page, is_url
 
 if TYPE_CHECKING:
     FormatName: TypeAlias = str
@@ -97,11 +97,12 @@ def render(  # noqa: PLR0913 - one for each flag
     named = dict(zip(_names(timelines, names), loaded, strict=True))
     first, *others = named.values()
     if others:
-        content = _comparison(named, to, unit_weights, video, embed)
+        options = _player(loaded, video, embed, path) if to == "html" else {}
+        content = _comparison(named, to, unit_weights, options)
     elif unit_weights:
         content = _unit_weights(first, to)
     else:
-        options = _player([first], video, embed) if to == "html" else _cells(to, raw)
+        options = _player([first], video, embed, path) if to == "html" else _cells(to, raw)
         content = encode(first, to, **options)
     write_file(path, content)
     console().print(str(path))
@@ -206,8 +207,7 @@ def _comparison(
     timelines: Mapping[str, Timeline],
     to: str,
     unit_weights: bool,
-    video: str | None,
-    embed: bool,
+    player: Mapping[str, Any],
 ) -> bytes:
     if unit_weights:
         raise UserError(
@@ -215,8 +215,7 @@ def _comparison(
             "them one by one"
         )
     if to == "html":
-        options = _player(timelines.values(), video, embed)
-        return comparison_html(timelines, **options).encode("utf-8")
+        return comparison_html(timelines, **player).encode("utf-8")
     if to not in PICTURES:
         raise UserError(
             f"several timelines make one page or picture, --to html, {' or '.join(PICTURES)}; "
@@ -253,7 +252,9 @@ def _check_media(source: Path) -> None:
         ) from error
 
 
-def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> dict[str, Any]:
+def _player(
+    timelines: Iterable[Timeline], video: str | None, embed: bool, page: Path
+) -> dict[str, Any]:
     """What the page plays, or nothing if the timelines' own sources have gone."""
     if video and is_url(video):
         return {"video": video, "embed": embed}
@@ -262,7 +263,7 @@ def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> di
         if source.is_file():
             if embed and not video:
                 _check_media(source)
-            return {"video": source.resolve(), "embed": embed}
+            return {"video": source if embed else from_page(page, source), "embed": embed}
     tried = ", ".join(dict.fromkeys(sources))
     lack = f"there is no video {tried}" if tried else "the timeline names no video"
     if video or embed:

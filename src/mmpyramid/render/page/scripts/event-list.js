@@ -46,7 +46,7 @@ export class EventList {
     find("events").style.setProperty("--time-width", `${widest}ch`);
     find("count").textContent = this.#items.length;
     find("events").parentElement.hidden = !all.length;
-    this.#showFrom(Math.min(this.#first, Math.max(this.#items.length - AT_ONCE, 0)));
+    this.#showFrom(this.#first);
     list.scrollTop = scrollTop;
     if (focused) this.#items.find(({ item }) => isSameRow(item, focused.item))?.element?.firstChild.focus();
   }
@@ -81,7 +81,8 @@ export class EventList {
 
   #showFrom(index) {
     this.#items.slice(this.#first, this.#stop).forEach((row) => { row.element = null; });
-    this.#first = this.#stop = index;
+    // Never so few at the end that there is nothing to scroll, and the others cannot be reached.
+    this.#first = this.#stop = Math.min(index, Math.max(this.#items.length - AT_ONCE, 0));
     find("events").replaceChildren();
     this.#append(AT_ONCE);
   }
