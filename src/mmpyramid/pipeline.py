@@ -105,6 +105,7 @@ class Parsed:
             missing=old.missing,
             notes=old.notes,
         )
+        timeline = replace(timeline, frame_rate=old.frame_rate)
         return replace(self, timeline=timeline, decoder=decoder)
 
 
@@ -224,7 +225,7 @@ class Pipeline:
             notes=(*extracted.notes, *self.scorer.notes),
         )
         return Parsed(
-            timeline=timeline,
+            timeline=replace(timeline, frame_rate=extracted.frame_rate),
             scores=scores,
             features=extracted.features,
             decoder=decoder,
