@@ -93,13 +93,16 @@ class ComposedObjective(Objective):
         """What changes a batch, one after the other."""
         return ()
 
-    def __call__(self, output: Pooled, batch: Batch) -> Tensor:
-        """The weighted sum, for objectives that read the network's output alone."""
-        return self.loss(Step(output, batch))
+    def __call__(self, output: Pooled, batch: Batch, criterion: Criterion | None = None) -> Tensor:
+        """The weighted sum.
 
-    def loss(self, step: Step) -> Tensor:
-        """The weighted sum."""
-        weak_BC = step.batch.weak_BC
+        Args:
+            output: what the network gave, in float32 or better.
+            batch: what it was given.
+            criterion: who asks; None is enough for objectives that read the output alone.
+        """
+        step = Step(output, batch, criterion)
+        weak_BC = batch.weak_BC
         assert weak_BC is not None
         targets = Targets(weak_BC, weak_BC[:, None].expand(-1, 2, -1))
         for source in self.sources():
@@ -128,4 +131,4 @@ class ComposedCriterion(Criterion):
 
     def forward(self, output: Pooled, batch: Batch) -> Tensor:
         """The weighted sum of the terms."""
-        return self.objective.loss(Step(output, batch, self))
+        return self.objective(output, batch, self)
