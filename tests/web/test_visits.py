@@ -131,6 +131,27 @@ def test_the_end_deletes_everything_even_what_comes_later(visits, upload):
     assert visits.of("me").ended
 
 
+def test_a_visit_ends_with_its_last_connection(visits, upload):
+    visit, video = visits.claim("me", ME), upload()
+    visit.choose(video)
+    with visits.watching("me"):
+        with visits.watching("me"):
+            assert visits.is_here(ME.id)
+        assert video.path.exists(), "a connection that broke off may have been replaced"
+    assert not video.path.exists()
+    assert not visits.is_here(ME.id)
+    with visits.watching("nobody"):
+        pass
+
+
+def test_a_connection_of_a_visit_that_ended_ends_no_later_one(visits):
+    visits.claim("me", ME)
+    with visits.watching("me"):
+        visits.end("me")
+        later = visits.claim("me", ME)
+    assert visits.of("me") is later
+
+
 def test_idle_visits_end(visits, clock, upload):
     mine, theirs = visits.claim("me", ME), visits.claim("them", THEM)
     video = upload()

@@ -30,8 +30,8 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file, check_output_folder
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.llp import read_llp
+from mmpyramid.extract.inspecting import Inspector
 from mmpyramid.extract.search import find_videos
-from mmpyramid.media import thumbnail
 from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, Gate, annotated, problem_named, rasterize
 from mmpyramid.problems.base import VideoScores
@@ -199,9 +199,9 @@ class SplitPages:
         for name, content in page_assets().items():
             write_file(self.folder / "assets" / name, content.encode())
         entries = []
-        with progress_bar("pages") as update:
+        with progress_bar("pages") as update, Inspector() as inspector:
             for item_id in self.dataset.ids:
-                entries.append(self._write_one(item_id))
+                entries.append(self._write_one(item_id, inspector))
                 update(len(entries), len(self.dataset.ids))
         index = self.folder / "index.html"
         facts = {"Model": self.model, "Note": "; ".join(self.notes)}
@@ -216,7 +216,7 @@ class SplitPages:
                 f"{len(self.videos)} others, such as {next(iter(self.videos.values())).name}"
             )
 
-    def _write_one(self, item_id: str) -> Entry:
+    def _write_one(self, item_id: str, inspector: Inspector) -> Entry:
         decoder, video = self.decoder, self.videos.get(item_id)
         timeline, scores = predict_item(
             self.network, self.dataset, item_id, decoder, self.model, self.notes
@@ -242,7 +242,7 @@ class SplitPages:
             timeline=timeline,
             truth=truth,
             scores=measured,
-            thumbnail="" if video is None else self._thumbnail(name, video),
+            thumbnail="" if video is None else self._thumbnail(name, video, inspector),
         )
 
     def _measure(self, timeline: Timeline, truth: Timeline) -> VideoScores:
@@ -250,8 +250,8 @@ class SplitPages:
         found, true = (rasterize(each, num_segments, truth.labels) for each in (timeline, truth))
         return problem_named(self.network.problem).video_scores(found, true)
 
-    def _thumbnail(self, name: str, video: Path) -> str:
-        picture = thumbnail(video)
+    def _thumbnail(self, name: str, video: Path, inspector: Inspector) -> str:
+        picture = inspector.thumbnail(video)
         if picture is None:
             return ""
         write_file(self.folder / "thumbnails" / f"{name}.jpg", picture)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import gradio as gr
 import uvicorn
@@ -26,7 +27,7 @@ from mmpyramid.web.access import Access, Forwarded
 from mmpyramid.web.access_log import AccessLog
 from mmpyramid.web.app import CSS, EXAMPLES, THEME, Example, create_app, render_example
 from mmpyramid.web.budget import Budget
-from mmpyramid.web.connections import BoundedProtocol
+from mmpyramid.web.connections import Connections
 from mmpyramid.web.handlers import FIT, Handlers
 from mmpyramid.web.headers import SecurityHeaders
 from mmpyramid.web.limits import (
@@ -154,9 +155,11 @@ def run_server(
         policy: whom to let in.
         on_start: called when the server answers.
     """
+    app = guarded(create_server(pool, root, policy.root_path), policy, pool.limits)
+    connections = Connections(app, policy.proxies)
     config = uvicorn.Config(
-        guarded(create_server(pool, root, policy.root_path), policy, pool.limits),
-        http=type("Protocol", (BoundedProtocol,), {"proxies": policy.proxies}),
+        connections,
+        http=cast(type[asyncio.Protocol], connections.protocol),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock, RLock
 
@@ -44,6 +45,7 @@ class Visit:
         result: what was found in the last one that was parsed.
         version: how often the result has changed.
         seen: when something was asked last.
+        num_watching: connections that last as long as the page is open.
         ended: whether the page was closed; what comes later is released at once.
     """
 
@@ -53,6 +55,7 @@ class Visit:
     result: Result | None = None
     version: int = 0
     seen: float = 0.0
+    num_watching: int = 0
     ended: bool = False
     _lock: RLock = field(default_factory=RLock)
 
@@ -148,6 +151,21 @@ class Visits:
             visit.seen = self._clock()
             return visit if visit.visitor.id == visitor.id else None
 
+    @contextmanager
+    def watching(self, session: str) -> Iterator[None]:
+        """A connection that lasts as long as a page is open: with its last one, a visit ends."""
+        visit = self.of(session)
+        with self._lock:
+            visit.num_watching += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                visit.num_watching -= 1
+                is_left = not visit.num_watching and self._by_session.get(session) is visit
+            if is_left:
+                self.end(session)
+
     def of(self, session: str) -> Visit:
         """The visit of a session; one that has ended if there is none any more."""
         with self._lock:
@@ -172,6 +190,11 @@ class Visits:
             visit = self._by_session.pop(session, None)
         if visit is not None:
             visit.end()
+
+    def is_here(self, owner: str) -> bool:
+        """Whether a visitor has a page open, by id."""
+        with self._lock:
+            return any(visit.visitor.id == owner for visit in self._by_session.values())
 
     def end_idle(self, seconds: float) -> None:
         """End the visits in which nothing was asked for so long."""
