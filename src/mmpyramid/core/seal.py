@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
 from typing import BinaryIO, Protocol
 
 from mmpyramid.core.errors import UserError
@@ -18,8 +17,8 @@ MARK = b"mmpyramid sha256"
 LENGTH = len(MARK) + hashlib.sha256().digest_size
 CHUNK = 2**20
 
+# Threads may compare a file at once, which costs time and no more.
 _compared: set[tuple[str, int, int, int]] = set()
-_lock = Lock()
 
 
 class DamagedFileError(UserError):
@@ -95,16 +94,13 @@ def compare_once(path: Path, compare: Callable[[BinaryIO, int], None]) -> None:
     Raises:
         OSError: if it cannot be read; and what `compare` raises.
     """
+    found = path.stat()
+    key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns)
+    if key in _compared:
+        return
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        found = path.stat()
-        key = (str(path), found.st_ino, size, found.st_mtime_ns)
-        with _lock:
-            if key in _compared:
-                return
-        compare(file, size)
-    with _lock:
-        _compared.add(key)
+        compare(file, found.st_size)
+    _compared.add(key)
 
 
 def digest_of(file: BinaryIO, num_bytes: int, digest: Digest) -> bytes:

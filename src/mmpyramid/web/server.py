@@ -58,6 +58,9 @@ SWEEP_SECONDS = 20
 ABANDONED_SECONDS = 600
 """An upload of which nothing more came for so long, and that no page shows, is deleted."""
 
+UNWATCHED_SECONDS = 60
+"""How long a visit is kept whose page is not connected; that of a browser is."""
+
 SHUTDOWN_SECONDS = 3
 
 
@@ -197,7 +200,8 @@ def _housekeeping(
     async def sweep() -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            await asyncio.to_thread(visits.end_idle, 60 * pool.limits.keep_minutes)
+            keep_seconds = 60 * pool.limits.keep_minutes
+            await asyncio.to_thread(visits.end_idle, keep_seconds, UNWATCHED_SECONDS)
             await asyncio.to_thread(uploads.sweep, ABANDONED_SECONDS)
 
     @asynccontextmanager
