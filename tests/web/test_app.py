@@ -168,7 +168,7 @@ def test_an_example_fills_the_form_in(visit):
     page.get_by_role("button", name="Bell").click()
     expect(page.get_by_text("Bell.mp4, ")).to_be_visible(timeout=PATIENCE)
     parse(page)
-    assert len(events(page)) == 4
+    assert len(events(page)) == 3
     page.wait_for_function(FITS)
     page.frame_locator("iframe.timeline").locator("summary", has_text="More").click()
     page.wait_for_function(FITS)
