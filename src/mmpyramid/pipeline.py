@@ -118,6 +118,8 @@ class Pipeline:
             `ave`, or a file of your own. `teachers-llp` is short for the two together.
         decoder: thresholds and lengths; left out, the official rule.
         sensitivity: moves all thresholds together, see `Decoder.with_sensitivity`.
+        infer_seen: whether the teachers tell to be seen what is heard and nearly always seen then;
+            such events are `inferred`.
         device: where the networks run.
         limits: decode videos within these, in a process apart that can open nothing but the video;
             left out, videos are decoded in this process.
@@ -132,13 +134,14 @@ class Pipeline:
         >>> timeline = Pipeline("teachers")("clip.mp4")  # doctest: +SKIP
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each setting
         self,
         model: str | Path = "teachers",
         *,
         vocabulary: str | Path | None = None,
         decoder: Decoder | None = None,
         sensitivity: float | None = None,
+        infer_seen: bool = False,
         device: str = "cpu",
         limits: Limits | None = None,
         alone: bool = False,
@@ -157,10 +160,15 @@ class Pipeline:
         self.hook("load")
         self.name = str(model)
         if (own := _vocabulary(self.name, vocabulary)) is None:
+            if infer_seen:
+                raise UserError(
+                    f"expected the model `{TEACHERS}` to infer what is seen, got `{self.name}`, "
+                    "which tells only what it was trained to see; leave out `--infer-seen`"
+                )
             self.scorer, self.extractors = _load_network(self.name, device)
         else:
-            teacher = load_teacher(own, device=device)
-            self.scorer, self.extractors = teacher, teacher.classifiers
+            teacher = load_teacher(own, device=device, infer_seen=infer_seen)
+            self.scorer, self.extractors = teacher, teacher.extractors
             self.name = TEACHERS if own == VOCABULARIES[0] else f"{TEACHERS}-{Path(own).stem}"
         self.gate = self.scorer.decoder.gate
         self.decoder = _completed(decoder, self.gate)

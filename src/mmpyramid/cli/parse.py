@@ -45,6 +45,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     model: str = "teachers",
     vocabulary: OptionalName = None,
     sensitivity: OptionalNumber = None,
+    infer_seen: bool = False,
     out: Path = Path("timelines"),
     formats: FormatList = "json,html",
     embed: bool = False,
@@ -70,6 +71,8 @@ def parse(  # noqa: PLR0913 - one for each flag
             labels of those benchmarks), or a TOML file of your own.
         sensitivity: From 0 (certain labels only) over 0.5, the usual one, to 1: moves both
             thresholds together.
+        infer_seen: Tell also to be seen what is heard and nearly always in the picture then (a
+            blender, a helicopter, babies); such events are marked as inferred.
         out: Folder for the files.
         formats: Names of formats, separated by commas.
         embed: Put the video into the page instead of linking to it.
@@ -100,6 +103,7 @@ def parse(  # noqa: PLR0913 - one for each flag
             vocabulary=vocabulary,
             decoder=decoder,
             sensitivity=sensitivity,
+            infer_seen=infer_seen,
             device=computing,
             limits=Limits(),
             hook=status.update,

@@ -51,7 +51,8 @@ class Modality(StrEnum):
 class Event:
     """One event: `label` is perceived through `modality` from `start` to `end`, with a score.
 
-    Times are seconds from the start of the video; the score lies within 0..1.
+    Times are seconds from the start of the video; the score lies within 0..1. What is `inferred`
+    was not seen: it is heard, and what sounds so is nearly always in the picture.
 
     Events order by start, end, label, modality.
 
@@ -69,6 +70,7 @@ class Event:
     label: str
     modality: Modality
     score: float = 1.0
+    inferred: bool = False
 
     def __post_init__(self) -> None:
         if not (0 <= self.start < self.end <= LONGEST):
@@ -182,6 +184,9 @@ class Timeline:
         """Write as ASCII JSON, lossless: `from_json` gives an equal timeline."""
         plain = asdict(replace(self, unit_weights=()))
         del plain["unit_weights"]
+        for event in plain["events"]:
+            if not event["inferred"]:
+                del event["inferred"]
         text = json.dumps({"format": TIMELINE_FORMAT, **plain}, indent=2)
         if not self.unit_weights:
             return text
@@ -248,7 +253,7 @@ class Timeline:
         return _renderers[0]().to_figure(self)
 
     def to_pandas(self) -> DataFrame:
-        """Make a table with the columns label, modality, start, end and score, a row per event.
+        """Make a table of label, modality, start, end, score and inferred, a row per event.
 
         Times are seconds. Source, model and duration are in the table's `attrs`.
 
@@ -270,6 +275,7 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     label: str
     modality: Modality
     score: float = 1.0
+    inferred: bool = False
 
 
 class TimelineDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

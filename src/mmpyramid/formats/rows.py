@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
+from mmpyramid.core.wording import INFERRED
 
 MILLISECONDS, MICROSECONDS = 1_000, 1_000_000
 """Ticks per second."""
+INFERENCES = {"": False, "false": False, "true": True, INFERRED: True}
+"""How files say whether an event is inferred."""
 LISTED = 1000
 """Characters of a list of labels in a message."""
 
@@ -27,6 +30,7 @@ class Row:
         end: seconds, as text.
         modality: `audio` where a format of sound annotation has no place for it.
         score: 1 where a person made the event.
+        inferred: one of `INFERENCES`.
     """
 
     where: str
@@ -35,6 +39,7 @@ class Row:
     end: str
     modality: str = Modality.AUDIO.value
     score: str = "1"
+    inferred: str = ""
 
     def to_event(self) -> Event:
         """Read the row.
@@ -53,7 +58,8 @@ class Row:
                 raise UserError("expected the label of an event, got none")
             start, end = _number(self.start, "start"), _number(self.end, "end")
             score = _number(self.score, "score")
-            return Event(start, end, self.label, _modality(self.modality), score)
+            is_inferred = _inferred(self.inferred)
+            return Event(start, end, self.label, _modality(self.modality), score, is_inferred)
         except UserError as error:
             raise UserError(f"{self.where}: {error}") from error
 
@@ -121,3 +127,12 @@ def _modality(text: str) -> Modality:
     except ValueError as error:
         known = ", ".join(Modality)
         raise UserError(f"expected a modality out of {known}; got {shorten(text)!r}") from error
+
+
+def _inferred(text: str) -> bool:
+    try:
+        return INFERENCES[text.strip().lower()]
+    except KeyError as error:
+        raise UserError(
+            f"expected `true` or `false` under `{INFERRED}`, got {shorten(text)!r}"
+        ) from error
