@@ -11,6 +11,7 @@ from typing import Protocol
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.registry import BACKBONES, BackboneOptions, create_extractors
 from mmpyramid.core import AnyScores, Event, Features, Timeline
+from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.decoding import (
     Decoding,
@@ -104,6 +105,7 @@ class Parsed:
             missing=old.missing,
             notes=old.notes,
         )
+        timeline = replace(timeline, frame_rate=old.frame_rate)
         return replace(self, timeline=timeline, decoder=decoder)
 
 
@@ -120,15 +122,19 @@ class Pipeline:
         sensitivity: moves all thresholds together, see `Decoder.with_sensitivity`.
         infer_seen: whether the teachers tell to be seen what is heard and nearly always seen then;
             such events are `inferred`.
-        device: where the networks run.
+        device: where the networks run: `cpu`, `cuda`, `cuda:1`, or `auto` for a GPU where there is
+            one. Float32 is exact there, see `use_float32`.
         limits: decode videos within these, in a process apart that can open nothing but the video;
             left out, videos are decoded in this process.
         alone: whether each video has such a process of its own, as strangers' videos should.
         hook: called as each step begins.
 
+    Attributes:
+        sought: what is looked and listened for, in words.
+
     Raises:
         UserError: if the model cannot be had or reads features that cannot be extracted from video,
-            or the vocabulary is wrong or not for this model.
+            the vocabulary is wrong or not for this model, or the device cannot be used.
 
     Example:
         >>> timeline = Pipeline("teachers")("clip.mp4")  # doctest: +SKIP
@@ -147,6 +153,7 @@ class Pipeline:
         alone: bool = False,
         hook: Hook | None = None,
     ) -> None:
+        device = resolve_device(device)
         decoder = decoder or Decoder()
         if sensitivity is not None:
             decoder = decoder.with_sensitivity(sensitivity)
@@ -159,16 +166,18 @@ class Pipeline:
         self.hook = hook or _silent
         self.hook("load")
         self.name = str(model)
-        if (own := _vocabulary(self.name, vocabulary)) is None:
+        if (own := vocabulary_of(self.name, vocabulary)) is None:
             if infer_seen:
                 raise UserError(
                     f"expected the model `{TEACHERS}` to infer what is seen, got `{self.name}`, "
                     "which tells only what it was trained to see; leave out `--infer-seen`"
                 )
             self.scorer, self.extractors = _load_network(self.name, device)
+            self.sought = f"the {len(self.scorer.labels)} labels of {self.name}"
         else:
             teacher = load_teacher(own, device=device, infer_seen=infer_seen)
             self.scorer, self.extractors = teacher, teacher.extractors
+            self.sought = teacher.sought
             self.name = TEACHERS if own == VOCABULARIES[0] else f"{TEACHERS}-{Path(own).stem}"
         self.gate = self.scorer.decoder.gate
         self.decoder = _completed(decoder, self.gate)
@@ -229,7 +238,7 @@ class Pipeline:
             notes=(*extracted.notes, *self.scorer.notes),
         )
         return Parsed(
-            timeline=timeline,
+            timeline=replace(timeline, frame_rate=extracted.frame_rate),
             scores=scores,
             features=extracted.features,
             decoder=decoder,
@@ -318,7 +327,7 @@ def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
         pipeline.close()
 
 
-def _vocabulary(model: str, chosen: str | Path | None) -> str | Path | None:
+def vocabulary_of(model: str, chosen: str | Path | None) -> str | Path | None:
     """What the teachers are asked for; None if the model is a trained network.
 
     Raises:

@@ -73,7 +73,12 @@ def make_timeline(folder: Path) -> None:
     )
     labels = tuple(event.label for event in events)
     timeline = Timeline(
-        events=events, duration=DURATION, labels=labels, source="clip.mp4", model="m"
+        events=events,
+        duration=DURATION,
+        labels=labels,
+        source="clip.mp4",
+        model="m",
+        frame_rate="25",
     )
     for name in READABLE:
         (folder / f"clip.{name}").write_bytes(encode(timeline, name))

@@ -187,7 +187,12 @@ def read_pieces(
             missing=reader.missing,
             inputs=_stack(some, required.views),
         )
-    yield VideoInfo(duration=reader.duration, missing=reader.missing, notes=reader.notes)
+    yield VideoInfo(
+        duration=reader.duration,
+        missing=reader.missing,
+        notes=reader.notes,
+        frame_rate=reader.info.nominal_rate,
+    )
 
 
 def _check_length(path: Path, seconds: float, most: float | None) -> None:

@@ -36,7 +36,7 @@ def to_csv(timeline: Timeline, *, raw: bool = False) -> str:
         label,modality,start,end,score
     """
     rows = ((e.label, e.modality.value, *to_seconds(e), round(e.score, 6)) for e in timeline)
-    return to_table(*_with_inferred(timeline, CSV_COLUMNS, rows), raw=raw)
+    return to_table(*with_inferred(timeline, CSV_COLUMNS, rows), raw=raw)
 
 
 def from_csv(text: str) -> Timeline:
@@ -76,7 +76,7 @@ def to_tsv(timeline: Timeline, *, raw: bool = False) -> str:
     rows = (
         (filename, *to_seconds(e), e.label, e.modality.value, round(e.score, 6)) for e in timeline
     )
-    return to_table(*_with_inferred(timeline, TSV_COLUMNS, rows), delimiter="\t", raw=raw)
+    return to_table(*with_inferred(timeline, TSV_COLUMNS, rows), delimiter="\t", raw=raw)
 
 
 def from_tsv(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
@@ -107,9 +107,10 @@ def from_tsv(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
     return to_timeline(events, source=next(iter(files), ""))
 
 
-def _with_inferred(
+def with_inferred(
     timeline: Timeline, columns: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+    """A table with one more column, `inferred`, if some of the events are."""
     if not any(event.inferred for event in timeline):
         return columns, rows
     marks = (str(event.inferred).lower() for event in timeline)

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mmpyramid.core.device import use_float32
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.text import shorten
@@ -76,6 +77,8 @@ def save_pretrained(
 def load_pretrained(model: str | Path) -> Network[Any, Any]:
     """Load a network from a checkpoint folder or from the Hugging Face hub.
 
+    Its float32 is exact on a GPU as well, see `mmpyramid.core.device.use_float32`.
+
     Args:
         model: a folder, or a hub id such as `organization/name`.
 
@@ -100,6 +103,7 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
     weights = _read_weights(folder / WEIGHTS, shapes)
     network = network_class(config)
     network.load_state_dict(weights)
+    use_float32()
     return network.eval()
 
 

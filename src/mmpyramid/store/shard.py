@@ -45,11 +45,13 @@ class VideoInfo:
         duration: seconds.
         missing: the modalities that the file does not have.
         notes: what a reader should know, for instance that the file is damaged after some second.
+        frame_rate: pictures per second as a timeline has it; stores do not keep it.
     """
 
     duration: float
     missing: tuple[Modality, ...] = ()
     notes: tuple[str, ...] = ()
+    frame_rate: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

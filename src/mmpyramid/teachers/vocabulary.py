@@ -84,6 +84,17 @@ class Vocabulary:
         """The C labels."""
         return tuple(self.entries)
 
+    @property
+    def sought(self) -> str:
+        """What is looked and listened for, in words.
+
+        Example:
+            >>> load_vocabulary("llp").sought
+            '25 LLP sounds and things'
+        """
+        count = len(self.entries)
+        return f"{count} {self.title} {'sounds and things' if count > 1 else 'sound or thing'}"
+
     def unmapped(self, modality: Modality) -> tuple[str, ...]:
         """The labels that nothing stands for: they are never heard, or never seen."""
         return tuple(name for name, entry in self.entries.items() if not entry.classes(modality))

@@ -171,6 +171,7 @@ class Teacher:
     Attributes:
         name: who speaks, for messages.
         labels: the C labels.
+        sought: what is looked and listened for, in words.
         extractors: the backbones, which extract those streams.
         streams: width of each stream that it reads, by name.
         unmapped: by modality, the labels that it can never find there.
@@ -195,6 +196,7 @@ class Teacher:
     ) -> None:
         self.name = f"teachers (zero-shot, {vocabulary.title} labels)"
         self.labels = vocabulary.labels
+        self.sought = vocabulary.sought
         self.extractors: tuple[Extractor, ...] = (*classifiers, *([faces] if faces else ()))
         self.streams = {extractor.name: extractor.dim for extractor in self.extractors}
         self._faces, self._classifiers = faces, tuple(classifiers)
