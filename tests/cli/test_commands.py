@@ -131,6 +131,9 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
     assert expected == {path.name for path in out.iterdir()}
     assert Timeline.load(out / "clip.wav.json").missing == ("visual",)
     assert f"\n\n{sound}" in shown, "a blank line between views"
+    page = (out / "clip.wav.html").read_text()
+    assert 'src="../../clip.wav"' in page
+    assert str(tmp_path) not in page
 
 
 @pytest.mark.network

@@ -34,6 +34,7 @@ from mmpyramid.media.streams import Tracks
 from mmpyramid.pipeline import Parsed, Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS, TerminalView, encode
+from mmpyramid.render.page import from_page
 
 
 def parse(  # noqa: PLR0913 - one for each flag
@@ -210,8 +211,7 @@ def _write(
     num_written = 0
     for name, path in paths.items():
         try:
-            linked = {"media": page["video"]} if FORMATS[name].links_media else {}
-            content = encode(timeline, name, **(page if name == "html" else linked))
+            content = encode(timeline, name, **_options(name, path, page))
             write_durably(path, content, outlast_power_cuts=False)
         except (UserError, OSError) as error:
             _report(error)
@@ -219,6 +219,16 @@ def _write(
             screen.print(f"  {path}", style="dim")
             num_written += 1
     return num_written == len(paths)
+
+
+def _options(name: str, path: Path, page: Mapping[str, object]) -> Mapping[str, object]:
+    """What the writer of a format takes besides the timeline."""
+    video = page["video"]
+    if name != "html":
+        return {"media": video} if FORMATS[name].links_media else {}
+    if not isinstance(video, Path) or page["embed"]:
+        return page
+    return {**page, "video": from_page(path, video)}
 
 
 def _report(error: UserError | OSError) -> None:
