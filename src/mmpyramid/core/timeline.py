@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -188,11 +188,9 @@ class Timeline:
 
     def to_json(self) -> str:
         """Write as ASCII JSON, lossless: `from_json` gives an equal timeline."""
-        plain = asdict(replace(self, unit_weights=()))
+        plain = asdict(replace(self, events=(), unit_weights=()))
         del plain["unit_weights"]
-        for event in plain["events"]:
-            if not event["inferred"]:
-                del event["inferred"]
+        plain["events"] = list(map(event_json, self.events))
         if not self.frame_rate:  # Sound, and files of earlier versions.
             del plain["frame_rate"]
         text = json.dumps({"format": TIMELINE_FORMAT, **plain}, indent=2)
@@ -273,6 +271,19 @@ class Timeline:
             >>> events.groupby("label").score.max()  # doctest: +SKIP
         """
         return _renderers[0]().to_pandas(self)
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as JSON; only where it is inferred this is told, which earlier versions do not know.
+
+    Example:
+        >>> event_json(Event(0.0, 1.0, "Dog", Modality.AUDIO)).keys()
+        dict_keys(['start', 'end', 'label', 'modality', 'score'])
+    """
+    plain = asdict(event)
+    if not event.inferred:
+        del plain["inferred"]
+    return plain
 
 
 class EventDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

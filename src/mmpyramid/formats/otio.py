@@ -19,7 +19,7 @@ from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.frames import HIGHEST_RATE, LOWEST_RATE, nearest_rate, to_frames
 from mmpyramid.core.text import shorten
-from mmpyramid.core.timeline import EventDocument
+from mmpyramid.core.timeline import EventDocument, event_json
 from mmpyramid.core.typed import from_json, to_type
 from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
@@ -200,7 +200,7 @@ def _marker(event: Event, rate: Fraction) -> dict[str, Any]:
         "name": tagged(event),
         "color": COLORS[event.modality],
         "comment": f"score {event.score:.2f}",
-        "metadata": {OURS: asdict(event)},
+        "metadata": {OURS: event_json(event)},
         "marked_range": _range(*to_frames(event.start, event.end, rate), rate),
     }
 
