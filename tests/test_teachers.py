@@ -420,6 +420,9 @@ def test_a_stream_tells_who_is_seen_as_the_whole_video_does():
 def test_people_are_seen_with_every_vocabulary_that_has_them():
     assert load_teacher("llp").streams["faces"] == 1
     assert load_teacher("everyday").streams["faces"] == 1
+    without = load_teacher("llp", faces=False)
+    assert "faces" not in without.streams
+    assert {"Speech", "Singing"} <= set(without.unmapped[Modality.VISUAL])
     assert "faces" not in load_teacher("ave").streams, "its speakers have no class of sound"
 
 

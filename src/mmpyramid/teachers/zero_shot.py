@@ -333,13 +333,18 @@ class Teacher:
 
 
 def load_teacher(
-    vocabulary: str | Path = "everyday", *, device: str = "cpu", infer_seen: bool = False
+    vocabulary: str | Path = "everyday",
+    *,
+    device: str = "cpu",
+    faces: bool = True,
+    infer_seen: bool = False,
 ) -> Teacher:
     """Make the teacher of a vocabulary; downloads the backbones' weights if need be.
 
     Args:
         vocabulary: one that comes along, or a file of one's own.
         device: where the backbones run.
+        faces: whether to look for faces; without them, labels that are seen by a face are not.
         infer_seen: whether labels that are nearly always seen where they are heard are told to be.
 
     Raises:
@@ -352,9 +357,9 @@ def load_teacher(
     """
     chosen = load_vocabulary(vocabulary)
     classifiers = (YAMNetExtractor(device=device), EfficientNetLite0Extractor(device=device))
-    needs_faces = any(entry.face for entry in chosen.entries.values())
-    faces = FaceExtractor(device=device) if needs_faces else None
-    return Teacher(chosen, classifiers, faces, infer_seen=infer_seen)
+    needed = faces and any(entry.face for entry in chosen.entries.values())
+    finder = FaceExtractor(device=device) if needed else None
+    return Teacher(chosen, classifiers, finder, infer_seen=infer_seen)
 
 
 def _notes(vocabulary: Vocabulary, unmapped: Mapping[Modality, tuple[str, ...]]) -> tuple[str, ...]:
