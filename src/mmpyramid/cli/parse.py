@@ -19,6 +19,7 @@ from mmpyramid.cli._options import (
     OptionalNumber,
     OptionalPrograms,
     TrackFlags,
+    check_raw,
     console,
     raw_option,
     resolve_device,
