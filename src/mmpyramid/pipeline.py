@@ -18,11 +18,10 @@ from mmpyramid.extract.decoding import (
     Limits,
     Piece,
     RequiredInputs,
-    read_pieces,
     required_input,
 )
-from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, one_ahead
-from mmpyramid.media.source import Source, to_media_file
+from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, pieces_of
+from mmpyramid.media.source import MediaFile, Source, to_media_file
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
@@ -120,12 +119,18 @@ class Pipeline:
             `ave`, or a file of your own. `teachers-llp` is short for the two together.
         decoder: thresholds and lengths; left out, the official rule.
         sensitivity: moves all thresholds together, see `Decoder.with_sensitivity`.
+        infer_seen: whether the teachers tell to be seen what is heard and nearly always seen then;
+            such events are `inferred`.
         device: where the networks run: `cpu`, `cuda`, `cuda:1`, or `auto` for a GPU where there is
             one. Float32 is exact there, see `use_float32`.
-        limits: decode videos within these, in a process apart that can open nothing but the video;
-            left out, videos are decoded in this process.
+        limits: decode videos within these, in a process apart that can open nothing but the video,
+            or read what it refers to where that is allowed; left out, videos are decoded in this
+            process.
         alone: whether each video has such a process of its own, as strangers' videos should.
         hook: called as each step begins.
+
+    Attributes:
+        sought: what is looked and listened for, in words.
 
     Raises:
         UserError: if the model cannot be had or reads features that cannot be extracted from video,
@@ -135,13 +140,14 @@ class Pipeline:
         >>> timeline = Pipeline("teachers")("clip.mp4")  # doctest: +SKIP
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each setting
         self,
         model: str | Path = "teachers",
         *,
         vocabulary: str | Path | None = None,
         decoder: Decoder | None = None,
         sensitivity: float | None = None,
+        infer_seen: bool = False,
         device: str = "cpu",
         limits: Limits | None = None,
         alone: bool = False,
@@ -154,17 +160,24 @@ class Pipeline:
         self.limits, self.alone = limits, alone
         self._idle: list[Decoding] = []
         if limits is not None:
-            with self._decoding() as decoding:  # It begins while backbones and scorer are loaded.
-                assert decoding is not None
-                decoding.start()
+            # It begins while backbones and scorer are loaded.
+            self._idle.append(Decoding(limits, alone=alone))
+            self._idle[0].start()
         self.hook = hook or _silent
         self.hook("load")
         self.name = str(model)
-        if (own := _vocabulary(self.name, vocabulary)) is None:
+        if (own := vocabulary_of(self.name, vocabulary)) is None:
+            if infer_seen:
+                raise UserError(
+                    f"expected the model `{TEACHERS}` to infer what is seen, got `{self.name}`, "
+                    "which tells only what it was trained to see; leave out `--infer-seen`"
+                )
             self.scorer, self.extractors = _load_network(self.name, device)
+            self.sought = f"the {len(self.scorer.labels)} labels of {self.name}"
         else:
-            teacher = load_teacher(own, device=device)
-            self.scorer, self.extractors = teacher, teacher.classifiers
+            teacher = load_teacher(own, device=device, infer_seen=infer_seen)
+            self.scorer, self.extractors = teacher, teacher.extractors
+            self.sought = teacher.sought
             self.name = TEACHERS if own == VOCABULARIES[0] else f"{TEACHERS}-{Path(own).stem}"
         self.gate = self.scorer.decoder.gate
         self.decoder = _completed(decoder, self.gate)
@@ -203,7 +216,7 @@ class Pipeline:
         hook = hook or self.hook
         decoder = self.decoder if decoder is None else _completed(decoder, self.gate)
         hook("extract")
-        with self._decoding() as decoding:
+        with self._decoding(to_media_file(video)) as decoding:
             extracted = extract_features(
                 video,
                 self.extractors,
@@ -238,10 +251,14 @@ class Pipeline:
             self._idle.pop().close()
 
     @contextmanager
-    def _decoding(self) -> Iterator[Decoding | None]:
+    def _decoding(self, file: MediaFile) -> Iterator[Decoding | None]:
         """One that no other thread uses; kept for later unless what it was used for broke off."""
         if self.limits is None:
             yield None
+            return
+        if file.follow_references:
+            with Decoding(self.limits, follow_references=True) as reading:
+                yield reading
             return
         decoding = self._idle.pop() if self._idle else Decoding(self.limits, alone=self.alone)
         try:
@@ -277,14 +294,16 @@ class Pipeline:
         events = EventStream(self.scorer, chosen, every)
         needs = {extractor: required_input(extractor) for extractor in self.extractors}
         required = RequiredInputs.of(self.extractors)
-        for piece in one_ahead(read_pieces(video, required, BATCH)):
-            if not isinstance(piece, Piece):
-                yield from events.finish(piece.duration)
-                return
-            events.missing = piece.missing
-            yield from events.push(
-                {e.name: e.embed(piece.inputs[n]) for e, n in needs.items() if n in piece.inputs}
-            )
+        with self._decoding(to_media_file(video)) as decoding:
+            for piece in pieces_of(video, required, BATCH, decoding=decoding):
+                if not isinstance(piece, Piece):
+                    yield from events.finish(piece.duration)
+                    return
+                inputs = piece.inputs
+                events.missing = piece.missing
+                yield from events.push(
+                    {e.name: e.embed(inputs[need]) for e, need in needs.items() if need in inputs}
+                )
 
 
 def _completed(decoder: Decoder, gate: Gate | None) -> Decoder:
@@ -314,7 +333,7 @@ def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
         pipeline.close()
 
 
-def _vocabulary(model: str, chosen: str | Path | None) -> str | Path | None:
+def vocabulary_of(model: str, chosen: str | Path | None) -> str | Path | None:
     """What the teachers are asked for; None if the model is a trained network.
 
     Raises:

@@ -19,7 +19,9 @@ from mmpyramid.cli._options import (
     OptionalNumber,
     OptionalPrograms,
     TrackFlags,
+    check_raw,
     console,
+    raw_option,
     resolve_device,
     to_formats,
     to_marker_formats,
@@ -34,6 +36,7 @@ from mmpyramid.media.streams import Tracks
 from mmpyramid.pipeline import Parsed, Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS, TerminalView, encode
+from mmpyramid.render.page import from_page
 
 
 def parse(  # noqa: PLR0913 - one for each flag
@@ -47,10 +50,12 @@ def parse(  # noqa: PLR0913 - one for each flag
     model: str = "teachers",
     vocabulary: OptionalName = None,
     sensitivity: OptionalNumber = None,
+    infer_seen: bool = False,
     out: Path = Path("timelines"),
     formats: FormatList = "json,html",
     markers_for: OptionalPrograms = None,
     embed: bool = False,
+    raw: bool = False,
     allow_references: bool = False,
     tracks: Annotated[TrackFlags, tyro.conf.arg(name="")] = TrackFlags(),  # noqa: B008 - frozen
     device: str = "auto",
@@ -73,11 +78,15 @@ def parse(  # noqa: PLR0913 - one for each flag
             labels of those benchmarks), or a TOML file of your own.
         sensitivity: From 0 (certain labels only) over 0.5, the usual one, to 1: moves both
             thresholds together.
+        infer_seen: Tell also to be seen what is heard and nearly always in the picture then (a
+            blender, a helicopter, babies); such events are marked as inferred.
         out: Folder for the files.
         formats: Names of formats, separated by commas.
         markers_for: Programs to write markers or annotations for, each in the format that it reads
             best, besides --formats.
         embed: Put the video into the page instead of linking to it.
+        raw: Leave cells of tables as they are that a spreadsheet would run as formulas, for other
+            programs.
         allow_references: Read playlists and other lists of your own, with the local files that they
             name. Without it a file that refers to others is refused.
         tracks: Which of several tracks.
@@ -85,6 +94,7 @@ def parse(  # noqa: PLR0913 - one for each flag
         decoder: Thresholds and lengths.
     """
     chosen = list(dict.fromkeys(to_formats(formats) + to_marker_formats(markers_for)))
+    check_raw(chosen, raw=raw)
     if not videos:
         raise UserError(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
@@ -105,10 +115,12 @@ def parse(  # noqa: PLR0913 - one for each flag
             vocabulary=vocabulary,
             decoder=decoder,
             sensitivity=sensitivity,
+            infer_seen=infer_seen,
             device=computing,
             limits=Limits(),
             hook=status.update,
         )
+    screen.print(Text(f"looking for {pipeline.sought}"), style="dim")
     failed = len(names) - len(files)
     for number, (video, paths) in enumerate(files.items()):
         if number:
@@ -119,6 +131,7 @@ def parse(  # noqa: PLR0913 - one for each flag
             pipeline,
             paths,
             embed,
+            raw,
             screen,
         )
     if failed and len(names) > 1:
@@ -162,6 +175,7 @@ def _parse_one(
     pipeline: Pipeline,
     paths: Mapping[str, Path],
     embed: bool,
+    raw: bool,
     screen: Console,
 ) -> bool:
     """Parse and write one file; what goes wrong is reported and stops nothing else."""
@@ -179,7 +193,7 @@ def _parse_one(
                 "scores": parsed.scores,
                 "decoder": pipeline.decoder,
             }
-            return _write(parsed.timeline, paths, page, screen)
+            return _write(parsed.timeline, paths, page, raw, screen)
     except (UserError, OSError) as error:
         _report(error)
         return False
@@ -199,14 +213,17 @@ def _run(file: MediaFile, video: Path, tracks: Tracks, pipeline: Pipeline) -> Pa
 
 
 def _write(
-    timeline: Timeline, paths: Mapping[str, Path], page: Mapping[str, object], screen: Console
+    timeline: Timeline,
+    paths: Mapping[str, Path],
+    page: Mapping[str, object],
+    raw: bool,
+    screen: Console,
 ) -> bool:
     """Write a timeline in several formats; what goes wrong with one stops no other."""
     num_written = 0
     for name, path in paths.items():
         try:
-            linked = {"media": page["video"]} if FORMATS[name].links_media else {}
-            content = encode(timeline, name, **(page if name == "html" else linked))
+            content = encode(timeline, name, **_options(name, path, page, raw=raw))
             write_durably(path, content, outlast_power_cuts=False)
         except (UserError, OSError) as error:
             _report(error)
@@ -214,6 +231,19 @@ def _write(
             screen.print(f"  {path}", style="dim")
             num_written += 1
     return num_written == len(paths)
+
+
+def _options(
+    name: str, path: Path, page: Mapping[str, object], *, raw: bool
+) -> Mapping[str, object]:
+    """What the writer of a format takes besides the timeline."""
+    video = page["video"]
+    if name != "html":
+        linked = {"media": video} if FORMATS[name].links_media else {}
+        return raw_option(name, raw=raw) or linked
+    if not isinstance(video, Path) or page["embed"]:
+        return page
+    return {**page, "video": from_page(path, video)}
 
 
 def _report(error: UserError | OSError) -> None:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, write_file
+from mmpyramid.cli._options import (
+    OPTIONAL,
+    OptionalPath,
+    check_raw,
+    console,
+    raw_option,
+    write_file,
+)
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file
@@ -26,7 +33,7 @@ from mmpyramid.render import (
     unit_weights_figure,
     unit_weights_to_csv,
 )
-from mmpyramid.render.page import is_url
+from mmpyramid.render.page import from_page, is_url
 
 if TYPE_CHECKING:
     FormatName: TypeAlias = str
@@ -104,12 +111,13 @@ def render(  # noqa: PLR0913 - one for each flag
     named = dict(zip(_names(timelines, names), loaded, strict=True))
     first, *others = named.values()
     if others:
-        content = _comparison(named, to, unit_weights, video, embed)
+        options = _player(loaded, video, embed, path) if to == "html" else {}
+        content = _comparison(named, to, unit_weights, options)
     elif unit_weights:
         content = _unit_weights(first, to)
     else:
         first = _with_frame_rate(first, to, fps, video)
-        content = encode(first, to, **_options(first, to, video, embed, raw))
+        content = encode(first, to, **_options(first, to, video, embed, raw, path))
     write_file(path, content)
     console().print(str(path))
     return 0
@@ -151,20 +159,18 @@ def _is_file(path: Path) -> bool:
 
 
 def _options(
-    timeline: Timeline, to: str, video: str | None, embed: bool, raw: bool
+    timeline: Timeline, to: str, video: str | None, embed: bool, raw: bool, path: Path
 ) -> dict[str, Any]:
     """What the writer of a format takes besides the timeline.
 
     Raises:
         UserError: if --raw is given for a format without cells.
     """
-    if raw and not FORMATS[to].for_spreadsheets:
-        known = ", ".join(name for name, each in FORMATS.items() if each.for_spreadsheets)
-        raise UserError(f"--raw is about the cells of {known}; leave it out for --to {to}")
+    check_raw([to], raw=raw)
     if to == "html":
-        return _player([timeline], video, embed)
+        return _player([timeline], video, embed, path)
     linked = {"media": _media(timeline, video)} if FORMATS[to].links_media else {}
-    return {"raw": True} if raw else linked
+    return raw_option(to, raw=raw) or linked
 
 
 def _beside(path: Path, kind: str, to: str) -> Path:
@@ -249,8 +255,7 @@ def _comparison(
     timelines: Mapping[str, Timeline],
     to: str,
     unit_weights: bool,
-    video: str | None,
-    embed: bool,
+    player: Mapping[str, Any],
 ) -> bytes:
     if unit_weights:
         raise UserError(
@@ -258,8 +263,7 @@ def _comparison(
             "them one by one"
         )
     if to == "html":
-        options = _player(timelines.values(), video, embed)
-        return comparison_html(timelines, **options).encode("utf-8")
+        return comparison_html(timelines, **player).encode("utf-8")
     if to not in PICTURES:
         raise UserError(
             f"several timelines make one page or picture, --to html, {' or '.join(PICTURES)}; "
@@ -285,10 +289,11 @@ def _check_media(source: Path) -> None:
     Raises:
         UserError: if it is another file.
     """
-    from mmpyramid.media import probe
+    from mmpyramid.extract.inspecting import Inspector
 
     try:
-        probe(source)
+        with Inspector() as inspector:
+            inspector.probe(source)
     except UserError as error:
         raise UserError(
             f"the timeline names {source} as its video, which is no video or sound file, so that "
@@ -296,7 +301,9 @@ def _check_media(source: Path) -> None:
         ) from error
 
 
-def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> dict[str, Any]:
+def _player(
+    timelines: Iterable[Timeline], video: str | None, embed: bool, page: Path
+) -> dict[str, Any]:
     """What the page plays, or nothing if the timelines' own sources have gone."""
     if video and is_url(video):
         return {"video": video, "embed": embed}
@@ -305,7 +312,7 @@ def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> di
         if _is_file(source):
             if embed and not video:
                 _check_media(source)
-            return {"video": source.resolve(), "embed": embed}
+            return {"video": source if embed else from_page(page, source), "embed": embed}
     tried = ", ".join(dict.fromkeys(sources))
     lack = f"there is no video {tried}" if tried else "the timeline names no video"
     if video or embed:

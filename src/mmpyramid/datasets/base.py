@@ -21,6 +21,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask
 from mmpyramid.core.text import read_list
 from mmpyramid.datasets.features import FeatureReader
+from mmpyramid.datasets.segment_labels import SegmentLabels
 
 Split: TypeAlias = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -40,11 +41,13 @@ class Supervision:
             `proportion`, also which share of the clip the event lasts. LLP has weak labels only.
         background_clips: AVE: without full supervision, add the clips of pure background.
         refined: LLP and folders: a file of modality-aware labels, see `mmpyramid.datasets.refined`.
+        segments: LLP and folders: what teachers say of each segment.
     """
 
     kind: Kind = "full"
     background_clips: bool = True
     refined: Path | None = None
+    segments: SegmentLabels | None = None
 
 
 class Dataset(TorchDataset[Batch], ABC):
@@ -96,6 +99,11 @@ class Dataset(TorchDataset[Batch], ABC):
         Raises:
             UserError: if the split has weak labels only.
         """
+
+    @property
+    def groups(self) -> Mapping[str, Mask]:
+        """Rows that are also measured by themselves, (N,) by name; none in most data sets."""
+        return {}
 
     @abstractmethod
     def item(self, video_id: str) -> Features:
@@ -181,12 +189,14 @@ class Layout:
             `data/`.
         open: opens a split.
         problem: the problem whose benchmark this is; None if any problem may read it.
+        is_general: whether its files are called as those of other layouts may be, which then count.
     """
 
     name: str
     files: tuple[str, ...]
     open: Opener
     problem: str | None = None
+    is_general: bool = False
 
     def is_in(self, folder: Path) -> bool:
         """Whether a folder, or its `data/`, has files of this layout."""
@@ -222,7 +232,10 @@ def find_layout(folder: Path, problem: str | None = None) -> Layout:
         UserError: if there are files of layouts for other problems only.
     """
     own = [layout for layout in LAYOUTS.values() if problem and layout.problem == problem]
-    found = [layout for layout in LAYOUTS.values() if layout.is_in(folder)]
+    found = sorted(
+        (layout for layout in LAYOUTS.values() if layout.is_in(folder)),
+        key=lambda layout: layout.is_general,
+    )
     fitting = [
         *(layout for layout in found if layout in own),
         *(layout for layout in found if layout.problem is None or not own),
