@@ -225,11 +225,14 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
         config_class: type of its configuration.
         config: the configuration.
         notes: what a reader of its timelines should know.
+        vocabulary: what the zero-shot teachers find beside its own labels: the name of a vocabulary
+            that comes along, or the text of another one; empty for nothing.
     """
 
     problem: ClassVar[str]
     config_class: ClassVar[type[NetworkConfig]]
     notes: tuple[str, ...] = ()
+    vocabulary: str = ""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -249,6 +252,11 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
     def streams(self) -> dict[str, int]:
         """Width of every stream that it reads, by name."""
         return self.inputs.widths
+
+    @property
+    def perceived(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The labels that it can hear, and those that it can see."""
+        return self.labels, self.labels
 
     @property
     def decoder(self) -> Decoder:

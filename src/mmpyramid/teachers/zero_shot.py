@@ -18,17 +18,12 @@ from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
 from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core import Array, Decoder, Features, Modality, Scores
 from mmpyramid.core.errors import UserError
+from mmpyramid.models.segment_classifier import LONE, NUM_BEST
 from mmpyramid.teachers.classes import audioset, background
 from mmpyramid.teachers.vocabulary import Vocabulary, load_vocabulary
 
 RADIUS = 5
 """The surroundings of a segment in a long video: this many seconds before and after it."""
-
-NUM_BEST = 3
-"""A label is as sure in a video as in its best three seconds on average: one alone may mislead."""
-
-LONE = 0.9
-"""As sure as this a second has to be to count alone, as for a single bark in a long video."""
 
 NUM_NEAREST = 3
 """So many classes are named, of sounds and of pictures, where nothing is found."""
@@ -287,11 +282,13 @@ class Teacher:
         return shown_TC
 
 
-def load_teacher(vocabulary: str | Path = "everyday", *, device: str = "cpu") -> Teacher:
+def load_teacher(
+    vocabulary: str | Path | Vocabulary = "everyday", *, device: str = "cpu"
+) -> Teacher:
     """Make the teacher of a vocabulary; downloads the backbones' weights if need be.
 
     Args:
-        vocabulary: one that comes along, or a file of one's own.
+        vocabulary: one that comes along, a file of one's own, or what was read from it.
         device: where the backbones run.
 
     Raises:
@@ -301,7 +298,7 @@ def load_teacher(vocabulary: str | Path = "everyday", *, device: str = "cpu") ->
         >>> load_teacher("ave").streams  # doctest: +SKIP
         {'yamnet': 1024, 'efficientnet_lite0': 1280}
     """
-    chosen = load_vocabulary(vocabulary)
+    chosen = vocabulary if isinstance(vocabulary, Vocabulary) else load_vocabulary(vocabulary)
     return Teacher(
         chosen, (YAMNetExtractor(device=device), EfficientNetLite0Extractor(device=device))
     )
