@@ -1,15 +1,24 @@
 """What has to hold on a GPU. The same tests run on a CPU where they mean something there."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from media_files import gray, tone, write_media
 from mmpyramid.accelerate import CudaRecorder, TrainingStep, placement
+from mmpyramid.backbones.base import Precision
+from mmpyramid.backbones.registry import BackboneOptions, create_extractors
 from mmpyramid.cli import main
 from mmpyramid.core.device import use_float32
-from mmpyramid.models import create_model, load_pretrained
+from mmpyramid.core.errors import UserError
+from mmpyramid.extract.corpus import extract_corpus
+from mmpyramid.extract.engines import LocalEngine
+from mmpyramid.models import create_model, load_pretrained, save_pretrained
+from mmpyramid.pipeline import Pipeline
+from mmpyramid.store.store import FeatureStore
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.run import fit
@@ -217,6 +226,57 @@ def test_tf32_is_taken_by_name_only(corpora, tmp_path, device):
     fit(config, corpora["parsing"], tmp_path / "float32", progress=False)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.parametrize("door", ["checkpoint", "backbone", "pipeline"])
+def test_whoever_loads_a_network_computes_in_float32(tmp_path, door):
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    if door == "checkpoint":
+        load_pretrained(save_pretrained(create_model(config_of("llp", "cpu").model), tmp_path))
+    elif door == "backbone":
+        create_extractors(["vggish"], BackboneOptions(random_weights=True))
+    else:
+        with pytest.raises(UserError, match="absent"):
+            Pipeline("absent")
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_a_pipeline_names_a_device_that_cannot_be_used():
+    with pytest.raises(UserError, match="--device abacus cannot be used here"):
+        Pipeline(device="abacus")
+
+
+@on_a_gpu
+def test_a_full_gpu_is_told(corpora, tmp_path, capsys, device):
+    words = ["train", "llp", "--data", str(corpora["parsing"]), "--out", str(tmp_path / "run")]
+    torch.cuda.set_per_process_memory_fraction(1e-3)
+    try:
+        assert main([*words, "--epochs", "1", "--device", device]) == 2
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "the memory of the GPU is full" in capsys.readouterr().err
+
+
+@on_any_device
+def test_features_of_a_gpu_are_those_of_the_cores(tmp_path, device):
+    """The way of a GPU: one process of networks, decoders, batches of several videos."""
+    for n in range(3):
+        frames = [(k / 10, gray(n + k)) for k in range(10 * (n + 1))]
+        write_media(tmp_path / f"{n}.mp4", frames, tone(300 * (n + 1), n + 1))
+    stores = []
+    streams = ("vggish", "r2plus1d_18") if device == "cuda" else ("vggish",)
+    cores, gpu = LocalEngine(workers=1), LocalEngine(gpus=1)
+    for where, engine in (("cpu", cores), (device, gpu)):
+        options = BackboneOptions(device=where, random_weights=True, precision=Precision.FLOAT32)
+        out = tmp_path / f"store-{len(stores)}"
+        factory = partial(create_extractors, options=options)
+        assert extract_corpus(tmp_path, out, streams, factory=factory, engine=engine).done == 3
+        stores.append(FeatureStore(out))
+    for item_id in stores[0].ids:
+        expected, found = (store.load(item_id) for store in stores)
+        for name in expected:
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-4)
 
 
 def assert_same_weights(*runs) -> None:

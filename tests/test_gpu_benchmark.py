@@ -1,6 +1,7 @@
 """The benchmark for GPUs runs, small and on a CPU: whoever has a GPU for minutes cannot mend it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,26 +9,79 @@ from pathlib import Path
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu.py"
+CHECKOUT = (
+    *("main_network", "dataloader_avvp", "main_avvp"),
+    *("nets/Transformer", "nets/MPAM", "utils/eval_metrics"),
+)
+"""Files of the authors' code."""
+SECTIONS = {
+    "steps": "step of 4 videos",
+    "epoch": "epoch of about 12 videos",
+    "extract": "extract --streams vggish",
+    "evaluation": "network over 8 videos",
+    "parity": "outputs, CPU against GPU",
+    "recipes": "step of `llp`",
+    "profile": "kernels of a step",
+    "pictures": "ResNet-152, bf16",
+    "compile": "torch.compile",
+    "seeds": "Type@AV, simulated",
+}
+"""What each section measures, among other things."""
+NVIDIA_SMI = "#!/bin/sh\nprintf '50\\n[N/A]\\n100\\n'\nexec sleep 60\n"
+"""Prints like NVIDIA's program, and goes on until it is ended."""
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True)
+def run(*words: str, **settings) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *words]
+    return subprocess.run(command, capture_output=True, text=True, **settings)
 
 
-@pytest.mark.slow
 def test_every_section_runs(tmp_path):
-    sections = ("steps", "epoch", "evaluation", "parity", "profile", "pictures", "seeds")
-    done = run("--device", "cpu", "--smoke", "--out", str(tmp_path), "--sections", *sections)
+    asked = tmp_path / "bin" / "nvidia-smi"
+    asked.parent.mkdir()
+    asked.write_text(NVIDIA_SMI)
+    asked.chmod(0o755)
+    # The compiler itself, which takes a minute, is not what is tried.
+    environment = {"TORCHDYNAMO_DISABLE": "1", "PATH": f"{asked.parent}:{os.environ['PATH']}"}
+    words = ("--device", "cpu", "--smoke", "--out", str(tmp_path), "--sections", *SECTIONS)
+    done = run(*words, env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.glob("*_smoke-no-gpu-cpu.json")
-    found = {what for what, *_ in json.loads(path.read_text())["rows"]}
-    for beginning in ("step of", "epoch", "network", "outputs", "kernels", "ResNet", "Type@AV"):
-        assert any(what.startswith(beginning) for what in found), beginning
-    assert "| step of 4 videos | bf16, graph |" in path.with_suffix(".md").read_text()
+    rows = json.loads(path.read_text())["rows"]
+    assert not set(SECTIONS.values()) - {what for what, *_ in rows}
+    assert [value for _, side, value, _ in rows if "GPU busy" in side] == [75.0, 75.0, 75.0]
+    text = path.with_suffix(".md").read_text()
+    assert "| step of 4 videos | bf16, graph |" in text
+    assert all(f"{name} took" in text for name in SECTIONS)
 
 
-@pytest.mark.slow
+def test_a_section_that_fails_costs_no_other(tmp_path):
+    checkout = tmp_path / "checkout"
+    for name in CHECKOUT:
+        path = checkout / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")  # There is no network in it.
+    words = ("--device", "cpu", "--smoke", "--out", str(tmp_path), "--official", str(checkout))
+    done = run(*words, "--sections", "steps", "pictures")
+    assert done.returncode == 1
+    text = next(tmp_path.glob("*.md")).read_text()
+    assert "FAILED: steps: AttributeError: " in text
+    assert "| ResNet-152, bf16 |" in text
+    (checkout / "dataloader_avvp.py").unlink()
+    assert "no checkout of MM_Pyramid: there is no dataloader_avvp" in run(*words).stderr
+
+
+def test_what_there_was_no_time_for_is_named(tmp_path):
+    words = ("--device", "cpu", "--smoke", "--out", str(tmp_path), "--minutes", "0")
+    done = run(*words, "--sections", "steps", "epoch")
+    assert done.returncode == 0
+    assert "not measured for lack of time: steps, epoch" in done.stdout
+    listed = run("--help").stdout
+    assert [name for name in SECTIONS if name not in listed] == []
+
+
 def test_without_a_gpu_it_says_so(tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")

@@ -11,6 +11,7 @@ from typing import Protocol
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.registry import BACKBONES, BackboneOptions, create_extractors
 from mmpyramid.core import AnyScores, Event, Features, Timeline
+from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.extract.decoding import (
     Decoding,
@@ -118,7 +119,8 @@ class Pipeline:
             `ave`, or a file of your own. `teachers-llp` is short for the two together.
         decoder: thresholds and lengths; left out, the official rule.
         sensitivity: moves all thresholds together, see `Decoder.with_sensitivity`.
-        device: where the networks run.
+        device: where the networks run: `cpu`, `cuda`, `cuda:1`, or `auto` for a GPU where there is
+            one. Float32 is exact there, see `use_float32`.
         limits: decode videos within these, in a process apart that can open nothing but the video;
             left out, videos are decoded in this process.
         alone: whether each video has such a process of its own, as strangers' videos should.
@@ -126,7 +128,7 @@ class Pipeline:
 
     Raises:
         UserError: if the model cannot be had or reads features that cannot be extracted from video,
-            or the vocabulary is wrong or not for this model.
+            the vocabulary is wrong or not for this model, or the device cannot be used.
 
     Example:
         >>> timeline = Pipeline("teachers")("clip.mp4")  # doctest: +SKIP
@@ -144,6 +146,7 @@ class Pipeline:
         alone: bool = False,
         hook: Hook | None = None,
     ) -> None:
+        device = resolve_device(device)
         decoder = decoder or Decoder()
         if sensitivity is not None:
             decoder = decoder.with_sensitivity(sensitivity)

@@ -14,7 +14,7 @@ from media_files import gray, steady, tone, write_media
 from mmpyramid.extract.corpus import extract_corpus
 from mmpyramid.extract.decoding import Failure, Limits, RequiredInputs, read_pieces
 from mmpyramid.extract.embedding import Embedder, FileExtractor, extract_features
-from mmpyramid.extract.engines import Job, LocalEngine
+from mmpyramid.extract.engines import GPU_BATCH, Job, LocalEngine
 from mmpyramid.store.shard import Extracted, VideoInfo
 from mmpyramid.store.store import FeatureStore
 
@@ -143,14 +143,15 @@ def with_one_network(names, log, **options):
     return [MeanColor(log=log, **options), Bands()]
 
 
-def test_several_decoders_feed_one_process_with_networks(clips, tmp_path):
-    """Each has files of its own, and all features come from this process."""
+@pytest.mark.parametrize("gpus", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_several_decoders_feed_the_process_of_each_gpu(clips, tmp_path, gpus):
+    """Each has files of its own. All features come from this process, or from one for each GPU."""
     log = tmp_path / "log"
     paths = [tmp_path / "absent.mp4"]
     for path in [*sorted(clips.iterdir())] * 3:
         paths.append(tmp_path / f"{len(paths)}.mp4")
         paths[-1].write_bytes(path.read_bytes())
-    engine = LocalEngine(workers=3, one_network=True, limits=Limits())
+    engine = LocalEngine(workers=4, gpus=gpus, limits=Limits())
     job = engine.prepare(Job(factory=partial(with_one_network, log=log), extractors="", batch=4))
     before = set(children())  # Other tests of this process may have started some.
     results, decoders = [], set()
@@ -162,9 +163,21 @@ def test_several_decoders_feed_one_process_with_networks(clips, tmp_path):
         else:
             assert_equal(result, extract_features(path, with_one_network("", tmp_path / "other")))
     assert sorted(results) == sorted(paths)
-    assert len(decoders) == 3
-    assert {*log.read_text().split()} == {str(os.getpid())}
+    assert len(decoders) == 4
+    owners = {int(pid) for pid in log.read_text().split()}
+    assert len(owners) == gpus
+    assert (owners == {os.getpid()}) == (gpus == 1)
     assert set(children()) <= before, "they end with the run"
+
+
+def test_batches_of_a_gpu_are_larger_than_pieces(clips):
+    sizes = Sizes()
+    paths = sorted(clips.iterdir())
+    with FileExtractor([sizes], GPU_BATCH, Limits()) as extractor:
+        results = dict(extractor.each(paths))
+    assert sizes.sizes == [10], "of all clips together"
+    for path, extracted in results.items():
+        assert_equal(extracted, extract_features(path, [Sizes()]))
 
 
 @pytest.mark.slow
@@ -188,7 +201,10 @@ def test_a_decoder_that_dies_or_hangs_costs_one_file_of_its_own(clips, tmp_path,
 
 
 def children():
-    return [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+    """Processes that this one has started, or those have."""
+    return [
+        p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE
+    ]
 
 
 def shard_bytes(store: Path):

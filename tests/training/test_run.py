@@ -195,41 +195,72 @@ def test_bf16_goes_on_to_the_same_weights(corpus, tmp_path, more):
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_network(corpus, tmp_path):
-    words = command(corpus, tmp_path / "run", "--epochs", "3", "--devices", "2")
+@pytest.mark.parametrize("num_val", [7, 1])
+def test_two_processes_train_one_network_and_validate_each_video_once(tmp_path, num_val):
+    data = tiny_corpus.make(tmp_path / "data", num_train=8, num_val=num_val)
+    words = command(data, tmp_path / "run", "--epochs", "2", "--devices", "2")
     done = subprocess.run(
         [sys.executable, "-m", "mmpyramid", *words], capture_output=True, text=True, check=True
     )
     assert done.stdout.count("best epoch") == 1
     batch = "global batch of 8 videos (--devices 2 x --num-nodes 1 x --batch-size 4)"
     assert done.stderr.count(f"{batch}; the learning rate stays 0.001\n") == 1
-    assert [line.split(":")[0] for line in done.stderr.splitlines() if "loss" in line] == [
-        "epoch 1/3",
-        "epoch 2/3",
-        "epoch 3/3",
-    ]
-    assert load_pretrained(tmp_path / "run" / "model").labels == tiny_corpus.LABELS
-
-
-@pytest.mark.slow
-def test_two_processes_validate_each_video_once(tmp_path):
-    data = tiny_corpus.make(tmp_path / "data", num_train=8, num_val=7)
-    words = command(data, tmp_path / "run", "--epochs", "1", "--devices", "2")
-    subprocess.run([sys.executable, "-m", "mmpyramid", *words], capture_output=True, check=True)
-    model = tmp_path / "run" / "model"
-    numbers = read_description(model)["metrics"]
-    network = load_pretrained(model)
+    epochs = [line.split(":")[0] for line in done.stderr.splitlines() if "loss" in line]
+    assert epochs == ["epoch 1/2", "epoch 2/2"]
+    numbers = read_description(tmp_path / "run" / "model")["metrics"]
+    network = load_pretrained(tmp_path / "run" / "model")
+    assert network.labels == tiny_corpus.LABELS
     report = ParsingProblem().evaluate(network, open_dataset(data, "val", network.inputs))
     for level, scores in report.to_dict().items():
         for measure, value in scores.items():
             assert numbers[f"val/{level}_{measure}"] == pytest.approx(value, rel=1e-6)
 
 
-def test_fewer_validation_videos_than_processes_are_refused(tmp_path):
-    data = tiny_corpus.make(tmp_path / "data", num_train=4, num_val=1)
-    config = dataclasses.replace(RECIPES["llp"](), device="cpu", devices=2)
-    with pytest.raises(UserError, match="at least 2 videos to validate on"):
-        fit(config, data, tmp_path / "run")
+@dataclasses.dataclass(kw_only=True, slots=True)
+class FailingObjective(GuidedObjective):
+    """Puts values in places, for which PyTorch has no algorithm that repeats itself; or is full."""
+
+    is_full: bool = False
+
+    def __call__(self, output, batch):
+        loss = GuidedObjective.__call__(self, output, batch)
+        if self.is_full:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return loss + torch.zeros(2).put_(torch.tensor([0]), torch.ones(1)).sum()
+
+
+def train_failing(corpus, tmp_path, monkeypatch, *more, **settings):
+    def recipe():
+        config = RECIPES["llp"]()
+        return dataclasses.replace(config, objective=FailingObjective(**settings))
+
+    monkeypatch.setitem(RECIPES, "failing", recipe)
+    words = command(corpus, tmp_path / "run", "--epochs", "1", *more)
+    words[1] = "failing"
+    return main(words)
+
+
+def test_an_operator_that_cannot_repeat_itself_is_named(corpus, tmp_path, monkeypatch, capsys):
+    try:
+        assert train_failing(corpus, tmp_path, monkeypatch, "--deterministic") == 2
+    finally:
+        torch.use_deterministic_algorithms(False)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "mmpyramid" in line]
+    assert line.startswith(
+        "mmpyramid train: --deterministic: PyTorch has no algorithm for the operator put_ that "
+        "repeats itself on cpu; train without --deterministic, or"
+    )
+    assert train_failing(corpus, tmp_path, monkeypatch, "--resume", "--no-deterministic") == 2, (
+        "it is part of the configuration"
+    )
+    assert "which differs in deterministic" in capsys.readouterr().err
+
+
+def test_a_full_gpu_says_what_to_do(corpus, tmp_path, monkeypatch, capsys):
+    assert train_failing(corpus, tmp_path, monkeypatch, is_full=True) == 2
+    error = capsys.readouterr().err
+    assert "memory of the GPU is full; take a smaller --batch-size" in error
+    assert "Traceback" not in error
 
 
 def saved_at(run: Path) -> float:

@@ -338,7 +338,10 @@ class TestFramework:
             (path,) = mine.post(UPLOAD, files=files).raise_for_status().json()
             assert mine.post(RUN, json=event(mine, file_data(path))).status_code == 200
             cookie = dict(theirs.cookies)
-            forged = {name: value[:-1] + "0" for name, value in mine.cookies.items()}
+            forged = {
+                name: value[:-1] + ("1" if value.endswith("0") else "0")
+                for name, value in mine.cookies.items()
+            }
             for cookies in (cookie, forged, {}):
                 theirs.cookies = httpx.Cookies(cookies)
                 assert theirs.post(RUN, json=event(mine, None)).status_code == 403

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch.nn import functional
 from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.logmel import LogMel
 from mmpyramid.core import Array
+from mmpyramid.core.device import use_float32
 
 
 class Backbone(nn.Module):
@@ -37,7 +37,9 @@ def freeze(network: Backbone, device: str, precision: Precision = Precision.FLOA
     """Move a network to `device` for inference, in the memory layout that convolves fastest.
 
     All its parts but the front end compute in `precision`; its own buffers stay as they are.
+    Float32 is exact on a GPU as well, see `use_float32`.
     """
+    use_float32()
     network.requires_grad_(requires_grad=False).eval()
     for part in network.children():
         if not isinstance(part, LogMel):
@@ -52,16 +54,22 @@ def embed_in_chunks(network: Backbone, segments: NDArray[Any], *, dim: int, chun
 
     The last chunk is filled up with zeros: kernels sum in an order that depends on the shape, so
     only with one shape are the bits of a segment the same in whatever company it is embedded.
+
+    A GPU is waited for once, at the end: chunks are copied to it from pinned memory while it works
+    on those before.
     """
     device = next(network.parameters()).device
-    embedding_ND = np.empty((len(segments), dim), np.float32)
+    dtype = torch.from_numpy(segments[:0].copy()).dtype
+    embedding_ND = torch.empty(len(segments), dim, device=device)
     for start in range(0, len(segments), chunk):
         part = segments[start : start + chunk]
-        filled = np.zeros((chunk, *part.shape[1:]), part.dtype)
-        filled[: len(part)] = part
-        embedding = network.embed(torch.from_numpy(filled).to(device)).cpu().numpy()
-        embedding_ND[start : start + chunk] = embedding[: len(part)]
-    return embedding_ND
+        shape = (chunk, *part.shape[1:])
+        filled = torch.zeros(shape, dtype=dtype, pin_memory=device.type == "cuda")
+        filled.numpy()[: len(part)] = part
+        embedded_ND = network.embed(filled.to(device, non_blocking=True))
+        embedding_ND[start : start + chunk] = embedded_ND[: len(part)]
+    embedding: Array = embedding_ND.cpu().numpy()
+    return embedding
 
 
 @torch.inference_mode()

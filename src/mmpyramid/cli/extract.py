@@ -99,8 +99,10 @@ class EngineFlags:
     workers: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
     ] = None
-    """How many processes with networks; with a GPU, how many that decode for it; on a Ray cluster,
+    """How many processes with networks; with GPUs, how many that decode for them; on a Ray cluster,
     each has a GPU for itself if it needs one."""
+    devices: int = 1
+    """How many GPUs of this machine work, with --device cuda: a process with networks on each."""
     timeout: float = Limits.timeout
     """Seconds that decoding one file may take, and one more for every MiB of it."""
 
@@ -120,6 +122,7 @@ class EngineFlags:
                 "expected --timeout of more than 0 seconds, and a finite number of them, got "
                 f"{self.timeout}"
             )
+        self._check_devices(device)
         limits = Limits(timeout=self.timeout)
         if self.engine == "ray":
             from mmpyramid.extract.ray_engine import RayEngine
@@ -134,8 +137,31 @@ class EngineFlags:
             raise UserError(
                 f"--address {self.address} is that of a Ray cluster; add --engine ray to use it"
             )
-        on_gpu = device.startswith("cuda")
-        return LocalEngine(workers=self.workers, limits=limits, one_network=on_gpu)
+        gpus = self.devices if device.startswith("cuda") else 0
+        return LocalEngine(workers=self.workers, limits=limits, gpus=gpus)
+
+    def _check_devices(self, device: str) -> None:
+        """See that there are as many GPUs as are asked for.
+
+        Raises:
+            UserError: if there are not.
+        """
+        if self.devices < 1:
+            raise UserError(f"expected --devices of at least 1, got {self.devices}")
+        if self.devices == 1:
+            return
+        if device != "cuda" or self.engine != "local":
+            raise UserError(
+                f"--devices {self.devices} is for GPUs of this machine: expected --device cuda and "
+                f"--engine local with it, got --device {device} and --engine {self.engine}"
+            )
+        import torch
+
+        if (available := torch.cuda.device_count()) < self.devices:
+            raise UserError(
+                f"expected at most as many --devices as PyTorch finds GPUs here, {available}, got "
+                f"{self.devices}"
+            )
 
 
 def extract(

@@ -27,7 +27,8 @@ COMMANDS = {
     "train": "train a network by a recipe",
     "refine": "train with modality-aware labels: the MA strategy",
     "evaluate": "score a trained network with the official numbers",
-    "score": "score anybody's predictions with the official numbers",
+    "score": "score anybody's predictions, and tell whether two systems differ",
+    "agree": "compare what two or more people or programs annotated",
     "tables": "run a table of the paper again",
     "predict": "turn precomputed features of a corpus into timelines, beside the truth",
     "simulate": "make a corpus of simulated features in the layout of LLP or AVE",
@@ -39,7 +40,7 @@ COMMANDS = {
 }
 """Name and one line of help of every command, which is a function of this name."""
 
-FILES = {"convert": "export", "refine": "train", "score": "evaluate"}
+FILES = {"convert": "export", "refine": "train"}
 """Commands that are in the file of another; all others have a file of their own."""
 
 WITH_OWN_PARSER = {"refine", "store", "train"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -90,8 +91,8 @@ def predict(
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
     with progress_bar("predict") as update:
-        for completed, item_id in enumerate(chosen_ids, start=1):
-            timeline, scores = predict_item(network, dataset, item_id, decoder, model, notes)
+        predicted = predict_items(network, dataset, chosen_ids, decoder, model, notes)
+        for completed, (item_id, timeline, scores) in enumerate(predicted, start=1):
             page: dict[str, Any] = {"scores": scores, "decoder": decoder}
             if truth:
                 masks_TC = dataset.truth(item_id)
@@ -109,30 +110,38 @@ def predict(
     return 0
 
 
-def predict_item(
+def predict_items(
     network: Network[Any, AnyScores],
     dataset: Dataset,
-    item_id: str,
+    ids: Iterable[str],
     decoder: Decoder,
     model: str,
     notes: Sequence[str],
-) -> tuple[Timeline, AnyScores]:
-    """Score and decide one item.
+) -> Iterator[tuple[str, Timeline, AnyScores]]:
+    """Score items, several at once, and decide each; in their order, with their ids.
 
     Raises:
-        UserError: if its features are missing or damaged.
+        UserError: if features are missing or damaged.
     """
-    features = dataset.item(item_id)
-    scores = network.predict(features)
-    timeline = decode(
-        scores,
-        decoder,
-        source=item_id,
-        model=model,
-        missing=_missing(network.inputs, features),
-        notes=(*notes, *network.notes),
-    )
-    return timeline, scores
+    waiting: deque[tuple[str, list[Modality]]] = deque()
+
+    def features() -> Iterator[Features]:
+        for item_id in ids:
+            found = dataset.item(item_id)
+            waiting.append((item_id, _missing(network.inputs, found)))
+            yield found
+
+    for scores in network.predict_each(features()):
+        item_id, missing = waiting.popleft()
+        timeline = decode(
+            scores,
+            decoder,
+            source=item_id,
+            model=model,
+            missing=missing,
+            notes=(*notes, *network.notes),
+        )
+        yield item_id, timeline, scores
 
 
 def _missing(inputs: Streams, features: Features) -> list[Modality]:

@@ -161,7 +161,7 @@ class FileExtractor:
         decoders: int = 1,
     ) -> None:
         self._embedder = Embedder(extractors, batch)
-        self._required, self._batch = RequiredInputs.of(extractors, tracks), batch
+        self._required, self._piece = RequiredInputs.of(extractors, tracks), min(batch, BATCH)
         self._decodings = [Decoding(limits) for _ in range(decoders)]
 
     def __enter__(self) -> FileExtractor:
@@ -174,7 +174,7 @@ class FileExtractor:
     def expect(self, path: Path) -> None:
         """Have one more file decoded."""
         idlest = min(self._decodings, key=lambda decoding: len(decoding.expected))
-        idlest.expect(path, self._required, self._batch)
+        idlest.expect(path, self._required, self._piece)
 
     def next(self) -> tuple[Path, Extracted | Failure]:
         """The next file that is over, usually the first expected."""

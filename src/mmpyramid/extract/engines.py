@@ -28,6 +28,10 @@ from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.provenance import Provenance
 from mmpyramid.store.shard import Extracted, VideoInfo
 
+GPU_BATCH = 64
+"""Segments that a GPU embeds together, at least: several chunks of each backbone, one behind the
+other, and segments of several short videos."""
+
 Factory: TypeAlias = Callable[[str | Sequence[str]], Sequence[Extractor]]
 """Makes the extractors of a set, or of streams by name; picklable."""
 
@@ -61,8 +65,16 @@ class Job:
         made = self.factory(self.extractors)
         return replace(self, made=made, provenance=Provenance.of(made))
 
-    def start(self, limits: Limits) -> FileExtractor:
+    def for_gpus(self) -> Job:
+        """The job with batches that fill a GPU."""
+        return replace(self, batch=max(self.batch, GPU_BATCH))
+
+    def start(self, limits: Limits, decoders: int = 1) -> FileExtractor:
         """Begin it in a process that does nothing else.
+
+        Args:
+            limits: what decoding one file may take.
+            decoders: how many processes decode for this one.
 
         Raises:
             UserError: if the extractors differ from those that the job was prepared with, as where
@@ -78,7 +90,7 @@ class Job:
                 f"{'; '.join(differences)}. Name the number format by --precision"
             )
         use_one_thread()
-        return FileExtractor(job.made, self.batch, limits, self.tracks)
+        return FileExtractor(job.made, self.batch, limits, self.tracks, decoders)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,32 +128,43 @@ class LocalEngine(Engine):
     computes with one thread there, so that its sums do not depend on the machine, and more
     processes are more speed. One worker works in this process.
 
-    On a GPU: this process owns the networks, alone, and each worker is a process that decodes for
-    it, because decoding is what a GPU waits for.
+    On GPUs: one process owns the networks of a GPU, and the workers decode for it, because decoding
+    is what a GPU waits for. The process of a single GPU is this one. Several share out the files,
+    each as soon as it has room, and each has its part of the workers.
 
     Attributes:
-        one_network: whether one process owns the networks, as a GPU wants it.
+        gpus: how many GPUs work, in processes of their own if there are several; 0 is on the cores.
 
     Example:
         >>> extract_corpus("videos/", "features/", engine=LocalEngine(workers=4))  # doctest: +SKIP
     """
 
-    one_network: bool = False
+    gpus: int = 0
 
     def run(self, job: Job, paths: Sequence[Path]) -> Results:
         """Extract the features of files, and yield them as they come."""
         num_workers = min(self.workers or num_cores(), len(paths))
-        if num_workers > 1 and not self.one_network:
-            yield from work(job, self.limits, paths, num_workers, NUM_AHEAD)
+        num_networks = min(self.gpus, len(paths)) or num_workers
+        decoders = max(1, num_workers // max(1, num_networks))
+        if self.gpus:
+            job = job.for_gpus()
+        if num_networks > 1:
+            gpus = range(num_networks) if self.gpus else [None] * num_networks
+            yield from work(job, self.limits, paths, gpus, NUM_AHEAD * decoders, decoders)
         elif paths:
             assert job.made is not None, "`prepare` made them"
-            made = FileExtractor(job.made, job.batch, self.limits, job.tracks, num_workers)
+            made = FileExtractor(job.made, job.batch, self.limits, job.tracks, decoders)
             with one_thread_here(), made as extractor:
                 yield from extractor.each(paths)
 
 
 def work(
-    job: Job, limits: Limits, paths: Sequence[Path], num_workers: int, num_ahead: int = 1
+    job: Job,
+    limits: Limits,
+    paths: Sequence[Path],
+    gpus: Sequence[int | None],
+    num_ahead: int = 1,
+    decoders: int = 1,
 ) -> Results:
     """Work through files in freshly started processes, and yield results as they come.
 
@@ -154,17 +177,18 @@ def work(
         job: what to do.
         limits: what decoding one file may take.
         paths: the files.
-        num_workers: how many processes.
+        gpus: for each process the number of its GPU, or None on the cores.
         num_ahead: how many files a worker may have in hand.
+        decoders: how many processes decode for each worker.
 
     Raises:
         UserError: if the job cannot be done in a worker.
         RuntimeError: if a worker ends before it takes a file.
     """
-    pool = _WorkerPool(partial(_serve_job, job, limits), paths, num_ahead)
+    pool = _WorkerPool(partial(_serve_job, job, limits, decoders), paths, num_ahead)
     try:
-        for _ in range(min(num_workers, len(paths))):
-            pool.start_worker()
+        for gpu in gpus[: len(paths)]:
+            pool.start_worker(gpu)
         while pool.workers:
             for descriptor in wait(list(pool.workers)):
                 assert isinstance(descriptor, int)
@@ -177,10 +201,10 @@ def work(
 
 
 class _ExtractionWorker:
-    """A process, and the files that it has in hand, by number."""
+    """A process, its GPU if it has one, and the files that it has in hand, by number."""
 
-    def __init__(self, process: Worker) -> None:
-        self.process = process
+    def __init__(self, process: Worker, gpu: int | None) -> None:
+        self.process, self.gpu = process, gpu
         self.is_ready = False
         self.in_hand: dict[int, Path] = {}
 
@@ -189,17 +213,17 @@ class _WorkerPool:
     """The workers, what is left for them, and what may have killed one of them."""
 
     def __init__(
-        self, serve: Callable[[Channel], None], paths: Sequence[Path], num_ahead: int
+        self, serve: Callable[[int | None, Channel], None], paths: Sequence[Path], num_ahead: int
     ) -> None:
         self.workers: dict[int, _ExtractionWorker] = {}
         self._serve, self._num_ahead = serve, num_ahead
         self._queue = deque(enumerate(paths))
         self._suspects: deque[tuple[int, Path]] = deque()
 
-    def start_worker(self) -> None:
-        process = Worker(self._serve, "extract")
+    def start_worker(self, gpu: int | None) -> None:
+        process = Worker(partial(self._serve, gpu), "extract")
         process.start()
-        self.workers[process.fileno()] = _ExtractionWorker(process)
+        self.workers[process.fileno()] = _ExtractionWorker(process, gpu)
 
     def receive(self, descriptor: int) -> tuple[Path, Extracted | Failure] | None:
         """Take an answer of a worker, if it is a result, and give it what to do next."""
@@ -244,7 +268,7 @@ class _WorkerPool:
         if len(suspects) > 1:
             self._suspects += suspects
         if self._suspects or self._queue:
-            self.start_worker()
+            self.start_worker(worker.gpu)
         if len(suspects) != 1:
             return None
         reason = (
@@ -254,10 +278,12 @@ class _WorkerPool:
         return suspects[0][1], Failure(reason)
 
 
-def _serve_job(job: Job, limits: Limits, channel: Channel) -> None:
+def _serve_job(job: Job, limits: Limits, decoders: int, gpu: int | None, channel: Channel) -> None:
     """What a worker process does: several files under way, results in any order."""
+    if gpu is not None:
+        use_gpu(gpu)
     try:
-        extractor = job.start(limits)
+        extractor = job.start(limits, decoders)
     except UserError as error:
         channel.send(Answer({"mistake": str(error)}))
         return
@@ -283,6 +309,14 @@ def _parse_result(answer: Answer) -> tuple[int, Extracted | Failure]:
         return content["number"], Failure(content["failure"])
     info = msgspec.convert(content["info"], VideoInfo)
     return content["number"], Extracted(**vars(info), features=answer.arrays)
+
+
+def use_gpu(number: int) -> None:
+    """Let `cuda` mean this GPU in a process; without any it means nothing."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(number)
 
 
 def use_one_thread() -> None:

@@ -41,7 +41,8 @@ Rows: TypeAlias = dict[str, NDArray[Any]]
 class RayEngine(Engine):
     """Works on a Ray cluster; this process, the only one that writes the store, gathers results.
 
-    Each actor is what a worker of `LocalEngine` is. Every machine must see the videos under the
+    Each actor is what a worker of `LocalEngine` is; one with a GPU has its share of the cores to
+    decode for it. Every machine must see the videos under the
     same paths, and have this package installed. Videos whose actor died are tried again by workers
     of this machine.
 
@@ -80,6 +81,8 @@ class RayEngine(Engine):
         if not paths:
             return
         left = dict.fromkeys(paths)
+        if self.gpus:
+            job = job.for_gpus()
         with self._cluster():
             num_workers = min(self._num_workers(), len(paths))
             for path, result in self._stream(job, paths, num_workers):
@@ -88,7 +91,7 @@ class RayEngine(Engine):
                     yield path, result
         # An actor that dies takes along the videos that wait for it; here a death costs one video.
         num_here = min(self.workers or num_cores(), num_cores())
-        yield from work(job, self.limits, list(left), num_here)
+        yield from work(job, self.limits, list(left), [None] * num_here)
 
     def _cluster(self) -> AbstractContextManager[None]:
         return _cluster(self.address, self.workers or num_cores())
@@ -111,6 +114,11 @@ class RayEngine(Engine):
             )
         return min(self.workers or most, most)
 
+    def _decoders(self, num_workers: int) -> int:
+        """How many processes decode for an actor: with a GPU, its share of the cores."""
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return max(1, int(resources.get("CPU", 1)) // num_workers) if self.gpus else 1
+
     def _stream(self, job: Job, paths: Sequence[Path], num_workers: int) -> Results:
         """Results as they come; none for tasks whose actor died twice."""
         context = ray.data.DataContext.get_current()
@@ -126,7 +134,7 @@ class RayEngine(Engine):
             warnings.simplefilter("ignore", DeprecationWarning)
             answers = tasks.map_batches(
                 _Actor,
-                fn_constructor_args=(job, self.limits),
+                fn_constructor_args=(job, self.limits, self._decoders(num_workers)),
                 batch_size=per_task if self.gpus else None,  # Ray insists on one with GPUs.
                 batch_format="numpy",
                 concurrency=min(num_workers, num_tasks),
@@ -146,10 +154,10 @@ class RayEngine(Engine):
 class _Actor:
     """Has the networks, and works through the videos of one task after the other."""
 
-    def __init__(self, job: Job, limits: Limits) -> None:
+    def __init__(self, job: Job, limits: Limits, decoders: int) -> None:
         self._extractor: FileExtractor | UserError
         try:
-            self._extractor = job.start(limits)
+            self._extractor = job.start(limits, decoders)
         except UserError as error:  # An actor that cannot be made would be made again for ever.
             self._extractor = error
 

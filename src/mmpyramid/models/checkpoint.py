@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mmpyramid.core.device import use_float32
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.text import shorten
@@ -78,6 +79,8 @@ def save_pretrained(
 def load_pretrained(model: str | Path) -> Network[Any, Any]:
     """Load a network from a checkpoint folder or from the Hugging Face hub.
 
+    Its float32 is exact on a GPU as well, see `mmpyramid.core.device.use_float32`.
+
     Args:
         model: a folder, or a hub id such as `organization/name`.
 
@@ -103,6 +106,7 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
     network = network_class(config)
     network.load_state_dict(weights)
     network.vocabulary = description["vocabulary"]
+    use_float32()
     return network.eval()
 
 

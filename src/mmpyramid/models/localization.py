@@ -5,8 +5,10 @@ Shape letters: B batch, T segments, C classes, P positions (height times width),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,14 @@ from mmpyramid.core import Array, LocalizationScores
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import AVE_LABELS
-from mmpyramid.models.network import Localized, Network, NetworkConfig, window_starts
+from mmpyramid.models.network import (
+    AT_ONCE,
+    Localized,
+    Network,
+    NetworkConfig,
+    window_starts,
+    windows_by_size,
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -52,29 +61,53 @@ class LocalizationNetwork(Network[Localized, LocalizationScores]):
     def results(self, batch: Batch) -> list[LocalizationScores]:
         """Score videos of any length."""
         lengths = batch.mask_BT.sum(1).tolist()
-        return [self._scores_of(batch, row, length) for row, length in enumerate(lengths)]
+        found: dict[tuple[int, int], _Window] = {}
+        for size, windows in windows_by_size(lengths, self.context):
+            at_once = max(1, AT_ONCE // size)
+            for first in range(0, len(windows), at_once):
+                some = windows[first : first + at_once]
+                found.update(zip(some, self._score_windows(batch, some, size), strict=True))
+        return [self._scores_of(found, row, length) for row, length in enumerate(lengths)]
 
-    def _scores_of(self, batch: Batch, row: int, length: int) -> LocalizationScores:
-        starts = window_starts(length, self.context)
-        size = min(length, self.context)
-        streams = {
-            name: torch.stack([values[row, start : start + size] for start in starts])
-            for name, values in batch.streams.items()
-        }
-        every = torch.ones(len(starts), size, dtype=torch.bool, device=batch.mask_BT.device)
-        present_BM = batch.present_BM[row].expand(len(starts), -1)
-        output: Localized = self(streams, every, present_BM)
-        relevance_BT, category_BC = event_probabilities(output, len(self.labels), every)
-        category_BTC = category_BC[:, None].expand(-1, size, -1)
-        category_TC = overlap_mean(category_BTC, starts, length)
-        weights = output.unit_weights_BTML
+    def _score_windows(
+        self, batch: Batch, windows: Sequence[tuple[int, int]], size: int
+    ) -> Iterator[_Window]:
+        """Score windows of one size, as (row of the video, start)."""
+        row_W, start_W = torch.tensor(windows, device=batch.mask_BT.device).T
+        at = row_W[:, None], start_W[:, None] + torch.arange(size, device=row_W.device)
+        exists_WS = torch.ones_like(at[1], dtype=torch.bool)
+        streams = {name: values[at] for name, values in batch.streams.items()}
+        output: Localized = self(streams, exists_WS, batch.present_BM[row_W])
+        relevance_WS, category_WC = event_probabilities(output, len(self.labels), exists_WS)
+        weights_WSML = output.unit_weights_BTML
+        weights = repeat(None, len(windows)) if weights_WSML is None else weights_WSML.float().cpu()
+        return map(_Window, relevance_WS.float().cpu(), category_WC.float().cpu(), weights)
+
+    def _scores_of(
+        self, found: Mapping[tuple[int, int], _Window], row: int, length: int
+    ) -> LocalizationScores:
+        """What the windows of a video say together."""
+        starts = window_starts(length, min(length, self.context))
+        windows = [found[row, start] for start in starts]
+        size = len(windows[0].relevance_S)
+        category_WSC = torch.stack([w.category_C.expand(size, -1) for w in windows])
+        category_TC = overlap_mean(category_WSC, starts, length)
+        weights = [w.weights_SML for w in windows if w.weights_SML is not None]
         return LocalizationScores(
-            relevance=overlap_mean(relevance_BT, starts, length),
+            relevance=overlap_mean(torch.stack([w.relevance_S for w in windows]), starts, length),
             category=category_TC.mean(0),
             labels=self.labels,
             local_category=category_TC if length > self.context else None,
-            unit_weights=None if weights is None else overlap_mean(weights, starts, length),
+            unit_weights=overlap_mean(torch.stack(weights), starts, length) if weights else None,
         )
+
+
+class _Window(NamedTuple):
+    """What was found in a window of a video, on the CPU."""
+
+    relevance_S: Tensor
+    category_C: Tensor
+    weights_SML: Tensor | None
 
 
 def check_grid(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import (
@@ -45,6 +45,9 @@ SIZE = re.compile(r"(.+_)?(width|heads)|num_.+|context")
 """Names of settings that are sizes."""
 LARGEST_SIZE, MOST_PARTS = 2**17, 1000
 """Of a width or of the context in segments, which is a day at most; of layers, heads and so on."""
+
+AT_ONCE = 1280
+"""Segments, padding included, of the videos that are scored together: 128 clips of ten seconds."""
 
 
 def check_settings(config: DataclassInstance) -> None:
@@ -347,6 +350,34 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
         finally:
             self.train(was_training)
 
+    def predict_each(self, videos: Iterable[Features]) -> Iterator[Result]:
+        """Score many videos in their order, several of similar length in one batch.
+
+        Scores are those of `predict` for each video alone, but for rounding. Videos are taken as
+        they are needed, so that one batch is in memory at a time.
+
+        Args:
+            videos: features of any length.
+
+        Raises:
+            UserError: if the features are not those that the network reads.
+
+        Example:
+            >>> for scores in network.predict_each(dataset.item(i) for i in ids):  # doctest: +SKIP
+            ...     print(scores.video.max())
+        """
+        waiting: list[Features] = []
+        longest = 0
+        for video in videos:
+            length = min((len(v) for n, v in video.items() if n in self.streams), default=0)
+            if waiting and (len(waiting) + 1) * max(longest, length) > AT_ONCE:
+                yield from self.predict(waiting)
+                waiting, longest = [], 0
+            waiting.append(video)
+            longest = max(longest, length)
+        if waiting:
+            yield from self.predict(waiting)
+
 
 class StreamProjection(nn.Module):
     """Project each stream of one modality to the width; several are concatenated and fused."""
@@ -372,6 +403,28 @@ class StreamProjection(nn.Module):
         projected = [layer(streams[name]) for name, layer in self.projections.items()]
         out: Tensor = self.fusion(torch.cat(projected, dim=-1))
         return out
+
+
+def windows_by_size(
+    lengths: Sequence[int], context: int
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Windows of several videos that can be scored together, for they have the same size.
+
+    Args:
+        lengths: of the videos, in segments.
+        context: size of the windows of videos that are longer; a shorter one is one window.
+
+    Yields:
+        A size, and the windows of that size as (row of the video, start).
+
+    Example:
+        >>> list(windows_by_size([10, 4, 23], 10))
+        [(10, [(0, 0), (2, 0), (2, 5), (2, 10), (2, 13)]), (4, [(1, 0)])]
+    """
+    sizes = [min(length, context) for length in lengths]
+    for size in dict.fromkeys(sizes):
+        rows = [row for row, other in enumerate(sizes) if other == size]
+        yield size, [(row, start) for row in rows for start in window_starts(lengths[row], size)]
 
 
 def window_starts(length: int, size: int) -> list[int]:

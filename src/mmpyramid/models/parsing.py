@@ -7,7 +7,7 @@ units, W windows of S segments each.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -18,7 +18,7 @@ from mmpyramid.core import Decoder, Gate, Scores
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.models.attention import MASKED
-from mmpyramid.models.network import Encoded, Network, NetworkConfig, Pooled, window_starts
+from mmpyramid.models.network import Encoded, Network, NetworkConfig, Pooled, windows_by_size
 
 Encode: TypeAlias = Callable[[Mapping[str, Tensor], Tensor, Tensor], Encoded]
 
@@ -164,50 +164,53 @@ class ParsingNetwork(Network[Pooled, Scores]):
             encoded = self.encode(*inputs)
         else:
             encoded = encode_in_pieces(self.encode, *inputs, self.encoder_reach)
+        lengths = batch.mask_BT.sum(1).tolist()
+        prob_BTMC, local_BTC, stream_BMC = (
+            values.cpu().numpy()
+            for values in self._pool_windows(encoded.fused_BTMD, lengths, batch.present_BM)
+        )
+        weights_BTML = encoded.unit_weights_BTML
+        weights = None if weights_BTML is None else weights_BTML.float().cpu().numpy()
         return [
-            self._scores_of(encoded, row, length, batch.present_BM[row])
-            for row, length in enumerate(batch.mask_BT.sum(1).tolist())
+            Scores(
+                audio=prob_BTMC[row, :length, 0],
+                visual=prob_BTMC[row, :length, 1],
+                video=local_BTC[row, :length].max(0),
+                labels=self.labels,
+                video_audio=stream_BMC[row, 0],
+                video_visual=stream_BMC[row, 1],
+                local_video=local_BTC[row, :length] if length > self.context else None,
+                unit_weights=None if weights is None else weights[row, :length],
+            )
+            for row, length in enumerate(lengths)
         ]
 
-    def _scores_of(self, encoded: Encoded, row: int, length: int, present_M: Tensor) -> Scores:
-        fused_TMD = encoded.fused_BTMD[row, :length]
-        prob_TMC, local_TC, stream_MC = self._pool_windows(fused_TMD, present_M)
-        weights = encoded.unit_weights_BTML
-        return Scores(
-            audio=prob_TMC[:, 0].cpu().numpy(),
-            visual=prob_TMC[:, 1].cpu().numpy(),
-            video=local_TC.amax(0).cpu().numpy(),
-            labels=self.labels,
-            video_audio=stream_MC[0].cpu().numpy(),
-            video_visual=stream_MC[1].cpu().numpy(),
-            local_video=local_TC.cpu().numpy() if length > self.context else None,
-            unit_weights=None if weights is None else weights[row, :length].float().cpu().numpy(),
-        )
-
-    def _pool_windows(self, fused_TMD: Tensor, present_M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pool half-overlapping windows of a video, float32.
+    def _pool_windows(
+        self, fused_BTMD: Tensor, lengths: Sequence[int], present_BM: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Pool half-overlapping windows of each video, float32.
 
         Returns:
-            Probabilities of the segments (T, M, C); of the video around each segment (T, C), the
-            highest of the windows that it is in; of each modality in the whole video (M, C).
+            Probabilities of the segments (B, T, M, C); of the video around each segment (B, T, C),
+            the highest of the windows that it is in; of each modality in the whole video (B, M, C).
         """
-        length, num_classes = len(fused_TMD), len(self.labels)
-        prob_TMC = fused_TMD.new_zeros(length, 2, num_classes, dtype=torch.float32)
-        local_TC, stream_MC = prob_TMC[:, 0].clone(), prob_TMC.new_zeros(2, num_classes)
-        size = min(length, self.context)
-        all_starts = torch.tensor(window_starts(length, size), device=fused_TMD.device)
-        for start_W in torch.split(all_starts, max(1, PIECE // size)):
-            index_WS = start_W[:, None] + torch.arange(size, device=fused_TMD.device)
-            every = torch.ones_like(index_WS, dtype=torch.bool)
-            pooled: Pooled = self.head(
-                fused_TMD[index_WS], every, present_M.expand(len(start_W), -1)
-            )
-            prob_TMC[index_WS] = pooled.prob_BTMC.float()
-            stream_MC = torch.maximum(stream_MC, pooled.stream_BMC.amax(0))
-            video_WSC = pooled.video_BC[:, None].expand(-1, size, -1).float()
-            index_NC = index_WS.flatten()[:, None].expand(-1, num_classes)
-            local_TC.scatter_reduce_(0, index_NC, video_WSC.flatten(0, 1), "amax")
-        return prob_TMC, local_TC, stream_MC
+        (B, T), num_classes = fused_BTMD.shape[:2], len(self.labels)
+        prob_BTMC = fused_BTMD.new_zeros(B, T, 2, num_classes, dtype=torch.float32)
+        local_NC, stream_BMC = prob_BTMC.new_zeros(B * T, num_classes), prob_BTMC[:, 0].clone()
+        for size, windows in windows_by_size(lengths, self.context):
+            every = torch.tensor(windows, device=fused_BTMD.device)
+            for row_W, start_W in (some.T for some in torch.split(every, max(1, PIECE // size))):
+                at = row_W[:, None], start_W[:, None] + torch.arange(size, device=every.device)
+                exists_WS = torch.ones_like(at[1], dtype=torch.bool)
+                pooled: Pooled = self.head(fused_BTMD[at], exists_WS, present_BM[row_W])
+                prob_BTMC[at] = pooled.prob_BTMC.float()
+                stream_WMC, video_WC = pooled.stream_BMC.float(), pooled.video_BC.float()
+                index_WMC = row_W[:, None, None].expand_as(stream_WMC)
+                stream_BMC.scatter_reduce_(0, index_WMC, stream_WMC, "amax")
+                index_NC = (at[0] * T + at[1]).reshape(-1, 1).expand(-1, num_classes)
+                video_NC = video_WC.repeat_interleave(size, 0)
+                local_NC.scatter_reduce_(0, index_NC, video_NC, "amax")
+        return prob_BTMC, local_NC.view(B, T, -1), stream_BMC
 
 
 def encode_in_pieces(

@@ -194,6 +194,30 @@ class Problem(ABC, Generic[S, R]):
             UserError: if the network was trained for other labels, or predictions cannot be saved.
         """
 
+    def tuned(
+        self,
+        network: Network[Any, S],
+        dataset: Dataset,
+        chosen_on: Dataset,
+        decoder: Decoder | None = None,
+    ) -> dict[str, R]:
+        """The official numbers of a split with thresholds chosen on another, by what these are.
+
+        Args:
+            network: for this problem.
+            dataset: the split to evaluate on.
+            chosen_on: the split to choose on.
+            decoder: gate, and thresholds that stay; None takes those of the network.
+
+        Raises:
+            UserError: if this problem has no thresholds to choose, or as `evaluate`.
+        """
+        del network, dataset, chosen_on, decoder
+        raise UserError(
+            f"expected a problem with thresholds to tune, got `{self.name}`, whose numbers need "
+            "none; leave --tune out"
+        )
+
     @abstractmethod
     def references(self, dataset: Dataset) -> dict[str, R]:
         """What a network has to beat on a split, by name: answers that need no network.

@@ -16,6 +16,7 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
 
 from mmpyramid.accelerate import CudaRecorder, TrainingStep, accelerate
 from mmpyramid.accelerate.step import Recorder
@@ -30,6 +31,7 @@ from mmpyramid.models.network import to_full_precision
 from mmpyramid.problems import problem_named
 from mmpyramid.problems.base import DIVERGED
 from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.validation import places_to_count
 
 LOGGED = 10
 """Every so many steps have their loss in the log."""
@@ -64,6 +66,7 @@ class NetworkModule(pl.LightningModule):
         )
         self.step: TrainingStep | None = None
         self.losses: list[Tensor] = []
+        self.counted: list[list[int]] = []
 
     @property
     def result(self) -> Network[Any, Any]:
@@ -164,7 +167,8 @@ class NetworkModule(pl.LightningModule):
             self.average.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:
-        """Log the losses of the epoch, which must be numbers."""
+        """Find out which videos count here; log the losses of the epoch, which must be numbers."""
+        self.counted = places_to_count(cast(DataLoader[Batch], self.trainer.val_dataloaders))
         if not self.losses:
             return
         check_losses(self.losses)
@@ -175,7 +179,12 @@ class NetworkModule(pl.LightningModule):
                     logger.log_metrics({"train/loss": loss}, step)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Update the metrics with one batch."""
+        """Update the metrics with the videos of one batch that count in this process."""
+        places = self.counted[batch_index]
+        if not places:
+            return
+        if len(places) < len(batch.mask_BT):
+            batch = batch.map(lambda values: values[places])
         output = self.result(batch.streams, batch.mask_BT, batch.present_BM)
         self.problem.check_output(output)
         self.problem.update(self.metrics, output, batch)

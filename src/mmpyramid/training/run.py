@@ -22,7 +22,6 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data.distributed import DistributedSampler
 
 from mmpyramid.accelerate import ReadAhead, place
 from mmpyramid.core.batch import Batch
@@ -134,11 +133,6 @@ def fit(
     train = open_split("train", supervision=config.objective.labels(refined)).check()
     val = open_split("val").check()
     val.truth(val.ids[0])  # Without dense labels there is nothing to validate on.
-    if len(val) < trainer.world_size:
-        raise UserError(
-            f"expected at least {trainer.world_size} videos to validate on, one for each process "
-            f"(--devices x --num-nodes), got {len(val)}; use fewer devices"
-        )
     model = dataclasses.replace(config.model, labels=train.labels, context=train.num_segments)
     config = dataclasses.replace(config, model=model)
     torch.manual_seed(config.seed)
@@ -147,7 +141,7 @@ def fit(
     (placed, placement), (placed_val, _) = place(train, device), place(val, device)
     module, shuffle = NetworkModule(config, placement), EpochShuffle(train, config.seed)
     found = {**config.to_dict(), "data": identify({"train": train, "val": val})}
-    with _only_run_in(out), warnings.catch_warnings(), _interruptible(trainer):
+    with _only_run_in(out), warnings.catch_warnings(), _reasons_told(trainer):
         _save_config(run, found)
         _report_global_batch(trainer, config)
         for message in HARMLESS:
@@ -155,7 +149,7 @@ def fit(
         trainer.fit(
             module,
             loader(placed, config.batch_size, shuffle, ahead=feeds and placed is train),
-            loader(placed_val, BATCH, EachOnce(val), ahead=feeds and placed_val is val),
+            loader(placed_val, BATCH, ahead=feeds and placed_val is val),
             ckpt_path=run.last if run.last.exists() else None,
         )
     return run
@@ -207,35 +201,6 @@ class EpochShuffle(Sampler[int]):
 
     def __len__(self) -> int:
         return self.size
-
-
-class EachOnce(DistributedSampler[int]):
-    """The rows in their order, each in one process of a run: none is repeated to fill a batch.
-
-    Validation numbers are exact only so. (The sampler that Lightning would use instead repeats rows
-    until all processes have as many.) Lightning keeps it because of its base class.
-
-    Args:
-        data: anything with a length.
-    """
-
-    def __init__(self, data: Sized) -> None:
-        super().__init__(data, num_replicas=1, rank=0, shuffle=False)  # type: ignore[arg-type]
-        self.size = len(data)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def _rows(self) -> range:
-        """The rows of this process; known once the processes are connected."""
-        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-            return range(self.size)
-        rank, num_processes = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        return range(rank, self.size, num_processes)
 
 
 def identify(splits: Mapping[Split, Dataset]) -> dict[str, str]:
@@ -364,11 +329,31 @@ def _make_trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
 
 
 @contextmanager
-def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
-    """Pass on Ctrl-C, upon which Lightning exits or returns, depending on its version."""
+def _reasons_told(trainer: pl.Trainer) -> Iterator[None]:
+    """Pass on why training ended early.
+
+    Upon Ctrl-C Lightning exits or returns, depending on its version.
+
+    Raises:
+        UserError: if an operator cannot repeat itself, or a GPU is full.
+    """
     try:
         yield
     except SystemExit as error:
         raise KeyboardInterrupt from error
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "the memory of the GPU is full; take a smaller --batch-size, --precision bf16-mixed, "
+            f"or a GPU that nothing else uses ({shorten(str(error), 200)})"
+        ) from error
+    except RuntimeError as error:
+        operator, found, _ = str(error).partition(" does not have a deterministic implementation")
+        if not found:
+            raise
+        raise UserError(
+            f"--deterministic: PyTorch has no algorithm for the operator {operator} that repeats "
+            f"itself on {trainer.strategy.root_device}; train without --deterministic, or replace "
+            "the operator if it is in code of your own (docs/gpu.md lists them)"
+        ) from error
     if trainer.interrupted:
         raise KeyboardInterrupt

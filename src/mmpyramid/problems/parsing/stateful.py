@@ -30,8 +30,7 @@ class ParsingMetrics(Metric):
     """The ten numbers of audio-visual video parsing as a torchmetrics `Metric`.
 
     Its state is one sum per level and measure and the number of videos, whatever the size of the
-    data set. A sampler that repeats videos to fill the last batch of a device makes them count
-    twice; `mmpyramid.training.run.EachOnce` repeats none.
+    data set. Every video that is added counts, also one that was added before.
 
     Args:
         gate: what decides that a video has a class, see `llp_masks`.

@@ -55,15 +55,15 @@ def build(
     Args:
         name: of the template.
         styles: the style sheets in order.
-        script: the module that starts the page.
+        script: the module that starts the page; empty for a page without one.
         data: what the script reads, as JSON.
         site: where style and script are; without it they are in the page.
         **parts: the other placeholders, as HTML.
     """
     if site is None:
-        sheet, program = f"\n{style_sheet(styles)}", f"\n{bundle(script)}"
+        sheet, program = f"\n{style_sheet(styles)}", f"\n{bundle(script)}" if script else ""
         style, code = f"<style>{sheet}</style>", f"<script>{program}</script>"
-        policy = _policy(_hash(sheet), _hash(program))
+        policy = _policy(_hash(sheet), _hash(program) if script else "'none'")
     else:
         style = f'<link rel="stylesheet" href="{escape(site.assets)}/{script}.css">'
         code = f'<script src="{escape(site.assets)}/{script}.js"></script>'
