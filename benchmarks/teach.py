@@ -28,7 +28,7 @@ from mmpyramid.core import Features, Modality
 from mmpyramid.datasets.folder_files import BOTH, Video
 from mmpyramid.extract.corpus import extract_files
 from mmpyramid.store.store import FeatureStore
-from mmpyramid.teachers import load_teacher
+from mmpyramid.teachers import load_teacher, load_vocabulary
 from mmpyramid.teaching.examples import STREAMS, Lesson
 from mmpyramid.teaching.learning import find, learn_classifiers
 
@@ -133,7 +133,8 @@ def main(
         features = embed(clips, files, store or Path(folder))
     rows = read_annotations(clips / "events.csv")
     annotations = {file: rows[file] for file in files}
-    teacher = load_teacher("everyday")
+    vocabulary = load_vocabulary("everyday")
+    teacher = load_teacher(vocabulary)
     zero_shot = {file: find(teacher, streams) for file, streams in features.items()}
     print(header())
     print(f"{len(files)} clips; F of finding the clips that have a class, heard / seen\n")
@@ -141,7 +142,8 @@ def main(
     print("| " + " | ".join(titles) + " |\n|" + "---|" * len(titles))
     for name, entry in tomllib.loads(CLASSES.read_text(encoding="utf-8")).items():
         known = Known.of(entry["annotated"], annotations)
-        columns = [teacher.labels.index(label) for label in entry["everyday"]]
+        labels = entry.get("everyday") or vocabulary.groups[entry["group"]]
+        columns = [teacher.labels.index(label) for label in labels]
         cells, others = [], {side: Counts() for side in SIDES}
         for num in examples:
             counts = {side: Counts() for side in SIDES}
@@ -159,6 +161,8 @@ def main(
                             others[side].add(bool(raw.any()), true)
             cells.append(" / ".join(map(str, counts.values())))
         num_clips = sum(map(bool, known.has.values()))
+        if num_clips <= min(examples):
+            continue  # Nothing would remain to ask.
         row = [name, str(num_clips), *cells, " / ".join(map(str, others.values()))]
         print("| " + " | ".join(row) + " |", flush=True)
 

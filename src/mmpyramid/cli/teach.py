@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from mmpyramid.cli._options import (
     resolve_device,
 )
 from mmpyramid.extract.corpus import ExtractionProgress
-from mmpyramid.teaching import Result, Taught
+from mmpyramid.teaching import Taught
 from mmpyramid.teaching import teach as teach_classes
 from mmpyramid.teaching.teach import HOW, Method
 
@@ -101,22 +100,16 @@ def _report(taught: Taught) -> None:
         names = ", ".join(taught.left_out[:3]) + ", …" * (len(taught.left_out) > 3)
         screen.print(f"corrections left out, as no format reads them: {names}")
     screen.print(taught.method)
-    screen.print(_table(taught.results))
-    screen.print(f"{taught.model}: parse with `mmpyramid parse VIDEO --model {taught.model}`")
-
-
-def _table(results: Sequence[Result]) -> Table:
     table = Table("class", "", box=None, pad_edge=False)
     for name in ("videos", "F, videos", "F, seconds"):
         table.add_column(name, justify="right")
-    table.add_column("")
-    for result in results:
-        table.add_row(
-            result.label,
-            HOW[result.modality],
-            str(result.num_clips),
-            str(result.measured.clips) if result.measured else "-",
-            str((result.measured and result.measured.seconds) or "-"),
-            f"not learned: {result.refused}" if result.refused else "",
-        )
-    return table
+    for result in taught.results:
+        if not result.refused and (measured := result.measured):
+            scores = (str(measured.clips), str(measured.seconds or "-"))
+            table.add_row(result.label, HOW[result.modality], str(result.num_clips), *scores)
+    screen.print(table)
+    screen.print("F: each video by what was learned without it, and 95 % of what chance would give")
+    for result in taught.results:
+        if result.refused:
+            screen.print(f"{result.label}, {HOW[result.modality]}: not learned: {result.refused}")
+    screen.print(f"{taught.model}: parse with `mmpyramid parse VIDEO --model {taught.model}`")

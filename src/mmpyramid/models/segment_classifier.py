@@ -20,7 +20,7 @@ from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
 from mmpyramid.models.attention import MASKED
-from mmpyramid.models.network import LARGEST_SIZE, Encoded, Pooled
+from mmpyramid.models.network import LARGEST_SIZE, Encoded, Pooled, check_vectors
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork, PoolingHead
 
 NUM_BEST = 3
@@ -139,6 +139,7 @@ class SegmentClassifier(ParsingNetwork):
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
         """Give the logits of both modalities; what was not learned is out of the question."""
         del mask_BT, present_BM
+        check_vectors(streams, streams)
         logit_BTMC = torch.stack(
             (
                 self.audio(self.described(streams, self.inputs.audio)),

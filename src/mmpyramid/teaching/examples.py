@@ -184,7 +184,7 @@ def read_lesson(
         store,
         tuple(STREAMS.values()),
         factory=partial(create_extractors, options=BackboneOptions(device=device)),
-        engine=LocalEngine(one_network=device.startswith("cuda")),
+        engine=LocalEngine(gpus=int(device.startswith("cuda"))),
         on_progress=on_progress,
     )
     failed = {name: summary.failed[key] for name, key in keys.items() if key in summary.failed}

@@ -29,6 +29,10 @@ SIDES = (Modality.AUDIO, Modality.VISUAL)
 FEWEST = 2
 """Videos of a class that it takes: one to learn from, and another one to see whether it was."""
 
+MEASURABLE = 5
+"""Videos of a class from which on its F is believed, and what is found no better than by guessing
+is refused: of fewer, others may well find it, as measured by `benchmarks/teach.py`."""
+
 COMMON = 0.5
 """F from which a class that is nearly everywhere need not be found better than by always saying
 yes."""
@@ -175,7 +179,8 @@ def learn_classifiers(
                 modality=side.modality,
                 num_clips=side.num_clips[label],
                 measured=None if reason else measured[label],
-                refused=reason or _why_useless(measured[label], others.get(label)),
+                refused=reason
+                or _why_useless(side.num_clips[label], measured[label], others.get(label)),
             )
             for label, reason in side.refused.items()
         ]
@@ -196,9 +201,9 @@ def learn_classifiers(
     return network, results, found
 
 
-def _why_useless(measured: Measured, other: Measured | None) -> str:
+def _why_useless(num_clips: int, measured: Measured, other: Measured | None) -> str:
     """Why a class is not kept that was learned; empty if it is."""
-    if measured.deciding <= min(measured.guess, COMMON):
+    if num_clips >= MEASURABLE and measured.deciding <= min(measured.guess, COMMON):
         return "in videos that were kept aside it is found no better than by guessing"
     if other is not None and other.deciding > measured.deciding:
         return f"the vocabulary finds it better (F {other.deciding:.2f})"

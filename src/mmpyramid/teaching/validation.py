@@ -60,7 +60,7 @@ class FScore:
     """The harmonic mean of precision and recall, within 0..1, and a 95 % interval of it.
 
     Attributes:
-        value: over all clips together.
+        value: over all clips together; NaN where nothing is there and nothing was found.
         low: where the interval begins.
         high: where it ends.
     """
@@ -81,12 +81,15 @@ class FScore:
             >>> FScore.of(np.array([[3, 1, 0], [0, 0, 2]])).value
             0.6666666666666666
         """
+        value = float(_f(counts_N3.sum(axis=0)))
+        if math.isnan(value):
+            return cls(value, value, value)
         rng = np.random.default_rng(seed)
         drawn_RN = rng.integers(len(counts_N3), size=(NUM_RESAMPLINGS, len(counts_N3)))
         resampled_R = _f(counts_N3[drawn_RN].sum(axis=1))
         tail = 100 * (1 - COVERAGE) / 2
         low, high = np.nanpercentile(resampled_R, (tail, 100 - tail))
-        return cls(float(_f(counts_N3.sum(axis=0))), float(low), float(high))
+        return cls(value, float(low), float(high))
 
     def __str__(self) -> str:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
