@@ -60,6 +60,7 @@ EXTRAS = {
     "onnxscript": "export",
     "matplotlib": "plots",
     "pandas": "pandas",
+    "pyarrow": "parquet",
     "pympi": "elan",
     "defusedxml": "elan",
     "ray": "scale",

@@ -153,13 +153,12 @@ def _is_known(path: Path) -> bool:
 
 def _has_several(path: Path) -> bool:
     """Whether a file is a table whose rows name the videos that they are about."""
-    suffix = path.suffix.lower()
-    if suffix not in {".csv", ".tsv"}:
+    if not _is_known(path) or (suffix := reader_of(path)) not in {"csv", "tsv"}:
         return False
-    columns, rows = read_table(path, "\t" if suffix == ".tsv" else ",")
+    columns, rows = read_table(path, "\t" if suffix == "tsv" else ",")
     names = {column.strip() for column in columns}.intersection(("video", "filename", "file"))
     # The empty event list of one file names none.
-    return bool(names) and (suffix == ".csv" or next(rows, None) is not None)
+    return bool(names) and (suffix == "csv" or next(rows, None) is not None)
 
 
 def _read_files(folder: Path, problems: Problems) -> dict[str, Video]:
