@@ -113,7 +113,7 @@ def test_mistakes_are_told_with_their_place(corrections, name, content, message)
 
 def test_nothing_to_read_is_told(tmp_path):
     (tmp_path / "page.html").write_text("")
-    with pytest.raises(UserError, match=r"has none in \.csv"):
+    with pytest.raises(UserError, match=r"has none in \..*\.csv"):
         read_annotations(tmp_path)
     with pytest.raises(UserError, match="there is no file or folder"):
         read_annotations(tmp_path / "absent")

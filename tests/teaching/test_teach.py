@@ -188,6 +188,10 @@ def test_what_cannot_be_learned_is_refused_and_the_rest_learned(tmp_path, videos
         ("file,label,start,end\nclip 1.mp4,Beep,9,11\n", "events beyond the end of their video"),
         ("file,label\nclip 1.mp4,Beep\n", "nothing can be learned .* 1 video is too few"),
         ("file,label\nclip 1.mp4,\n", "got none with a label"),
+        (
+            "file,label\n" + "".join(f"clip {n}.mp4,Beep\n" for n in range(14)),
+            r"nothing can be learned .*videos, or parts of videos, without it: 1, it takes 2: 2",
+        ),
     ],
 )
 def test_mistakes_leave_an_older_model_alone(tmp_path, videos, store, taught, content, message):

@@ -102,7 +102,7 @@ class SegmentClassifier(ParsingNetwork):
         ...     labels=("Dog",), audio_streams={"a": 2}, visual_streams={"v": 3}, heard=("Dog",)
         ... )
         >>> pooled = SegmentClassifier(config)({"a": torch.ones(1, 4, 2), "v": torch.ones(1, 4, 3)})
-        >>> pooled.prob_BTMC.shape, float(pooled.prob_BTMC[:, :, 1].max())
+        >>> pooled.prob_BTMC.shape, pooled.prob_BTMC[:, :, 1].max().item()
         (torch.Size([1, 4, 2, 1]), 0.0)
     """
 

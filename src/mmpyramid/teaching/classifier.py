@@ -99,7 +99,7 @@ def pooled(prob_SC: Tensor, clip_S: Tensor) -> Tensor:
 def fit_folds(examples: Examples, fold_N: NDArray[np.int64]) -> dict[int, Linear]:
     """For each fold of clips, what is learned from the others."""
     every = range(examples.target_SC.shape[1])
-    folds = np.unique(fold_N[examples.clip_S]).tolist()
+    folds = np.unique(fold_N).tolist()
     return {fold: fit(examples.of(fold_N != fold, every)) for fold in folds}
 
 

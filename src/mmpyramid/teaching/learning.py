@@ -71,12 +71,15 @@ class Side:
         refused: why classes cannot be learned, by label; those that are asked for and can have an
             empty reason.
         num_clips: of how many clips each of these is said.
+        stratified_NC: what each fold should leave enough of for the others: clips with, and clips
+            without each class that can be learned.
     """
 
     modality: Modality
     examples: Examples
     refused: Mapping[str, str]
     num_clips: Mapping[str, int]
+    stratified_NC: NDArray[np.bool_]
 
     @classmethod
     def of(cls, lesson: Lesson, modality: Modality, network: SegmentClassifier) -> Side:
@@ -85,23 +88,27 @@ class Side:
         with torch.inference_mode():
             described = network.described({stream: torch.from_numpy(raw.feature_SD)}, [stream])
         said_NC = lesson.annotated(modality)
-        has_modality_N = np.isin(np.arange(len(said_NC)), raw.clip_S)
+        has_NC = said_NC & np.isin(np.arange(len(said_NC)), raw.clip_S)[:, None]
+        without_NC = np.zeros_like(has_NC)
+        for clip in np.unique(raw.clip_S):
+            without_NC[clip] = (raw.target_SC[raw.clip_S == clip] == 0).any(axis=0)
         refused, num_clips = {}, {}
         for column, label in enumerate(lesson.labels):
-            said_N = said_NC[:, column]
-            if said_N.any():
-                num_clips[label] = int(said_N.sum())
+            if said_NC[:, column].any():
+                num_clips[label] = int(said_NC[:, column].sum())
                 refused[label] = _why_not(
                     modality,
                     num_clips[label],
-                    int((said_N & has_modality_N).sum()),
-                    is_absent=bool((raw.target_SC[:, column] == 0).any()),
+                    int(has_NC[:, column].sum()),
+                    int(without_NC[:, column].sum()),
                 )
+        learned = [not refused.get(label, "not asked for") for label in lesson.labels]
         return cls(
             modality=modality,
             examples=replace(raw, feature_SD=described.numpy()),
             refused=refused,
             num_clips=num_clips,
+            stratified_NC=np.hstack((has_NC[:, learned], without_NC[:, learned])),
         )
 
     @property
@@ -123,14 +130,16 @@ class Side:
         return calibration.of(fit(examples)), folds
 
 
-def _why_not(modality: Modality, num_said: int, num_usable: int, *, is_absent: bool) -> str:
+def _why_not(modality: Modality, num_said: int, num_usable: int, num_without: int) -> str:
     """Why a class cannot be learned; empty if it can."""
     if num_said < FEWEST:
         return f"{num_said} video is too few, it takes {FEWEST}"
     if num_usable < FEWEST:
         what = "sound" if modality is Modality.AUDIO else "a picture"
         return f"{num_usable} of its {num_said} videos have {what}, it takes {FEWEST}"
-    return "" if is_absent else "it is everywhere; add videos without it"
+    if num_without < FEWEST:
+        return f"videos, or parts of videos, without it: {num_without}, it takes {FEWEST}"
+    return ""
 
 
 def learn_classifiers(
@@ -152,13 +161,7 @@ def learn_classifiers(
     network = _blank(classes, lesson.labels, [lesson.labels] * 2)
     sides = [Side.of(lesson, modality, network) for modality in SIDES]
     column = {label: index for index, label in enumerate(lesson.labels)}
-    said_NC = np.hstack(
-        [
-            lesson.annotated(side.modality)[:, [column[label] for label in side.labels]]
-            for side in sides
-        ]
-    )
-    fold_N = folds_of(said_NC, seed=seed)
+    fold_N = folds_of(np.hstack([side.stratified_NC for side in sides]), seed=seed)
     learned = [side.learn([column[label] for label in side.labels], fold_N) for side in sides]
     features = list(lesson.features.values())
     found = []
