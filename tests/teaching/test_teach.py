@@ -137,7 +137,7 @@ def test_the_labels_of_a_vocabulary_stay_beside_the_new_ones(tmp_path, videos, s
     pipeline = Pipeline(taught.model)
     teacher = load_teacher("everyday")
     assert pipeline.scorer.labels == (BEEP, HISS, STRIPES, *teacher.labels)
-    assert [e.name for e in pipeline.extractors] == ["yamnet", "efficientnet_lite0"]
+    assert [e.name for e in pipeline.extractors] == ["yamnet", "efficientnet_lite0", "faces"]
     parsed = pipeline.run(unseen[BEEP])
     assert (BEEP, "audio", 2.0, 4.0) in events(parsed.timeline)
     alone = teacher.predict(parsed.features)

@@ -110,7 +110,8 @@ def teach(  # noqa: PLR0913 - what is learned, from what, and how
             device=device,
             on_progress=on_progress,
         )
-        rival = load_teacher(recorded_vocabulary(vocabulary)) if vocabulary else None
+        kept = recorded_vocabulary(vocabulary) if vocabulary else None
+        rival = load_teacher(kept, device=device, faces=False) if kept else None
         network, results, reason = _learn(lesson, rival, method, seed, device, out)
         network.vocabulary = vocabulary
         save_pretrained(network, out, {**_numbers(results), "taught": reason})
