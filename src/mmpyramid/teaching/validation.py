@@ -99,8 +99,9 @@ def _f(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """F of counts (..., 3); NaN where nothing is there and nothing was found."""
     right, wrong, missed = np.moveaxis(counts.astype(np.float64), -1, 0)
     both = 2 * right + wrong + missed
-    f = np.full_like(both, np.nan)
-    np.divide(2 * right, both, out=f, where=both > 0)
+    f: NDArray[np.float64] = np.divide(
+        2 * right, both, out=np.full_like(both, np.nan), where=both > 0
+    )
     return f
 
 
