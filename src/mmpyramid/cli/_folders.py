@@ -56,7 +56,7 @@ class Folders:
         Raises:
             UserError: if a folder has none.
         """
-        folders = [place for place in places if place != STANDARD_INPUT and place.is_dir()]
+        folders = [place for place in places if place != STANDARD_INPUT and os.path.isdir(place)]  # noqa: PTH112 - refuses no name
         if not folders:
             return cls(tuple(places))
         inside: dict[Path, Path] = {}
