@@ -74,6 +74,6 @@ class SeenWithSound:
             return ()
         names = "; ".join(label.replace("_", " ") for label in self.inferred)
         return (
-            "What is marked as inferred was not seen: it is heard, and nearly always in the picture "
-            f"then\nLabels that are inferred: {names}",
+            "What is marked as inferred was not seen: it is heard, and nearly always seen then\n"
+            f"Labels that are inferred: {names}",
         )
