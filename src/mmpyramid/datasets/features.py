@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmpyramid.core import Features
@@ -36,6 +35,8 @@ class FeatureReader(Protocol):
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The features of some rows, without labels."""
+        import torch
+
         ...
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import torch
 
 from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.batch import Batch, Streams
@@ -367,6 +366,8 @@ class LLPDataset(Dataset):
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Features and labels of some rows, T segments each."""
+        import torch
+
         known, index = self.annotations, np.asarray(rows)
         modality_NMC = self.modality_NMC
         return replace(
@@ -421,6 +422,8 @@ class LLPDataset(Dataset):
 
 
 def _as_float(mask: Mask) -> torch.Tensor:
+    import torch
+
     return torch.from_numpy(mask.astype(np.float32))
 
 
