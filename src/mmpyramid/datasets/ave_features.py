@@ -158,7 +158,7 @@ class ClipReader:
         return Batch(
             streams={name: torch.from_numpy(values) for name, values in features.items()},
             mask_BT=torch.ones(len(rows), num_segments, dtype=torch.bool),
-            present_BM=torch.tensor([self._present_M] * len(rows)),
+            present_BM=torch.tensor([self._present_M]).repeat(len(rows), 1),
         )
 
 

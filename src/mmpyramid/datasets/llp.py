@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -41,6 +41,9 @@ from mmpyramid.datasets.base import (
 from mmpyramid.datasets.features import ById, open_source
 from mmpyramid.datasets.refined import read_refined
 from mmpyramid.store.source import FeatureError, FeatureSource
+
+if TYPE_CHECKING:
+    import torch
 
 WEAK_FILES = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
 AUDIO_FILE, VISUAL_FILE = "AVVP_eval_audio.csv", "AVVP_eval_visual.csv"
