@@ -117,6 +117,17 @@ def test_experiments(tmp_path):
 
 @runs_commands
 @pytest.mark.slow
+def test_the_pyramid_in_a_network_of_your_own(tmp_path):
+    page = DOCS / "plugin.md"
+    (code,) = blocks(page, "python")
+    (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
+    assert run(tmp_path, "python", "-c", code) == printed
+    told = run_commands(page, tmp_path)
+    assert "| CMRAN + pyramid | ours |" in told
+
+
+@runs_commands
+@pytest.mark.slow
 def test_files_come_back(tmp_path):
     page = DOCS / "files.md"
     run(tmp_path, "python", "-c", *blocks(page, "python"))

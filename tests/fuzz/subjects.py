@@ -176,7 +176,6 @@ def read_store(folder: Path) -> None:
     for video_id in store.ids:
         store.read(video_id)
     store.table(store.ids, store.streams).read(range(len(store)), 5)
-    store.close()
     with StoreWriter(folder, tiny_store.PROVENANCE) as writer:
         writer.add("new", tiny_store.video(3))
 

@@ -30,8 +30,8 @@ from mmpyramid.core.device import use_float32
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file, check_output_folder
 from mmpyramid.datasets import Dataset, open_dataset
+from mmpyramid.extract.inspecting import Inspector
 from mmpyramid.extract.search import find_videos
-from mmpyramid.media import thumbnail
 from mmpyramid.problems import Decoder, Gate, annotated, problem_named, rasterize
 from mmpyramid.problems.base import VideoScores
 from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
@@ -218,9 +218,9 @@ class SplitPages:
         predicted = predict_items(
             self.network, self.dataset, ids, self.decoder, self.model, self.notes
         )
-        with progress_bar("pages") as update:
+        with progress_bar("pages") as update, Inspector() as inspector:
             for item_id, timeline, scores in predicted:
-                entries.append(self._write_one(item_id, timeline, scores))
+                entries.append(self._write_one(item_id, timeline, scores, inspector))
                 update(len(entries), len(ids))
         index = self.folder / "index.html"
         facts = {"Model": self.model, "Note": "; ".join(self.notes)}
@@ -235,7 +235,9 @@ class SplitPages:
                 f"{len(self.videos)} others, such as {next(iter(self.videos.values())).name}"
             )
 
-    def _write_one(self, item_id: str, timeline: Timeline, scores: AnyScores) -> Entry:
+    def _write_one(
+        self, item_id: str, timeline: Timeline, scores: AnyScores, inspector: Inspector
+    ) -> Entry:
         video = self.videos.get(item_id)
         truth = annotated(self.dataset.truth(item_id), self.dataset.labels, source=item_id)
         measured = self._measure(timeline, truth)
@@ -258,7 +260,7 @@ class SplitPages:
             timeline=timeline,
             truth=truth,
             scores=measured,
-            thumbnail="" if video is None else self._thumbnail(name, video),
+            thumbnail="" if video is None else self._thumbnail(name, video, inspector),
         )
 
     def _measure(self, timeline: Timeline, truth: Timeline) -> VideoScores:
@@ -266,8 +268,8 @@ class SplitPages:
         found, true = (rasterize(each, num_segments, truth.labels) for each in (timeline, truth))
         return problem_named(self.network.problem).video_scores(found, true)
 
-    def _thumbnail(self, name: str, video: Path) -> str:
-        picture = thumbnail(video)
+    def _thumbnail(self, name: str, video: Path, inspector: Inspector) -> str:
+        picture = inspector.thumbnail(video)
         if picture is None:
             return ""
         write_file(self.folder / "thumbnails" / f"{name}.jpg", picture)

@@ -285,10 +285,11 @@ def _check_media(source: Path) -> None:
     Raises:
         UserError: if it is another file.
     """
-    from mmpyramid.media import probe
+    from mmpyramid.extract.inspecting import Inspector
 
     try:
-        probe(source)
+        with Inspector() as inspector:
+            inspector.probe(source)
     except UserError as error:
         raise UserError(
             f"the timeline names {source} as its video, which is no video or sound file, so that "

@@ -330,7 +330,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             UserError: if it is damaged.
         """
         try:
-            if not verify(Path(path), sealed=False):
+            if not verify(Path(path)):
                 with zipfile.ZipFile(path) as archive:
                     if damaged := archive.testzip():
                         raise DamagedFileError(f"the checksum of {damaged} in it is wrong")
