@@ -283,6 +283,21 @@ def test_a_training_strategy_of_your_own(tmp_path):
     assert (labels_NMC <= train.weak[:, None]).all()
 
 
+@runs_commands
+@pytest.mark.slow
+def test_training_strategies(tmp_path):
+    """The page `strategies.md`."""
+    page = DOCS / "strategies.md"
+    labels, strategy = blocks(page, "python")
+    (tmp_path / "quiet.py").write_text(strategy)
+    first, *others = [line for block in blocks(page, "console") for line in COMMAND.findall(block)]
+    run(tmp_path, "bash", "-e", "-c", first)
+    run(tmp_path, "python", "-c", labels)
+    shown = run(tmp_path, "bash", "-e", "-c", "\n".join(others))
+    networks = re.findall(r"^network +(\S+)$", shown, re.MULTILINE)
+    assert networks == ["runs/jomold/denoised/model", "runs/uwav/model", "runs/quiet/model"]
+
+
 def test_no_page_shows_what_is_not_run():
     shown = {page.name for page in PAGES if blocks(page, "python") or blocks(page, "console")}
     tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))

@@ -43,8 +43,10 @@ def _usage(name: str, title: str, example: str) -> str:
         f"  {recipe:<{width}}  {(function.__doc__ or '').strip().partition(chr(10))[0]}"
         for recipe, function in RECIPES.items()
     )
+    more = ", and the strategies (--strategy)" if name == "train" else ""
     return (
         f"usage: mmpyramid {name} RECIPE --data DIR --out RUN [options]\n\n"
         f"{title}:\n{known}\n\n"
-        f"`mmpyramid {name} RECIPE --help` lists the options of a recipe.\n\nexample:\n  {example}"
+        f"`mmpyramid {name} RECIPE --help` lists the options of a recipe{more}.\n\n"
+        f"example:\n  {example}"
     )

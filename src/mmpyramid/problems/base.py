@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mmpyramid.datasets import Dataset
     from mmpyramid.datasets.base import Supervision
     from mmpyramid.models import Network
+    from mmpyramid.problems.criterion import Criterion
 
 BATCH = 128
 """Videos scored at once, in evaluation and in validation."""
@@ -96,6 +97,16 @@ class Objective(ABC):
     @abstractmethod
     def __call__(self, output: Any, batch: Batch) -> Tensor:
         """The loss of a batch, a scalar."""
+
+    def criterion(self, network: Network[Any, Any]) -> Criterion:
+        """What a training run calls: the objective with whatever state it needs.
+
+        Args:
+            network: the one that is trained.
+        """
+        from mmpyramid.problems.criterion import Criterion
+
+        return Criterion(self, network)
 
 
 @dataclass(frozen=True, kw_only=True)
