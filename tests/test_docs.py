@@ -296,6 +296,7 @@ def test_training_strategies(tmp_path):
     shown = run(tmp_path, "bash", "-e", "-c", "\n".join(others))
     networks = re.findall(r"^network +(\S+)$", shown, re.MULTILINE)
     assert networks == ["runs/jomold/denoised/model", "runs/uwav/model", "runs/quiet/model"]
+    assert len([*tmp_path.glob("chance/*/*.npy")]) == len([*tmp_path.glob("labels/*/*.npy")]) == 48
 
 
 def test_no_page_shows_what_is_not_run():

@@ -131,6 +131,9 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
     assert expected == {path.name for path in out.iterdir()}
     assert Timeline.load(out / "clip.wav.json").missing == ("visual",)
     assert f"\n\n{sound}" in shown, "a blank line between views"
+    page = (out / "clip.wav.html").read_text()
+    assert 'src="../../clip.wav"' in page
+    assert str(tmp_path) not in page
 
 
 @pytest.mark.network
@@ -167,6 +170,7 @@ def test_parse_takes_a_vocabulary_and_a_sensitivity(clip, run, tmp_path, capsys)
     assert run("parse", clip, *words) == 0
     shown = capsys.readouterr().out
     assert "Nothing found" in shown
+    assert shown.startswith("looking for 1 pond sound or thing\n")
     assert "asked: the vocabulary pond (1 label)" in shown
     (told,) = [n for n in Timeline.load(tmp_path / "clip.json").notes if "nearest" in n]
     assert told in (tmp_path / "clip.html").read_text()

@@ -97,12 +97,12 @@ def test_an_upload_is_parsed_shown_and_downloaded(visit, clip, server, tmp_path)
             set_slider(page, label, 0.1)
         frame = page.frame_locator("iframe.timeline")
         expect(frame.locator("#video_threshold")).to_have_value("0.1", timeout=PATIENCE)
-        expect(frame.locator("#events li")).to_have_count(4, timeout=PATIENCE)
+        expect(frame.locator("#events li")).to_have_count(3, timeout=PATIENCE)
         for sensitivity, threshold in ((0.6, "0.4"), (0.9, "0.1")):
             set_slider(page, "Sensitivity", sensitivity)
             for name in ("threshold", "visual_threshold", "video_threshold"):
                 expect(frame.locator(f"#{name}")).to_have_value(threshold, timeout=PATIENCE)
-        expect(frame.locator("#events li")).to_have_count(4, timeout=PATIENCE)
+        expect(frame.locator("#events li")).to_have_count(3, timeout=PATIENCE)
     finally:
         os.kill(worker, signal.SIGCONT)
     media = frame.locator("video")
@@ -168,7 +168,7 @@ def test_an_example_fills_the_form_in(visit):
     page.get_by_role("button", name="Bell").click()
     expect(page.get_by_text("Bell.mp4, ")).to_be_visible(timeout=PATIENCE)
     parse(page)
-    assert len(events(page)) == 4
+    assert len(events(page)) == 3
     page.wait_for_function(FITS)
     page.frame_locator("iframe.timeline").locator("summary", has_text="More").click()
     page.wait_for_function(FITS)

@@ -24,6 +24,7 @@ COMMANDS = {
     "extract": "turn videos into a store of features",
     "store": "bring existing features into a store, and out of it",
     "train": "train a network by a recipe",
+    "label": "let a teacher label segments, for strategies that learn from them",
     "refine": "train with modality-aware labels: the MA strategy",
     "evaluate": "score a trained network with the official numbers",
     "score": "score anybody's predictions, and tell whether two systems differ",

@@ -33,6 +33,7 @@ from mmpyramid.media.source import MediaFile
 from mmpyramid.media.streams import Tracks
 from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS, TerminalView, encode
+from mmpyramid.render.page import from_page
 
 if TYPE_CHECKING:
     from mmpyramid.pipeline import Parsed, Pipeline
@@ -49,6 +50,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     model: str = "teachers",
     vocabulary: OptionalName = None,
     sensitivity: OptionalNumber = None,
+    infer_seen: bool = False,
     out: Path = Path("timelines"),
     formats: FormatList = "json,html",
     markers_for: OptionalPrograms = None,
@@ -75,6 +77,8 @@ def parse(  # noqa: PLR0913 - one for each flag
             labels of those benchmarks), or a TOML file of your own.
         sensitivity: From 0 (certain labels only) over 0.5, the usual one, to 1: moves both
             thresholds together.
+        infer_seen: Tell also to be seen what is heard and nearly always in the picture then (a
+            blender, a helicopter, babies); such events are marked as inferred.
         out: Folder for the files.
         formats: Names of formats, separated by commas.
         markers_for: Programs to write markers or annotations for, each in the format that it reads
@@ -109,10 +113,12 @@ def parse(  # noqa: PLR0913 - one for each flag
             vocabulary=vocabulary,
             decoder=decoder,
             sensitivity=sensitivity,
+            infer_seen=infer_seen,
             device=computing,
             limits=Limits(),
             hook=status.update,
         )
+    screen.print(Text(f"looking for {pipeline.sought}"), style="dim")
     failed = len(names) - len(files)
     for number, (video, paths) in enumerate(files.items()):
         if number:
@@ -209,8 +215,7 @@ def _write(
     num_written = 0
     for name, path in paths.items():
         try:
-            linked = {"media": page["video"]} if FORMATS[name].links_media else {}
-            content = encode(timeline, name, **(page if name == "html" else linked))
+            content = encode(timeline, name, **_options(name, path, page))
             write_durably(path, content, outlast_power_cuts=False)
         except (UserError, OSError) as error:
             _report(error)
@@ -218,6 +223,16 @@ def _write(
             screen.print(f"  {path}", style="dim")
             num_written += 1
     return num_written == len(paths)
+
+
+def _options(name: str, path: Path, page: Mapping[str, object]) -> Mapping[str, object]:
+    """What the writer of a format takes besides the timeline."""
+    video = page["video"]
+    if name != "html":
+        return {"media": video} if FORMATS[name].links_media else {}
+    if not isinstance(video, Path) or page["embed"]:
+        return page
+    return {**page, "video": from_page(path, video)}
 
 
 def _report(error: UserError | OSError) -> None:

@@ -26,7 +26,7 @@ from mmpyramid.render import (
     unit_weights_figure,
     unit_weights_to_csv,
 )
-from mmpyramid.render.page import is_url
+from mmpyramid.render.page import from_page, is_url
 
 if TYPE_CHECKING:
     FormatName: TypeAlias = str
@@ -104,12 +104,13 @@ def render(  # noqa: PLR0913 - one for each flag
     named = dict(zip(_names(timelines, names), loaded, strict=True))
     first, *others = named.values()
     if others:
-        content = _comparison(named, to, unit_weights, video, embed)
+        options = _player(loaded, video, embed, path) if to == "html" else {}
+        content = _comparison(named, to, unit_weights, options)
     elif unit_weights:
         content = _unit_weights(first, to)
     else:
         first = _with_frame_rate(first, to, fps, video)
-        content = encode(first, to, **_options(first, to, video, embed, raw))
+        content = encode(first, to, **_options(first, to, video, embed, raw, path))
     write_file(path, content)
     console().print(str(path))
     return 0
@@ -151,7 +152,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _options(
-    timeline: Timeline, to: str, video: str | None, embed: bool, raw: bool
+    timeline: Timeline, to: str, video: str | None, embed: bool, raw: bool, path: Path
 ) -> dict[str, Any]:
     """What the writer of a format takes besides the timeline.
 
@@ -162,7 +163,7 @@ def _options(
         known = ", ".join(name for name, each in FORMATS.items() if each.for_spreadsheets)
         raise UserError(f"--raw is about the cells of {known}; leave it out for --to {to}")
     if to == "html":
-        return _player([timeline], video, embed)
+        return _player([timeline], video, embed, path)
     linked = {"media": _media(timeline, video)} if FORMATS[to].links_media else {}
     return {"raw": True} if raw else linked
 
@@ -249,8 +250,7 @@ def _comparison(
     timelines: Mapping[str, Timeline],
     to: str,
     unit_weights: bool,
-    video: str | None,
-    embed: bool,
+    player: Mapping[str, Any],
 ) -> bytes:
     if unit_weights:
         raise UserError(
@@ -258,8 +258,7 @@ def _comparison(
             "them one by one"
         )
     if to == "html":
-        options = _player(timelines.values(), video, embed)
-        return comparison_html(timelines, **options).encode("utf-8")
+        return comparison_html(timelines, **player).encode("utf-8")
     if to not in PICTURES:
         raise UserError(
             f"several timelines make one page or picture, --to html, {' or '.join(PICTURES)}; "
@@ -297,7 +296,9 @@ def _check_media(source: Path) -> None:
         ) from error
 
 
-def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> dict[str, Any]:
+def _player(
+    timelines: Iterable[Timeline], video: str | None, embed: bool, page: Path
+) -> dict[str, Any]:
     """What the page plays, or nothing if the timelines' own sources have gone."""
     if video and is_url(video):
         return {"video": video, "embed": embed}
@@ -306,7 +307,7 @@ def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> di
         if _is_file(source):
             if embed and not video:
                 _check_media(source)
-            return {"video": source.resolve(), "embed": embed}
+            return {"video": source if embed else from_page(page, source), "embed": embed}
     tried = ", ".join(dict.fromkeys(sources))
     lack = f"there is no video {tried}" if tried else "the timeline names no video"
     if video or embed:

@@ -75,21 +75,30 @@ def system_data(
     is_thin: bool = False,
     marks: Sequence[Mark] = (),
 ) -> dict[str, Any]:
-    """One timeline: `[label, modality, start, end, score]` for each event, packed."""
+    """One timeline: `[label, modality, start, end, score]` for each event, packed.
+
+    What is inferred has a 1 after that.
+    """
     places = {label: place for place, label in enumerate(labels)}
     return {
         "name": name,
         "isThin": is_thin,
         "isScored": any(event.score < 1 for event in timeline),
-        "events": pack_json([_row(event, places, float(event.score)) for event in timeline]),
+        "events": pack_json(
+            [[*_row(e, places, float(e.score)), *[1] * e.inferred] for e in timeline]
+        ),
         "marks": pack_json([_row(mark, places, mark.is_extra) for mark in marks]),
     }
 
 
 def _row(item: Event | Mark, places: Mapping[str, int], last: float) -> list[float]:
-    """Numbers that compress well: whole seconds without decimals, scores with four."""
-    times = (int(time) if time == int(time) else time for time in (item.start, item.end))
-    return [places[item.label], MODALITIES.index(item.modality), *times, round(last, 4)]
+    """Numbers that compress well: whole ones without decimals."""
+    numbers = (item.start, item.end, last)
+    return [
+        places[item.label],
+        MODALITIES.index(item.modality),
+        *(int(number) if number == int(number) else number for number in numbers),
+    ]
 
 
 FLOORS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
@@ -145,6 +154,7 @@ def scores_data(
         "kind": problem.name,
         "segments": scores.num_segments,
         "duration": timeline.duration,
+        "inferred": [timeline.labels.index(label) for label in scores.inferred],
         **packed,
     }, is_decided
 
