@@ -19,6 +19,7 @@ from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.extract.corpus import extract_corpus
 from mmpyramid.problems import problem_named
 from mmpyramid.render import TerminalView, to_html
+from mmpyramid.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from mmpyramid.training.run import Run
@@ -38,7 +39,6 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:
         out: Folder for everything.
         seed: Another seed, another corpus and other initial weights.
     """
-    from mmpyramid.training.recipes import RECIPES
     from mmpyramid.training.run import fit
 
     screen = console()
