@@ -144,7 +144,10 @@ def test_a_person_with_videos(tmp_path):
     media_files.write_media(
         tmp_path / "holiday.mp4", media_files.steady(20), media_files.tone(440, 2.0)
     )
+    (tmp_path / "videos" / "2026").mkdir(parents=True)
+    media_files.write_media(tmp_path / "videos" / "2026" / "b.mp4", media_files.steady(10))
     run_commands(DOCS / "person.md", tmp_path)
+    assert 'href="2026/b.html"' in (tmp_path / "all" / "index.html").read_text()
     names = {path.name for path in (tmp_path / "timelines").iterdir()}
     assert names == {f"holiday.{suffix}" for suffix in ("json", "html", "vtt", "csv")}
     assert "data:video/mp4" in (tmp_path / "for-friends" / "holiday.html").read_text()
