@@ -142,8 +142,8 @@ def test_the_pyramid_as_a_part_is_compared_by_length(corpus, tmp_path, capsys):
     words = ("tables", "plugin-llp", "--data", str(corpus), "--out", str(tmp_path), *SMALL)
     assert main([*words, "--seeds", "1"]) == 0
     shown = capsys.readouterr().out
-    # Eight clips, each heard and seen.
-    assert "- annotated events: 2 of 1-2 s, 0 of 3-5 s, 14 of 6-9 s, 0 of 10 s" in shown
+    # Eight clips; what is heard, what is seen and what is both are events of their own.
+    assert "- annotated events: 3 of 1-2 s, 0 of 3-5 s, 21 of 6-9 s, 0 of 10 s" in shown
     assert [row.name for row in PLUGIN_LLP.rows] == ["HAN", "HAN + pyramid", "MM-Pyramid"]
     for row in PLUGIN_LLP.rows:
         (line,) = (line for line in shown.splitlines() if line.startswith(f"| {row.name} |"))
