@@ -117,6 +117,17 @@ def test_experiments(tmp_path):
 
 @runs_commands
 @pytest.mark.slow
+def test_the_pyramid_in_a_network_of_your_own(tmp_path):
+    page = DOCS / "plugin.md"
+    (code,) = blocks(page, "python")
+    (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
+    assert run(tmp_path, "python", "-c", code) == printed
+    told = run_commands(page, tmp_path)
+    assert "| CMRAN + pyramid | ours |" in told
+
+
+@runs_commands
+@pytest.mark.slow
 def test_files_come_back(tmp_path):
     page = DOCS / "files.md"
     run(tmp_path, "python", "-c", *blocks(page, "python"))
@@ -270,6 +281,22 @@ def test_a_training_strategy_of_your_own(tmp_path):
     train = read_llp(tmp_path / "sim", "train")
     labels_NMC = read_refined(tmp_path / "run" / "labels.tsv", train)
     assert (labels_NMC <= train.weak[:, None]).all()
+
+
+@runs_commands
+@pytest.mark.slow
+def test_training_strategies(tmp_path):
+    """The page `strategies.md`."""
+    page = DOCS / "strategies.md"
+    labels, strategy = blocks(page, "python")
+    (tmp_path / "quiet.py").write_text(strategy)
+    first, *others = [line for block in blocks(page, "console") for line in COMMAND.findall(block)]
+    run(tmp_path, "bash", "-e", "-c", first)
+    run(tmp_path, "python", "-c", labels)
+    shown = run(tmp_path, "bash", "-e", "-c", "\n".join(others))
+    networks = re.findall(r"^network +(\S+)$", shown, re.MULTILINE)
+    assert networks == ["runs/jomold/denoised/model", "runs/uwav/model", "runs/quiet/model"]
+    assert len([*tmp_path.glob("chance/*/*.npy")]) == len([*tmp_path.glob("labels/*/*.npy")]) == 48
 
 
 def test_no_page_shows_what_is_not_run():

@@ -119,11 +119,12 @@ def test_localization_gives_relevance_and_category(map_size, tmp_path):
     np.testing.assert_allclose(category_BC, output.category_BC.softmax(-1), atol=1e-4)
 
 
-def test_recurrent_layers_are_a_clear_error(tmp_path):
-    network = create_model(architecture("avel").config_class(width=16))
+@pytest.mark.parametrize("name", ["avel", "cman"])
+def test_recurrent_layers_are_a_clear_error(name, tmp_path):
+    network = create_model(architecture(name).config_class(width=16))
     with pytest.raises(UserError, match="without recurrent layers"):
-        export_onnx(network_graph(network), tmp_path / "avel.onnx")
-    assert not (tmp_path / "avel.onnx").exists()
+        export_onnx(network_graph(network), tmp_path / "network.onnx")
+    assert not (tmp_path / "network.onnx").exists()
 
 
 class Counting(nn.Module):

@@ -16,7 +16,12 @@ def short() -> Timeline:
         Event(4.0, 9.0, "Dog", Modality.AUDIO_VISUAL, 0.81),
     )
     return Timeline(
-        events=events, duration=10.0, labels=LLP_LABELS, source="clips/dog.mp4", model="teachers"
+        events=events,
+        duration=10.0,
+        labels=LLP_LABELS,
+        source="clips/dog.mp4",
+        model="teachers",
+        frame_rate="25",
     )
 
 
@@ -29,7 +34,13 @@ def hour() -> Timeline:
         for i, label in enumerate(LLP_LABELS)
         for modality in Modality
     )
-    return Timeline(events=events, duration=3600.0, labels=LLP_LABELS, source="hour.mkv")
+    return Timeline(
+        events=events,
+        duration=3600.0,
+        labels=LLP_LABELS,
+        source="hour.mkv",
+        frame_rate="30000/1001",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -159,7 +159,8 @@ def export_onnx(graph: Graph, path: Path, *, int8: bool = False) -> float:
         >>> export_onnx(open_graph("runs/llp/model"), Path("model.onnx"))  # doctest: +SKIP
         4.2e-07
     """
-    if any(isinstance(module, nn.RNNBase) for module in graph.module.modules()):
+    recurrent = (nn.RNNBase, nn.RNNCellBase)
+    if any(isinstance(module, recurrent) for module in graph.module.modules()):
         raise UserError(
             "expected a network without recurrent layers, which PyTorch cannot trace for lengths "
             "that are not known yet. MM-Pyramid, HAN, the hybrid transformer, CMRAN, Kong et al., "

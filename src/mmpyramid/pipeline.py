@@ -18,11 +18,10 @@ from mmpyramid.extract.decoding import (
     Limits,
     Piece,
     RequiredInputs,
-    read_pieces,
     required_input,
 )
-from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, one_ahead
-from mmpyramid.media.source import Source, to_media_file
+from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, pieces_of
+from mmpyramid.media.source import MediaFile, Source, to_media_file
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
@@ -105,6 +104,7 @@ class Parsed:
             missing=old.missing,
             notes=old.notes,
         )
+        timeline = replace(timeline, frame_rate=old.frame_rate)
         return replace(self, timeline=timeline, decoder=decoder)
 
 
@@ -121,8 +121,9 @@ class Pipeline:
         sensitivity: moves all thresholds together, see `Decoder.with_sensitivity`.
         device: where the networks run: `cpu`, `cuda`, `cuda:1`, or `auto` for a GPU where there is
             one. Float32 is exact there, see `use_float32`.
-        limits: decode videos within these, in a process apart that can open nothing but the video;
-            left out, videos are decoded in this process.
+        limits: decode videos within these, in a process apart that can open nothing but the video,
+            or read what it refers to where that is allowed; left out, videos are decoded in this
+            process.
         alone: whether each video has such a process of its own, as strangers' videos should.
         hook: called as each step begins.
 
@@ -153,9 +154,9 @@ class Pipeline:
         self.limits, self.alone = limits, alone
         self._idle: list[Decoding] = []
         if limits is not None:
-            with self._decoding() as decoding:  # It begins while backbones and scorer are loaded.
-                assert decoding is not None
-                decoding.start()
+            # It begins while backbones and scorer are loaded.
+            self._idle.append(Decoding(limits, alone=alone))
+            self._idle[0].start()
         self.hook = hook or _silent
         self.hook("load")
         self.name = str(model)
@@ -202,7 +203,7 @@ class Pipeline:
         hook = hook or self.hook
         decoder = self.decoder if decoder is None else _completed(decoder, self.gate)
         hook("extract")
-        with self._decoding() as decoding:
+        with self._decoding(to_media_file(video)) as decoding:
             extracted = extract_features(
                 video,
                 self.extractors,
@@ -224,7 +225,7 @@ class Pipeline:
             notes=(*extracted.notes, *self.scorer.notes),
         )
         return Parsed(
-            timeline=timeline,
+            timeline=replace(timeline, frame_rate=extracted.frame_rate),
             scores=scores,
             features=extracted.features,
             decoder=decoder,
@@ -237,10 +238,14 @@ class Pipeline:
             self._idle.pop().close()
 
     @contextmanager
-    def _decoding(self) -> Iterator[Decoding | None]:
+    def _decoding(self, file: MediaFile) -> Iterator[Decoding | None]:
         """One that no other thread uses; kept for later unless what it was used for broke off."""
         if self.limits is None:
             yield None
+            return
+        if file.follow_references:
+            with Decoding(self.limits, follow_references=True) as reading:
+                yield reading
             return
         decoding = self._idle.pop() if self._idle else Decoding(self.limits, alone=self.alone)
         try:
@@ -276,14 +281,16 @@ class Pipeline:
         events = EventStream(self.scorer, chosen, every)
         needs = {extractor: required_input(extractor) for extractor in self.extractors}
         required = RequiredInputs.of(self.extractors)
-        for piece in one_ahead(read_pieces(video, required, BATCH)):
-            if not isinstance(piece, Piece):
-                yield from events.finish(piece.duration)
-                return
-            events.missing = piece.missing
-            yield from events.push(
-                {e.name: e.embed(piece.inputs[n]) for e, n in needs.items() if n in piece.inputs}
-            )
+        with self._decoding(to_media_file(video)) as decoding:
+            for piece in pieces_of(video, required, BATCH, decoding=decoding):
+                if not isinstance(piece, Piece):
+                    yield from events.finish(piece.duration)
+                    return
+                inputs = piece.inputs
+                events.missing = piece.missing
+                yield from events.push(
+                    {e.name: e.embed(inputs[need]) for e, need in needs.items() if need in inputs}
+                )
 
 
 def _completed(decoder: Decoder, gate: Gate | None) -> Decoder:

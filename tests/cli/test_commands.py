@@ -8,13 +8,15 @@ import pytest
 import torch
 
 import media_files
+from kept_by_formats import is_refused
 from mmpyramid.cli import demo as demo_command
 from mmpyramid.cli.parse import output_names
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.llp import read_llp
+from mmpyramid.media import probe
 from mmpyramid.models import load_pretrained
-from mmpyramid.render import FORMATS
+from mmpyramid.render import FORMATS, read_timeline
 from mmpyramid.render.page import document
 from mmpyramid.store.store import FeatureStore
 from mmpyramid.training.recipes import RECIPES
@@ -50,7 +52,8 @@ def test_evaluate_then_score_gives_the_same_numbers(model, corpus, run, tmp_path
     for predictions in (tmp_path / "other" / "p.npz", saved, in_bytes):
         assert run("score", predictions, "--labels", corpus, "--json", second) == 0
         assert "simulated" not in capsys.readouterr().out
-        assert json.loads(second.read_text()) == json.loads(first.read_text())
+        numbers, expected = (json.loads(path.read_text()) for path in (second, first))
+        assert {level: numbers[level] for level in expected} == expected
 
 
 def test_bfloat16_moves_probabilities_a_little(model, corpus, run, tmp_path):
@@ -118,15 +121,36 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
 ):
     out, sound = tmp_path / "new" / "timelines", tmp_path / "clip.wav"
     media_files.write_media(sound, sound=media_files.tone(440, 2.0), audio_codec="pcm_s16le")
-    words = ("--model", open_model, "--out", out, "--formats", ",".join(FORMATS), "--device", "cpu")
+    written = [name for name in FORMATS if not is_refused(name, Timeline(duration=2.0))]
+    words = ("--model", open_model, "--out", out, "--formats", ",".join(written), "--device", "cpu")
     assert run("parse", clip, corpus / "labels.txt", sound, *words) == 1
     shown, message = capsys.readouterr()
     assert "labels.txt" in message
     assert "1 of 3 files" in message
-    written = {f"clip.{kind}.{suffix}" for kind in ("mp4", "wav") for suffix in FORMATS}
-    assert written == {path.name for path in out.iterdir()}
+    expected = {f"clip.{kind}.{suffix}" for kind in ("mp4", "wav") for suffix in written}
+    assert expected == {path.name for path in out.iterdir()}
     assert Timeline.load(out / "clip.wav.json").missing == ("visual",)
     assert f"\n\n{sound}" in shown, "a blank line between views"
+    page = (out / "clip.wav.html").read_text()
+    assert 'src="../../clip.wav"' in page
+    assert str(tmp_path) not in page
+
+
+@pytest.mark.network
+def test_markers_are_written_for_programs_with_the_rate_of_the_video(
+    clip, open_model, run, tmp_path, capsys
+):
+    words = ("--model", open_model, "--out", tmp_path, "--formats", "json", "--device", "cpu")
+    assert run("parse", clip, *words, "--markers-for", "premiere, Resolve") == 0
+    timeline = Timeline.load(tmp_path / "clip.json")
+    assert timeline.frame_rate == probe(clip).nominal_rate != ""
+    document = json.loads((tmp_path / "clip.otio").read_text())
+    assert clip.resolve().as_uri() in json.dumps(document)
+    assert read_timeline(tmp_path / "clip.otio").frame_rate == timeline.frame_rate
+    assert (tmp_path / "clip.edl").read_text().startswith("TITLE: clip.mp4")
+    capsys.readouterr()
+    assert run("parse", clip, *words, "--markers-for", "premier") == 2
+    assert "did you mean premiere? known are audacity" in capsys.readouterr().err
 
 
 @pytest.mark.network

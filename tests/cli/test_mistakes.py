@@ -22,6 +22,7 @@ WRONG_PATHS = {
     "train": ["llp", "--data", "gone", "--out", "OUT"],
     "evaluate": ["gone", "--data", "CORPUS"],
     "score": ["gone.npz", "--labels", "CORPUS"],
+    "agree": ["gone", "TIMELINE"],
     "simulate": ["--annotations", "gone", "--out", "OUT"],
     "convert": ["gone.pt", "--out", "OUT"],
     "render": ["gone.json", "--to", "vtt"],

@@ -24,6 +24,8 @@ COMMANDS = {
     "train": ("train", "llp", "--data", "absent", "--out", "{out}"),
     "refine": ("refine", "han-ma", "--data", "absent", "--out", "{out}"),
     "score": ("score", "absent.npz", "--labels", "absent", "--json", "{out}"),
+    "score report": ("score", "absent.npz", "--labels", "absent", "--report", "{out}"),
+    "agree": ("agree", "{timeline}", "absent", "--json", "{out}"),
     "evaluate": ("evaluate", "absent", "--data", "absent", "--json", "{out}"),
     "evaluate predictions": ("evaluate", "absent", "--data", "absent", "--predictions", "{out}"),
     "evaluate pages": ("evaluate", "absent", "--data", "absent", "--pages", "{out}"),

@@ -15,9 +15,12 @@ COLUMNS = tuple(
 ROWS = (
     Row(name="Ours & more", recipes={"": "llp"}, printed=(10.0, 20.0, 30.0, 25.0), notes=("new",)),
     Row(name="Deaf", recipes={"": "x"}, printed=(None, 5.0, None, None), only=("Visual Seg",)),
+    Row(name="Rebuilt", source="reconstruction", recipes={"": "y"}, printed=(None,) * 4),
     Row(name="Never run", printed=(1.0, 2.0, 3.0, 2.0)),
 )
-TABLE = Table(number=9, caption="c", recipe="llp", columns=COLUMNS, rows=ROWS, notes=("50 %",))
+TABLE = Table(
+    key="9", title="Table 9", caption="c", recipe="llp", columns=COLUMNS, rows=ROWS, notes=("50 %",)
+)
 
 
 def report(shift):
@@ -27,11 +30,12 @@ def report(shift):
 @pytest.fixture
 def page():
     reports = {("ours-more", ""): [report(0), report(2)], ("deaf", ""): [report(0)]}
+    reports["rebuilt", ""] = [report(5)]
     return summarize(TABLE, reports, {"nothing": report(-1)}, title="Table 9", notes=["two seeds"])
 
 
 def test_cells_are_means_with_the_sample_deviation(page):
-    ours, deaf, never, nothing = page.lines
+    ours, deaf, _, never, nothing = page.lines
     assert [cell.mean for cell in ours.cells] == [2, 3, 4, 5]
     assert ours.cells[0].deviation == pytest.approx(2**0.5)
     assert [cell.mean for cell in deaf.cells] == [None, 2, None, None]
@@ -43,12 +47,14 @@ def test_cells_are_means_with_the_sample_deviation(page):
 def test_footnotes_tell_notes_and_inconsistencies_once(page):
     assert page.footnotes[0] == "new"
     assert "prints Type@AV Seg 25.0" in page.footnotes[1]
-    assert [line.footnotes for line in page.lines] == [(1, 2), (), (), ()]
+    assert [line.footnotes for line in page.lines] == [(1, 2), (), (), (), ()]
 
 
 def test_rounding_is_no_inconsistency():
     close = Row(name="close", printed=(10.0, 20.0, 30.1, 20.1))
-    table = Table(number=9, caption="", recipe="llp", columns=COLUMNS, rows=(close,))
+    table = Table(
+        key="9", title="Table 9", caption="", recipe="llp", columns=COLUMNS, rows=(close,)
+    )
     assert list(table.inconsistencies()) == []
 
 
@@ -61,6 +67,7 @@ def test_markdown(page):
     )
     assert "|  | paper | 10.0 | 20.0 | 30.0 | 25.0 |" in lines
     assert "| Never run | paper | 1.0 | 2.0 | 3.0 | 2.0 |" in lines
+    assert "| Rebuilt | reconstruction | 6.00 | 7.00 | 8.00 | 9.00 |" in lines
     assert "- two seeds" in lines
     assert "[^1]: new" in lines
     widths = {line.count("|") for line in lines if line.startswith("|")}

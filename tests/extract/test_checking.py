@@ -11,7 +11,6 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.extract.checking import check_corpus
 from mmpyramid.extract.corpus import extract_corpus
 from mmpyramid.extract.engines import LocalEngine
-from mmpyramid.store import shard as shard_file
 from mmpyramid.store.store import FeatureStore
 
 NAMES = ("mean_color", "bands")
@@ -64,12 +63,10 @@ def test_another_machine_may_differ_a_little(corpus):
     assert sorted(report.close) == [*"012"]
 
 
-def test_damaged_features(corpus, monkeypatch):
-    monkeypatch.setattr(shard_file, "VERIFIED_AT_ONCE", 0)  # As shards of many videos.
+def test_damaged_features(corpus):
     _, store = corpus
     opened = FeatureStore(store)
     features = opened.load("0")["mean_color"]
-    opened.close()
     (shard,) = store.glob("shard-*.h5")
     data = shard.read_bytes()
     begin = data.index(features.tobytes())

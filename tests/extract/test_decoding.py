@@ -19,6 +19,7 @@ import pytest
 from tiny_extraction import make
 
 from media_files import click, steady, tone, write_media
+from mmpyramid.core import Modality
 from mmpyramid.core.process import Answer
 from mmpyramid.core.sandbox import limit_cpu
 from mmpyramid.extract.decoding import (
@@ -30,7 +31,7 @@ from mmpyramid.extract.decoding import (
     make_answer,
     read_pieces,
 )
-from mmpyramid.media import View
+from mmpyramid.media import MediaFile, View
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.store.shard import VideoInfo
@@ -150,13 +151,18 @@ def escape(limits, channel):
     """A decoder that a video has taken over: it tries what it may not."""
     order = channel.requests.get()
     place = channel.descriptors.get()
-    harm = order.path.with_name("harm")
+    path = order.file.path
+    harm = path.with_name("harm")
     attempts = {
-        "read": order.path.read_bytes,
-        "list": lambda: next(order.path.parent.iterdir()),
-        "look": order.path.stat,
+        "read": path.read_bytes,
+        "list": lambda: next(path.parent.iterdir()),
+        "look": path.stat,
         "write": harm.touch,
-        "delete": order.path.unlink,
+        "change": lambda: path.open("r+b"),
+        "append": lambda: path.open("ab"),
+        "make": lambda: harm.mkdir(),
+        "write unnamed": lambda: os.open(path.parent, os.O_TMPFILE | os.O_RDWR),
+        "delete": path.unlink,
         "link": lambda: harm.symlink_to("/"),
         "open again": Path(f"/proc/self/fd/{place}").read_bytes,
         "connect": socket.socket,
@@ -187,6 +193,44 @@ def test_a_decoder_that_was_taken_over_reaches_nothing_but_its_file(decode, two,
     assert failure.reason == "[] b'ftyp'"
     assert two[1].exists()
     assert not two[1].with_name("harm").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines a process")
+def test_a_decoder_of_lists_that_was_taken_over_reads_and_does_no_more(two, monkeypatch):
+    monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", escape)
+    with Decoding(Limits(), follow_references=True) as decoding:
+        decoding.expect(two[1], REQUIRED, 1)
+        _, failure = decoding.receive()
+    may = ["read", "list", "look", "open again"]
+    assert failure.reason == f"{may} b'ftyp'"
+    assert two[1].exists()
+    assert not two[1].with_name("harm").exists()
+
+
+def test_a_list_of_files_is_decoded_apart_as_in_this_process(tmp_path):
+    for name, note in (("a.ts", 440), ("b.ts", 880)):
+        write_media(tmp_path / name, steady(20), tone(note, 2), audio_codec="mp2")
+    playlist = tmp_path / "list.m3u8"
+    lines = [
+        "#EXTM3U",
+        "#EXT-X-TARGETDURATION:2",
+        "#EXTINF:2,",
+        "a.ts",
+        "#EXTINF:2,",
+        "b.ts",
+        "#EXT-X-ENDLIST",
+        "",
+    ]
+    playlist.write_text("\n".join(lines))
+    with Decoding(Limits(), follow_references=True) as decoding:
+        decoding.expect(playlist, REQUIRED, 1)
+        *pieces, (_, end) = everything(decoding)
+    file = MediaFile(path=playlist, follow_references=True)
+    *expected, expected_end = read_pieces(file, REQUIRED, 1)
+    assert end == expected_end
+    assert len(pieces) >= 4
+    for (_, piece), other in zip(pieces, expected, strict=True):
+        np.testing.assert_array_equal(piece.inputs[Modality.AUDIO], other.inputs[Modality.AUDIO])
 
 
 def compute(limits, channel):
@@ -272,7 +316,7 @@ class Malicious:
 def answer_with_a_pickle(limits, channel):
     """A decoder that a video has taken over: it sends code to run."""
     while True:
-        path = channel.requests.get().path
+        path = channel.requests.get().file.path
         content = pickle.dumps(Malicious(path.with_name("harm")))
         channel._line.sendall(struct.pack(">I", len(content)) + content)
 
@@ -280,7 +324,7 @@ def answer_with_a_pickle(limits, channel):
 def answer_with_other_arrays(limits, channel):
     """A decoder that a video has taken over: it sends what nobody asked for."""
     while True:
-        number = int(channel.requests.get().path.stem)
+        number = int(channel.requests.get().file.path.stem)
         content, arrays = ANSWERS[number]
         channel.send(Answer(content, arrays))
 

@@ -65,7 +65,7 @@ def test_linked_folders_are_searched_once(film, tmp_path):
 
 
 def test_a_file_that_crashes_who_looks_into_it_costs_that_file(film, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmpyramid.extract.search._inspect", _crash)
+    monkeypatch.setattr("mmpyramid.extract.inspecting.answer_questions", _crash)
     shutil.copy(film, tmp_path / "a.unknown")
     shutil.copy(film, tmp_path / "b.mkv")
     found = search_videos(tmp_path)

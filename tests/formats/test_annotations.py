@@ -8,12 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kept_by_formats import ANNOTATIONS, kept
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.formats.rows import to_ticks
 from mmpyramid.render import (
-    FORMATS,
-    READERS,
     encode,
     from_audacity,
     from_csv,
@@ -27,7 +26,6 @@ from mmpyramid.render import (
 )
 from render.drawn_timelines import ANY_TEXT, PRINTABLE, timelines
 
-ANNOTATIONS = sorted(READERS.keys() & set(FORMATS) - {"txt"})
 quick = settings(max_examples=30, deadline=None, derandomize=True)
 
 
@@ -79,7 +77,7 @@ def test_times_off_the_grid_move_by_less_than_a_tick_and_no_event_is_lost(start,
 def test_a_file_is_read_by_its_suffix(name, short, tmp_path):
     path = tmp_path / f"clip.{name}".upper()
     path.write_bytes(b"\xef\xbb\xbf" + encode(short, name))  # Windows begins UTF-8 with a mark
-    assert read_timeline(path).events == short.events
+    assert read_timeline(path).events == kept(name, short).events
 
 
 @pytest.mark.parametrize("name", ANNOTATIONS)
@@ -87,7 +85,7 @@ def test_the_original_gives_what_the_format_does_not_hold(name, short, tmp_path)
     path = tmp_path / f"clip.{name}"
     corrected = replace(short, events=short.events[:2])
     path.write_bytes(encode(corrected, name))
-    assert read_timeline(path, original=short) == corrected
+    assert read_timeline(path, original=short) == kept(name, corrected)
 
 
 def test_a_mistyped_label_is_guessed(short, tmp_path):
@@ -110,7 +108,7 @@ def test_sounds_annotated_elsewhere_are_heard():
 
 
 def test_an_unknown_suffix_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"\.csv, \.eaf, \.json, \.labels\.txt, \.tsv, \.txt; got"):
+    with pytest.raises(UserError, match=r"\.csv, \.eaf, \.json, .*, \.otio, .*, \.tsv, \.txt; got"):
         read_timeline(Path("clip.mp4"))
 
 

@@ -73,7 +73,12 @@ def make_timeline(folder: Path) -> None:
     )
     labels = tuple(event.label for event in events)
     timeline = Timeline(
-        events=events, duration=DURATION, labels=labels, source="clip.mp4", model="m"
+        events=events,
+        duration=DURATION,
+        labels=labels,
+        source="clip.mp4",
+        model="m",
+        frame_rate="25",
     )
     for name in READABLE:
         (folder / f"clip.{name}").write_bytes(encode(timeline, name))
@@ -171,7 +176,6 @@ def read_store(folder: Path) -> None:
     for video_id in store.ids:
         store.read(video_id)
     store.table(store.ids, store.streams).read(range(len(store)), 5)
-    store.close()
     with StoreWriter(folder, tiny_store.PROVENANCE) as writer:
         writer.add("new", tiny_store.video(3))
 

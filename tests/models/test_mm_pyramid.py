@@ -10,7 +10,7 @@ from parsing_network_tests import ParsingNetworkTests, batch_of, video
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import MMPyramid, MMPyramidConfig, PyramidConfig
 from mmpyramid.models.attention import TransformerLayer
-from mmpyramid.models.mm_pyramid import Block, Fusion
+from mmpyramid.models.mm_pyramid import Block, DilatedBlock, Fusion
 from mmpyramid.models.network import window_starts
 
 PARTS = [
@@ -19,6 +19,8 @@ PARTS = [
     {"share_cross_attention": False},
     {"tied_initialization": False},
     {"windows": (1, 3)},
+    {"causal": True},
+    {"positions": True},
 ]
 
 
@@ -104,8 +106,9 @@ def test_a_width_that_the_heads_cannot_share_is_refused():
         MMPyramidConfig(width=15)
 
 
-def test_a_long_video_in_pieces_is_the_video_as_a_whole(monkeypatch):
-    network, features = tiny(), video(230)
+@pytest.mark.parametrize("parts", [{}, {"causal": True}, {"positions": True}], ids=str)
+def test_a_long_video_in_pieces_is_the_video_as_a_whole(parts, monkeypatch):
+    network, features = tiny(**parts), video(230)
     whole = network.predict(features)
     monkeypatch.setattr("mmpyramid.models.parsing.PIECE", 50)
     in_pieces = network.predict(features)
@@ -125,3 +128,21 @@ def test_the_encoder_reaches_no_further_than_it_says():
     before, after = (network(batch_of(features)).encoded.fused_BTMD for features in (near, far))
     torch.testing.assert_close(after[:, :101], before[:, :101], atol=1e-6, rtol=0)
     assert not torch.equal(after[:, 101 : 101 + reach], before[:, 101 : 101 + reach])
+
+
+@torch.no_grad()
+def test_a_causal_block_reads_nothing_that_comes_later():
+    every = torch.ones(1, 9, dtype=torch.bool)
+    x, later = torch.randn(1, 9, 4), torch.zeros(1, 9, 4)
+    later[:, 5:] = 1
+    for is_causal in (False, True):
+        block = DilatedBlock(4, 2, "residual", causal=is_causal)
+        before, after = block(x, every)[:, :5], block(x + later, every)[:, :5]
+        assert torch.equal(before, after) == is_causal
+
+
+def test_positions_tell_equal_segments_apart():
+    features = {name: np.repeat(values[:1], 10, axis=0) for name, values in video(1).items()}
+    for has_positions in (False, True):
+        audio_TC = tiny(positions=has_positions, block="none").predict(features).audio
+        assert np.allclose(audio_TC, audio_TC[:1], atol=1e-6) != has_positions

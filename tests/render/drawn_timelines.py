@@ -35,4 +35,5 @@ def timelines(draw, per_second: int, labels: st.SearchStrategy[str] = ANY_TEXT) 
         model=draw(ANY_TEXT),
         missing=tuple(draw(st.lists(st.sampled_from(Modality), max_size=2))),
         notes=tuple(draw(st.lists(ANY_TEXT, max_size=2))),
+        frame_rate=draw(st.sampled_from(["25", "24000/1001", "30000/1001", "60"])),
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from mmpyramid.core import Scores
+from mmpyramid.core import Event, Modality, Scores, Timeline
 from mmpyramid.core.labels import LLP_LABELS
 
 CHROMIUM = "/usr/bin/chromium"
@@ -117,6 +117,32 @@ def colors(page: Page, start: tuple[float, float], stop: tuple[float, float]) ->
         [start, stop],
     )
     return {tuple(pixels[i : i + 3]) for i in range(0, len(pixels), 4)}
+
+
+def opened(page: Page) -> Page:
+    """With a lane for each modality."""
+    page.get_by_role("button", name="Modalities apart").click()
+    return page
+
+
+def bars_of(timeline: Timeline) -> list[Event]:
+    """What a page lists: without what is both because it is heard and seen, unless all begin and
+    end together, which is one bar then.
+    """
+    left = set(timeline)
+    for heard in timeline.of(Modality.AUDIO):
+        for seen in timeline.of(Modality.VISUAL):
+            start, end = max(heard.start, seen.start), min(heard.end, seen.end)
+            if heard.label != seen.label or start >= end:
+                continue
+            is_alike = (heard.start, heard.end) == (seen.start, seen.end)
+            both = next(
+                e
+                for e in timeline.of(Modality.AUDIO_VISUAL)
+                if e.label == heard.label and (e.start, e.end) == (start, end)
+            )
+            left -= {heard, seen} if is_alike else {both}
+    return sorted(left)
 
 
 def listed(page: Page) -> list[str]:

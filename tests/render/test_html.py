@@ -48,14 +48,15 @@ def test_of_a_note_only_the_details_are_folded():
 
 def test_the_page_needs_nothing_from_outside(hour, scores_of):
     page = to_html(hour, scores=scores_of(hour))
-    assert not re.search(r"https?://", page)
+    names = {"www.w3.org", "www.mpi.nl", "cdb.iso.org"}  # In ELAN documents, which it writes.
+    assert set(re.findall(r"https?://([\w.]+)", page)) == names
     assert not re.search(r"<(link|script|img|iframe)[^>]*(src|href)=\"(?!data:)", page)
     assert "default-src 'none'" in page
 
 
 def test_an_hour_with_all_labels_weighs_less_than_300_kilobytes(hour, scores_of):
     quiet = to_html(hour, scores=scores_of(hour), truth=hour)
-    assert len(quiet.encode()) < 100_000
+    assert len(quiet.encode()) < 150_000
     noise = random_scores(3600, 0)
     noise = replace(noise, audio=noise.audio**3, visual=noise.visual**3)
     busy = decode(noise, Decoder(threshold=0.75))
@@ -93,6 +94,7 @@ def test_the_header_names_file_model_and_what_is_missing(short, empty):
     assert "<h1>dog.mp4</h1>" in page
     assert ">teachers</dd>" in page
     assert ">clips/dog.mp4</dd>" in page
+    assert ">quiet.mp4</dd>" not in to_html(empty), "it is in the title"
     assert ">2 of 25</dd>" in page
     assert "<li>This file has no audio track, so nothing could be heard.</li>" in to_html(empty)
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 from page_parts import (
     SECONDS,
+    bars_of,
     clock_time,
     colors,
     cursor_fraction,
     in_browser,
     listed,
     media_time,
+    opened,
     point,
     ready,
     write_video,
@@ -20,6 +22,7 @@ from playwright.sync_api import Page
 
 from mmpyramid.core import Event, Modality, Timeline, to_unit_weights
 from mmpyramid.render import to_html, to_vtt
+from mmpyramid.render.page import from_page
 
 pytestmark = in_browser
 
@@ -105,6 +108,19 @@ def test_lanes_cards_and_roles(show, short, scores_of):
     page = show(to_html(short, scores=scores_of(short)))
     assert page.locator("#groups .group").count() == 2
     assert page.get_by_role("img", name="audible 0:02 to 0:09; visible 0:04 to 0:10").count() == 1
+    assert page.locator("#groups .name").count() == 0
+    page.mouse.move(*point(page, 5.0, group=1))
+    assert page.get_by_role("tooltip").inner_text().split("\n\n") == [
+        "Dog",
+        "audible: 0:02 to 0:09, score 0.81",
+        "audible: probability 0.81",
+        "visible: 0:04 to 0:10, score 0.97",
+        "visible: probability 0.97",
+        "both: 0:04 to 0:09, score 0.81",
+        "both: probability 0.81",
+        "0:05",
+    ]
+    opened(page)
     assert page.get_by_role("slider", name="Position").get_attribute("aria-valuemax") == "10"
     assert page.locator("#groups .name").all_inner_texts() == [
         "visible",
@@ -120,6 +136,15 @@ def test_lanes_cards_and_roles(show, short, scores_of):
 
 def test_bars_are_drawn_where_the_events_are_in_color_and_pattern(show, short):
     page = show(to_html(short))
+
+    def closed(start: float, end: float) -> set[tuple]:
+        return colors(page, point(page, start, 1), point(page, end, 1))
+
+    assert len(closed(0.1, 1.9)) == 1, "an empty lane is plain"
+    assert {(217, 130, 0)} < closed(2.1, 3.9), "heard only, in stripes"
+    assert closed(4.1, 8.9) == {(0, 131, 95)}, "both"
+    assert (0, 114, 178) in closed(9.1, 9.9), "seen only"
+    opened(page)
 
     def between(start: float, end: float, down: int) -> set[tuple]:
         return colors(page, point(page, start, 1, down), point(page, end, 1, down))
@@ -139,6 +164,7 @@ def test_a_label_that_was_not_found_has_strips_without_bars(show, short, scores_
     strip = page.locator("#weak canvas")
     assert not strip.is_visible()
     page.get_by_text("Too weak to count as found").click()
+    page.get_by_role("button", name="Cat", exact=True).click()
     assert page.locator("#weak .group").all_inner_texts() == ["Cat\nvisible"]
     box = strip.bounding_box()
     page.mouse.move(box["x"] + 0.35 * box["width"], box["y"] + 5)
@@ -158,12 +184,12 @@ def test_labels_and_modalities_are_filtered(show, short):
     page.get_by_role("searchbox", name="Filter labels").fill("dO")
     assert page.locator("#groups h2").all_inner_texts() == ["Dog"]
     page.get_by_role("button", name="audible", exact=True).click()
-    assert [row.split(", ")[1] for row in listed(page)] == ["audible and visible", "visible"]
+    assert [row.split(", ")[1] for row in listed(page)] == ["visible"]
     page.get_by_role("searchbox", name="Filter labels").fill("zebra")
     assert page.get_by_text("No label that was found matches the filter.").is_visible()
     page.get_by_role("searchbox", name="Filter labels").fill("")
     page.get_by_role("button", name="audible", exact=True).click()
-    assert len(listed(page)) == len(short)
+    assert len(listed(page)) == len(bars_of(short))
 
 
 def test_truth_and_units_have_rows(show, short):
@@ -223,10 +249,42 @@ def test_the_silent_clock_stops_at_the_end(show, single):
 def test_a_file_that_browsers_cannot_play_leaves_the_lanes(show, short, tmp_path):
     path = write_video(tmp_path / "old.mp4", codec="mpeg4", sound=False)
     page = show(to_html(short, video=path))
-    page.get_by_text("This browser cannot play the file").wait_for()
+    page.get_by_text("This browser cannot play dog.mp4.").wait_for()
     page.mouse.click(*point(page, 6.0))
     assert clock_time(page) == pytest.approx(6, abs=0.05)
     assert not page.locator("#media").is_visible()
+
+
+def test_a_video_that_has_gone_is_chosen_from_a_file(context, short, video, tmp_path):
+    (tmp_path / "page.html").write_text(to_html(short, video="../away/a b.mp4", embed=False))
+    page = context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    reason = page.locator("#lost-reason")
+    reason.wait_for()
+    assert reason.inner_text().startswith(
+        "dog.mp4 is not where this page looks for it (../away/a b.mp4), or this browser cannot play"
+    )
+    assert not page.locator("#media").is_visible()
+    page.locator("#pick").set_input_files({"name": "x.mp4", "mimeType": "", "buffer": b"no video"})
+    page.get_by_text("This browser cannot play x.mp4.").wait_for()
+    page.locator("#pick").set_input_files(video)
+    ready(page)
+    assert page.locator("#media").is_visible()
+    assert not reason.is_visible()
+    page.mouse.click(*point(page, 3.0))
+    assert media_time(page) == pytest.approx(3, abs=0.05)
+
+
+def test_a_page_and_its_video_can_be_moved_together(show, short, video, tmp_path):
+    before, after = tmp_path / "before", tmp_path / "after"
+    (before / "clips").mkdir(parents=True)
+    (before / "pages").mkdir()
+    shutil.copy(video, before / "clips" / "a b.mp4")
+    page = before / "pages" / "a.html"
+    linked = from_page(page, before / "clips" / "a b.mp4")
+    page.write_text(to_html(short, video=linked, embed=False), encoding="utf-8")
+    before.rename(after)
+    ready(show(after / "pages" / "a.html"))
 
 
 def test_pictures_that_browsers_cannot_show_are_said(show, short, tmp_path):
@@ -256,7 +314,7 @@ def test_foreign_text_does_not_run(show):
 
 
 def test_the_theme_can_be_changed(show, short):
-    page = show(to_html(short))
+    page = opened(show(to_html(short)))
     ground = "getComputedStyle(document.body).backgroundColor"
     where = [point(page, 5.0, group=1, down=56), point(page, 6.0, group=1, down=56)]
     light, bar = page.evaluate(ground), colors(page, *where)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from page_parts import in_browser
+from page_parts import bars_of, in_browser
 
 from mmpyramid.core import to_unit_weights
 from mmpyramid.problems import decode
@@ -39,10 +39,14 @@ def pages(short, empty, single, scores_of, video) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["timeline", "sound", "empty", "comparison", "corpus"])
+@pytest.mark.parametrize("name", ["timeline", "edited", "sound", "empty", "comparison", "corpus"])
 def test_no_rule_is_broken(show, pages, name, scheme):
-    page = show(pages[name])
+    page = show(pages["timeline" if name == "edited" else name])
     page.emulate_media(color_scheme=scheme)
+    if name == "edited":
+        page.keyboard.press("e")
+        page.keyboard.press("n")
+        page.keyboard.press(".")
     for summary in page.locator("summary:visible").all():
         summary.click()
     found = Axe().run(page, options=RULES).response["violations"]
@@ -53,11 +57,16 @@ def test_everything_can_be_reached_by_the_keyboard(show, pages):
     page = show(pages["timeline"])
     page.locator(".thresholds details").evaluate("(more) => { more.open = true; }")
     reached = set()
-    for _ in range(60):
+    page.get_by_role("button", name="Edit", exact=True).press("Space")
+    page.keyboard.press("n")
+    page.locator("body").press("Tab")
+    for _ in range(90):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
     wanted = {"theme", "play", "filter", "sensitivity", "reset"}
     wanted |= {"threshold", "video_threshold"}
+    wanted |= {"edit", "add", "cut", "delete"}
+    wanted |= {"bar-label", "bar-modality-1", "bar-start", "bar-end"}
     assert wanted | {"zoom-in", "zoom-out", "fit", "overview", "axis", "SUMMARY"} <= reached
 
 
@@ -81,6 +90,6 @@ def test_all_of_it_is_printed(show, hour):
     page = show(to_html(hour))
     page.evaluate(PRINTED)
     page.emulate_media(media="print", color_scheme="dark")
-    assert page.evaluate("printed") == {"blank": 0, "rows": len(hour)}
+    assert page.evaluate("printed") == {"blank": 0, "rows": len(bars_of(hour))}
     assert not page.locator("#play").is_visible()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 36, 48)"

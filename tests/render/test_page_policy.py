@@ -4,7 +4,7 @@ import html
 import re
 
 import pytest
-from page_parts import in_browser
+from page_parts import bars_of, in_browser
 
 from mmpyramid.core import Timeline
 from mmpyramid.render import comparison_html, to_html
@@ -68,7 +68,7 @@ def test_the_pages_of_a_site_share_their_script(show, short, tmp_path):
     file = tmp_path / "videos" / "a.html"
     file.write_text(to_html(short, site=Site(assets="../assets")), encoding="utf-8")
     assert "unsafe" not in file.read_text()
-    assert show(file).locator("#events button").count() == len(short)
+    assert show(file).locator("#events button").count() == len(bars_of(short))
 
 
 def test_a_frame_of_a_notebook_runs_the_page(context, short, tmp_path):

@@ -35,6 +35,5 @@ def test_a_real_decision_is_shown_as_it_was_made(show, short, scores_of):
     page = show(to_html(decode(scores), scores=scores))
     assert listed(page) == [
         "Dog, audible, 0:02 to 0:09, score 0.81",
-        "Dog, audible and visible, 0:04 to 0:09, score 0.79",
         "Dog, visible, 0:04 to 0:10, score 0.97",
     ]

@@ -1,7 +1,7 @@
 """Zoom and pan through an hour, and how smoothly they go."""
 
 import pytest
-from page_parts import clock_time, cursor_fraction, in_browser, point, random_scores
+from page_parts import bars_of, clock_time, cursor_fraction, in_browser, point, random_scores
 from playwright.sync_api import Page
 
 from mmpyramid.problems import Decoder, decode
@@ -60,7 +60,9 @@ def test_an_hour_is_shown_whole_and_zoomed_by_keys_about_the_cursor(show, hour):
     assert shown(page) == "0:00 to 1:00:00"
     for _ in range(30):
         page.keyboard.press("+")
-    assert len(ticks(page)) > 5, "the shortest stretch has ticks in tenths"
+    assert ticks(page) == ["29:59", "30:00"], "decisions are whole seconds"
+    page.get_by_role("button", name="Edit", exact=True).click()
+    assert len(ticks(page)) > 5, "corrections are tenths"
     page.get_by_role("button", name="Show all of it").click()
     assert shown(page) == "0:00 to 1:00:00"
 
@@ -117,18 +119,18 @@ def test_playback_stays_in_view(show, hour):
 def test_the_list_makes_rows_where_they_are_seen(show, hour):
     page = show(to_html(hour))
     rows, items = page.locator("#events li"), page.locator("#events")
-    assert rows.count() == 120 < len(hour)
+    assert rows.count() == 120 < len(bars_of(hour))
     page.keyboard.press("End")
     page.keyboard.press("Shift+ArrowLeft")
     page.mouse.click(*point(page, 3001))
     page.locator("#events .on").first.wait_for()
     assert page.locator("#events .on").first.inner_text().startswith("50:00")
-    for _ in range(len(hour) // 120 + 1):
+    for _ in range(len(bars_of(hour)) // 120 + 1):
         items.evaluate("(list) => { list.scrollTop = 0; }")
         page.wait_for_timeout(50)
     assert rows.first.inner_text().startswith("0:00")
     times = rows.locator(".time").all_inner_texts()
-    assert len(times) == len(hour)
+    assert len(times) == len(bars_of(hour))
     assert times.index("50:00 – 50:03") > times.index("40:00 – 40:03")
 
 

@@ -35,7 +35,7 @@ def streams(**changed):
         (b"[" * 100_000, "too many levels"),
         ({**DESCRIPTION, "streams": []}, "`streams` should be `object`, got `array`"),
         ({**DESCRIPTION, "streams": None}, "`streams` should be `object`, got `null`"),
-        ({**DESCRIPTION, "format": "x"}, "`format` is `mmpyramid-features-1`"),
+        ({**DESCRIPTION, "format": "x"}, "`format` is `mmpyramid-features-2`"),
         ({**DESCRIPTION, "evil": 1}, "unknown field `evil`"),
         ({**DESCRIPTION, "x" * 200_000: 1}, "unknown field `xxx.*characters"),
         (streams(dim="4"), "should be `int`, got `str`"),

@@ -1,16 +1,21 @@
 """What goes into a store from another layout comes out of it unchanged."""
 
+import os
 import shutil
+import subprocess
 
 import h5py
 import numpy as np
 import pytest
 
+from mmpyramid.cli import main
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.store.exchange import export_features, import_features
+from mmpyramid.store.exchange import RowArrays, export_features, import_features
 from mmpyramid.store.npy import NpyFolder
 from mmpyramid.store.store import FeatureStore
+from mmpyramid.store.sums import check_sums, sum_of, write_sums
+from store.tiny_store import add_all, video
 
 RNG = np.random.default_rng(0)
 
@@ -91,6 +96,63 @@ def test_ave_there_and_back(tmp_path):
         there, back = (only(tmp_path / place / f"{name}.h5") for place in ("ave", "back"))
         np.testing.assert_array_equal(back, there)
     assert (tmp_path / "back" / "ids.txt").read_text() == "a\nb\nc\n"
+
+
+@pytest.fixture(params=["npy", "h5"])
+def exported(request, tmp_path):
+    """A folder with two streams of three videos, one of an odd name where that can be."""
+    folder, layout = tmp_path / "store", request.param
+    add_all(folder, {n: video(seed) for seed, n in enumerate(["a", "b", "back\\slash"])})
+    if layout == "npy":
+        add_all(folder, {"two\nlines": video(3)})
+    export_features(FeatureStore(folder), tmp_path / "out", layout)
+    return tmp_path / "out"
+
+
+def test_an_export_has_checksums(exported):
+    (exported / "notes.txt").write_text("of somebody")
+    assert check_sums(exported) == {}
+    command = ["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"]
+    assert subprocess.run(command, cwd=exported).returncode == 0
+    for path in sorted(exported.rglob("*")):
+        if path.suffix not in {".npy", ".h5"} and path.name != "ids.txt":
+            continue
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        name = path.relative_to(exported).as_posix()
+        assert check_sums(exported) == {name: "its checksum is another than when it was written"}
+        path.unlink()
+        assert check_sums(exported) == {name: "No such file or directory"}
+        path.write_bytes(content)
+
+
+def test_the_command_checks_an_export(exported, capsys):
+    assert main(["store", "check", str(exported)]) == 0
+    assert "0 damaged" in capsys.readouterr().out
+    damaged = next(path for path in exported.rglob("*") if path.suffix in {".npy", ".h5"})
+    damaged.write_bytes(b"x")
+    assert main(["store", "check", str(exported)]) == 1
+    assert "checksum is another" in capsys.readouterr().err
+    for line in ("x", f"{'0' * 64}  ../store/store.json", f"{'0' * 64}  /etc/passwd", "\udcff"):
+        (exported / "SHA256SUMS").write_bytes(os.fsencode(f"{line}\n"))
+        assert main(["store", "check", str(exported)]) == 2
+        assert "SHA256SUMS" in capsys.readouterr().err
+
+
+def test_rows_of_an_export_have_checksums_of_their_own(tmp_path):
+    """So that any program that reads HDF5 finds rot, and not this one alone."""
+    add_all(tmp_path / "store", {name: video(n) for n, name in enumerate("abc")})
+    export_features(FeatureStore(tmp_path / "store"), tmp_path / "out", "h5")
+    path = tmp_path / "out" / "sound.h5"
+    content = path.read_bytes()
+    place = content.index(video(1).features["sound"].tobytes())
+    path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+    with h5py.File(path) as file, pytest.raises(OSError, match="filter returned failure"):
+        file["dataset"][1]
+    write_sums(tmp_path / "out", {"sound.h5": sum_of(path)})
+    assert "row 1 of" in check_sums(tmp_path / "out")["sound.h5"]
+    with pytest.raises(UserError, match="row of b in"):
+        RowArrays(tmp_path / "out").read("sound", "b")
 
 
 def test_own_streams_missing_and_bad_videos(tmp_path):

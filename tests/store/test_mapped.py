@@ -4,7 +4,6 @@ import gc
 import pickle
 import tracemalloc
 
-import h5py
 import numpy as np
 import psutil
 import pytest
@@ -107,18 +106,6 @@ def test_pending_videos_may_be_packed_meanwhile(tmp_path):
     np.testing.assert_array_equal(
         read, [videos["2"].features["sound"], videos["0"].features["sound"]]
     )
-
-
-def test_shards_that_were_compressed_are_read(tmp_path):
-    add_all(tmp_path, {str(number): video(number) for number in range(3)})
-    path = tmp_path / "shard-00000.h5"
-    before = FeatureStore(tmp_path).table(["2", "1"], ["sound"]).read([0, 1], 5)["sound"]
-    with h5py.File(path, "r+") as file:
-        values = file["rows/sound"][:]
-        del file["rows/sound"], file.attrs["sealed"]
-        file["rows"].create_dataset("sound", data=values, compression="gzip")
-    after = FeatureStore(tmp_path).table(["2", "1"], ["sound"]).read([0, 1], 5)["sound"]
-    np.testing.assert_array_equal(after, before)
 
 
 def test_a_table_of_a_store_travels_without_features(tmp_path):

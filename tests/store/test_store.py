@@ -62,15 +62,14 @@ def test_absent_videos_are_told_together(tmp_path):
         FeatureStore(tmp_path).table(["a", "b", "c", "d", "e"], ["sound"])
 
 
-def test_more_shards_than_may_be_open(tmp_path, monkeypatch):
-    monkeypatch.setattr("mmpyramid.store.store.NUM_OPEN_SHARDS", 2)
+def test_more_shards_than_are_known_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("mmpyramid.store.store.NUM_KNOWN_SHARDS", 2)
     videos = {str(n): video(n) for n in range(7)}
     add_all(tmp_path, videos, videos_per_shard=1)
     store = FeatureStore(tmp_path)
     read = store.table(list(videos) * 3, ["sound"]).read(range(21), 5)
     expected = np.stack([extracted.features["sound"] for extracted in videos.values()] * 3)
     assert read["sound"].tobytes() == expected.tobytes()
-    store.close()
     assert_same(store, videos)
 
 

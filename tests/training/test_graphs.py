@@ -15,6 +15,7 @@ from random_batch import random_batch
 
 ASKING = {
     *("psp", "psp-proportion", "avel", "avel-weak", "dmrn", "avsdn", "avsdn-weak", "talnet"),
+    *("avrb", "avrb-weak", "avin", "avin-weak", "psp-pyramid"),
     *("avel-llp", "avsdn-llp"),  # Recurrent: packed sequences have their lengths on the CPU.
     "kong",  # Batch normalization over the segments that exist.
 }

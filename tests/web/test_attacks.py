@@ -355,6 +355,27 @@ class TestFramework:
             assert mine.post(RUN, json=event(mine, None)).status_code == 200
         assert is_well(server)
 
+    @pytest.mark.parametrize("is_chosen", [True, False])
+    def test_a_page_that_breaks_off_leaves_nothing(self, is_chosen, server):
+        """As its connection tells, without a goodbye."""
+        with Visitor(server) as mine:
+            mine.get("/").raise_for_status()
+            with connect(server) as heartbeat:
+                cookie = "; ".join(f"{name}={value}" for name, value in mine.cookies.items())
+                heartbeat.sendall(
+                    f"GET {API}/heartbeat/{mine.session} HTTP/1.1\r\nHost: localhost\r\n"
+                    f"Cookie: {cookie}\r\n\r\n".encode()
+                )
+                assert heartbeat.recv(12) == b"HTTP/1.1 200"
+                (path,) = mine.post(UPLOAD, files={"files": ("a.mp4", b"video")}).json()
+                if is_chosen:
+                    mine.post(RUN, json=event(mine, file_data(path))).raise_for_status()
+                assert server.held()
+        deadline = time.monotonic() + 10
+        while server.held() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert is_well(server)
+
     def test_ranges_give_no_more_than_the_file(self, server):
         with Visitor(server) as mine:
             content = bytes(range(256)) * 400

@@ -66,7 +66,7 @@ def test_the_app_works_below_a_path_with_a_token(serve, browser):
         expect(page.get_by_text("Bell.mp4, ")).to_be_visible(timeout=PATIENCE)
         page.get_by_role("button", name="Parse", exact=True).click()
         frame = page.frame_locator("iframe.timeline")
-        expect(frame.locator("#events li")).to_have_count(4, timeout=PATIENCE)
+        expect(frame.locator("#events li")).to_have_count(3, timeout=PATIENCE)
         play = "async v => { await v.play(); v.pause(); return v.duration }"
         duration = frame.locator("video").evaluate(play)
         assert duration >= 10

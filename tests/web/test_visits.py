@@ -131,14 +131,46 @@ def test_the_end_deletes_everything_even_what_comes_later(visits, upload):
     assert visits.of("me").ended
 
 
-def test_idle_visits_end(visits, clock, upload):
-    mine, theirs = visits.claim("me", ME), visits.claim("them", THEM)
-    video = upload()
-    mine.choose(video)
-    clock[0] = 100.0
-    visits.by_token(theirs.token, THEM)
-    visits.end_idle(50)
+def test_a_visit_ends_with_its_last_connection(visits, upload):
+    visit, video = visits.claim("me", ME), upload()
+    visit.choose(video)
+    with visits.watching("me"):
+        with visits.watching("me"):
+            assert visits.is_here(ME.id)
+        assert video.path.exists(), "a connection that broke off may have been replaced"
     assert not video.path.exists()
+    assert not visits.is_here(ME.id)
+    with visits.watching("nobody"):
+        pass
+
+
+def test_a_connection_of_a_visit_that_ended_ends_no_later_one(visits):
+    visits.claim("me", ME)
+    with visits.watching("me"):
+        visits.end("me")
+        later = visits.claim("me", ME)
+    assert visits.of("me") is later
+
+
+def test_idle_visits_end(visits, clock, upload):
+    """Soon where no page is connected and no video parsed."""
+    watched, parsing = visits.claim("watched", ME), visits.claim("parsing", ME)
+    alone, active = visits.claim("alone", ME), visits.claim("active", THEM)
+    videos = {visit: upload() for visit in (watched, parsing, alone)}
+    for visit, video in videos.items():
+        visit.choose(video)
+
+    def end_at(seconds):
+        clock[0] = seconds
+        visits.by_token(active.token, THEM)
+        visits.end_idle(50, 20)
+        return [video.path.exists() for video in videos.values()]
+
+    with visits.watching("watched"):
+        with visits.keeping(parsing):
+            assert end_at(30.0) == [True, True, False]
+        assert end_at(45.0) == [True, True, False]
+        assert end_at(51.0) == [False, False, False]
     assert len(visits) == 1
 
 

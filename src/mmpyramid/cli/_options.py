@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -20,8 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmpyramid.core.device import resolve_device as resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.core.text import shorten
 from mmpyramid.media.streams import Tracks
-from mmpyramid.render import FORMATS
+from mmpyramid.render import FORMATS, marker_formats
 
 OPTIONAL = "(optional)"
 OptionalPath: TypeAlias = Annotated[
@@ -88,6 +90,37 @@ FormatList: TypeAlias = Annotated[
     str, tyro.conf.arg(help=f"Comma-separated: {', '.join(FORMATS)}.", metavar="NAME,NAME")
 ]
 """Names of formats."""
+
+
+OptionalPrograms: TypeAlias = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help=f"Comma-separated: {', '.join(marker_formats())}.",
+        metavar="PROGRAM,PROGRAM",
+        help_behavior_hint=OPTIONAL,
+    ),
+]
+"""Names of programs."""
+
+
+def to_marker_formats(programs: str | None) -> list[str]:
+    """The formats of a comma-separated list of programs.
+
+    Raises:
+        UserError: if one is unknown; names those that may be meant.
+        ModuleNotFoundError: if a format needs a package that is missing.
+    """
+    known = marker_formats()
+    asked = [name.strip().lower() for name in (programs or "").split(",") if name.strip()]
+    for name in asked:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}? known are" if close else "known are"
+            raise UserError(
+                f"expected --markers-for to name a program, got {shorten(name)!r}; {hint} "
+                f"{', '.join(known)}; other formats are chosen by --formats"
+            )
+    return to_formats(",".join(known[name] for name in asked)) if asked else []
 
 
 def to_formats(formats: str) -> list[str]:

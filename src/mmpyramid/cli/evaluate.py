@@ -1,6 +1,6 @@
-"""`mmpyramid evaluate` and `mmpyramid score`: official numbers of networks and of predictions.
+"""`mmpyramid evaluate`: official numbers of networks.
 
-`evaluate --pages` also writes a page for each video, and one that lists them.
+`--pages` also writes a page for each video, and one that lists them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import tyro
 
 from mmpyramid.cli._options import (
+    OPTIONAL,
     OptionalPath,
     console,
     progress_bar,
@@ -29,13 +30,11 @@ from mmpyramid.core.device import use_float32
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file, check_output_folder
 from mmpyramid.datasets import Dataset, open_dataset
-from mmpyramid.datasets.llp import read_llp
+from mmpyramid.extract.inspecting import Inspector
 from mmpyramid.extract.search import find_videos
-from mmpyramid.media import thumbnail
 from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, Gate, annotated, problem_named, rasterize
 from mmpyramid.problems.base import VideoScores
-from mmpyramid.problems.parsing import read_predictions
 from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
 
 
@@ -76,7 +75,7 @@ class Outputs:
         return find_videos(self.videos)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - one for each flag
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")],
     /,
     *,
@@ -85,6 +84,9 @@ def evaluate(
     features: OptionalPath = None,
     gate: Annotated[
         Gate | None, tyro.conf.arg(help_behavior_hint="(default: the network's own)")
+    ] = None,
+    tune: Annotated[
+        Literal["val"] | None, tyro.conf.arg(metavar="val", help_behavior_hint=OPTIONAL)
     ] = None,
     outputs: Annotated[Outputs, tyro.conf.arg(name="")] = Outputs(),
     precision: Literal["float32", "tf32", "bfloat16"] = "float32",
@@ -105,6 +107,8 @@ def evaluate(
         features: Where the features are, if not in the corpus folder.
         gate: Which video-level probability a segment also needs, in parsing: `global` (HAN,
             MM-Pyramid), `per_modality` (MA) or `none`.
+        tune: Choose the thresholds of segments on this split, in parsing: one, one for each stream,
+            and one for each class and stream. The numbers with them stand beside those without.
         outputs: What is written.
         precision: Number format of the network. bfloat16 is up to twice as fast where the processor
             knows it, and moves probabilities by up to 0.02; tf32 rounds products on NVIDIA GPUs.
@@ -122,10 +126,17 @@ def evaluate(
     report = problem.evaluate(network, corpus, decoder, predictions=outputs.predictions)
     title = f"{data}: {simulated(data, features)}{split}, {len(corpus)} videos, per cent"
     name, references = Path(model).resolve().name, problem.references(corpus)
-    reports = {f"{name} (network)" if name in references else name: report, **references}
-    console().print(problem.table(reports, title))
+    tuned = {}
+    if tune:
+        chosen_on = open_dataset(
+            data, tune, network.inputs, problem=problem.name, features=features
+        )
+        tuned = problem.tuned(network, corpus, chosen_on, decoder)
+    named = f"{name} (network)" if name in references else name
+    console().print(problem.table({named: report, **tuned, **references}, title))
     if outputs.json:
-        write_json(outputs.json, report.to_dict())
+        numbers = {name: each.to_dict() for name, each in tuned.items()}
+        write_json(outputs.json, {**report.to_dict(), **({"tuned": numbers} if tuned else {})})
     if outputs.pages:
         pages = SplitPages(
             network=network,
@@ -203,9 +214,9 @@ class SplitPages:
         predicted = predict_items(
             self.network, self.dataset, ids, self.decoder, self.model, self.notes
         )
-        with progress_bar("pages") as update:
+        with progress_bar("pages") as update, Inspector() as inspector:
             for item_id, timeline, scores in predicted:
-                entries.append(self._write_one(item_id, timeline, scores))
+                entries.append(self._write_one(item_id, timeline, scores, inspector))
                 update(len(entries), len(ids))
         index = self.folder / "index.html"
         facts = {"Model": self.model, "Note": "; ".join(self.notes)}
@@ -220,7 +231,9 @@ class SplitPages:
                 f"{len(self.videos)} others, such as {next(iter(self.videos.values())).name}"
             )
 
-    def _write_one(self, item_id: str, timeline: Timeline, scores: AnyScores) -> Entry:
+    def _write_one(
+        self, item_id: str, timeline: Timeline, scores: AnyScores, inspector: Inspector
+    ) -> Entry:
         video = self.videos.get(item_id)
         truth = annotated(self.dataset.truth(item_id), self.dataset.labels, source=item_id)
         measured = self._measure(timeline, truth)
@@ -243,7 +256,7 @@ class SplitPages:
             timeline=timeline,
             truth=truth,
             scores=measured,
-            thumbnail="" if video is None else self._thumbnail(name, video),
+            thumbnail="" if video is None else self._thumbnail(name, video, inspector),
         )
 
     def _measure(self, timeline: Timeline, truth: Timeline) -> VideoScores:
@@ -251,8 +264,8 @@ class SplitPages:
         found, true = (rasterize(each, num_segments, truth.labels) for each in (timeline, truth))
         return problem_named(self.network.problem).video_scores(found, true)
 
-    def _thumbnail(self, name: str, video: Path) -> str:
-        picture = thumbnail(video)
+    def _thumbnail(self, name: str, video: Path, inspector: Inspector) -> str:
+        picture = inspector.thumbnail(video)
         if picture is None:
             return ""
         write_file(self.folder / "thumbnails" / f"{name}.jpg", picture)
@@ -266,46 +279,3 @@ def _facts(scores: VideoScores) -> dict[str, str]:
         for measure in ON_VIDEO_PAGE
         if measure in measures
     }
-
-
-def score(
-    predictions: Annotated[Path, tyro.conf.Positional],
-    /,
-    *,
-    labels: Path,
-    split: Literal["val", "test"] = "test",
-    gate: Gate = "global",
-    threshold: float = 0.5,
-    video_threshold: float = 0.5,
-    json: OptionalPath = None,
-) -> int:
-    """Score predictions of any system on LLP with the official numbers.
-
-    Example: mmpyramid score predictions.npz --labels LLP --split test
-
-    Args:
-        predictions: .npz with `ids` (N,), `audio` and `visual` (N, T, C), `video` (N, C), all
-            probabilities, videos in any order; `video_audio` and `video_visual` (N, C) too for the
-            gate `per_modality`, and `mask` (N, T), 0 beyond the end of a video. An id is that of
-            the features, or the name `<id>_<start>_<end>`.
-        labels: Folder of the annotation files.
-        split: Which split.
-        gate: Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid),
-            `per_modality` (MA) or `none`.
-        threshold: Segments from this probability on count as positive.
-        video_threshold: The same for videos.
-        json: Write the ten numbers here.
-    """
-    if json:
-        check_output_file(json)
-    annotations = read_llp(labels, split)
-    shape = (annotations.num_segments, len(annotations.labels))
-    predicted = read_predictions(predictions, annotations.ids, shape, names=annotations.names)
-    report = predicted.report(
-        *annotations.truth, gate=gate, threshold=threshold, video_threshold=video_threshold
-    )
-    title = f"{simulated(labels)}{split}, {len(annotations)} videos, F-scores in per cent"
-    console().print(report.table(f"{predictions}: {title}"))
-    if json:
-        write_json(json, report.to_dict())
-    return 0

@@ -139,9 +139,10 @@ def _file(path: Path) -> dict[str, object]:
             "missing": ", ".join(timeline.missing) or "nothing",
             "notes": "; ".join(note.partition("\n")[0] for note in timeline.notes) or "none",
         }
-    from mmpyramid.media import probe
+    from mmpyramid.extract.inspecting import Inspector
 
-    media = probe(path)
+    with Inspector() as inspector:
+        media = inspector.probe(path)
     sound, picture = "none", "none"
     if media.has_audio:
         sound = f"{media.audio_codec}, {media.sample_rate} Hz, {media.channels} channels"

@@ -24,9 +24,11 @@ COMMANDS = {
     "extract": "turn videos into a store of features",
     "store": "bring existing features into a store, and out of it",
     "train": "train a network by a recipe",
+    "label": "let a teacher label segments, for strategies that learn from them",
     "refine": "train with modality-aware labels: the MA strategy",
     "evaluate": "score a trained network with the official numbers",
-    "score": "score anybody's predictions with the official numbers",
+    "score": "score anybody's predictions, and tell whether two systems differ",
+    "agree": "compare what two or more people or programs annotated",
     "tables": "run a table of the paper again",
     "predict": "turn precomputed features of a corpus into timelines, beside the truth",
     "simulate": "make a corpus of simulated features in the layout of LLP or AVE",
@@ -38,7 +40,7 @@ COMMANDS = {
 }
 """Name and one line of help of every command, which is a function of this name."""
 
-FILES = {"convert": "export", "refine": "train", "score": "evaluate"}
+FILES = {"convert": "export", "refine": "train"}
 """Commands that are in the file of another; all others have a file of their own."""
 
 WITH_OWN_PARSER = {"refine", "store", "train"}
@@ -58,6 +60,7 @@ EXTRAS = {
     "onnxscript": "export",
     "matplotlib": "plots",
     "pandas": "pandas",
+    "pyarrow": "parquet",
     "pympi": "elan",
     "defusedxml": "elan",
     "ray": "scale",

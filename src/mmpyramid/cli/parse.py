@@ -17,10 +17,12 @@ from mmpyramid.cli._options import (
     FormatList,
     OptionalName,
     OptionalNumber,
+    OptionalPrograms,
     TrackFlags,
     console,
     resolve_device,
     to_formats,
+    to_marker_formats,
 )
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError, describe_os_error
@@ -31,7 +33,8 @@ from mmpyramid.media.source import MediaFile
 from mmpyramid.media.streams import Tracks
 from mmpyramid.pipeline import Parsed, Pipeline
 from mmpyramid.problems import Decoder
-from mmpyramid.render import TerminalView, encode
+from mmpyramid.render import FORMATS, TerminalView, encode
+from mmpyramid.render.page import from_page
 
 
 def parse(  # noqa: PLR0913 - one for each flag
@@ -47,6 +50,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     sensitivity: OptionalNumber = None,
     out: Path = Path("timelines"),
     formats: FormatList = "json,html",
+    markers_for: OptionalPrograms = None,
     embed: bool = False,
     allow_references: bool = False,
     tracks: Annotated[TrackFlags, tyro.conf.arg(name="")] = TrackFlags(),  # noqa: B008 - frozen
@@ -72,6 +76,8 @@ def parse(  # noqa: PLR0913 - one for each flag
             thresholds together.
         out: Folder for the files.
         formats: Names of formats, separated by commas.
+        markers_for: Programs to write markers or annotations for, each in the format that it reads
+            best, besides --formats.
         embed: Put the video into the page instead of linking to it.
         allow_references: Read playlists and other lists of your own, with the local files that they
             name. Without it a file that refers to others is refused.
@@ -79,7 +85,7 @@ def parse(  # noqa: PLR0913 - one for each flag
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.
     """
-    chosen = to_formats(formats)
+    chosen = list(dict.fromkeys(to_formats(formats) + to_marker_formats(markers_for)))
     if not videos:
         raise UserError(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
@@ -200,7 +206,7 @@ def _write(
     num_written = 0
     for name, path in paths.items():
         try:
-            content = encode(timeline, name, **(page if name == "html" else {}))
+            content = encode(timeline, name, **_options(name, path, page))
             write_durably(path, content, outlast_power_cuts=False)
         except (UserError, OSError) as error:
             _report(error)
@@ -208,6 +214,16 @@ def _write(
             screen.print(f"  {path}", style="dim")
             num_written += 1
     return num_written == len(paths)
+
+
+def _options(name: str, path: Path, page: Mapping[str, object]) -> Mapping[str, object]:
+    """What the writer of a format takes besides the timeline."""
+    video = page["video"]
+    if name != "html":
+        return {"media": video} if FORMATS[name].links_media else {}
+    if not isinstance(video, Path) or page["embed"]:
+        return page
+    return {**page, "video": from_page(path, video)}
 
 
 def _report(error: UserError | OSError) -> None:

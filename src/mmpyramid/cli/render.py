@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -13,10 +14,10 @@ from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, write_file
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file
+from mmpyramid.core.frames import to_frame_rate
 from mmpyramid.render import (
     FORMATS,
     PICTURES,
-    READERS,
     comparison_figure,
     comparison_html,
     encode,
@@ -25,7 +26,7 @@ from mmpyramid.render import (
     unit_weights_figure,
     unit_weights_to_csv,
 )
-from mmpyramid.render.page import is_url
+from mmpyramid.render.page import from_page, is_url
 
 if TYPE_CHECKING:
     FormatName: TypeAlias = str
@@ -59,11 +60,15 @@ def render(  # noqa: PLR0913 - one for each flag
     ] = None,
     embed: bool = False,
     raw: bool = False,
+    fps: Annotated[
+        str | None, tyro.conf.arg(metavar="RATE", help_behavior_hint="(default: of the video)")
+    ] = None,
 ) -> int:
     """Write a timeline in another format: json or annotations in, any of --to out.
 
-    Events that a person corrected in a spreadsheet (csv, tsv), in ELAN (eaf) or in Audacity
-    (labels.txt, or any other txt) are a timeline again.
+    Events that a person corrected in a spreadsheet (csv, tsv), in ELAN (eaf), Audacity (labels.txt,
+    or any other txt), Praat (TextGrid), BORIS (boris), an editor (otio) or another program that
+    docs/files.md lists are a timeline again.
 
     Several timelines of one video make one page (html) or picture (png, svg) that compares them,
     such as the truth, a baseline and a network of yours; the page marks where the others differ
@@ -72,8 +77,8 @@ def render(  # noqa: PLR0913 - one for each flag
     Example: mmpyramid render truth.json han.json ours.json --to png --names truth,HAN,ours
 
     Args:
-        timelines: Files in json, as `mmpyramid parse` and `mmpyramid predict` write them, csv, tsv,
-            eaf or labels.txt.
+        timelines: Files in json, as `mmpyramid parse` and `mmpyramid predict` write them, or in
+            any other format that is read back.
         to: The name of the format.
         out: The file to write; left out, beside the first timeline, where annotations are not
             overwritten.
@@ -84,8 +89,10 @@ def render(  # noqa: PLR0913 - one for each flag
             (png, svg), or as a table with the columns modality, unit, second and weight (csv).
         video: The video that the page plays, or its URL; left out, the timeline's own source.
         embed: Put the video into the page instead of linking to it.
-        raw: Leave cells of csv and tsv as they are that a spreadsheet would run as formulas, for
-            other programs.
+        raw: Leave cells of tables as they are that a spreadsheet would run as formulas, for other
+            programs.
+        fps: Frames per second of the video, such as 25, 29.97 or 30000/1001, for formats that count
+            frames.
     """
     if not timelines:
         raise UserError("expected a timeline, as `mmpyramid parse` writes it, got none")
@@ -97,12 +104,13 @@ def render(  # noqa: PLR0913 - one for each flag
     named = dict(zip(_names(timelines, names), loaded, strict=True))
     first, *others = named.values()
     if others:
-        content = _comparison(named, to, unit_weights, video, embed)
+        options = _player(loaded, video, embed, path) if to == "html" else {}
+        content = _comparison(named, to, unit_weights, options)
     elif unit_weights:
         content = _unit_weights(first, to)
     else:
-        options = _player([first], video, embed) if to == "html" else _cells(to, raw)
-        content = encode(first, to, **options)
+        first = _with_frame_rate(first, to, fps, video)
+        content = encode(first, to, **_options(first, to, video, embed, raw, path))
     write_file(path, content)
     console().print(str(path))
     return 0
@@ -113,16 +121,51 @@ def _kind(timelines: Sequence[Path], unit_weights: bool) -> str:
     return ".comparison" if len(timelines) > 1 else ".unit-weights" if unit_weights else ""
 
 
-def _cells(to: str, raw: bool) -> dict[str, Any]:
-    """Whether cells of a table are escaped.
+def _with_frame_rate(timeline: Timeline, to: str, fps: str | None, video: str | None) -> Timeline:
+    """The timeline with the frame rate that is given, its own one, or that of its video.
 
     Raises:
-        UserError: if there are no such cells.
+        UserError: if what is given is no rate.
+    """
+    if fps is not None:
+        return replace(timeline, frame_rate=to_frame_rate(fps))
+    media = _media(timeline, video)
+    if timeline.frame_rate or media is None or not FORMATS[to].counts_frames:
+        return timeline
+    from mmpyramid.media import probe
+
+    return replace(timeline, frame_rate=probe(media).nominal_rate)
+
+
+def _media(timeline: Timeline, video: str | None) -> Path | None:
+    """The video if it is a file that is there."""
+    path = Path(video or timeline.source)
+    return path.resolve() if _is_file(path) else None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that none can have, or that is out of reach, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _options(
+    timeline: Timeline, to: str, video: str | None, embed: bool, raw: bool, path: Path
+) -> dict[str, Any]:
+    """What the writer of a format takes besides the timeline.
+
+    Raises:
+        UserError: if --raw is given for a format without cells.
     """
     if raw and not FORMATS[to].for_spreadsheets:
         known = ", ".join(name for name, each in FORMATS.items() if each.for_spreadsheets)
         raise UserError(f"--raw is about the cells of {known}; leave it out for --to {to}")
-    return {"raw": True} if raw else {}
+    if to == "html":
+        return _player([timeline], video, embed, path)
+    linked = {"media": _media(timeline, video)} if FORMATS[to].links_media else {}
+    return {"raw": True} if raw else linked
 
 
 def _beside(path: Path, kind: str, to: str) -> Path:
@@ -132,7 +175,8 @@ def _beside(path: Path, kind: str, to: str) -> Path:
         UserError: if annotations are there, which a person may have corrected.
     """
     beside = path.with_name(f"{_stem(path)}{kind}.{to}")
-    if not kind and to in READERS and beside.exists() and not (to == "txt" and _is_view(beside)):
+    may_be_corrected = FORMATS[to].read is not None or (to == "txt" and not _is_view(beside))
+    if not kind and may_be_corrected and beside.exists():
         raise UserError(
             f"{beside} is there already, and may have been corrected by hand; name the file to "
             "write by --out"
@@ -142,7 +186,7 @@ def _beside(path: Path, kind: str, to: str) -> Path:
 
 def _is_view(path: Path) -> bool:
     """Whether a txt is a terminal view, which has no tabs, while a label track has little else."""
-    return b"\t" not in path.read_bytes()
+    return not path.exists() or b"\t" not in path.read_bytes()
 
 
 def _check_no_input(path: Path, timelines: Sequence[Path]) -> None:
@@ -206,8 +250,7 @@ def _comparison(
     timelines: Mapping[str, Timeline],
     to: str,
     unit_weights: bool,
-    video: str | None,
-    embed: bool,
+    player: Mapping[str, Any],
 ) -> bytes:
     if unit_weights:
         raise UserError(
@@ -215,8 +258,7 @@ def _comparison(
             "them one by one"
         )
     if to == "html":
-        options = _player(timelines.values(), video, embed)
-        return comparison_html(timelines, **options).encode("utf-8")
+        return comparison_html(timelines, **player).encode("utf-8")
     if to not in PICTURES:
         raise UserError(
             f"several timelines make one page or picture, --to html, {' or '.join(PICTURES)}; "
@@ -242,10 +284,11 @@ def _check_media(source: Path) -> None:
     Raises:
         UserError: if it is another file.
     """
-    from mmpyramid.media import probe
+    from mmpyramid.extract.inspecting import Inspector
 
     try:
-        probe(source)
+        with Inspector() as inspector:
+            inspector.probe(source)
     except UserError as error:
         raise UserError(
             f"the timeline names {source} as its video, which is no video or sound file, so that "
@@ -253,16 +296,18 @@ def _check_media(source: Path) -> None:
         ) from error
 
 
-def _player(timelines: Iterable[Timeline], video: str | None, embed: bool) -> dict[str, Any]:
+def _player(
+    timelines: Iterable[Timeline], video: str | None, embed: bool, page: Path
+) -> dict[str, Any]:
     """What the page plays, or nothing if the timelines' own sources have gone."""
     if video and is_url(video):
         return {"video": video, "embed": embed}
     sources = [video] if video else [timeline.source for timeline in timelines if timeline.source]
     for source in map(Path, sources):
-        if source.is_file():
+        if _is_file(source):
             if embed and not video:
                 _check_media(source)
-            return {"video": source.resolve(), "embed": embed}
+            return {"video": source if embed else from_page(page, source), "embed": embed}
     tried = ", ".join(dict.fromkeys(sources))
     lack = f"there is no video {tried}" if tried else "the timeline names no video"
     if video or embed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -17,7 +17,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder
 
 OVERVIEW = """usage: mmpyramid store {import,export} FOLDER --out FOLDER [options]
-       mmpyramid store check STORE
+       mmpyramid store check FOLDER
 
 Exchange the features of a store with other layouts, without a change of values, or look for damage.
 
@@ -63,7 +63,8 @@ def import_(
     """Put existing features into a store.
 
     Args:
-        features: Folder of `.npy` folders, or of `.h5` files with `ids.txt`.
+        features: Folder of `.npy` folders, or of `.h5` files with `ids.txt`; or the store of an
+            earlier version.
         out: The store's folder.
         audio: Names of streams that are heard; published ones are known.
         visual: Names of streams that are seen.
@@ -110,20 +111,24 @@ def export(
 def check(store: Annotated[Path, tyro.conf.Positional], /) -> int:
     """Read every file of a store, compare it with its checksum, and look for values that are none.
 
-    The exit code is 1 if something is damaged.
+    Files of an export are compared with its `SHA256SUMS`. The exit code is 1 if something is
+    damaged.
 
     Args:
-        store: The store's folder.
+        store: The folder of a store or of an export.
     """
-    from mmpyramid.store.store import check_files
+    from mmpyramid.store.store import FeatureStore, check_files
+    from mmpyramid.store.sums import SUMS_FILE, check_sums, read_sums
 
     with progress_bar("check") as update:
-        report = check_files(store, update)
-    for name, why in report.damaged.items():
+        if (store / SUMS_FILE).is_file() and not FeatureStore.is_store(store):
+            damaged: Mapping[str, str] = check_sums(store, update)
+            read = f"{len(read_sums(store))} files of {SUMS_FILE}"
+        else:
+            report = check_files(store, update)
+            damaged = report.damaged
+            read = f"{report.num_videos} videos in {report.num_files} files"
+    for name, why in damaged.items():
         sys.stderr.write(f"mmpyramid store check: {name}: {why}\n")
-    unsealed = f", {report.num_unsealed} without a checksum" if report.num_unsealed else ""
-    console().print(
-        f"{store}: {report.num_videos} videos in {report.num_files} files{unsealed}, "
-        f"{len(report.damaged)} damaged"
-    )
-    return 1 if report.damaged else 0
+    console().print(f"{store}: {read}, {len(damaged)} damaged")
+    return 1 if damaged else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 
@@ -18,7 +19,13 @@ from mmpyramid.datasets import open_dataset
 from mmpyramid.experiments import TABLES, WRITERS, jobs, run_job, summarize
 from mmpyramid.experiments.page import to_markdown
 from mmpyramid.experiments.printed import Row, Table
-from mmpyramid.experiments.run import Overrides, check_same_data, collect_reports, finished
+from mmpyramid.experiments.run import (
+    Overrides,
+    check_same_data,
+    collect_reports,
+    finished,
+    measure_costs,
+)
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import RECIPES
@@ -59,8 +66,10 @@ def _flags() -> Any:
     )
 
 
-def tables(
-    number: Annotated[Literal[1, 2, 3, 4], tyro.conf.Positional],
+def tables(  # noqa: PLR0913 - one for each flag
+    name: Annotated[
+        Literal["1", "2", "3", "4", "ablation", "plugin-llp", "plugin-ave"], tyro.conf.Positional
+    ],
     /,
     *,
     data: Path,
@@ -70,10 +79,11 @@ def tables(
     rows: Annotated[
         tuple[str, ...], tyro.conf.arg(help_behavior_hint="(default: all that have a recipe)")
     ] = (),
+    subset: bool = False,
     list_rows: bool = False,
     overrides: Annotated[Overrides, tyro.conf.arg(name="", constructor=_flags())] = {},  # noqa: B006
 ) -> int:
-    """Train and score what a table of the paper needs, and write ours beside the printed numbers.
+    """Train and score what a table needs, and write ours beside the paper's numbers.
 
     Goes on where it stopped: a row and seed that is finished is not run again, one that was cut off
     goes on after its last epoch. More seeds and rows may be added later. Writes the page as
@@ -82,16 +92,20 @@ def tables(
     Example: mmpyramid tables 3 --data LLP --out tables --seeds 1 2 3
 
     Args:
-        number: 1 (AVE), 2 (LLP), 3 (ablations on LLP) or 4 (shared parameters).
-        data: Corpus folder in the layout of AVE (table 1) or LLP.
+        name: Of the paper: 1 (AVE), 2 (LLP), 3 (ablations on LLP) or 4 (shared parameters). Ours:
+            ablation (sizes and parts of the pyramid, with what they cost), plugin-llp and
+            plugin-ave (the pyramid in front of other networks, by length of event).
+        data: Corpus folder in the layout of AVE (tables 1 and plugin-ave) or LLP.
         out: Folder for runs and pages.
         features: Where the features are, if not in the corpus folder.
         seeds: One run of each row for each of these.
         rows: Some rows only, as `--list-rows` names them.
+        subset: Table 1: the clips whose event is shorter than they are, and the systems that the
+            paper scores on them.
         list_rows: Print the rows' names and recipes, and stop.
         overrides: Fields of every recipe; the page says so.
     """
-    table = TABLES[number]
+    table = TABLES[name].on_subset() if subset else TABLES[name]
     screen = console()
     if list_rows:
         screen.print("\n".join(_row(row) for row in table.rows))
@@ -101,14 +115,15 @@ def tables(
     chosen = table.choose(rows)
     planned = list(jobs(chosen, seeds, overrides, out))
     check_same_data(out, table.recipe, data, features)
+    cost = measure_costs(table, overrides, out, data, features)
     for position, job in enumerate(planned, start=1):
         if finished(job) is None:
             setting = f", {job.setting}" if job.setting else ""
-            name = f"{job.row.name}{setting}, seed {job.seed}"
-            _report(f"{position}/{len(planned)}: {name}\n")
+            what = f"{job.row.name}{setting}, seed {job.seed}"
+            _report(f"{position}/{len(planned)}: {what}\n")
             run_job(job, data, features)
-            _write_page(table, overrides, out, data, features)
-    page = _write_page(table, overrides, out, data, features)
+            _write_page(table, overrides, cost, out, data, features)
+    page = _write_page(table, overrides, cost, out, data, features)
     if page is not None:
         screen.print(Markdown(page) if screen.is_terminal else page)
     return 0
@@ -121,7 +136,12 @@ def _report(text: str) -> None:
 
 @rank_zero_only
 def _write_page(
-    table: Table, overrides: Overrides, out: Path, data: Path, features: Path | None
+    table: Table,
+    overrides: Overrides,
+    cost: Mapping[str, Mapping[str, float]],
+    out: Path,
+    data: Path,
+    features: Path | None,
 ) -> str:
     """Write the page of everything that is finished, in all formats; return it as Markdown.
 
@@ -133,11 +153,15 @@ def _write_page(
     references = problem.references(test)
     changed = ", ".join(f"{name} {value}" for name, value in overrides.items())
     kind = simulated(data, features)
+    reports = {
+        (slug, setting): [report | {"cost": cost.get(slug)} for report in seeds]
+        for (slug, setting), seeds in collect_reports(table, overrides, out).items()
+    }
     page = summarize(
         table,
-        collect_reports(table, overrides, out),
+        reports,
         {name: report.to_dict() for name, report in references.items()},
-        title=f"Table {table.number}, {kind}test split: {table.caption}",
+        title=f"{table.title}, {kind}test split: {table.caption}",
         notes=[
             "ours: mean and sample standard deviation over the seeds that were run, per cent",
             *([f"changed in every recipe: {changed}"] if changed else []),
@@ -145,7 +169,7 @@ def _write_page(
         ],
     )
     for suffix, writer in WRITERS.items():
-        write_durably(out / f"table-{table.number}.{suffix}", writer(page).encode())
+        write_durably(out / f"table-{table.key}.{suffix}", writer(page).encode())
     return to_markdown(page)
 
 

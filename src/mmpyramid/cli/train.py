@@ -22,6 +22,8 @@ from mmpyramid.models.checkpoint import read_description
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import RECIPES, Recipe
+from mmpyramid.training.strategies import STRATEGIES, Fit, strategy_named
+from mmpyramid.training.strategies.registry import one_run
 
 if TYPE_CHECKING:
     from mmpyramid.training.modality_aware import RefinedRun
@@ -44,8 +46,7 @@ class Train:
     refined: OptionalPath = None
     """Modality-aware labels of the training videos, as `mmpyramid refine` writes them (parsing)."""
     strategy: str = "plain"
-    """How to train: `plain` is one run, `modality-aware` the three of `mmpyramid refine`; `--code`
-    adds others."""
+    """How to train, see `mmpyramid train --help`; `--code` adds others."""
     resume: bool = False
     """Go on after the last finished epoch of the run in `--out`."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
@@ -115,6 +116,8 @@ def _parse(
     if chosen not in recipes:
         raise UserError(f"there is no recipe `{chosen}`; known are {', '.join(recipes)}")
     recipe = recipes[chosen]()
+    if command is Train:
+        recipe = strategy_named(_value_of("--strategy", rest) or "plain").configure(recipe)
     default = command(data=tyro.MISSING, out=tyro.MISSING, config=recipe)
     filled = tyro.cli(command, prog=f"mmpyramid {name} {chosen}", args=rest, default=default)
     model = filled.config.model
@@ -125,6 +128,17 @@ def _parse(
     return filled
 
 
+def _value_of(flag: str, args: list[str]) -> str | None:
+    """The last value of a flag, which decides what other flags there are."""
+    pairs = zip(args, [*args[1:], ""], strict=True)
+    values = [
+        value if arg == flag else arg.partition("=")[2]
+        for arg, value in pairs
+        if arg == flag or arg.startswith(f"{flag}=")
+    ]
+    return values[-1] if values else None
+
+
 def _usage(command: type[Command], name: str, recipes: Mapping[str, Recipe]) -> str:
     width = max(map(len, recipes))
     known = "\n".join(
@@ -132,9 +146,13 @@ def _usage(command: type[Command], name: str, recipes: Mapping[str, Recipe]) -> 
         for recipe, function in recipes.items()
     )
     example = (command.__doc__ or "").partition("Example: ")[2].strip()
+    strategies = ""
+    if command is Train:
+        lines = [f"  {name:<{width}}  {each.summary}" for name, each in STRATEGIES.items()]
+        strategies = "\n\nstrategies (--strategy):\n" + "\n".join(lines)
     return (
         f"usage: mmpyramid {name} RECIPE --data DIR --out RUN [options]\n\n"
-        f"recipes:\n{known}\n\nexample:\n  {example}"
+        f"recipes:\n{known}{strategies}\n\nexample:\n  {example}"
     )
 
 
@@ -142,17 +160,16 @@ def _train(command: Train) -> int:
     from pytorch_lightning.utilities import rank_zero_only
 
     from mmpyramid.training.run import fit
-    from mmpyramid.training.strategies import strategy_named
 
-    strategy = strategy_named(command.strategy)
+    train_by: Fit = strategy_named(command.strategy).fit
     if command.refined:
-        if strategy is not fit:
+        if train_by is not one_run:
             raise UserError(
                 f"--refined is for one run on these labels, not for --strategy {command.strategy}; "
                 "leave one of them out"
             )
-        strategy = partial(fit, refined=command.refined)
-    run = strategy(
+        train_by = partial(fit, refined=command.refined)
+    run = train_by(
         command.config,
         command.data,
         command.out,

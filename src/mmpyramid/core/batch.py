@@ -43,6 +43,8 @@ class Batch:
         audio_BTC: which classes can be heard in each segment, where that is annotated.
         visual_BTC: which classes can be seen in each segment, where that is annotated.
         modality_BMC: weak labels of each modality, where they are known (MA), for training.
+        pseudo_BTMC: what a teacher says of each segment and modality, within 0..1, for training.
+        pseudo_weight_BTMC: how much each of these counts, 0 or more.
         segment_BT: int64 class of each segment in event localization, C where there is background.
     """
 
@@ -54,6 +56,8 @@ class Batch:
     visual_BTC: Tensor | None = None
     segment_BT: Tensor | None = None
     modality_BMC: Tensor | None = None
+    pseudo_BTMC: Tensor | None = None
+    pseudo_weight_BTMC: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The batch with another tensor in the place of each, as a function gives it."""

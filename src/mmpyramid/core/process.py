@@ -165,6 +165,7 @@ class Worker:
         prepare: if given, what the process does before it gives up opening files, connections and
             programs for good, such as imports; picklable. The first such worker says on the
             standard error what of this a system cannot do.
+        may_read: whether it may nevertheless open files, for reading only.
 
     Example:
         >>> worker = Worker(serve_jobs, "web")  # doctest: +SKIP
@@ -181,8 +182,9 @@ class Worker:
         memory: int | None = None,
         *,
         prepare: Callable[[], None] | None = None,
+        may_read: bool = False,
     ) -> None:
-        self._payload = pickle.dumps((serve, prepare), pickle.HIGHEST_PROTOCOL)
+        self._payload = pickle.dumps((serve, prepare, may_read), pickle.HIGHEST_PROTOCOL)
         self._name, self._memory = name, memory
         self._is_limited = prepare is not None or memory is not None
         self._line: socket.socket | None = None
@@ -306,7 +308,7 @@ def run_worker(descriptor: int) -> None:
     main, memory, is_first = pickle.loads(_read_frame(line))
     if main is not None:
         _import_main(*main)
-    serve, prepare = pickle.loads(_read_frame(line))
+    serve, prepare, may_read = pickle.loads(_read_frame(line))
     missing = []
     if memory is not None and not limit_memory(memory):
         missing.append(
@@ -315,7 +317,7 @@ def run_worker(descriptor: int) -> None:
         )
     if prepare is not None:
         prepare()
-        if (reason := give_up_the_rest()) is not None:
+        if (reason := give_up_the_rest(may_read=may_read)) is not None:
             missing.append(f"{reason}: a file that takes over its decoder may open others")
     if is_first:
         sys.stderr.writelines(f"mmpyramid: {text}\n" for text in missing)

@@ -31,6 +31,16 @@ ALLOWED = frozenset(
 SET_BLOCKING = 0x5421
 """The request of `ioctl` by which Python lets a socket wait or not."""
 
+LOOKING = frozenset(
+    """
+    access faccessat faccessat2 stat lstat statx readlink readlinkat getdents64
+    """.split()  # noqa: SIM905
+)
+"""What a process may do besides that is to read files of its user by name."""
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+"""The flags of `open` that say more than reading."""
+
 OF_DESCRIPTOR = 0x1000
 """The flag by which `fstat` of newer C libraries asks about an open file, and not about a path."""
 
@@ -38,11 +48,14 @@ NEW_THREAD = 0x00010000
 """The flag of `clone` that makes a thread of this process, and no process."""
 
 
-def give_up_the_rest() -> str | None:
+def give_up_the_rest(*, may_read: bool = False) -> str | None:
     """Let this process from now on only compute, and read and write what it has open.
 
     Threads and modules that are loaded already go on; nothing can be opened, listed, deleted,
     connected or started.
+
+    Args:
+        may_read: whether files may be opened nevertheless, for reading only.
 
     Returns:
         Why the system cannot do that, or None if it is done.
@@ -61,8 +74,14 @@ def give_up_the_rest() -> str | None:
         # By `tgkill` a process ends itself when it fails; of `prlimit64`, 0 is this process.
         _allow(rules, "tgkill", seccomp.Arg(0, seccomp.EQ, os.getpid()))
         _allow(rules, "prlimit64", seccomp.Arg(0, seccomp.EQ, 0))
-        flag = OF_DESCRIPTOR
-        _allow(rules, "newfstatat", seccomp.Arg(3, seccomp.MASKED_EQ, flag, flag))
+        if may_read:
+            for name in (*LOOKING, "newfstatat"):
+                _allow(rules, name)
+            _allow(rules, "open", seccomp.Arg(1, seccomp.MASKED_EQ, WRITING, os.O_RDONLY))
+            _allow(rules, "openat", seccomp.Arg(2, seccomp.MASKED_EQ, WRITING, os.O_RDONLY))
+        else:
+            flag = OF_DESCRIPTOR
+            _allow(rules, "newfstatat", seccomp.Arg(3, seccomp.MASKED_EQ, flag, flag))
         _allow(rules, "ioctl", seccomp.Arg(1, seccomp.EQ, SET_BLOCKING))
         _allow(rules, "setrlimit")
         _allow(rules, "getrlimit")

@@ -7,8 +7,9 @@ more at the end, and a file and its checksum can never be of different writes.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
+from typing import BinaryIO, Protocol
 
 from mmpyramid.core.errors import UserError
 
@@ -16,12 +17,24 @@ MARK = b"mmpyramid sha256"
 LENGTH = len(MARK) + hashlib.sha256().digest_size
 CHUNK = 2**20
 
-_verified: set[tuple[str, int, int, int]] = set()
-_lock = Lock()
+# Threads may compare a file at once, which costs time and no more.
+_compared: set[tuple[str, int, int, int]] = set()
 
 
 class DamagedFileError(UserError):
     """A file that is another than was written."""
+
+
+class Digest(Protocol):
+    """A checksum that grows, as those of `hashlib`."""
+
+    def update(self, data: memoryview, /) -> None:
+        """Take more bytes."""
+        ...
+
+    def digest(self) -> bytes:
+        """The checksum of what was taken so far."""
+        ...
 
 
 def seal(content: bytes) -> bytes:
@@ -45,15 +58,8 @@ def unseal(content: bytes) -> bytes:
     return inner
 
 
-def verify(path: Path, *, sealed: bool) -> bool:
-    """Compare a file with its checksum, at the first call of a process; later ones cost nothing.
-
-    A file that was changed since is compared again.
-
-    Args:
-        path: the file.
-        sealed: whether something in the file says that it has a checksum; one is looked for anyway,
-            so that damage to either is found.
+def verify(path: Path) -> bool:
+    """Compare a file with its checksum, at the first call of a process.
 
     Returns:
         Whether it has one; files of earlier versions have none.
@@ -63,29 +69,53 @@ def verify(path: Path, *, sealed: bool) -> bool:
         OSError: if it cannot be read.
     """
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        inner = max(size - LENGTH, 0)
-        file.seek(inner)
+        file.seek(max(file.seek(0, 2) - LENGTH, 0))
         end = file.read(LENGTH)
-        if not (sealed or end.startswith(MARK)):
-            return False
-        found = path.stat()
-        key = (str(path), found.st_ino, size, found.st_mtime_ns)
-        with _lock:
-            if key in _verified:
-                return True
-        file.seek(0)
-        digest = hashlib.sha256()
-        while inner:
-            chunk = file.read(min(CHUNK, inner))
-            if not chunk:
-                break
-            digest.update(chunk)
-            inner -= len(chunk)
-    if end != MARK + digest.digest():
-        raise DamagedFileError(
-            f"{path} is damaged: its checksum is another than when it was written"
-        )
-    with _lock:
-        _verified.add(key)
+    if not end.startswith(MARK):
+        return False
+
+    def compare(file: BinaryIO, size: int) -> None:
+        if end != MARK + digest_of(file, size - LENGTH, hashlib.sha256()):
+            raise damaged(path)
+
+    compare_once(path, compare)
     return True
+
+
+def compare_once(path: Path, compare: Callable[[BinaryIO, int], None]) -> None:
+    """Compare a file at the first call of a process; later calls cost nothing.
+
+    A file that was changed since is compared again.
+
+    Args:
+        path: the file.
+        compare: is given the open file and its size, and raises if the file is damaged.
+
+    Raises:
+        OSError: if it cannot be read; and what `compare` raises.
+    """
+    found = path.stat()
+    key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns)
+    if key in _compared:
+        return
+    with path.open("rb") as file:
+        compare(file, found.st_size)
+    _compared.add(key)
+
+
+def digest_of(file: BinaryIO, num_bytes: int, digest: Digest) -> bytes:
+    """The checksum of the beginning of a file."""
+    buffer = memoryview(bytearray(min(CHUNK, num_bytes)))
+    file.seek(0)
+    while num_bytes:
+        num_read = file.readinto(buffer[: min(num_bytes, CHUNK)])  # type: ignore[attr-defined]
+        if not num_read:
+            break
+        digest.update(buffer[:num_read])
+        num_bytes -= num_read
+    return digest.digest()
+
+
+def damaged(path: Path) -> DamagedFileError:
+    """The error of a file whose checksum is another."""
+    return DamagedFileError(f"{path} is damaged: its checksum is another than when it was written")

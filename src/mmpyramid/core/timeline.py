@@ -16,6 +16,7 @@ import msgspec
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.core.frames import check_frame_rate
 from mmpyramid.core.text import LARGEST_FILE, read_text, shorten
 from mmpyramid.core.typed import from_json
 
@@ -131,10 +132,13 @@ class Timeline:
         unit_weights: (2, L, T) what selective fusion chose: the weight of each pyramid unit in the
             audio, then in the visual features of each second, within 0..1, rounded to four
             decimals; empty where the scorer has no such units.
+        frame_rate: pictures per second as a whole number or a fraction, such as `25` or
+            `30000/1001`; empty where it is unknown or there are no pictures.
 
     Raises:
         UserError: if the duration is negative or more than a year, events carry labels that are not
-            listed, or the unit weights have unequal lengths or lie outside 0..1.
+            listed, the unit weights have unequal lengths or lie outside 0..1, or the frame rate is
+            none.
 
     Example:
         >>> event = Event(1.0, 4.0, "Dog", Modality.AUDIO, 0.8)
@@ -151,6 +155,7 @@ class Timeline:
     missing: tuple[Modality, ...] = ()
     notes: tuple[str, ...] = ()
     unit_weights: UnitWeights = field(default=(), repr=False)
+    frame_rate: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", tuple(sorted(self.events)))
@@ -159,6 +164,7 @@ class Timeline:
             raise UserError(
                 f"expected `duration` in seconds, from 0 to a year, got {self.duration:.6g}"
             )
+        check_frame_rate(self.frame_rate)
         unknown = sorted({event.label for event in self.events} - set(self.labels))
         if unknown:
             raise UserError(
@@ -182,6 +188,8 @@ class Timeline:
         """Write as ASCII JSON, lossless: `from_json` gives an equal timeline."""
         plain = asdict(replace(self, unit_weights=()))
         del plain["unit_weights"]
+        if not self.frame_rate:  # Sound, and files of earlier versions.
+            del plain["frame_rate"]
         text = json.dumps({"format": TIMELINE_FORMAT, **plain}, indent=2)
         if not self.unit_weights:
             return text
@@ -199,7 +207,7 @@ class Timeline:
         events = []
         for number, event in enumerate(document.events):
             try:
-                events.append(Event(**msgspec.structs.asdict(event)))
+                events.append(event.to_event())
             except UserError as error:
                 raise UserError(f"`events[{number}]`: {error}") from error
         return cls(
@@ -271,6 +279,10 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     modality: Modality
     score: float = 1.0
 
+    def to_event(self) -> Event:
+        """The event; raises a `UserError` if it is none."""
+        return Event(self.start, self.end, self.label, self.modality, self.score)
+
 
 class TimelineDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A timeline as JSON; fields that earlier versions did not write have defaults."""
@@ -284,6 +296,7 @@ class TimelineDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     source: str = ""
     model: str = ""
     unit_weights: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    frame_rate: str = ""
 
 
 def to_unit_weights(weights_MLT: Nested) -> UnitWeights:

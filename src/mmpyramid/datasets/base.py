@@ -21,6 +21,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask
 from mmpyramid.core.text import read_list
 from mmpyramid.datasets.features import FeatureReader
+from mmpyramid.datasets.segment_labels import SegmentLabels
 
 Split: TypeAlias = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -40,11 +41,13 @@ class Supervision:
             `proportion`, also which share of the clip the event lasts. LLP has weak labels only.
         background_clips: AVE: without full supervision, add the clips of pure background.
         refined: LLP and folders: a file of modality-aware labels, see `mmpyramid.datasets.refined`.
+        segments: LLP and folders: what teachers say of each segment.
     """
 
     kind: Kind = "full"
     background_clips: bool = True
     refined: Path | None = None
+    segments: SegmentLabels | None = None
 
 
 class Dataset(TorchDataset[Batch], ABC):

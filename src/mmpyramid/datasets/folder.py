@@ -32,6 +32,7 @@ from mmpyramid.datasets.base import Dataset, Layout, Split, Supervision, digest_
 from mmpyramid.datasets.features import ById, open_source
 from mmpyramid.datasets.folder_files import BOTH, FOLDER, TABLES, Video, read_folder, split_of
 from mmpyramid.datasets.refined import read_refined
+from mmpyramid.datasets.segment_labels import SegmentTargets
 from mmpyramid.store.source import FeatureSource
 
 TOLERANCE_S = 0.5
@@ -81,6 +82,9 @@ class FolderDataset(Dataset):
         if supervision.refined:
             self.modality_NMC = read_refined(supervision.refined, self)
             self._refined = digest_of(supervision.refined.read_bytes())
+        self.segments = None
+        if supervision.segments:
+            self.segments = SegmentTargets(supervision.segments, self.ids, self._weak_NC)
 
     @classmethod
     def open(
@@ -117,13 +121,14 @@ class FolderDataset(Dataset):
                 for side, mask_TC in zip(masks, self._masks_of(row), strict=True):
                     side[place, : len(mask_TC)] = mask_TC
             audio_BTC, visual_BTC = map(torch.from_numpy, masks)
-        return replace(
+        batch = replace(
             read,
             weak_BC=torch.from_numpy(self._weak_NC[index]),
             audio_BTC=audio_BTC,
             visual_BTC=visual_BTC,
             modality_BMC=None if modality_NMC is None else torch.from_numpy(modality_NMC[index]),
         )
+        return batch if self.segments is None else self.segments.added_to(batch, rows)
 
     @property
     def weak(self) -> Array:
@@ -165,6 +170,8 @@ class FolderDataset(Dataset):
             "annotations": digest_of((self.labels, known)),
             "features": digest_of(self.item(self.ids[0])),
         }
+        if self.segments is not None:
+            found["segments"] = self.segments.digest
         return found if self._refined is None else {**found, "refined": self._refined}
 
     def describe(self) -> str:

@@ -41,6 +41,7 @@ from mmpyramid.datasets.base import (
 )
 from mmpyramid.datasets.features import ById, open_source
 from mmpyramid.datasets.refined import read_refined
+from mmpyramid.datasets.segment_labels import SegmentTargets
 from mmpyramid.store.source import FeatureError, FeatureSource
 
 WEAK_FILES = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
@@ -310,6 +311,7 @@ class LLPDataset(Dataset):
         reader: their features; None opens the annotations alone.
         modality_NMC: weak labels of each modality, if they are known (MA).
         refined: digest of the file that they are from.
+        segments: what teachers say of each segment.
 
     Example:
         >>> test = LLPDataset(read_llp("LLP", "test"))  # doctest: +SKIP
@@ -323,8 +325,10 @@ class LLPDataset(Dataset):
         reader: ById | None = None,
         modality_NMC: Array | None = None,
         refined: str | None = None,
+        segments: SegmentTargets | None = None,
     ) -> None:
         self.annotations, self.reader, self._refined = annotations, reader, refined
+        self.segments = segments
         self.labels, self.ids = annotations.labels, annotations.ids
         self.num_segments = annotations.num_segments
         self.modality_NMC = modality_NMC
@@ -354,13 +358,15 @@ class LLPDataset(Dataset):
             return max(map(len, features_of.values()))
 
         annotations = read_llp(data, split, length_of=None if streams is None else length_of)
-        reader = modality_NMC = refined = None
+        reader = modality_NMC = refined = segments = None
         if split == "train" and supervision.refined:
             modality_NMC = read_refined(supervision.refined, annotations)
             refined = digest_of(read_bytes(supervision.refined))
+        if split == "train" and supervision.segments:
+            segments = SegmentTargets(supervision.segments, annotations.ids, annotations.weak)
         if streams is not None and len(annotations):
             reader = ById(source(), annotations.ids, streams, annotations.num_segments)
-        return cls(annotations, reader, modality_NMC, refined)
+        return cls(annotations, reader, modality_NMC, refined, segments)
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -369,13 +375,14 @@ class LLPDataset(Dataset):
         """Features and labels of some rows, T segments each."""
         known, index = self.annotations, np.asarray(rows)
         modality_NMC = self.modality_NMC
-        return replace(
+        batch = replace(
             self.features.batch(rows),
             weak_BC=torch.from_numpy(known.weak[index]),
             audio_BTC=None if known.audio is None else _as_float(known.audio[index]),
             visual_BTC=None if known.visual is None else _as_float(known.visual[index]),
             modality_BMC=None if modality_NMC is None else torch.from_numpy(modality_NMC[index]),
         )
+        return batch if self.segments is None else self.segments.added_to(batch, rows)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -413,6 +420,8 @@ class LLPDataset(Dataset):
             "annotations": digest_of(vars(self.annotations)),
             "features": digest_of(self.item(self.ids[0])),
         }
+        if self.segments is not None:
+            found["segments"] = self.segments.digest
         return found if self._refined is None else {**found, "refined": self._refined}
 
     def describe(self) -> str:

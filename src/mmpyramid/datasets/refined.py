@@ -6,7 +6,7 @@ The file is tab-separated text with a header, one row per video, in any order:
     00BDwKBD5i8_0_10      Speech,Dog      Dog
 
 Labels are separated by commas; an empty cell means that no class of the video is believed to occur
-in that modality.
+in that modality. The list that MA's authors published is read as well, see `removals`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy as np
 from mmpyramid.core import Array
 from mmpyramid.core.errors import Problems
 from mmpyramid.core.files import write_durably
-from mmpyramid.core.text import read_table, shorten
+from mmpyramid.core.text import read_bytes, read_table, shorten
+from mmpyramid.datasets.removals import PICKLE, read_removals
 
 COLUMNS = ("filename", "audio_labels", "visual_labels")
 
@@ -68,6 +69,8 @@ def read_refined(path: Path, annotations: Labelled) -> Array:
         UserError: if there is no such file, a video is missing or occurs twice, or a label is not
             one of the video's weak labels; all problems are reported together.
     """
+    if read_bytes(path).startswith(PICKLE):
+        return read_removals(path, annotations.weak)
     problems = Problems()
     row_of = {name: row for row, name in enumerate(annotations.names)}
     column_of = {label: column for column, label in enumerate(annotations.labels)}

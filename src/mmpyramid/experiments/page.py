@@ -61,7 +61,8 @@ class Line:
 
     Attributes:
         name: as printed.
-        source: where its numbers come from: `ours` was run, `reference` needs no network.
+        source: where its numbers come from: `ours` or a reconstruction was run, `reference` needs
+            no network.
         cells: one per column.
         footnotes: their numbers.
     """
@@ -120,7 +121,8 @@ def summarize(
                 footnotes.append(text)
             numbers.append(footnotes.index(text) + 1)
         cells = _cells(table, row, reports)
-        lines.append(Line(name=row.name, cells=cells, footnotes=tuple(numbers)))
+        line = Line(name=row.name, source=row.source, cells=cells, footnotes=tuple(numbers))
+        lines.append(line)
     for name, report in references.items():
         values = (column.read(report, "argmax") for column in table.columns)
         cells = tuple(Cell(values=() if value is None else (value,)) for value in values)
@@ -142,6 +144,8 @@ def _cells(table: Table, row: Row, reports: Reports) -> tuple[Cell, ...]:
         known = [value for value in values if value is not None]
         if row.only and column.heading not in row.only:
             known = []
+        if column.once:
+            known = known[:1]
         cells.append(Cell(values=tuple(known), printed=printed))
     return tuple(cells)
 

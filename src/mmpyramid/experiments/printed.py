@@ -1,4 +1,4 @@
-"""The four tables of the paper as printed (Yu et al., ACM MM 2022), and the recipes that run them.
+"""What a table is; the four of the paper as printed (Yu et al., ACM MM 2022), with their recipes.
 
 A row of Table 1 has four numbers: all clips and the subset, fully then weakly supervised. A row of
 Tables 2 and 3 has ten: segment and event level of Audio, Visual, AV, Type@AV and Event@AV in turn.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mmpyramid.core.errors import UserError
 
-RULE = "rule"
+RULE, SUBSET = "rule", "subset"
 DEFAULT = ""
 """Name of the one setting of tables whose rows are trained in one way only."""
 ROUNDING = 0.1 + 1e-9
@@ -28,11 +28,13 @@ class Column:
         heading: as printed.
         path: where the number is in a report's `to_dict`; `RULE` stands for the row's rule.
         setting: which of a row's recipes gives the report.
+        once: whether the number is the same for every seed.
     """
 
     heading: str
     path: tuple[str, ...]
     setting: str = DEFAULT
+    once: bool = False
 
     def read(self, report: Mapping[str, Any], rule: str) -> float | None:
         """The number of a report; None where the report has none."""
@@ -40,7 +42,7 @@ class Column:
         for key in self.path:
             if value is None:
                 return None
-            value = value[rule if key == RULE else key]
+            value = value.get(rule if key == RULE else key)
         return None if value is None else float(value)
 
 
@@ -53,6 +55,8 @@ class Row:
         recipes: recipe by setting; empty where only the printed numbers are known.
         printed: the paper's numbers, one per column, None where it has none.
         refine: whether the recipe is run by the three steps of MA.
+        relative_width: the network's width beside that of the recipe, or of `--width`.
+        source: what stands beside the numbers that were run: ours, or a reconstruction.
         rule: which accuracy rule the system's authors use, in localization.
         only: headings of the columns that mean something for this system; empty means all.
         notes: what a reader of this row should know.
@@ -62,6 +66,8 @@ class Row:
     recipes: Mapping[str, str] = field(default_factory=dict)
     printed: tuple[float | None, ...]
     refine: bool = False
+    relative_width: float = 1.0
+    source: str = "ours"
     rule: str = "two_head"
     only: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -82,20 +88,24 @@ class Table:
     """A table of the paper.
 
     Attributes:
-        number: as printed.
+        key: what it is called on the command line and in names of files.
+        title: what it is called on pages.
         caption: what it shows.
         recipe: a recipe that reads the data that the table is about.
         columns: the numbers.
         rows: the systems, in their printed order.
         notes: what a reader of the whole table should know.
+        reference: slug of the row whose training step is 1, in a table that tells costs.
     """
 
-    number: int
+    key: str
+    title: str
     caption: str
     recipe: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    reference: str = ""
 
     def choose(self, slugs: tuple[str, ...]) -> tuple[Row, ...]:
         """The rows of these slugs, in the table's order; all that have a recipe for none.
@@ -107,10 +117,29 @@ class Table:
         unknown = [slug for slug in slugs if slug not in runnable]
         if unknown:
             raise UserError(
-                f"table {self.number} has no row to run called {', '.join(unknown)}; it has "
+                f"table {self.key} has no row to run called {', '.join(unknown)}; it has "
                 f"{', '.join(runnable)}"
             )
         return tuple(row for slug, row in runnable.items() if not slugs or slug in slugs)
+
+    def on_subset(self) -> Table:
+        """The columns about the subset alone, and the rows that the paper has a number for there.
+
+        Raises:
+            UserError: if the table has no such columns.
+        """
+        chosen = [index for index, column in enumerate(self.columns) if column.path[0] == SUBSET]
+        if not chosen:
+            raise UserError(f"table {self.key} has no columns about a subset; leave --subset out")
+        rows = (
+            replace(row, printed=tuple(row.printed[index] for index in chosen)) for row in self.rows
+        )
+        return replace(
+            self,
+            key=f"{self.key}-subset",
+            columns=tuple(self.columns[index] for index in chosen),
+            rows=tuple(row for row in rows if any(row.printed)),
+        )
 
     def inconsistencies(self) -> Iterator[tuple[Row, str]]:
         """Rows whose printed Type@AV is not the mean of what it is defined as the mean of."""
@@ -151,15 +180,22 @@ F_SCORES = tuple(
 ACCURACIES = tuple(
     Column(heading=f"{title} {clips}", path=(clips, RULE), setting=setting)
     for setting, title in ((FULL, "Sup."), (WEAK, "W-Sup."))
-    for clips in ("all", "subset")
+    for clips in ("all", SUBSET)
 )
-NO_CODE = "no code was released; the printed number stands alone"
+RECONSTRUCTION = "reconstruction"
+"""Source of a row whose implementation is not public."""
 REBUILT = "our reconstruction; the implementation that was scored is not public"
 OURS = (60.9, 52.7, 54.4, 51.8, 50.0, 44.4, 55.1, 49.9, 57.6, 50.5)
 
 
 def _ave(name: str, recipes: Mapping[str, str], *printed: float | None, **more: object) -> Row:
     return Row(name=name, recipes=recipes, printed=printed, **more)  # type: ignore[arg-type]
+
+
+def _rebuilt(name: str, recipes: Mapping[str, str], *printed: float | None, **more: Any) -> Row:
+    """A system of Table 1 for which no code was released."""
+    notes = (*more.pop("notes"), REBUILT)
+    return _ave(name, recipes, *printed, **{"source": RECONSTRUCTION, "notes": notes, **more})
 
 
 def _llp(name: str, recipe: str, *printed: float | None, **more: object) -> Row:
@@ -169,17 +205,20 @@ def _llp(name: str, recipe: str, *printed: float | None, **more: object) -> Row:
 def _heard(name: str, recipe: str, segment: float, event: float) -> Row:
     """A system that listens only."""
     printed = (segment, event, *(None,) * 8)
-    return _llp(name, recipe, *printed, only=("Audio Seg", "Audio Eve"), notes=(REBUILT,))
+    only = ("Audio Seg", "Audio Eve")
+    return _llp(name, recipe, *printed, only=only, source=RECONSTRUCTION, notes=(REBUILT,))
 
 
 def _seen(name: str, recipe: str, segment: float, event: float) -> Row:
     """A system that looks only."""
     printed = (None, None, segment, event, *(None,) * 6)
-    return _llp(name, recipe, *printed, only=("Visual Seg", "Visual Eve"), notes=(REBUILT,))
+    only = ("Visual Seg", "Visual Eve")
+    return _llp(name, recipe, *printed, only=only, source=RECONSTRUCTION, notes=(REBUILT,))
 
 
 TABLE_1 = Table(
-    number=1,
+    key="1",
+    title="Table 1",
     caption="Accuracy on AVE, fully (Sup.) and weakly (W-Sup.) supervised",
     recipe="ave",
     columns=ACCURACIES,
@@ -194,14 +233,55 @@ TABLE_1 = Table(
             "AVDSN",
             {FULL: "avsdn", WEAK: "avsdn-weak"},
             *(72.6, None, 67.3, None),
+            source=RECONSTRUCTION,
             notes=(REBUILT,),
         ),
-        _ave("DAM", {}, 74.5, None, None, None, notes=(NO_CODE,)),
-        _ave("AVRB", {}, 74.8, None, 68.9, None, notes=(NO_CODE,)),
-        _ave("AVIN", {}, 75.2, None, 69.4, None, notes=(NO_CODE,)),
-        _ave("CMAN", {}, 73.3, None, 70.4, None, notes=(NO_CODE,)),
-        _ave("AVT", {}, 76.8, None, 70.2, None, notes=(NO_CODE,)),
-        _ave("MPN", {}, 77.6, 62.1, 72.0, 53.8, notes=(NO_CODE,)),
+        _rebuilt(
+            "DAM",
+            {FULL: "dam"},
+            *(74.5, None, None, None),
+            notes=("its structure is described, its sizes are ours; it has no weak setting",),
+        ),
+        _rebuilt(
+            "AVRB",
+            {FULL: "avrb", WEAK: "avrb-weak"},
+            *(74.8, None, 68.9, None),
+            source="AVRB-like",
+            rule="argmax",
+            notes=("of its two blocks the names are known: the structure is a guess",),
+        ),
+        _rebuilt(
+            "AVIN",
+            {FULL: "avin", WEAK: "avin-weak"},
+            *(75.2, None, 69.4, None),
+            rule="argmax",
+            notes=("its stages are described, its sizes and the weak pooling are ours",),
+        ),
+        _rebuilt(
+            "CMAN",
+            {FULL: "cman", WEAK: "cman-weak"},
+            *(73.3, None, 70.4, None),
+            rule="argmax",
+            notes=(
+                "its modules are described, its sizes and the weak pooling are ours; the printed "
+                "numbers are a re-implementation by others (its own, 77.1 and 75.7, are of "
+                "ResNet-152 features)",
+            ),
+        ),
+        _rebuilt(
+            "AVT",
+            {FULL: "avt", WEAK: "avt-weak"},
+            *(76.8, None, 70.2, None),
+            source="AVT-like",
+            rule="argmax",
+            notes=("the abstract alone is known: the structure is a guess",),
+        ),
+        _rebuilt(
+            "MPN",
+            {FULL: "mpn", WEAK: "mpn-weak"},
+            *(77.6, 62.1, 72.0, 53.8),
+            notes=("that it has two sub-networks is known, what is inside them is ours",),
+        ),
         _ave(
             "CMRAN",
             {FULL: "cmran", WEAK: "cmran-weak"},
@@ -229,7 +309,8 @@ TABLE_1 = Table(
 )
 
 TABLE_2 = Table(
-    number=2,
+    key="2",
+    title="Table 2",
     caption="F-scores on LLP, weakly supervised",
     recipe="llp",
     columns=F_SCORES,
@@ -242,12 +323,14 @@ TABLE_2 = Table(
             "AVE",
             "avel-llp",
             *(47.2, 40.4, 37.1, 34.7, 35.4, 31.6, 39.9, 35.5, 41.6, 36.5),
+            source=RECONSTRUCTION,
             notes=(REBUILT,),
         ),
         _llp(
             "AVDSN",
             "avsdn-llp",
             *(47.8, 34.1, 52.0, 46.3, 37.1, 26.5, 45.7, 35.6, 50.8, 37.7),
+            source=RECONSTRUCTION,
             notes=(REBUILT,),
         ),
         _llp("HAN", "han", 60.1, 51.3, 52.9, 48.9, 48.9, 43.0, 54.0, 47.7, 55.4, 48.0),
@@ -270,7 +353,8 @@ TABLE_2 = Table(
 )
 
 TABLE_3 = Table(
-    number=3,
+    key="3",
+    title="Table 3",
     caption="Ablations on LLP",
     recipe="llp",
     columns=F_SCORES,
@@ -316,7 +400,8 @@ TABLE_3 = Table(
 )
 
 TABLE_4 = Table(
-    number=4,
+    key="4",
+    title="Table 4",
     caption="Sharing the cross-modal attention on LLP",
     recipe="llp",
     columns=F_SCORES[6:],
@@ -326,5 +411,5 @@ TABLE_4 = Table(
     ),
 )
 
-TABLES = {table.number: table for table in (TABLE_1, TABLE_2, TABLE_3, TABLE_4)}
-"""Number to table."""
+PRINTED = (TABLE_1, TABLE_2, TABLE_3, TABLE_4)
+"""The paper's tables."""

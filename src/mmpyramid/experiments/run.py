@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,11 +15,14 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.typed import read_json
 from mmpyramid.datasets import SPLITS, open_dataset
-from mmpyramid.experiments.printed import Row, Table
+from mmpyramid.experiments.by_length import found_by_length
+from mmpyramid.experiments.cost import costs
+from mmpyramid.experiments.printed import DEFAULT, Row, Table
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.modality_aware import fit_modality_aware
 from mmpyramid.training.recipes import RECIPES
+from mmpyramid.training.recipes.ablations import ABLATIONS
 from mmpyramid.training.run import Run, fit, identify, wait_for_all_processes
 
 Report: TypeAlias = dict[str, Any]
@@ -105,6 +108,24 @@ def override(config: TrainConfig, overrides: Overrides) -> TrainConfig:
     return replace(config, model=model, **fields)
 
 
+def recipe_named(name: str) -> TrainConfig:
+    """The configuration of a recipe, or of an ablation."""
+    return RECIPES[name]() if name in RECIPES else ABLATIONS[name]()
+
+
+def run_config(row: Row, recipe: str, overrides: Overrides) -> TrainConfig:
+    """The configuration that a row is run with.
+
+    Raises:
+        UserError: as `override`.
+    """
+    config = override(recipe_named(recipe), overrides)
+    if row.relative_width != 1:
+        width = round(row.relative_width * config.model.width)
+        config = replace(config, model=replace(config.model, width=width))
+    return config
+
+
 def jobs(
     rows: Sequence[Row], seeds: Sequence[int], overrides: Overrides, out: Path
 ) -> Iterator[Job]:
@@ -112,14 +133,17 @@ def jobs(
     for seed in seeds:
         for row in rows:
             for setting, recipe in row.recipes.items():
-                config = override(RECIPES[recipe](), {**overrides, "seed": seed})
+                config = run_config(row, recipe, {**overrides, "seed": seed})
                 folder = _runs(out, row, recipe) / f"seed-{seed}"
                 yield Job(row=row, setting=setting, seed=seed, config=config, folder=folder)
 
 
 def _runs(out: Path, row: Row, recipe: str) -> Path:
     """Where the runs of a recipe are; tables that have a system in common share its runs."""
-    return out / "runs" / (f"{recipe}-refined" if row.refine else recipe)
+    name = f"{recipe}-refined" if row.refine else recipe
+    if row.relative_width != 1:
+        name += f"-width-{row.relative_width:g}"
+    return out / "runs" / name
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -165,6 +189,48 @@ def collect_reports(
     return reports
 
 
+class Costs(msgspec.Struct, frozen=True):
+    """What the networks of a table cost, and the configurations that were measured, by slug."""
+
+    configs: dict[str, dict[str, Any]]
+    costs: dict[str, dict[str, float]]
+
+
+def measure_costs(
+    table: Table, overrides: Overrides, out: Path, data: Path, features: Path | None = None
+) -> dict[str, dict[str, float]]:
+    """What the networks of a table cost, by slug; empty for a table that does not tell costs.
+
+    They are measured once, by the first process, and again for other configurations.
+
+    Raises:
+        UserError: if the data cannot be used.
+    """
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    if not (table.reference and is_first):
+        return {}
+    configs = {row.slug: run_config(row, row.recipes[DEFAULT], overrides) for row in table.rows}
+    plain = {slug: config.to_dict() for slug, config in configs.items()}
+    path = out / f"cost-{table.key}.json"
+    if path.exists():
+        known = read_json(path, Costs, "the costs of networks")
+        if known.configs == plain:
+            return known.costs
+    config = configs[table.reference]
+    train = open_dataset(
+        data,
+        "train",
+        config.model.inputs,
+        problem=config.objective.problem,
+        features=features,
+        supervision=config.objective.labels(),
+    )
+    found = {slug: asdict(cost) for slug, cost in costs(configs, table.reference, train).items()}
+    content = json.dumps({"configs": plain, "costs": found}, indent=2) + "\n"
+    write_durably(path, content.encode())
+    return found
+
+
 def run_job(job: Job, data: Path, features: Path | None = None) -> None:
     """Train or resume, and score on the test split; the report is in `job.result`.
 
@@ -188,6 +254,7 @@ def _score(job: Job, run: Run, data: Path, features: Path | None) -> None:
     problem = problem_named(network.problem)
     corpus = open_dataset(data, "test", network.inputs, problem=problem.name, features=features)
     report = problem.evaluate(network, corpus).to_dict()
+    report["found"] = found_by_length(network, corpus)
     content = json.dumps({"config": job.config.to_dict(), "report": report}, indent=2) + "\n"
     write_durably(job.result, content.encode())
     for resumable in job.folder.rglob("last.ckpt"):  # Three times the size of the network.

@@ -13,7 +13,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from multiprocessing.connection import wait
@@ -55,6 +55,9 @@ GIB = 2**30
 BYTES_PER_SECOND = 2**20
 BYTES_PER_SEGMENT = 100
 """Less than any codec stores of a second of sound; telephone speech takes 600."""
+
+REFERRED = 24
+"""How many times as much a list of files may take as one file."""
 
 
 Input: TypeAlias = View | Literal[Modality.AUDIO]
@@ -187,7 +190,12 @@ def read_pieces(
             missing=reader.missing,
             inputs=_stack(some, required.views),
         )
-    yield VideoInfo(duration=reader.duration, missing=reader.missing, notes=reader.notes)
+    yield VideoInfo(
+        duration=reader.duration,
+        missing=reader.missing,
+        notes=reader.notes,
+        frame_rate=reader.info.nominal_rate,
+    )
 
 
 def _check_length(path: Path, seconds: float, most: float | None) -> None:
@@ -252,7 +260,7 @@ class Limits:
 class _Order:
     """One file to decode; its bytes come as a descriptor, for a decoder cannot open it."""
 
-    path: Path
+    file: MediaFile
     required: RequiredInputs
     size: int
     max_seconds: float | None
@@ -268,6 +276,9 @@ class Decoding:
         limits: what one file may take.
         alone: whether each file has a process of its own, so that one that takes it over cannot
             touch the next; the next process is started ahead.
+        follow_references: whether files are lists of the user's own, with the local files that they
+            name: the process may read any file then, and still write none, connect to nothing and
+            start no program. Time and length are those of a day of video.
 
     Example:
         >>> with Decoding(Limits(timeout=60)) as decoding:  # doctest: +SKIP
@@ -276,12 +287,24 @@ class Decoding:
         ...         path, message = decoding.receive()
     """
 
-    def __init__(self, limits: Limits, *, alone: bool = False) -> None:
+    def __init__(
+        self, limits: Limits, *, alone: bool = False, follow_references: bool = False
+    ) -> None:
+        if follow_references:  # How large what they name is will be known too late.
+            limits = replace(
+                limits, timeout=REFERRED * limits.timeout, length=REFERRED * limits.length
+            )
         self.expected: deque[Path] = deque()
         self._limits, self._alone = limits, alone
+        self._follow_references = follow_references
         self._orders: deque[_Order] = deque()
-        serve = partial(decode_requests, limits)
-        self._worker = Worker(serve, "decode", memory=limits.memory, prepare=load_decoders)
+        self._worker = Worker(
+            partial(decode_requests, limits),
+            "decode",
+            memory=limits.memory,
+            prepare=load_decoders,
+            may_read=follow_references,
+        )
         self._num_sent = 0
         self._waited, self._stop = 0.0, 0
 
@@ -318,7 +341,8 @@ class Decoding:
         """
         self.expected.append(path)
         longest = self._limits.max_seconds if max_seconds is None else max_seconds
-        order = _Order(path=path, required=required, size=size, max_seconds=longest)
+        file = MediaFile(path=path, follow_references=self._follow_references)
+        order = _Order(file=file, required=required, size=size, max_seconds=longest)
         self._orders.append(order)
         self.start()
         self._send()
@@ -335,7 +359,7 @@ class Decoding:
             if self._alone:
                 self._worker.stop()
                 self.start()
-        return order.path, message
+        return order.file.path, message
 
     def close(self) -> None:
         """End the process."""
@@ -351,7 +375,7 @@ class Decoding:
         while self._num_sent < most:
             order = self._orders[self._num_sent]
             try:
-                descriptor = open_file(order.path)
+                descriptor = open_file(order.file.path)
             except UserError as error:
                 return error if self._num_sent == 0 else None
             try:
@@ -382,7 +406,7 @@ class Decoding:
         if (error := self._send()) is not None:
             self._num_sent += 1  # As if it had been sent: `receive` takes it away.
             return Failure(str(error))
-        path = order.path
+        path = order.file.path
         allowed, since = self._limits.seconds(path), monotonic()
         try:
             answer = self._worker.receive(max(0.0, allowed - self._waited))
@@ -438,7 +462,7 @@ def decode_requests(limits: Limits, channel: Channel) -> None:
     while True:
         order: _Order = channel.requests.get()
         descriptor = channel.descriptors.get()
-        file, required = MediaFile(path=order.path, descriptor=descriptor), order.required
+        file, required = replace(order.file, descriptor=descriptor), order.required
         limit_cpu(num_cores() * limits.seconds_for(os.fstat(descriptor).st_size))
         try:
             for piece in read_pieces(file, required, order.size, order.max_seconds):

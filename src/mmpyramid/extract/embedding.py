@@ -91,8 +91,7 @@ def extract_features(
         extractors: the backbones.
         batch: how many segments are embedded together.
         max_seconds: refuse longer files, once that much is read.
-        decoding: decode by this, within its limits and apart from this process; a file that may
-            refer to others is trusted, and decoded in this process.
+        decoding: decode by this, within its limits and apart from this process.
         tracks: which tracks of the file to read.
         on_progress: called after each batch; what it raises ends the extraction.
 
@@ -105,17 +104,8 @@ def extract_features(
         (10, 1024)
     """
     required = RequiredInputs.of(extractors, tracks)
-    pieces: Iterable[Message]
-    file = to_media_file(source)
-    if decoding is None or file.follow_references:
-        pieces = one_ahead(read_pieces(file, required, batch, max_seconds))
-    else:
-        decoding.expect(file.path, required, batch, max_seconds)
-        pieces = _received(decoding)
     arrays: dict[str, list[Array]] = defaultdict(list)
-    for piece in pieces:
-        if isinstance(piece, Failure):
-            raise UserError(piece.reason)
+    for piece in pieces_of(source, required, batch, max_seconds, decoding):
         if not isinstance(piece, Piece):
             features = {name: np.concatenate(parts) for name, parts in arrays.items()}
             return Extracted(**vars(piece), features=features)
@@ -129,9 +119,34 @@ def extract_features(
     raise AssertionError("the last message about a file is its `VideoInfo`")
 
 
-def _received(decoding: Decoding) -> Iterator[Message]:
+def pieces_of(
+    source: Source,
+    required: RequiredInputs,
+    size: int,
+    max_seconds: float | None = None,
+    decoding: Decoding | None = None,
+) -> Iterator[Piece | VideoInfo]:
+    """What `read_pieces` gives of a file, ahead of its use.
+
+    Args:
+        source: the file.
+        required: what to read of it.
+        size: number of segments in a piece.
+        max_seconds: refuse longer files.
+        decoding: decode by this; left out, in a thread of this process.
+
+    Raises:
+        UserError: if the file cannot be decoded, or is too long.
+    """
+    if decoding is None:
+        yield from one_ahead(read_pieces(source, required, size, max_seconds))
+        return
+    decoding.expect(to_media_file(source).path, required, size, max_seconds)
     while decoding.expected:
-        yield decoding.receive()[1]
+        _, message = decoding.receive()
+        if isinstance(message, Failure):
+            raise UserError(message.reason)
+        yield message
 
 
 class FileExtractor:

@@ -8,13 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-import av
-from av.stream import Disposition
-
 from mmpyramid.core.errors import Problems, UserError
-from mmpyramid.core.process import Answer, Channel, Worker, WorkerError
-from mmpyramid.media.source import open_media
-from mmpyramid.media.streams import can_be_decoded, moving_pictures
+from mmpyramid.extract.inspecting import Inspector
 
 Videos: TypeAlias = str | Path | Iterable[str | Path]
 
@@ -31,14 +26,6 @@ NO_FILE = "no files"
 SEARCHED = "folders that are linked to twice"
 EMPTY = "empty"
 TEXT = "text"
-STILL = "still pictures"
-NO_MEDIA = "without sound or picture that can be read"
-
-MEMORY = 2**31
-"""Bytes that looking into a file may take."""
-
-SECONDS = 30.0
-"""How long looking into a file may take."""
 
 SNIFFED = 4096
 """Bytes of a file that tell whether it is text."""
@@ -85,7 +72,7 @@ def search_videos(videos: Videos) -> FoundVideos:
     """
     places = [videos] if isinstance(videos, str | Path) else list(videos)
     problems, result = Problems(), FoundVideos()
-    with _Inspector() as inspector:
+    with Inspector() as inspector:
         for place in places:
             files = list(_files(Path(place), inspector, result.left_out))
             if not files:
@@ -117,7 +104,7 @@ def find_videos(videos: Videos) -> dict[str, Path]:
     return search_videos(videos).paths
 
 
-def _files(place: Path, inspector: _Inspector, left_out: dict[Path, str]) -> Iterator[Path]:
+def _files(place: Path, inspector: Inspector, left_out: dict[Path, str]) -> Iterator[Path]:
     """The files that one argument means."""
     if place.is_file():
         yield place
@@ -130,7 +117,7 @@ def _files(place: Path, inspector: _Inspector, left_out: dict[Path, str]) -> Ite
             left_out[path] = HIDDEN
         elif not is_folder or path.suffix.lower() in MEDIA_SUFFIXES:
             yield path
-        elif (reason := inspector.why_not(path)) is not None:
+        elif (reason := _why_not(path, inspector)) is not None:
             left_out[path] = reason
         else:
             yield path
@@ -160,56 +147,13 @@ def _matching(pattern: Path) -> list[Path]:
         ) from error
 
 
-class _Inspector:
-    """Looks into files, in a process that a bad file may take down."""
-
-    def __init__(self) -> None:
-        self._worker = Worker(_inspect, "search", memory=MEMORY)
-
-    def __enter__(self) -> _Inspector:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._worker.stop()
-
-    def why_not(self, path: Path) -> str | None:
-        """Why a file is no video or sound file; None if it is one."""
-        if not path.is_file():
-            return NO_FILE
-        if not path.stat().st_size:
-            return EMPTY
-        if _is_text(path):
-            return TEXT
-        if not self._worker.is_started:
-            self._worker.start()
-        self._worker.send(path)
-        try:
-            reason = self._worker.receive(SECONDS).content.get("reason", NO_MEDIA)
-        except WorkerError:
-            return NO_MEDIA
-        return None if reason is None else str(reason)
-
-
-def _inspect(channel: Channel) -> None:
-    """What the process does."""
-    while True:
-        channel.send(Answer({"reason": _reason(channel.requests.get())}))
-
-
-def _reason(path: Path) -> str | None:
-    try:
-        with open_media(path) as container:
-            if any(can_be_decoded(stream) for stream in container.streams.audio):
-                return None
-            pictures = [s for s in moving_pictures(container) if can_be_decoded(s)]
-            if not pictures:
-                return NO_MEDIA
-            is_still = container.format.name.endswith("_pipe") or all(
-                stream.disposition & Disposition.still_image for stream in pictures
-            )
-            return STILL if is_still else None
-    except (UserError, av.FFmpegError, OSError, MemoryError):
-        return NO_MEDIA
+def _why_not(path: Path, inspector: Inspector) -> str | None:
+    """Why a file is no video or sound file; None if it is one."""
+    if not path.is_file():
+        return NO_FILE
+    if not path.stat().st_size:
+        return EMPTY
+    return TEXT if _is_text(path) else inspector.why_not(path)
 
 
 def _is_text(path: Path) -> bool:

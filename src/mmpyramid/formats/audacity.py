@@ -89,6 +89,7 @@ register(
         read=from_audacity,
         states_modality=False,
         kept="the events, scores in hundredths",
+        markers_for=("audacity",),
         suffixes=("txt",),  # Audacity suggests no name for label tracks.
     )
 )

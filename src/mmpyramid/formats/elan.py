@@ -23,7 +23,14 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
 from mmpyramid.core.wording import clock, printable
 from mmpyramid.formats.registry import Format, register
-from mmpyramid.formats.rows import MILLISECONDS, Row, check_listed, to_ticks, to_timeline
+from mmpyramid.formats.rows import (
+    MILLISECONDS,
+    Row,
+    check_listed,
+    tiers,
+    to_ticks,
+    to_timeline,
+)
 from mmpyramid.version import __version__
 
 if TYPE_CHECKING:
@@ -60,7 +67,9 @@ def to_elan(timeline: Timeline) -> str:
     _add_head(eaf, timeline)
     _add_vocabulary(eaf, timeline.labels)
     for modality in Modality:
-        for number, events in enumerate(_tiers(timeline.of(modality)), start=1):
+        for number, events in enumerate(
+            tiers(timeline.of(modality), MILLISECONDS) or [[]], start=1
+        ):
             _add_tier(eaf, f"{modality} {number}" if number > 1 else f"{modality}", events)
     return f"{DECLARATION}{to_string(eaf)}\n"
 
@@ -176,20 +185,6 @@ def _vocabulary(eaf: Eaf) -> tuple[str, ...]:
     return tuple(values[0][0] or "" for values, _ in entries)
 
 
-def _tiers(events: Iterable[Event]) -> list[list[Event]]:
-    """Spread events over as few tiers as first fit needs, so that none overlap in one."""
-    tiers: list[list[Event]] = []
-    for event in events:
-        start, _ = to_ticks(event, MILLISECONDS)
-        free = (tier for tier in tiers if to_ticks(tier[-1], MILLISECONDS)[1] <= start)
-        tier = next(free, None)
-        if tier is None:
-            tiers.append([event])
-        else:
-            tier.append(event)
-    return tiers or [[]]
-
-
 def _add_tier(eaf: Eaf, name: str, events: Iterable[Event]) -> None:
     scores = f"{name} {SCORE}"
     eaf.add_tier(name, EVENT)
@@ -272,6 +267,7 @@ register(
         read=from_elan,
         kept="everything but the weights of pyramid units",
         package="pympi",
+        markers_for=("elan",),
         reads_name=True,
         media_type="text/xml",
     )

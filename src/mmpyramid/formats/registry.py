@@ -36,6 +36,10 @@ class Format:
             an argument `unstated`.
         reads_name: whether `read` has an argument `name`, the name of the file without its suffix.
         package: the module that it needs and not everybody has installed.
+        counts_frames: whether times are whole frames, so that the timeline needs a frame rate.
+        links_media: whether `write` has an argument `media`, the path of the video that the file
+            links to instead of the timeline's source.
+        markers_for: programs that take their markers from it, as `parse --markers-for` names them.
         media_type: as HTTP names it.
         for_spreadsheets: whether cells are escaped that a spreadsheet would run as formulas, unless
             `write` is called with `raw=True`.
@@ -50,6 +54,9 @@ class Format:
     suffixes: tuple[str, ...] = ()
     states_modality: bool = True
     reads_name: bool = False
+    counts_frames: bool = False
+    links_media: bool = False
+    markers_for: tuple[str, ...] = ()
     package: str | None = None
     media_type: str = "text/plain"
     for_spreadsheets: bool = False
@@ -59,7 +66,7 @@ FORMATS: dict[str, Format] = {}
 """Every format, by name, in alphabetical order."""
 
 READERS: dict[str, Format] = {}
-"""The formats that can be read, by each suffix of their files."""
+"""The formats that can be read, by each suffix of their files in lower case."""
 
 
 def register(format: Format) -> Format:  # noqa: A002
@@ -77,11 +84,23 @@ def register(format: Format) -> Format:  # noqa: A002
     if format.name in FORMATS:
         raise UserError(f"there already is a format `{format.name}`; give yours another name")
     FORMATS[format.name] = format
-    for name in sorted(FORMATS):
+    for name in sorted(FORMATS, key=str.lower):
         FORMATS[name] = FORMATS.pop(name)
     if format.read is not None:
-        READERS.update(dict.fromkeys((format.name, *format.suffixes), format))
+        suffixes = (format.name.lower(), *format.suffixes)
+        READERS.update(dict.fromkeys(suffixes, format))
     return format
+
+
+def marker_formats() -> dict[str, str]:
+    """The format that gives each editing program its markers, by the name of the program.
+
+    Example:
+        >>> marker_formats()["audacity"]
+        'labels.txt'
+    """
+    programs = {program: name for name, form in FORMATS.items() for program in form.markers_for}
+    return dict(sorted(programs.items()))
 
 
 def find_format(name: str) -> Format:
@@ -144,7 +163,7 @@ def read_timeline(
     """Read a timeline from a file, in the format that the suffix of its name says.
 
     Args:
-        path: a timeline JSON, or a file of an annotation tool: .csv, .tsv, .eaf, .txt (Audacity).
+        path: a timeline JSON, or a file of another program, whose suffix `READERS` lists.
         original: the timeline that was corrected. Everything but the events is taken from it, and
             a label that it does not list is a mistake.
         unstated: how events are perceived that leave it open, in formats of sound annotation.

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path, PurePath
+from typing import Any
+from urllib.parse import quote
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
+from mmpyramid.core.wording import printable
 
 MILLISECONDS, MICROSECONDS = 1_000, 1_000_000
 """Ticks per second."""
+TAG = re.compile(rf"(?P<label>.*) \[(?P<modality>{'|'.join(Modality)})\]", re.DOTALL)
+URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 LISTED = 1000
 """Characters of a list of labels in a message."""
 
@@ -66,6 +75,102 @@ def to_timeline(events: Sequence[Event], source: str = "") -> Timeline:
         labels=tuple(dict.fromkeys(event.label for event in events)),
         source=source,
     )
+
+
+def with_events(timeline: Timeline, events: Sequence[Event]) -> Timeline:
+    """The same timeline with other events, whose labels it knows then, and which end within it."""
+    labels = dict.fromkeys((*timeline.labels, *(event.label for event in events)))
+    last = max((event.end for event in events), default=0.0)
+    duration = max(timeline.duration, last)
+    return replace(timeline, events=tuple(events), labels=tuple(labels), duration=duration)
+
+
+def head_of(timeline: Timeline) -> dict[str, Any]:
+    """What a timeline knows besides its events, as JSON for the metadata of a file."""
+    head = replace(timeline, events=(), unit_weights=(), source=printable(timeline.source))
+    plain: dict[str, Any] = json.loads(head.to_json())
+    return plain
+
+
+def from_head(head: object, events: Sequence[Event]) -> Timeline:
+    """A timeline of events and of what `head_of` gave; of the events alone if that is None.
+
+    Raises:
+        UserError: if it is something else.
+    """
+    if head is None:
+        return to_timeline(events)
+    return with_events(Timeline.from_json(json.dumps(head)), events)
+
+
+def tagged(event: Event) -> str:
+    """The name of an event where a format has no place for its modality.
+
+    Example:
+        >>> tagged(Event(1.0, 4.0, "Dog", Modality.AUDIO))
+        'Dog [audio]'
+    """
+    return f"{printable(event.label)} [{event.modality}]"
+
+
+def untagged(name: str) -> tuple[str, Modality | None]:
+    """Label and modality of what `tagged` wrote or a person did, who may leave the modality out.
+
+    Example:
+        >>> untagged("Dog [audio]"), untagged("Dog")
+        (('Dog', <Modality.AUDIO: 'audio'>), ('Dog', None))
+    """
+    found = TAG.fullmatch(name)
+    return (name, None) if found is None else (found["label"], Modality(found["modality"]))
+
+
+def tiers(events: Iterable[Event], per_second: int) -> list[list[Event]]:
+    """Spread events over as few tiers as first fit needs, so that none overlap in one.
+
+    Args:
+        events: in the order of a timeline.
+        per_second: ticks of the format; events do not overlap once rounded, either.
+    """
+    spread: list[list[Event]] = []
+    for event in events:
+        start, _ = to_ticks(event, per_second)
+        free = (tier for tier in spread if to_ticks(tier[-1], per_second)[1] <= start)
+        tier = next(free, None)
+        if tier is None:
+            spread.append([event])
+        else:
+            tier.append(event)
+    return spread
+
+
+def frame_rate_of(timeline: Timeline) -> Fraction:
+    """The frame rate of a timeline, for formats that count frames.
+
+    Raises:
+        UserError: if it is unknown.
+    """
+    if not timeline.frame_rate:
+        raise UserError(
+            "this format counts frames, and the frame rate of the video is unknown (the timeline "
+            "is of sound, or came from a file without one); give it, such as `mmpyramid render "
+            "clip.json --to otio --fps 29.97`, or `replace(timeline, frame_rate='25')`"
+        )
+    return Fraction(timeline.frame_rate)
+
+
+def media_url(source: str, media: Path | None = None) -> str:
+    """The URL of a video for a link: of a path, absolute if the path is.
+
+    Example:
+        >>> media_url("my clips/dog.mp4"), media_url("/clips/dog.mp4")
+        ('my%20clips/dog.mp4', 'file:///clips/dog.mp4')
+    """
+    path = PurePath(source) if media is None else media
+    if media is None and URL.match(source):
+        return source
+    if path.is_absolute():
+        return path.as_uri()
+    return quote(printable(str(path))) if source else ""
 
 
 def check_listed(label: str, labels: Iterable[str], where: str) -> None:

@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.frames import HIGHEST_RATE, LOWEST_RATE, nearest_rate
 from mmpyramid.media.clock import may_restart
 from mmpyramid.media.source import Source, open_media, to_media_file
 from mmpyramid.media.streams import PLAYED, Tracks, choose_picture, choose_sound
@@ -40,6 +41,8 @@ class MediaInfo:
         rotation: degrees counter-clockwise that make the stored picture upright: 0, 90, 180 or 270.
         mirrored: whether left and right of the stored picture are exchanged before that.
         frame_rate: average pictures per second, None if unknown.
+        nominal_rate: the same as a timeline has it: a fraction, that of a standard where it is near
+            one; empty if unknown.
         audio_codec: FFmpeg's name of the sound's codec, None without sound.
         sample_rate: samples per second and channel as stored, None without sound.
         channels: number of channels as stored, None without sound.
@@ -58,6 +61,7 @@ class MediaInfo:
     rotation: int = 0
     mirrored: bool = False
     frame_rate: float | None = None
+    nominal_rate: str = ""
     audio_codec: str | None = None
     sample_rate: int | None = None
     channels: int | None = None
@@ -117,6 +121,7 @@ def probe(source: Source, tracks: Tracks = PLAYED) -> MediaInfo:
             rotation=orientation.rotation,
             mirrored=orientation.flips,
             frame_rate=float(video.average_rate) if video and video.average_rate else None,
+            nominal_rate=_nominal_rate(video),
             audio_codec=audio.codec_context.codec.canonical_name if audio else None,
             sample_rate=audio.sample_rate if audio else None,
             channels=audio.channels if audio else None,
@@ -125,6 +130,12 @@ def probe(source: Source, tracks: Tracks = PLAYED) -> MediaInfo:
             length_is_guessed=length_is_guessed(container),
             notes=notes,
         )
+
+
+def _nominal_rate(stream: av.VideoStream | None) -> str:
+    """Empty for what is no rate of pictures: some containers tell their clock instead."""
+    rate = stream.average_rate if stream else None
+    return str(nearest_rate(rate)) if rate and LOWEST_RATE <= rate <= HIGHEST_RATE else ""
 
 
 def _shown_size(stream: av.VideoStream, orientation: Orientation) -> tuple[int, int]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
-from pathlib import Path
 
 import av
 import numpy as np
@@ -16,7 +15,7 @@ from PIL import Image as Pillow
 
 from mmpyramid.media.decoder import Decoder, Timed
 from mmpyramid.media.resizing import Converter, Image, View
-from mmpyramid.media.source import open_media
+from mmpyramid.media.source import Source, open_media
 from mmpyramid.media.streams import AnyStream, best_video
 from mmpyramid.media.upright import pixel_aspect
 
@@ -127,11 +126,11 @@ class PictureTrack:
         self.end = self._next.start if self._next else last.end
 
 
-def thumbnail(path: str | Path, size: int = 192) -> bytes | None:
+def thumbnail(source: Source, size: int = 192) -> bytes | None:
     """The picture in the middle of a video, upright and small.
 
     Args:
-        path: the video.
+        source: the video.
         size: pixels of the longer side.
 
     Returns:
@@ -143,7 +142,13 @@ def thumbnail(path: str | Path, size: int = 192) -> bytes | None:
     Example:
         >>> Path("clip.jpg").write_bytes(thumbnail("clip.mp4"))  # doctest: +SKIP
     """
-    with open_media(Path(path)) as container:
+    picture = middle_picture(source, size)
+    return None if picture is None else to_jpeg(picture)
+
+
+def middle_picture(source: Source, size: int) -> Image | None:
+    """The picture of `thumbnail`, (height, width, 3) uint8."""
+    with open_media(source) as container:
         stream = best_video(container)
         if stream is None:
             return None
@@ -153,8 +158,13 @@ def thumbnail(path: str | Path, size: int = 192) -> bytes | None:
         return None
     image = Pillow.fromarray(convert(timed.frame))
     image.thumbnail((size, size))
+    return np.asarray(image)
+
+
+def to_jpeg(picture: Image) -> bytes:
+    """A picture, (height, width, 3) uint8, as a file."""
     content = io.BytesIO()
-    image.save(content, "JPEG", quality=QUALITY)
+    Pillow.fromarray(picture).save(content, "JPEG", quality=QUALITY)
     return content.getvalue()
 
 

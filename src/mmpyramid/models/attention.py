@@ -159,3 +159,13 @@ class TransformerLayer(nn.Module):
         x = query_BTD + self.dropout(mixed)
         out: Tensor = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
         return out
+
+
+def positional_encoding(num_segments: int, like_BTD: Tensor) -> Tensor:
+    """Sines and cosines of T positions, (T, D); Vaswani et al., 2017, Section 3.5."""
+    width, wide = like_BTD.shape[-1], torch.promote_types(like_BTD.dtype, torch.float32)
+    # bf16 has no 257: it would be position 256 again.
+    position_T = torch.arange(num_segments, device=like_BTD.device, dtype=wide)
+    power_K = torch.arange(0, width, 2, device=like_BTD.device, dtype=wide) / width
+    angle_TK = position_T[:, None] * 10_000**-power_K
+    return torch.stack((angle_TK.sin(), angle_TK.cos()), dim=-1).flatten(1).to(like_BTD.dtype)

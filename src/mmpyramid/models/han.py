@@ -110,11 +110,17 @@ class HAN(ParsingNetwork):
         self.visual_projection = StreamProjection(config.visual_streams, config.width)
         self.layer = HANLayer(config.width, config.num_heads, config.dropout)
 
+    def front(
+        self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What the layer reads: audio and visual features, (B, T, D) each."""
+        del mask_BT
+        audio_BTD = self.audio_projection(streams) * present_BM[:, 0, None, None]
+        return audio_BTD, self.visual_projection(streams) * present_BM[:, 1, None, None]
+
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
         """Project, then let each modality attend to itself and to the other."""
-        audio_BTD = self.audio_projection(streams) * present_BM[:, 0, None, None]
-        visual_BTD = self.visual_projection(streams) * present_BM[:, 1, None, None]
-        projected_MBTD = torch.stack((audio_BTD, visual_BTD))
+        projected_MBTD = torch.stack(self.front(streams, mask_BT, present_BM))
         # Both directions share the layer, so they go through it as one batch.
         query_BTD, other_BTD = projected_MBTD.flatten(0, 1), projected_MBTD.flip(0).flatten(0, 1)
         fused_BTD = self.layer(query_BTD, other_BTD, mask_BT.repeat(2, 1))

@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.attention import TransformerLayer
+from mmpyramid.models.attention import TransformerLayer, positional_encoding
 from mmpyramid.models.network import (
     LARGEST_SIZE,
     Encoded,
@@ -54,6 +55,11 @@ class PyramidConfig:
     or the last unit alone."""
     share_cross_attention: bool = True
     """One layer for both directions of cross-modal attention, or one each."""
+    causal: bool = False
+    """Whether the dilated convolution reads a segment and those before it, not those after it;
+    attention sees both sides either way."""
+    positions: bool = False
+    """Whether sines and cosines of the position are added before the first unit."""
     tied_initialization: bool = True
     """True starts the copies of a layer from equal weights, as the released code does."""
 
@@ -78,6 +84,8 @@ class PyramidConfig:
         """
         if width % self.num_heads:
             raise UserError(f"width {width} is no multiple of num_heads {self.num_heads}")
+        if self.positions and width % 2:
+            raise UserError(f"positions come in pairs; width should be even, got {width}")
 
     @classmethod
     def parse(cls, values: PyramidConfig | Mapping[str, Any]) -> PyramidConfig:
@@ -111,13 +119,16 @@ class DilatedBlock(nn.Module):
         dilation: distance of the taps in segments.
         kind: `residual` is the block; `convolution` has the dilated convolution alone ("w/o
             residual"), `none` nothing at all ("w/o conv").
+        causal: all taps lie at the segment and before it.
     """
 
-    def __init__(self, width: int, dilation: int, kind: Block) -> None:
+    def __init__(self, width: int, dilation: int, kind: Block, *, causal: bool = False) -> None:
         super().__init__()
         self.dilated, self.pointwise = None, None
+        self.causal_padding = 2 * dilation if causal else 0
         if kind != "none":
-            self.dilated = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+            padding = 0 if causal else dilation
+            self.dilated = nn.Conv1d(width, width, 3, padding=padding, dilation=dilation)
         if kind == "residual":
             self.pointwise = nn.Conv1d(width, width, 1)
 
@@ -126,7 +137,10 @@ class DilatedBlock(nn.Module):
         x_BTD = x_BTD * mask_BT[..., None]
         if self.dilated is None:
             return x_BTD
-        hidden_BDT = torch.relu(self.dilated(x_BTD.mT))
+        x_BDT = x_BTD.mT
+        if self.causal_padding:
+            x_BDT = F.pad(x_BDT, (self.causal_padding, 0))
+        hidden_BDT = torch.relu(self.dilated(x_BDT))
         if self.pointwise is None:
             return hidden_BDT.mT
         return torch.relu(x_BTD + self.pointwise(hidden_BDT).mT)
@@ -153,8 +167,9 @@ class PyramidUnit(nn.Module):
         self.cross_attention = layer()
         self.visual_cross_attention = None if config.share_cross_attention else layer()
         self.audio_gate, self.visual_gate = ChannelGate(width), ChannelGate(width)
-        self.audio_block = DilatedBlock(width, window, config.block)
-        self.visual_block = DilatedBlock(width, window, config.block)
+        self.audio_block, self.visual_block = (
+            DilatedBlock(width, window, config.block, causal=config.causal) for _ in range(2)
+        )
 
     def forward(
         self, audio_BTD: Tensor, visual_BTD: Tensor, mask_BT: Tensor
@@ -181,12 +196,16 @@ class AttentiveFeaturePyramid(nn.Module):
 
     def __init__(self, width: int, config: PyramidConfig) -> None:
         super().__init__()
+        self.has_positions = config.positions
         self.units = nn.ModuleList(PyramidUnit(width, window, config) for window in config.windows)
 
     def forward(
         self, audio_BTD: Tensor, visual_BTD: Tensor, mask_BT: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Give the pyramid features of both modalities, (B, T, L, D) each."""
+        if self.has_positions:
+            positions_TD = positional_encoding(mask_BT.shape[1], audio_BTD)
+            audio_BTD, visual_BTD = audio_BTD + positions_TD, visual_BTD + positions_TD
         audio_levels, visual_levels = [], []
         for unit in self.units:
             audio_BTD, visual_BTD = unit(audio_BTD, visual_BTD, mask_BT)
@@ -327,9 +346,16 @@ class MMPyramid(ParsingNetwork):
         self.encoder = PyramidEncoder(config.width, config.pyramid)
 
     @property
-    def encoder_reach(self) -> int:
-        """Attention and convolution of every unit reach as far as its size each."""
-        return 2 * sum(self.config.pyramid.windows)
+    def encoder_reach(self) -> int | None:
+        """Attention and convolution of every unit reach as far as its size each.
+
+        A causal convolution reaches twice as far to one side. A position tells how far the start of
+        the video is, so that with positions all of it counts.
+        """
+        pyramid = self.config.pyramid
+        if pyramid.positions:
+            return None
+        return (3 if pyramid.causal else 2) * sum(pyramid.windows)
 
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
         """Project, build the pyramid, fuse it: Figure 2 from left to right."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mmpyramid.datasets import Dataset
     from mmpyramid.datasets.base import Supervision
     from mmpyramid.models import Network
+    from mmpyramid.problems.criterion import Criterion
 
 BATCH = 128
 """Videos scored at once, in evaluation and in validation."""
@@ -96,6 +97,16 @@ class Objective(ABC):
     @abstractmethod
     def __call__(self, output: Any, batch: Batch) -> Tensor:
         """The loss of a batch, a scalar."""
+
+    def criterion(self, network: Network[Any, Any]) -> Criterion:
+        """What a training run calls: the objective with whatever state it needs.
+
+        Args:
+            network: the one that is trained.
+        """
+        from mmpyramid.problems.criterion import Criterion
+
+        return Criterion(self, network)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +204,30 @@ class Problem(ABC, Generic[S, R]):
         Raises:
             UserError: if the network was trained for other labels, or predictions cannot be saved.
         """
+
+    def tuned(
+        self,
+        network: Network[Any, S],
+        dataset: Dataset,
+        chosen_on: Dataset,
+        decoder: Decoder | None = None,
+    ) -> dict[str, R]:
+        """The official numbers of a split with thresholds chosen on another, by what these are.
+
+        Args:
+            network: for this problem.
+            dataset: the split to evaluate on.
+            chosen_on: the split to choose on.
+            decoder: gate, and thresholds that stay; None takes those of the network.
+
+        Raises:
+            UserError: if this problem has no thresholds to choose, or as `evaluate`.
+        """
+        del network, dataset, chosen_on, decoder
+        raise UserError(
+            f"expected a problem with thresholds to tune, got `{self.name}`, whose numbers need "
+            "none; leave --tune out"
+        )
 
     @abstractmethod
     def references(self, dataset: Dataset) -> dict[str, R]:

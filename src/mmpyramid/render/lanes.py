@@ -18,12 +18,12 @@ MISSING_TRACKS = {
 
 _MINUTE, _HOUR = 60, 3600
 TICK_STEPS = (
-    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
+    *(1, 2, 5, 10, 15, 30),
     *(minutes * _MINUTE for minutes in (1, 2, 5, 10, 15, 30)),
     *(hours * _HOUR for hours in (1, 2, 6, 12, 24)),
 )
 """Seconds between two ticks of a time axis, from which the smallest that fits is taken; longer
-ones are multiples of the last."""
+ones are multiples of the last. None is shorter than the segments that are decided."""
 
 
 UNIT_WEIGHTS_COLUMNS = ("modality", "unit", "second", "weight")

@@ -9,6 +9,7 @@ Shape letters: T segments, F vectors per segment, D width.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,10 +25,12 @@ from mmpyramid.core.files import write_durably
 from mmpyramid.core.text import read_text, shorten
 from mmpyramid.store.hdf5 import only_dataset, write_rows
 from mmpyramid.store.npy import FRAMES_PER_SEGMENT, PER_FRAME
+from mmpyramid.store.old import import_old_store
 from mmpyramid.store.provenance import Provenance, StreamProvenance
 from mmpyramid.store.shard import Extracted
 from mmpyramid.store.source import FeatureError, carry_marker
 from mmpyramid.store.store import FeatureStore
+from mmpyramid.store.sums import SUMS_FILE, Sums, sum_of, write_sums
 from mmpyramid.store.writer import StoreWriter
 
 Layout: TypeAlias = Literal["npy", "h5"]
@@ -151,8 +154,10 @@ def import_features(
     cannot be used, also because F is another than in the store, are noted in it as failed. Another
     run goes on, and tries these again.
 
+    A store of an earlier version becomes one of this version.
+
     Args:
-        folder: in either layout.
+        folder: in either layout, or a store of an earlier version.
         out: the store.
         modalities: those of streams with names of their own.
         pool: average the F vectors of a segment.
@@ -165,6 +170,9 @@ def import_features(
         >>> import_features(Path("LLP/feats"), Path("store")).ids[0]  # doctest: +SKIP
         '-0A9suni5YA'
     """
+    if FeatureStore.is_store(folder):
+        carry_marker(folder, out)
+        return import_old_store(folder, out, progress)
     arrays = open_layout(folder)
     with StoreWriter(out, _provenance(folder, arrays, modalities or {})) as writer:
         carry_marker(folder, out)
@@ -187,6 +195,9 @@ def export_features(
 ) -> None:
     """Write a store in one of the layouts; (T, F, D) becomes (F * T, D) again.
 
+    `SHA256SUMS` beside them has the checksums of all files, as `sha256sum --check` reads them, and
+    each row of `h5` has one of its own. It appears last; without it an export broke off.
+
     Args:
         store: what to write.
         out: the folder.
@@ -201,33 +212,40 @@ def export_features(
         >>> export_features(FeatureStore("store"), Path("feats"))  # doctest: +SKIP
     """
     carry_marker(store.folder, out)
-    if layout == "h5":
-        _export_h5(store, out, progress)
-    else:
-        _export_npy(store, out, progress)
+    (out / SUMS_FILE).unlink(missing_ok=True)
+    export = _export_h5 if layout == "h5" else _export_npy
+    write_sums(out, export(store, out, progress))
 
 
-def _export_h5(store: FeatureStore, out: Path, progress: Progress | None) -> None:
+def _export_h5(store: FeatureStore, out: Path, progress: Progress | None) -> Sums:
     names = {ours: theirs for theirs, ours in STREAMS["h5"].items()}
     lines = [_line(video_id) for video_id in store.ids]
     out.mkdir(parents=True, exist_ok=True)
-    write_durably(out / IDS_FILE, b"".join(lines))
+    content = b"".join(lines)
+    write_durably(out / IDS_FILE, content)
+    sums = {IDS_FILE: hashlib.sha256(content).hexdigest()}
     for number, name in enumerate(store.streams, 1):
-        _export_rows(store, name, out / f"{names.get(name, name)}.h5")
+        path = out / f"{names.get(name, name)}.h5"
+        _export_rows(store, name, path)
+        sums[path.name] = sum_of(path)
         if progress:
             progress(number, len(store.streams))
+    return sums
 
 
-def _export_npy(store: FeatureStore, out: Path, progress: Progress | None) -> None:
+def _export_npy(store: FeatureStore, out: Path, progress: Progress | None) -> Sums:
     names = {ours: theirs for theirs, ours in STREAMS["npy"].items()}
     out.mkdir(parents=True, exist_ok=True)
+    sums = {}
     for number, video_id in enumerate(store.ids, 1):
         if Path(video_id).name != video_id:
             raise UserError(f"expected ids that can be file names, but the store has {video_id!r}")
         for name, array in store.load(video_id).items():
-            _write_npy(out / names.get(name, name) / f"{video_id}.npy", _flat(array))
+            place = f"{names.get(name, name)}/{video_id}.npy"
+            sums[place] = _write_npy(out / place, _flat(array))
         if progress:
             progress(number, len(store))
+    return sums
 
 
 def _line(video_id: str) -> bytes:
@@ -247,7 +265,7 @@ def _export_rows(store: FeatureStore, name: str, path: Path) -> None:
             f"expected videos of one length for a file with a row for each, but {name} in "
             f"{store.folder} has shapes {sorted(shapes)}; use the layout npy"
         )
-    write_rows(path, "dataset", (len(store), *shapes.pop()), np.float32, rows)
+    write_rows(path, "dataset", (len(store), *shapes.pop()), np.float32, rows, checked=True)
 
 
 def _required(store: FeatureStore, name: str, video_id: str) -> Array:
@@ -257,11 +275,13 @@ def _required(store: FeatureStore, name: str, video_id: str) -> Array:
     return features[name]
 
 
-def _write_npy(path: Path, array: Array) -> None:
+def _write_npy(path: Path, array: Array) -> str:
+    """Write an array, and give its checksum."""
     path.parent.mkdir(exist_ok=True)
     content = io.BytesIO()
     np.save(content, array)
     write_durably(path, content.getvalue())
+    return hashlib.sha256(content.getvalue()).hexdigest()
 
 
 def _flat(array: Array) -> Array:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from numpy.typing import DTypeLike, NDArray
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import disk_full_as_user_error
-from mmpyramid.core.seal import verify
 from mmpyramid.core.text import shorten
 
 logger = logging.getLogger(__name__)
+
+LARGEST_CHUNK = 64 * 2**20
+"""Bytes that share one checksum."""
 
 LARGEST_WHOLE = 2 * 2**30
 """Bytes of values that are read at once: orders and labels, no features."""
@@ -90,10 +93,30 @@ def read_dataset(path: Path) -> NDArray[Any]:
             raise UserError(f"the values in {path} cannot be read ({error})") from error
 
 
+def read_through(path: Path) -> None:
+    """Read all rows of the one dataset of a file, whose checksums the HDF5 library compares.
+
+    Raises:
+        UserError: as `only_dataset`, or if a row cannot be read.
+    """
+    with only_dataset(path) as dataset:
+        for row in range(len(dataset)):
+            try:
+                dataset[row]
+            except Exception as error:
+                raise UserError(f"row {row} of {path} cannot be read ({error})") from error
+
+
 def write_rows(
-    path: Path, key: str, shape: tuple[int, ...], dtype: DTypeLike, rows: Iterable[NDArray[Any]]
+    path: Path,
+    key: str,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    rows: Iterable[NDArray[Any]],
+    *,
+    checked: bool = False,
 ) -> None:
-    """Write a contiguous dataset row by row, whatever its size, into a file that appears whole.
+    """Write a dataset row by row, whatever its size, into a file that appears whole.
 
     A run that is killed leaves `<name>.part` behind, which the next one overwrites.
 
@@ -103,6 +126,8 @@ def write_rows(
         shape: (N, ...).
         dtype: of the stored values.
         rows: N arrays of one row each.
+        checked: whether each row has a checksum (Fletcher-32), which the HDF5 library compares; it
+            reads such rows itself, while others are contiguous and can be mapped.
 
     Raises:
         UserError: if the disk is full; nothing is left behind.
@@ -111,7 +136,10 @@ def write_rows(
     try:
         with disk_full_as_user_error(path):
             with _new_file(aside) as file:
-                dataset = file.create_dataset(key, shape, dtype)
+                chunks = _chunks(shape, np.dtype(dtype)) if checked else None
+                dataset = file.create_dataset(
+                    key, shape, dtype, chunks=chunks, fletcher32=checked or None
+                )
                 for place, row in zip(range(shape[0]), rows, strict=True):
                     dataset[place] = row
             with aside.open("rb") as written:
@@ -119,6 +147,12 @@ def write_rows(
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _chunks(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, ...]:
+    """One row, or as much of a large one as is read well at once."""
+    segment = max(1, prod(shape[2:]) * dtype.itemsize)
+    return (1, min(shape[1], max(1, LARGEST_CHUNK // segment)), *shape[2:])
 
 
 @contextmanager
@@ -139,7 +173,8 @@ class RowFile:
     """The dataset of one HDF5 file, of which a few rows are read at a time.
 
     A contiguous dataset is mapped into memory for each batch, so nothing stays in memory. Datasets
-    that are chunked or compressed are read through HDF5: slower, and a warning says so.
+    that are chunked or compressed are read through HDF5: slower, and a warning says so where a
+    chunk has more than one row.
 
     Attributes:
         path: the file.
@@ -147,7 +182,7 @@ class RowFile:
         dtype: of the stored values.
         offset: where the values start in the file; None if they are not contiguous.
         key: name of the dataset, needed where they are not.
-        sealed: whether the file says that its checksum follows; None for files of other people.
+        check: called with the path before rows are read; raises a `UserError` if it is damaged.
     """
 
     path: Path
@@ -155,10 +190,10 @@ class RowFile:
     dtype: np.dtype[Any]
     offset: int | None
     key: str = ""
-    sealed: bool | None = None
+    check: Callable[[Path], object] | None = None
 
     @classmethod
-    def of(cls, path: Path, dataset: h5py.Dataset, sealed: bool | None = None) -> RowFile:
+    def of(cls, path: Path, dataset: h5py.Dataset) -> RowFile:
         """Describe a dataset of an open file."""
         return cls(
             path=path,
@@ -166,7 +201,6 @@ class RowFile:
             dtype=dataset.dtype,
             offset=dataset.id.get_offset(),  # type: ignore[attr-defined]
             key=str(dataset.name),
-            sealed=sealed,
         )
 
     @classmethod
@@ -180,7 +214,8 @@ class RowFile:
             if dataset.dtype.kind != "f":
                 raise UserError(f"expected features as floats, but {path} holds {dataset.dtype}")
             file = cls.of(path, dataset)
-        if file.offset is None:
+            by_rows = (dataset.chunks or (0,))[0] == 1
+        if file.offset is None and not by_rows:
             logger.warning(
                 "%s is chunked or compressed and will be read row by row, which is slow; "
                 "`h5repack -l CONTI -f NONE OLD NEW` makes a file that can be mapped",
@@ -214,11 +249,10 @@ class RowFile:
         """The rows, to be read while the context lasts.
 
         Raises:
-            UserError: if the file is another than was written; the first reading of a process
-                compares it with its checksum.
+            UserError: if the file is damaged.
         """
-        if self.sealed is not None:
-            verify(self.path, sealed=self.sealed)
+        if self.check is not None:
+            self.check(self.path)
         try:
             if self.offset is None:
                 with h5py.File(str(self.path), "r", locking=False) as file:

@@ -19,7 +19,9 @@ from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.version import __version__
 
-STORE_FORMAT = "mmpyramid-features-1"
+STORE_FORMAT = "mmpyramid-features-2"
+OLD_FORMAT = "mmpyramid-features-1"
+"""Of earlier versions, see `store.old`."""
 
 
 class StreamProvenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,13 +105,23 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return json.dumps({"format": STORE_FORMAT, **msgspec.to_builtins(self)}, indent=2)
 
     @classmethod
-    def from_json(cls, text: str) -> Provenance:
+    def from_json(cls, text: str, form: str = STORE_FORMAT) -> Provenance:
         """Read what `to_json` wrote.
+
+        Args:
+            text: the JSON.
+            form: which version of the format is expected.
 
         Raises:
             UserError: if the text is not such JSON.
         """
         data = from_json(text, dict[str, Any], "the description of a store")
-        if data.pop("format", None) != STORE_FORMAT:
-            raise UserError(f"expected a description whose `format` is `{STORE_FORMAT}`")
+        found = data.pop("format", None)
+        if found == OLD_FORMAT != form:
+            raise UserError(
+                "the store is of an earlier version; `mmpyramid store import OLD --out NEW` makes "
+                "one of this version of it"
+            )
+        if found != form:
+            raise UserError(f"expected a description whose `format` is `{form}`")
         return to_type(data, cls, "the description of a store")

@@ -26,13 +26,13 @@ from mmpyramid.core.text import read_text
 from mmpyramid.core.typed import LARGEST_DESCRIPTION, from_json
 from mmpyramid.store.hdf5 import RowFile
 from mmpyramid.store.mapped import FeatureTable, MappedTable, StreamRows
-from mmpyramid.store.provenance import Provenance
-from mmpyramid.store.shard import Extracted, Shard, VideoInfo
+from mmpyramid.store.provenance import STORE_FORMAT, Provenance
+from mmpyramid.store.shard import Extracted, Shard, VideoInfo, verify_shard
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, choose_streams, find_faults
 
 STORE_FILE, FAILURES_FILE, PENDING_FOLDER = "store.json", "failures.jsonl", "pending"
 SHARD_PATTERN = "shard-*.h5"
-NUM_OPEN_SHARDS = 32
+NUM_KNOWN_SHARDS = 32
 
 Found = TypeVar("Found")
 
@@ -58,7 +58,7 @@ class FeatureStore:
         # Pending files come first: a video that is packed meanwhile is then found in its shard.
         self._places = _locate(self.folder.glob(f"{PENDING_FOLDER}/*.h5"))
         self._places |= _locate(sorted(self.folder.glob(SHARD_PATTERN)))
-        self._open: OrderedDict[Path, Shard] = OrderedDict()
+        self._known: OrderedDict[Path, Shard] = OrderedDict()
         self._lock = Lock()
 
     @staticmethod
@@ -103,12 +103,7 @@ class FeatureStore:
         Raises:
             FeatureError: if the video is not in the store or its shard is gone.
         """
-
-        def read(shard: Shard) -> VideoInfo:
-            shard.verify()
-            return shard.info(video_id)
-
-        return self._read(video_id, read)
+        return self._read(video_id, lambda shard: shard.info(video_id))
 
     def read(self, video_id: str) -> Extracted:
         """Features and everything else about one video.
@@ -135,11 +130,12 @@ class FeatureStore:
     def _locate_rows(
         self, ids: Sequence[str], streams: Collection[str], progress: Progress | None
     ) -> dict[str, StreamRows]:
-        self.close()  # A pending file that is still open may have been packed into a shard since.
+        with self._lock:  # A pending file that is still known may have been packed since.
+            self._known.clear()
         problems = Problems()
         files: dict[str, dict[RowFile, int]] = {name: {} for name in streams}
         found = {name: np.zeros((3, len(ids)), np.int64) for name in streams}
-        # Shard by shard, for only so many are open at once.
+        # Shard by shard, for only so many are known at once.
         places = [str(self._places.get(video_id, "")) for video_id in ids]
         for done, video in enumerate(sorted(range(len(ids)), key=places.__getitem__), start=1):
             try:
@@ -171,42 +167,32 @@ class FeatureStore:
         """The backbones, the version and the number of videos, on one line."""
         return f"{len(self)} videos in {self.folder}: {self.provenance.describe()}"
 
-    def close(self) -> None:
-        """Close all files; loading opens them again."""
-        with self._lock:
-            while self._open:
-                self._open.popitem()[1].close()
-
     def _read(self, video_id: str, read: Callable[[Shard], Found]) -> Found:
+        if video_id not in self._places:
+            raise FeatureError([Fault(FaultKind.MISSING, f"{video_id} in {self.folder}")])
         with self._lock:
             try:
-                return read(self._shard(video_id))
-            except FeatureError:
-                raise
-            # As damage makes the HDF5 library report it: by nearly every kind of exception.
-            except Exception as error:
+                try:
+                    return read(self._shard(self._places[video_id]))
+                except FileNotFoundError:  # A pending file that has been packed since.
+                    self._find_packed()
+                    return read(self._shard(self._places[video_id]))
+            except (UserError, OSError) as error:
                 where = f"{video_id} in {self._places[video_id]}: {error}"
                 raise FeatureError([Fault(FaultKind.UNREADABLE, where)]) from error
 
-    def _shard(self, video_id: str) -> Shard:
-        """The open shard that holds a video."""
-        if video_id not in self._places:
-            raise FeatureError([Fault(FaultKind.MISSING, f"{video_id} in {self.folder}")])
-        try:
-            return self._opened(self._places[video_id])
-        except FileNotFoundError:  # A pending file that has been packed into a shard since.
-            packed = _locate(self.folder.glob(SHARD_PATTERN))
-            self._places |= {known: packed[known] for known in packed.keys() & self._places}
-            return self._opened(self._places[video_id])
+    def _find_packed(self) -> None:
+        packed = _locate(self.folder.glob(SHARD_PATTERN))
+        self._places |= {known: packed[known] for known in packed.keys() & self._places}
 
-    def _opened(self, path: Path) -> Shard:
-        """An open shard; the least recently used one is closed for it."""
-        if path not in self._open:
-            self._open[path] = Shard(path)
-            if len(self._open) > NUM_OPEN_SHARDS:
-                self._open.popitem(last=False)[1].close()
-        self._open.move_to_end(path)
-        return self._open[path]
+    def _shard(self, path: Path) -> Shard:
+        """What a file holds; the least recently used one is forgotten for it."""
+        if path not in self._known:
+            self._known[path] = Shard(path)
+            if len(self._known) > NUM_KNOWN_SHARDS:
+                self._known.popitem(last=False)
+        self._known.move_to_end(path)
+        return self._known[path]
 
 
 def pending_name(video_id: str) -> str:
@@ -215,11 +201,15 @@ def pending_name(video_id: str) -> str:
     return f"{digest.hexdigest()[:32]}.h5"
 
 
-def read_provenance(folder: Path) -> Provenance:
+def read_provenance(folder: Path, form: str = STORE_FORMAT) -> Provenance:
     """Read `store.json`.
 
+    Args:
+        folder: of the store.
+        form: which version of the format is expected.
+
     Raises:
-        UserError: if the folder is no store.
+        UserError: if the folder is no store, or one of another version.
     """
     path = folder / STORE_FILE
     if not path.is_file():
@@ -229,7 +219,7 @@ def read_provenance(folder: Path) -> Provenance:
         )
     text = read_text(path, LARGEST_DESCRIPTION)
     try:
-        return Provenance.from_json(text)
+        return Provenance.from_json(text, form)
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from error
 
@@ -271,13 +261,11 @@ class FilesReport:
     Attributes:
         num_files: the files that there are.
         num_videos: the videos in those that can be read.
-        num_unsealed: files of earlier versions, which have no checksum.
         damaged: what is wrong, by the name of the file.
     """
 
     num_files: int
     num_videos: int
-    num_unsealed: int
     damaged: Mapping[str, str]
 
 
@@ -297,13 +285,13 @@ def check_files(folder: Path, progress: Progress | None = None) -> FilesReport:
     """
     dims = read_provenance(folder).dims
     paths = [*sorted(folder.glob(SHARD_PATTERN)), *sorted(folder.glob(f"{PENDING_FOLDER}/*.h5"))]
-    num_videos = num_unsealed = 0
+    num_videos = 0
     damaged = {}
     for done, path in enumerate(paths, start=1):
         try:
-            with Shard(path) as shard:
-                num_unsealed += not shard.sealed
-                videos = shard.videos()
+            shard = Shard(path)
+            verify_shard(path)
+            videos = shard.videos()
             faults = [
                 fault
                 for video_id, video in videos.items()
@@ -316,9 +304,7 @@ def check_files(folder: Path, progress: Progress | None = None) -> FilesReport:
             damaged[str(path.relative_to(folder))] = str(error)
         if progress:
             progress(done, len(paths))
-    return FilesReport(
-        num_files=len(paths), num_videos=num_videos, num_unsealed=num_unsealed, damaged=damaged
-    )
+    return FilesReport(num_files=len(paths), num_videos=num_videos, damaged=damaged)
 
 
 def _locate(paths: Iterable[Path]) -> dict[str, Path]:
@@ -326,8 +312,7 @@ def _locate(paths: Iterable[Path]) -> dict[str, Path]:
     places: dict[str, Path] = {}
     for path in paths:
         try:
-            with Shard(path) as shard:
-                places |= dict.fromkeys(shard.ids, path)
+            places |= dict.fromkeys(Shard(path).ids, path)
         except FileNotFoundError:
             continue  # A pending file that was packed into a shard this very moment.
     return places

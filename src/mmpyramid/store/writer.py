@@ -24,7 +24,7 @@ from mmpyramid.core.files import (
 )
 from mmpyramid.core.text import whole_number
 from mmpyramid.store.provenance import Provenance
-from mmpyramid.store.shard import Extracted, Shard, encode_shard
+from mmpyramid.store.shard import Extracted, Shard, encode_shard, verify_shard
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, find_faults
 from mmpyramid.store.store import (
     FAILURES_FILE,
@@ -157,8 +157,7 @@ class StoreWriter:
         paths = self._pending()
         videos: dict[str, Extracted] = {}
         for path in paths:
-            with Shard(path) as shard:
-                videos |= shard.videos()
+            videos |= Shard(path).videos()
         if videos:
             names = (path.stem.removeprefix("shard-") for path in self.folder.glob(SHARD_PATTERN))
             numbers = (whole_number(name) for name in names)
@@ -194,8 +193,7 @@ class StoreWriter:
         self._done: set[str] = set()
         self._shapes: dict[str, tuple[int, ...]] = {}
         for path in self.folder.glob(SHARD_PATTERN):
-            with Shard(path) as shard:
-                self._count(shard)
+            self._count(Shard(path))
         _remove(path for path in sorted(self._pending()) if not self._is_new(path))
         pending = self._pending()
         self._num_pending = len(pending)
@@ -203,10 +201,10 @@ class StoreWriter:
 
     def _is_new(self, path: Path) -> bool:
         """Count a pending file, unless it is packed already or can never be packed with others."""
-        with Shard(path) as shard:
-            if self._done.issuperset(shard.ids) or self._misfits(path.name, shard.shapes):
-                return False
-            self._count(shard)
+        shard = Shard(path)
+        if self._done.issuperset(shard.ids) or self._misfits(path.name, shard.shapes):
+            return False
+        self._count(shard)
         return True
 
     def _count(self, shard: Shard) -> None:
@@ -227,9 +225,9 @@ class StoreWriter:
 
 def _is_whole(path: Path) -> bool:
     try:
-        with Shard(path) as shard:
-            shard.verify()
-            return bool(shard.ids)
+        shard = Shard(path)
+        verify_shard(path)
+        return bool(shard.ids)
     except UserError:
         return False
 

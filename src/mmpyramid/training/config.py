@@ -136,5 +136,5 @@ class TrainConfig:
             "model": {"architecture": self.model.architecture, **self.model.to_dict()},
             "objective": {"name": type(self.objective).__name__, **asdict(self.objective)},
         }
-        values: dict[str, Any] = json.loads(json.dumps(plain))
+        values: dict[str, Any] = json.loads(json.dumps(plain, default=str))
         return values

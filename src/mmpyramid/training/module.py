@@ -64,6 +64,7 @@ class NetworkModule(pl.LightningModule):
         self.score_in_training = (
             torch.compile(self.network.forward) if config.compile else self.network
         )
+        self.criterion = config.objective.criterion(self.network)
         self.step: TrainingStep | None = None
         self.losses: list[Tensor] = []
         self.counted: list[list[int]] = []
@@ -101,6 +102,13 @@ class NetworkModule(pl.LightningModule):
         elif self.device.type == "cuda":
             self._tell("steps operator by operator")
 
+    def on_train_epoch_start(self) -> None:
+        """Tell the criterion which epoch it is; where it computes something else, record anew."""
+        epoch, before = self.current_epoch, self.criterion.phase(self.criterion.epoch)
+        self.criterion.epoch = epoch
+        if self.step is not None and self.criterion.phase(epoch) != before:
+            self.take_whole_steps(self.step.recorder)
+
     def take_whole_steps(self, recorder: Recorder | None) -> None:
         """Leave forward, backward and optimizer to a `TrainingStep`."""
         self.step = TrainingStep(
@@ -129,9 +137,10 @@ class NetworkModule(pl.LightningModule):
 
     def loss(self, batch: Batch) -> Tensor:
         """Loss of one batch, computed in float32 or better, outside autocast; NaN after NaN."""
+        batch = self.criterion.augment(batch)
         output = self.score_in_training(batch.streams, batch.mask_BT, batch.present_BM)
         with torch.autocast(self.device.type, enabled=False):
-            loss = self.config.objective(to_full_precision(output), batch)
+            loss: Tensor = self.criterion(to_full_precision(output), batch)
             return loss.masked_fill(self.problem.has_nan(output), torch.nan)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -162,7 +171,8 @@ class NetworkModule(pl.LightningModule):
             optimizer_closure()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
-        """Update the average of the weights."""
+        """Update the average of the weights, and what the criterion keeps of them."""
+        self.criterion.finish_step()
         if self.average is not None:
             self.average.update_parameters(self.network)
 
@@ -330,7 +340,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             UserError: if it is damaged.
         """
         try:
-            if not verify(Path(path), sealed=False):
+            if not verify(Path(path)):
                 with zipfile.ZipFile(path) as archive:
                     if damaged := archive.testzip():
                         raise DamagedFileError(f"the checksum of {damaged} in it is wrong")

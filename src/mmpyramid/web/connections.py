@@ -1,11 +1,18 @@
-"""Connections of visitors: how many, and how long they may take to say what they want."""
+"""Connections of visitors: how many, and how long they may take to say what they want.
+
+Uvicorn bounds neither the connections of one address nor the time for the head of a request. It
+takes any `asyncio.Protocol`, so here one stands around its own and passes everything on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import resource
+from collections import Counter
+from collections.abc import Collection
+from typing import Any, TypeAlias, cast
 
-import h11
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10
@@ -24,55 +31,123 @@ REFUSAL = (
     b'{"detail": "too many connections are open to us"}'
 )
 
+Peer: TypeAlias = tuple[str, int]
+"""Address and port at the other end of a connection."""
 
-class BoundedProtocol(H11Protocol):
-    """HTTP/1.1 of Uvicorn, with a deadline for heads and a bound on connections.
 
-    Attributes:
+class Connections:
+    """All connections of a server; the outermost ASGI middleware, which hears when a head is whole.
+
+    Args:
+        app: answers.
         proxies: addresses that connect for many visitors, which have no bound of their own.
+
+    Example:
+        >>> connections = Connections(app)  # doctest: +SKIP
+        >>> uvicorn.Config(connections, http=connections.protocol)  # doctest: +SKIP
     """
 
-    proxies: tuple[str, ...] = ()
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(self, app: ASGIApp, proxies: Collection[str] = ()) -> None:
+        self.app, self._proxies = app, proxies
+        self._open: dict[Peer, _Connection] = {}
+        self._num_each: Counter[str] = Counter()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or refuse it."""
-        super().connection_made(transport)
-        peer = self.client[0] if self.client else ""
-        others = (c.client for c in self.connections if isinstance(c, H11Protocol) and c.client)
-        same = sum(address == peer for address, _ in others)
-        if len(self.connections) > most_connections() or (
-            same > MOST_EACH and peer not in self.proxies
-        ):
-            transport.write(REFUSAL)
-            transport.close()
+    def protocol(self, **options: Any) -> asyncio.Protocol:
+        """What Uvicorn calls for each connection, with options for its own protocol."""
+        return _Connection(H11Protocol(**options), self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
+        connection = self._open.get(scope["client"]) if scope["type"] == "http" else None
+        if connection is None:
+            await self.app(scope, receive, send)
             return
+        connection.begin_request()
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            connection.end_request()
+
+    def add(self, peer: Peer, connection: _Connection) -> bool:
+        """Count a connection, unless there are too many."""
+        is_full = len(self._open) >= most_connections()
+        if is_full or (self._num_each[peer[0]] >= MOST_EACH and peer[0] not in self._proxies):
+            return False
+        self._open[peer] = connection
+        self._num_each[peer[0]] += 1
+        return True
+
+    def remove(self, peer: Peer) -> None:
+        """Forget a connection that was counted."""
+        del self._open[peer]
+        self._num_each[peer[0]] -= 1
+        if not self._num_each[peer[0]]:
+            del self._num_each[peer[0]]
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, which ends where a head takes too long."""
+
+    def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
+        self._inner, self._connections = inner, connections
+        self._peer: Peer | None = None
+        self._transport: asyncio.Transport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._num_requests = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        name = transport.get_extra_info("peername")
+        if name is None:  # It is gone already.
+            self._transport.abort()
+            return
+        peer: Peer = name[:2]
+        if not self._connections.add(peer, self):
+            self._transport.write(REFUSAL)
+            self._transport.close()
+            return
+        self._peer = peer
+        self._inner.connection_made(transport)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes on a connection."""
-        super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
+        if self._peer is not None:
+            self._inner.data_received(data)
+            # Of a head that is whole, the request begins in a moment, which ends this.
             self._expect_head()
-        else:
-            self._stop_expecting()
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received() if self._peer is not None else None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
         self._stop_expecting()
-        super().connection_lost(exc)
+        if self._peer is not None:
+            self._connections.remove(self._peer)
+            self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def begin_request(self) -> None:
+        self._num_requests += 1
+        self._stop_expecting()
+
+    def end_request(self) -> None:
+        self._num_requests -= 1
 
     def _expect_head(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        if self._deadline is None and not self._num_requests:
+            assert self._transport is not None
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(HEAD_SECONDS, self._transport.abort)
 
     def _stop_expecting(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: there is no WebSocket here, and the request is answered like any other."""
 
 
 def most_connections() -> int:

@@ -64,7 +64,8 @@ class Handlers:
             if upload is None:
                 raise UserError("no video is chosen; upload one, record one or take an example")
             video = self.uploads.use(upload.path)
-            parsed = self._parsed(video, visit.visitor.address, model, numbers, progress)
+            with self.visits.keeping(visit):
+                parsed = self._parsed(video, visit.visitor.address, model, numbers, progress)
             shown = visit.show(parsed, video)
             return result(visit, shown), gr.skip()
         except (TooManyError, BusyError, GivenUpError) as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -77,13 +79,14 @@ class RouteFilter:
             return
         for pattern, parameters in ROUTES.items():
             if found := re.fullmatch(pattern, asked):
-                session = found.groupdict().get("session")
+                watched = found.groupdict().get("session")
+                if watched is not None:
+                    self._claim(watched, visitor_of(request))
                 if "session_hash" in parameters:
-                    session = request.query_params.get("session_hash", "")
-                if session is not None:
-                    self._claim(session, visitor_of(request))
+                    self._claim(request.query_params.get("session_hash", ""), visitor_of(request))
                 answer = self._without_paths(send)
-                await self.app(_with_query(scope, parameters), receive, answer)
+                with self._watching(watched, visitor_of(request)) if watched else nullcontext():
+                    await self.app(_with_query(scope, parameters), receive, answer)
                 return
         raise HTTPException(404)
 
@@ -116,6 +119,16 @@ class RouteFilter:
             return {"type": "http.request", "body": event, "more_body": False}
 
         await self.app(scope, receive_again, self._without_paths(send))
+
+    @contextmanager
+    def _watching(self, session: str, visitor: Visitor) -> Iterator[None]:
+        """A heartbeat; when the last of a page breaks off, what the visitor left is deleted."""
+        try:
+            with self._visits.watching(session):
+                yield
+        finally:
+            if not self._visits.is_here(visitor.id):
+                self._uploads.forget(visitor.id)
 
     def _claim(self, session: Any, visitor: Visitor) -> None:
         if not isinstance(session, str) or not SESSION.fullmatch(session):

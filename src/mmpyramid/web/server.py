@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import gradio as gr
 import uvicorn
@@ -26,7 +27,7 @@ from mmpyramid.web.access import Access, Forwarded
 from mmpyramid.web.access_log import AccessLog
 from mmpyramid.web.app import CSS, EXAMPLES, THEME, Example, create_app, render_example
 from mmpyramid.web.budget import Budget
-from mmpyramid.web.connections import BoundedProtocol
+from mmpyramid.web.connections import Connections
 from mmpyramid.web.handlers import FIT, Handlers
 from mmpyramid.web.headers import SecurityHeaders
 from mmpyramid.web.limits import (
@@ -56,6 +57,9 @@ STATUS: dict[type[Exception], int] = {
 SWEEP_SECONDS = 20
 ABANDONED_SECONDS = 600
 """An upload of which nothing more came for so long, and that no page shows, is deleted."""
+
+UNWATCHED_SECONDS = 60
+"""How long a visit is kept whose page is not connected; that of a browser is."""
 
 SHUTDOWN_SECONDS = 3
 
@@ -154,9 +158,11 @@ def run_server(
         policy: whom to let in.
         on_start: called when the server answers.
     """
+    app = guarded(create_server(pool, root, policy.root_path), policy, pool.limits)
+    connections = Connections(app, policy.proxies)
     config = uvicorn.Config(
-        guarded(create_server(pool, root, policy.root_path), policy, pool.limits),
-        http=type("Protocol", (BoundedProtocol,), {"proxies": policy.proxies}),
+        connections,
+        http=cast(type[asyncio.Protocol], connections.protocol),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -194,7 +200,8 @@ def _housekeeping(
     async def sweep() -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            await asyncio.to_thread(visits.end_idle, 60 * pool.limits.keep_minutes)
+            keep_seconds = 60 * pool.limits.keep_minutes
+            await asyncio.to_thread(visits.end_idle, keep_seconds, UNWATCHED_SECONDS)
             await asyncio.to_thread(uploads.sweep, ABANDONED_SECONDS)
 
     @asynccontextmanager

@@ -155,6 +155,13 @@ class Uploads:
             stored.num_uses += 1
         return Upload(stored, self)
 
+    def forget(self, owner: str) -> None:
+        """Delete what somebody who left has sent and not used."""
+        with self._lock:
+            for stored in list(self._stored.values()):
+                if stored.owner == owner and stored.num_uses == 0:
+                    self._delete(stored)
+
     def sweep(self, seconds: float) -> None:
         """Delete what nobody used, and leftovers of failures.
 

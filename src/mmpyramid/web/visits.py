@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock, RLock
 
@@ -44,6 +45,7 @@ class Visit:
         result: what was found in the last one that was parsed.
         version: how often the result has changed.
         seen: when something was asked last.
+        num_reasons: connections that last as long as the page is open, and videos that are parsed.
         ended: whether the page was closed; what comes later is released at once.
     """
 
@@ -53,6 +55,7 @@ class Visit:
     result: Result | None = None
     version: int = 0
     seen: float = 0.0
+    num_reasons: int = 0
     ended: bool = False
     _lock: RLock = field(default_factory=RLock)
 
@@ -148,6 +151,31 @@ class Visits:
             visit.seen = self._clock()
             return visit if visit.visitor.id == visitor.id else None
 
+    @contextmanager
+    def watching(self, session: str) -> Iterator[None]:
+        """A connection that lasts as long as a page is open: with its last one, a visit ends."""
+        visit = self.of(session)
+        try:
+            with self.keeping(visit):
+                yield
+        finally:
+            with self._lock:
+                has_left = not visit.num_reasons and self._by_session.get(session) is visit
+            if has_left:
+                self.end(session)
+
+    @contextmanager
+    def keeping(self, visit: Visit) -> Iterator[None]:
+        """A reason to keep a visit in which nothing is asked."""
+        with self._lock:
+            visit.num_reasons += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                visit.num_reasons -= 1
+                visit.seen = self._clock()
+
     def of(self, session: str) -> Visit:
         """The visit of a session; one that has ended if there is none any more."""
         with self._lock:
@@ -173,11 +201,25 @@ class Visits:
         if visit is not None:
             visit.end()
 
-    def end_idle(self, seconds: float) -> None:
-        """End the visits in which nothing was asked for so long."""
+    def is_here(self, owner: str) -> bool:
+        """Whether a visitor has a page open, by id."""
+        with self._lock:
+            return any(visit.visitor.id == owner for visit in self._by_session.values())
+
+    def end_idle(self, seconds: float, unwatched: float) -> None:
+        """End the visits in which nothing was asked for so long.
+
+        Args:
+            seconds: how long.
+            unwatched: the same where there is no other reason to keep a visit.
+        """
         with self._lock:
             now = self._clock()
-            idle = [s for s, visit in self._by_session.items() if now - visit.seen > seconds]
+            idle = [
+                session
+                for session, visit in self._by_session.items()
+                if now - visit.seen > (seconds if visit.num_reasons else min(seconds, unwatched))
+            ]
         for session in idle:
             self.end(session)
 

@@ -113,6 +113,13 @@ class BaselineTester:
         for name, value in tensors(network(streams, mask_BT, present_BM)).items():
             torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=1e-6, msg=name)
 
+    @torch.no_grad()
+    def test_the_order_of_a_batch_does_not_matter(self):
+        network, streams, order = self.network(), self.streams(3, 6), torch.tensor([2, 0, 1])
+        turned = tensors(network({name: values[order] for name, values in streams.items()}))
+        for name, value in tensors(network(streams)).items():
+            torch.testing.assert_close(turned[name], value[order], msg=name)
+
     def test_every_parameter_learns(self):
         network, batch = self.network().train(), self.batch(6, 10)
         output = network(batch.streams, batch.mask_BT, batch.present_BM)

@@ -210,15 +210,22 @@ class CMRAN(PairNetwork):
         self.interaction = Interaction(config)
         self.head = DecomposedHead(config.width, len(config.labels), config.head, pool="max")
 
-    def score(
+    def front(
         self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
-    ) -> Localized:
-        """Attend, relate each modality to itself and to the other, let both interact, decide."""
+    ) -> tuple[Tensor, Tensor]:
+        """What encoders and decoders read: audio as it came, and attended vision."""
+        del mask_BT
         audio_BTD, visual = self.read(streams, present_BM)
         map_BTPD = self.map_projection(
             visual.flatten(2, -2) if visual.ndim > 3 else visual[:, :, None]
         )
-        visual_BTD = self.attention(audio_BTD, map_BTPD) * present_BM[:, 1, None, None]
+        return audio_BTD, self.attention(audio_BTD, map_BTPD) * present_BM[:, 1, None, None]
+
+    def score(
+        self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
+    ) -> Localized:
+        """Attend, relate each modality to itself and to the other, let both interact, decide."""
+        audio_BTD, visual_BTD = self.front(streams, mask_BT, present_BM)
         audio_memory_BTD = self.audio_encoder(audio_BTD, mask_BT)
         visual_memory_BTD = self.visual_encoder(visual_BTD, mask_BT)
         audio_out_BTD = self.audio_decoder(audio_BTD, visual_memory_BTD, mask_BT)

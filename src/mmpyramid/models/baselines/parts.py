@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
+from mmpyramid.models.baselines.pooling import mean_over_time
 from mmpyramid.models.localization import (
     AudioGuidedAttention,
     LocalizationConfig,
@@ -97,12 +98,17 @@ class GuidedNetwork(PairNetwork):
         super().__init__(config)
         self.visual_attention = None
         if config.map_size:
-            self.visual_attention = AudioGuidedAttention(
-                guide_width or self.audio_width,
-                self.visual_width,
-                num_positions=config.map_size[0] * config.map_size[1],
-                hidden_width=config.attention_width,
-            )
+            self.visual_attention = self.make_attention(guide_width or self.audio_width)
+
+    def make_attention(self, guide_width: int) -> nn.Module:
+        """What turns what is heard and a map into one visual feature for each segment."""
+        assert self.config.map_size is not None
+        return AudioGuidedAttention(
+            guide_width,
+            self.visual_width,
+            num_positions=self.config.map_size[0] * self.config.map_size[1],
+            hidden_width=self.config.attention_width,
+        )
 
     def attend(self, audio_BTD: Tensor, visual: Tensor, present_BM: Tensor) -> Tensor:
         """Give the attended visual feature of every segment (B, T, D), zero where there is none.
@@ -234,11 +240,10 @@ class DecomposedHead(nn.Module):
 
     def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Localized:
         """Decompose the task; what is pooled over time leaves padding out."""
-        exists_BTO = mask_BT[..., None]
         if self.pool == "max":
-            pooled_BD = x_BTD.masked_fill(~exists_BTO, MASKED).amax(1)
+            pooled_BD = x_BTD.masked_fill(~mask_BT[..., None], MASKED).amax(1)
         else:
-            pooled_BD = (x_BTD * exists_BTO).sum(1) / exists_BTO.sum(1)
+            pooled_BD = mean_over_time(x_BTD, mask_BT)
         relevance_BT = self.relevance(x_BTD).squeeze(-1)
         category_BC = self.category(pooled_BD)
         return decomposed(relevance_BT, category_BC, is_fused=self.is_fused)

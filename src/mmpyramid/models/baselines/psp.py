@@ -148,13 +148,20 @@ class PSP(GuidedNetwork):
             nn.init.xavier_uniform_(layer.weight)
         self.weight = None if full else nn.Linear(num_scores, 1, bias=False)
 
+    def front(
+        self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What both LSTMs read: projected audio, and attended, projected vision."""
+        del mask_BT
+        audio_BTD, visual = self.read(streams, present_BM)
+        audio_BTD = self.audio_projection(audio_BTD)
+        return audio_BTD, self.visual_projection(self.attend(audio_BTD, visual, present_BM))
+
     def score(
         self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
     ) -> Localized:
         """Attend to the map, read both streams, propagate, classify every segment."""
-        audio_BTD, visual = self.read(streams, present_BM)
-        audio_BTD = self.audio_projection(audio_BTD)
-        visual_BTD = self.visual_projection(self.attend(audio_BTD, visual, present_BM))
+        audio_BTD, visual_BTD = self.front(streams, mask_BT, present_BM)
         audio_BTD, _ = run(self.audio_lstm, audio_BTD, mask_BT)
         visual_BTD, _ = run(self.visual_lstm, visual_BTD, mask_BT)
         audio_BTD, visual_BTD = self.propagation(audio_BTD, visual_BTD, mask_BT)

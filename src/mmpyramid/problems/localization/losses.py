@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,6 +23,8 @@ from mmpyramid.models.attention import MASKED
 from mmpyramid.models.network import Localized
 from mmpyramid.problems.base import Objective
 from mmpyramid.problems.parsing.losses import binary_cross_entropy
+
+PooledLoss: TypeAlias = Literal["soft-margin", "cross-entropy", "categorical"]
 
 EPSILON = 1e-8
 """Added to sums before they divide, as PSP released it."""
@@ -65,7 +67,7 @@ def pooled_loss(
     mask_BT: Tensor,
     *,
     pool: Literal["max", "mean"] = "max",
-    loss: Literal["soft-margin", "cross-entropy"] = "soft-margin",
+    loss: PooledLoss = "soft-margin",
 ) -> Tensor:
     """Pool scores over time, turn them into a distribution, compare it with the video's label.
 
@@ -87,6 +89,8 @@ def pooled_loss(
         pooled_BC = output.score_BTC.masked_fill(~exists_BTO, MASKED).amax(1)
     else:
         pooled_BC = (output.score_BTC * exists_BTO).sum(1) / exists_BTO.sum(1)
+    if loss == "categorical":
+        return F.cross_entropy(pooled_BC, weak_BC)
     distribution_BC = pooled_BC.softmax(-1)
     if loss == "soft-margin":
         return F.multilabel_soft_margin_loss(distribution_BC, weak_BC)
@@ -211,8 +215,9 @@ class PooledObjective(LocalizationObjective):
     """Labels of the videos: `weak` or `proportion`."""
     pool: Literal["max", "mean"] = "max"
     """How the scores of segments become those of the video: `max` (AVE, CMRAN), `mean` (PSP)."""
-    loss: Literal["soft-margin", "cross-entropy"] = "soft-margin"
-    """`soft-margin` (AVE, CMRAN) or binary `cross-entropy` (PSP) of the video's distribution."""
+    loss: PooledLoss = "soft-margin"
+    """Of the video's distribution: `soft-margin` (AVE, CMRAN), binary `cross-entropy` (PSP), or
+    `categorical` cross-entropy (our reconstructions)."""
 
     def __call__(self, output: Localized, batch: Batch) -> Tensor:
         """The loss of the video-level distribution."""

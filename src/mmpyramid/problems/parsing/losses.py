@@ -1,7 +1,8 @@
 """Losses and objectives of weakly supervised parsing.
 
 The losses are pure functions of what networks give, in float32 or better: training calls them
-outside autocast. An objective is a loss with its settings.
+outside autocast. An objective is a loss with its settings; what is put together from several is in
+`composed`.
 
 Shape letters: B batch, T segments of the audio, S segments of the pictures, M modalities (audio,
 visual), C classes, D width, K branches.
@@ -10,6 +11,7 @@ visual), C classes, D width, K branches.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +27,7 @@ from mmpyramid.models.baselines.one_sided import VISUAL
 from mmpyramid.models.baselines.stpn import split_attention
 from mmpyramid.models.network import Pooled
 from mmpyramid.problems.base import Objective
+from mmpyramid.problems.parsing.composed import ComposedObjective, Source, Step, Targets, Term
 
 EPSILON = 1e-7
 """Probabilities are kept this far from 0 and 1, as in the released code."""
@@ -91,12 +94,39 @@ def guided_loss(
     Returns:
         A scalar.
     """
+    targets = weak_targets(weak_BC, audio_smoothing, visual_smoothing, modality_BMC)
+    audio, visual = (stream_loss(pooled, targets, index) for index in (0, 1))
+    return audio + visual + video_loss(pooled, targets)
+
+
+def weak_targets(
+    weak_BC: Tensor,
+    audio_smoothing: float,
+    visual_smoothing: float,
+    modality_BMC: Tensor | None = None,
+) -> Targets:
+    """What individual guided learning compares with: the weak label, smoothed for each stream.
+
+    Args:
+        weak_BC: 1 where the class occurs in the video.
+        audio_smoothing: how much of the label the audio stream keeps.
+        visual_smoothing: how much of the label the visual stream keeps.
+        modality_BMC: labels of each modality, a part of the video's.
+    """
     heard_BC, seen_BC = (None, None) if modality_BMC is None else modality_BMC.unbind(1)
-    audio_target_BC = stream_target(weak_BC, audio_smoothing, heard_BC)
-    visual_target_BC = stream_target(weak_BC, visual_smoothing, seen_BC)
-    audio = binary_cross_entropy(pooled.stream_BMC[:, 0], audio_target_BC)
-    visual = binary_cross_entropy(pooled.stream_BMC[:, 1], visual_target_BC)
-    return audio + visual + binary_cross_entropy(pooled.video_BC, weak_BC)
+    audio_BC = stream_target(weak_BC, audio_smoothing, heard_BC)
+    visual_BC = stream_target(weak_BC, visual_smoothing, seen_BC)
+    return Targets(weak_BC, torch.stack((audio_BC, visual_BC), dim=1))
+
+
+def stream_loss(pooled: Pooled, targets: Targets, modality: int) -> Tensor:
+    """Mean binary cross-entropy of what one modality (0 audio, 1 visual) has in the whole video."""
+    return binary_cross_entropy(pooled.stream_BMC[:, modality], targets.stream_BMC[:, modality])
+
+
+def video_loss(pooled: Pooled, targets: Targets) -> Tensor:
+    """Mean binary cross-entropy of what occurs in the whole video."""
+    return binary_cross_entropy(pooled.video_BC, targets.video_BC)
 
 
 def contrastive_loss(
@@ -142,6 +172,35 @@ def contrastive_loss(
         num_others_B1 = (mask_BT.sum(1, keepdim=True) - 1).clamp(min=1)
         loss_BT = (smoothing - 1) * own_BT - smoothing * others_BT / num_others_B1
         return loss_BT.masked_fill(~mask_BT, 0.0).sum() / mask_BT.sum().clamp(min=1)
+
+
+def segment_loss(
+    prob_BTC: Tensor, target_BTC: Tensor, weight_BTC: Tensor, mask_BT: Tensor
+) -> Tensor:
+    """Weighted binary cross-entropy of the segments that exist, over their number times C.
+
+    It is not divided by the weights, so that those of a class balance keep their size (VALOR,
+    NeurIPS 2023, where all weights are 1; UWAV, CVPR 2025).
+
+    Args:
+        prob_BTC: of one modality.
+        target_BTC: within 0..1.
+        weight_BTC: 0 where nothing is known.
+        mask_BT: True where a segment exists.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> half, every = torch.full((1, 2, 1), 0.5), torch.ones(1, 2, dtype=torch.bool)
+        >>> round(segment_loss(half, half, torch.ones(1, 2, 1), every).item(), 4)
+        0.6931
+    """
+    clamped_BTC = prob_BTC.clamp(EPSILON, 1 - EPSILON).nan_to_num(0.5)
+    loss_BTC = F.binary_cross_entropy(clamped_BTC, target_BTC, weight_BTC, reduction="none")
+    return loss_BTC.masked_fill(~mask_BT[..., None], 0.0).sum() / (
+        mask_BT.sum() * prob_BTC.shape[-1]
+    )
 
 
 def sparsity_loss(attention_BT: Tensor, mask_BT: Tensor) -> Tensor:
@@ -197,10 +256,9 @@ def norm_loss(score_BTKC: Tensor, mask_BT: Tensor) -> Tensor:
 
 
 @dataclass(kw_only=True, slots=True)
-class GuidedObjective(Objective):
+class GuidedObjective(ComposedObjective):
     """Individual guided learning (HAN; MM-Pyramid), with MA's contrastive term if wanted."""
 
-    problem: ClassVar[str] = "parsing"
     reads_modalities: ClassVar[bool] = True
 
     audio_smoothing: float = 1.0
@@ -223,21 +281,30 @@ class GuidedObjective(Objective):
                 f"got {self.contrast} and {self.temperature}"
             )
 
-    def __call__(self, output: Pooled, batch: Batch) -> Tensor:
-        """The guided loss, plus the contrastive one.
+    def sources(self) -> Sequence[Source]:
+        """The smoothed weak label, by modality where that is known."""
 
-        Raises:
-            UserError: if the contrastive one counts and the network's encoder changes the width.
-        """
-        assert batch.weak_BC is not None
-        smoothing = (self.audio_smoothing, self.visual_smoothing)
-        loss = guided_loss(output, batch.weak_BC, *smoothing, modality_BMC=batch.modality_BMC)
-        if not self.contrast:
-            return loss
-        assert output.encoded is not None
-        assert output.encoded.projected_BTMD is not None
-        heard_BTD = output.encoded.fused_BTMD[:, :, 0]
-        seen_BTD = output.encoded.projected_BTMD[:, :, 1]
+        def smoothed(targets: Targets, step: Step) -> Targets:
+            smoothing = (self.audio_smoothing, self.visual_smoothing)
+            return weak_targets(targets.video_BC, *smoothing, step.batch.modality_BMC)
+
+        return (smoothed,)
+
+    def terms(self) -> Sequence[tuple[float, Term]]:
+        """Both streams and the video, plus the contrast of the two modalities."""
+        return (
+            (1.0, lambda targets, step: stream_loss(step.output, targets, 0)),
+            (1.0, lambda targets, step: stream_loss(step.output, targets, 1)),
+            (1.0, lambda targets, step: video_loss(step.output, targets)),
+            (self.contrast, self._contrast),
+        )
+
+    def _contrast(self, targets: Targets, step: Step) -> Tensor:
+        del targets
+        encoded, batch = step.output.encoded, step.batch
+        assert encoded is not None
+        assert encoded.projected_BTMD is not None
+        heard_BTD, seen_BTD = encoded.fused_BTMD[:, :, 0], encoded.projected_BTMD[:, :, 1]
         if heard_BTD.shape != seen_BTD.shape:
             raise UserError(
                 "--objective.contrast compares features before and after the encoder, which have "
@@ -245,8 +312,7 @@ class GuidedObjective(Objective):
                 "to 0"
             )
         both_BT = batch.mask_BT & batch.present_BM.all(1, keepdim=True)
-        contrast = contrastive_loss(heard_BTD, seen_BTD, both_BT, self.temperature)
-        return loss + self.contrast * contrast
+        return contrastive_loss(heard_BTD, seen_BTD, both_BT, self.temperature)
 
 
 @dataclass(kw_only=True, slots=True)

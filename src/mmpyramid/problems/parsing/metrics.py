@@ -18,7 +18,7 @@ uses. Its peculiarities are kept, since published numbers contain them:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
@@ -31,6 +31,8 @@ from mmpyramid.problems.base import text_table
 LEVELS = ("segment", "event")
 MEASURES = ("audio", "visual", "audio_visual", "event_av")
 """What is averaged over videos; Type@AV follows from the first three."""
+COLUMNS = ("audio", "visual", "audio_visual", "type_av", "event_av")
+"""The five numbers of a level."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +125,51 @@ def segment_counts(predicted_NTC: Mask, truth_NTC: Mask) -> Counts:
     )
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class EventMatch:
+    """The events of both sides, and which of them an event of the other side matches.
+
+    Attributes:
+        predicted: the runs of the prediction.
+        predicted_hit: True for those that are right.
+        truth: the runs of the truth.
+        truth_hit: True for those that are found.
+    """
+
+    predicted: Runs
+    predicted_hit: Mask
+    truth: Runs
+    truth_hit: Mask
+
+
+def match_events(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.5) -> EventMatch:
+    """Match events, maximal runs of segments of one class, by intersection over union.
+
+    Args:
+        predicted_NTC: the segments predicted.
+        truth_NTC: the segments annotated.
+        iou_threshold: in (0, 1]; the benchmark uses 0.5.
+
+    Raises:
+        UserError: if the threshold is outside (0, 1].
+    """
+    if not 0 < iou_threshold <= 1:
+        raise UserError(f"expected an IoU threshold in (0, 1], got {iou_threshold}")
+    predicted, truth = Runs.of(predicted_NTC), Runs.of(truth_NTC)
+    # Two overlapping runs share exactly one run of cells, so the runs of the intersection list
+    # every overlapping pair once, with its intersection as length.
+    shared = Runs.of(predicted_NTC & truth_NTC)
+    predicted_of = np.searchsorted(predicted.first, shared.first, side="right") - 1
+    truth_of = np.searchsorted(truth.first, shared.first, side="right") - 1
+    union = predicted.length[predicted_of] + truth.length[truth_of] - shared.length
+    match = shared.length >= iou_threshold * union
+    predicted_hit = np.zeros(len(predicted.first), dtype=bool)
+    predicted_hit[predicted_of[match]] = True
+    truth_hit = np.zeros(len(truth.first), dtype=bool)
+    truth_hit[truth_of[match]] = True
+    return EventMatch(predicted, predicted_hit, truth, truth_hit)
+
+
 def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.5) -> Counts:
     """Count events: maximal runs of segments of one class.
 
@@ -138,29 +185,16 @@ def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.
     Raises:
         UserError: if the threshold is outside (0, 1].
     """
-    if not 0 < iou_threshold <= 1:
-        raise UserError(f"expected an IoU threshold in (0, 1], got {iou_threshold}")
     N, _, C = predicted_NTC.shape
-    predicted, truth = Runs.of(predicted_NTC), Runs.of(truth_NTC)
-    # Two overlapping runs share exactly one run of cells, so the runs of the intersection list
-    # every overlapping pair once, with its intersection as length.
-    shared = Runs.of(predicted_NTC & truth_NTC)
-    predicted_of = np.searchsorted(predicted.first, shared.first, side="right") - 1
-    truth_of = np.searchsorted(truth.first, shared.first, side="right") - 1
-    union = predicted.length[predicted_of] + truth.length[truth_of] - shared.length
-    match = shared.length >= iou_threshold * union
-    predicted_hit = np.zeros(len(predicted.first), dtype=bool)
-    predicted_hit[predicted_of[match]] = True
-    truth_hit = np.zeros(len(truth.first), dtype=bool)
-    truth_hit[truth_of[match]] = True
+    found = match_events(predicted_NTC, truth_NTC, iou_threshold)
 
     def per_class(runs: Runs) -> NDArray[np.int64]:
         return np.bincount(runs.column, minlength=N * C).reshape(N, C)
 
     return Counts(
-        per_class(predicted.where(predicted_hit)),
-        per_class(predicted.where(~predicted_hit)),
-        per_class(truth.where(~truth_hit)),
+        per_class(found.predicted.where(found.predicted_hit)),
+        per_class(found.predicted.where(~found.predicted_hit)),
+        per_class(found.truth.where(~found.truth_hit)),
     )
 
 
@@ -205,7 +239,7 @@ def parsing_f_scores(
         UserError: if shapes disagree, values other than 0 and 1 occur or the threshold is wrong.
     """
     streams = (predicted_audio, predicted_visual, truth_audio, truth_visual)
-    audio, visual, true_audio, true_visual = _checked(streams, mask_NT)
+    audio, visual, true_audio, true_visual = checked_masks(streams, mask_NT)
     both, true_both = audio & visual, true_audio & true_visual
 
     def level(of_audio: Counts, of_visual: Counts, of_both: Counts) -> NDArray[np.float64]:
@@ -225,7 +259,12 @@ def parsing_f_scores(
     return np.stack([segment, event], axis=1)
 
 
-def _checked(streams: tuple[Mask, ...], mask_NT: Mask | None) -> list[Mask]:
+def checked_masks(streams: Sequence[Mask], mask_NT: Mask | None) -> list[Mask]:
+    """Predicted and true masks (N, T, C) as bool, off where no segment is.
+
+    Raises:
+        UserError: if shapes disagree, or values other than 0 and 1 occur.
+    """
     shapes = [stream.shape for stream in streams]
     if len(set(shapes)) != 1 or len(shapes[0]) != 3:
         raise UserError(
@@ -304,6 +343,21 @@ def report_from_means(f_24: NDArray[np.float64]) -> ParsingReport:
         )
 
     return ParsingReport(segment=level(f_24[0]), event=level(f_24[1]))
+
+
+def with_type_av(f_N24: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each video scores in the five numbers of a level.
+
+    The report is the mean of this over videos, so that intervals and tests can draw its rows.
+
+    Args:
+        f_N24: as `parsing_f_scores` gives it.
+
+    Returns:
+        (N, 2, 5) per cent, axes (video, `LEVELS`, `COLUMNS`).
+    """
+    type_N21 = f_N24[..., :3].mean(axis=-1, keepdims=True)
+    return 100 * np.concatenate([f_N24[..., :3], type_N21, f_N24[..., 3:]], axis=-1)
 
 
 def comparison_table(reports: Mapping[str, ParsingReport], title: str = "") -> str:

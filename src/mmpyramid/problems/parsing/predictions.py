@@ -64,6 +64,29 @@ class Predictions:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_durably(Path(path), content.getvalue(), outlast_power_cuts=False)
 
+    def masks(
+        self,
+        *,
+        gate: Gate = "global",
+        threshold: Threshold = 0.5,
+        video_threshold: Threshold = 0.5,
+    ) -> tuple[Mask, Mask]:
+        """What is heard and what is seen, two (N, T, C); see `llp_masks`.
+
+        Raises:
+            UserError: if a setting is wrong.
+        """
+        return llp_masks(
+            self.audio,
+            self.visual,
+            self.video,
+            gate=gate,
+            threshold=threshold,
+            video_threshold=video_threshold,
+            video_audio=self.video_audio,
+            video_visual=self.video_visual,
+        )
+
     def report(
         self,
         truth_audio: Mask,
@@ -87,16 +110,7 @@ class Predictions:
         Raises:
             UserError: if shapes disagree, or a setting is wrong.
         """
-        masks_NTC = llp_masks(
-            self.audio,
-            self.visual,
-            self.video,
-            gate=gate,
-            threshold=threshold,
-            video_threshold=video_threshold,
-            video_audio=self.video_audio,
-            video_visual=self.video_visual,
-        )
+        masks_NTC = self.masks(gate=gate, threshold=threshold, video_threshold=video_threshold)
         return parsing_report(
             *masks_NTC, truth_audio, truth_visual, mask_NT=self.mask, iou_threshold=iou_threshold
         )

@@ -27,6 +27,7 @@ from mmpyramid.problems.base import (
 from mmpyramid.problems.parsing.decisions import segment_masks
 from mmpyramid.problems.parsing.metrics import ParsingReport, comparison_table, parsing_report
 from mmpyramid.problems.parsing.predictions import Predictions
+from mmpyramid.problems.parsing.tuning import tune_thresholds, tuned_reports
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -143,6 +144,20 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
             predictions.parent.mkdir(parents=True, exist_ok=True)
             predicted.save(predictions)
         return predicted.report(*_dense(truth), gate=decoder.gate or "global")
+
+    def tuned(
+        self,
+        network: Network[Any, Scores],
+        dataset: Dataset,
+        chosen_on: Dataset,
+        decoder: Decoder | None = None,
+    ) -> dict[str, ParsingReport]:
+        """The ten numbers with thresholds of segments chosen on another split; see `tuning`."""
+        gate = (network.decoder if decoder is None else decoder).gate or "global"
+        predicted, truth = self._predict(network, chosen_on)
+        chosen = tune_thresholds(predicted, *_dense(truth), gate=gate)
+        predicted, truth = self._predict(network, dataset)
+        return tuned_reports(chosen, predicted, *_dense(truth), gate=gate)
 
     def _predict(
         self, network: Network[Any, Scores], dataset: Dataset

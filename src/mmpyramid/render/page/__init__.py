@@ -6,7 +6,7 @@ lie beside this file; `document.py` puts them together as they are, without a bu
 
 from mmpyramid.render.page.comparison import comparison_html
 from mmpyramid.render.page.corpus import LEVELS, MEASURES, Entry, corpus_html
-from mmpyramid.render.page.document import Site, is_url
+from mmpyramid.render.page.document import Site, from_page, is_url
 from mmpyramid.render.page.timeline import page_assets, to_html
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Site",
     "comparison_html",
     "corpus_html",
+    "from_page",
     "is_url",
     "page_assets",
     "to_html",

@@ -91,6 +91,8 @@ def comparison_html(
         player=player(first, video, embed),
         modalities=modality_buttons(),
         legend=_legend(timelines, differences),
+        edit="",
+        editor="",
         thresholds="",
         nothing=NOTHING,
         list="Disagreements",
@@ -138,6 +140,7 @@ def _data(
     labels = labels_of(timelines.values())
     return {
         "duration": max(map(span, timelines.values())),
+        "isComparison": True,
         "tickSteps": TICK_STEPS,
         **modalities_data(labels),
         "missing": [],

@@ -87,9 +87,13 @@ def system_data(
 
 
 def _row(item: Event | Mark, places: Mapping[str, int], last: float) -> list[float]:
-    """Numbers that compress well: whole seconds without decimals, scores with four."""
-    times = (int(time) if time == int(time) else time for time in (item.start, item.end))
-    return [places[item.label], MODALITIES.index(item.modality), *times, round(last, 4)]
+    """Numbers that compress well: whole ones without decimals."""
+    numbers = (item.start, item.end, last)
+    return [
+        places[item.label],
+        MODALITIES.index(item.modality),
+        *(int(number) if number == int(number) else number for number in numbers),
+    ]
 
 
 FLOORS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)

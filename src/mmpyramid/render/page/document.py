@@ -13,6 +13,7 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from urllib.parse import quote, urlsplit
 
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.wording import MODALITY_PHRASES, MODALITY_WORDS, printable
+from mmpyramid.core.wording import MODALITY_WORDS, printable
 from mmpyramid.render.lanes import Remark
 from mmpyramid.version import __version__
 
@@ -55,15 +56,15 @@ def build(
     Args:
         name: of the template.
         styles: the style sheets in order.
-        script: the module that starts the page.
+        script: the module that starts the page; empty for a page without one.
         data: what the script reads, as JSON.
         site: where style and script are; without it they are in the page.
         **parts: the other placeholders, as HTML.
     """
     if site is None:
-        sheet, program = f"\n{style_sheet(styles)}", f"\n{bundle(script)}"
+        sheet, program = f"\n{style_sheet(styles)}", f"\n{bundle(script)}" if script else ""
         style, code = f"<style>{sheet}</style>", f"<script>{program}</script>"
-        policy = _policy(_hash(sheet), _hash(program))
+        policy = _policy(_hash(sheet), _hash(program) if script else "'none'")
     else:
         style = f'<link rel="stylesheet" href="{escape(site.assets)}/{script}.css">'
         code = f'<script src="{escape(site.assets)}/{script}.js"></script>'
@@ -179,6 +180,17 @@ def title_of_video(timeline: Timeline) -> str:
     return PurePath(timeline.source).name or "Timeline"
 
 
+def source_of(timeline: Timeline) -> str:
+    """The source as a page may tell it, which may be sent to others: no path of this machine.
+
+    Example:
+        >>> source_of(Timeline(source="/home/ada/dog.mp4"))
+        'dog.mp4'
+    """
+    path = PurePath(timeline.source)
+    return path.name if path.is_absolute() or ".." in path.parts else timeline.source
+
+
 def facts_list(facts: Mapping[str, str]) -> str:
     """Facts by name; what is empty is left out."""
     return "".join(
@@ -205,7 +217,7 @@ def modality_buttons() -> str:
     """The legend of the bars; each button shows and hides a modality."""
     return "".join(
         f'<button type="button" aria-pressed="true"><i class="swatch {modality}"></i>'
-        f"{MODALITY_PHRASES[modality]}</button>"
+        f"{MODALITY_WORDS[modality]}</button>"
         for modality in MODALITY_WORDS
     )
 
@@ -240,9 +252,11 @@ def player(timeline: Timeline, video: Path | str | None, embed: bool) -> str:
     if video is None:
         return ""
     tag = "audio" if Modality.VISUAL in timeline.missing else "video"
+    name = escape(_name_of_media(timeline, video))
     return (
         f'<{tag} id="media" controls playsinline preload="auto" '
-        f'src="{html.escape(_url(video, embed))}" aria-label="{escape(timeline.source)}"></{tag}>'
+        f'src="{html.escape(_url(video, embed))}" data-name="{name}" aria-label="{name}"></{tag}>'
+        f"{template('lost')}"
     )
 
 
@@ -258,6 +272,11 @@ def _url(video: Path | str, embed: bool) -> str:
     return _embedded(Path(video))
 
 
+def _name_of_media(timeline: Timeline, video: Path | str) -> str:
+    path = urlsplit(video).path if isinstance(video, str) and is_url(video) else video
+    return PurePath(timeline.source).name or PurePath(path).name or "The video"
+
+
 def is_url(video: str) -> bool:
     """Whether a video is named by its URL, not by its path.
 
@@ -266,6 +285,16 @@ def is_url(video: str) -> bool:
         (True, False)
     """
     return urlsplit(video).scheme in {"http", "https", "file", "data"}
+
+
+def from_page(page: Path, video: Path) -> Path:
+    """The path of a video from its page, so that both can be moved together.
+
+    Example:
+        >>> from_page(Path("timelines/dog.html"), Path("clips/dog.mp4")).as_posix()
+        '../clips/dog.mp4'
+    """
+    return Path(os.path.relpath(video.resolve(), page.parent.resolve()))
 
 
 def link(path: Path) -> str:

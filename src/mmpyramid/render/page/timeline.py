@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import mimetypes
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from mmpyramid.core import AnyScores, Timeline, UnitWeights
-from mmpyramid.core.wording import clock
+from mmpyramid.core.wording import MODALITY_WORDS, clock
 from mmpyramid.formats import Format, register
 from mmpyramid.problems import GATES, Decoder, problem_named
 from mmpyramid.render.lanes import TICK_STEPS, remarks, span
@@ -32,12 +36,14 @@ from mmpyramid.render.page.document import (
     player,
     remarks_list,
     shared_assets,
+    source_of,
     template,
     title_of_video,
 )
+from mmpyramid.version import __version__
 
 SCRIPT = "timeline"
-STYLES = ("base", "lanes", "list")
+STYLES = ("base", "lanes", "list", "editor")
 NOTHING = "Nothing found: no label is sure enough. A higher sensitivity shows weaker ones."
 TRUTH_LEGEND = (
     '<ul class="legend" aria-label="Legend"><li><i class="swatch truth"></i>truth</li></ul>'
@@ -99,6 +105,8 @@ def to_html(
         player=player(timeline, video, embed),
         modalities=modality_buttons(),
         legend="" if truth is None else TRUTH_LEGEND,
+        edit=template("edit-buttons"),
+        editor=template("editor", modalities=_modality_choices()),
         thresholds="" if packed is None else _thresholds(packed, is_decided),
         nothing=NOTHING,
         list="Events",
@@ -117,13 +125,21 @@ def page_assets() -> dict[str, str]:
 
 def _facts(timeline: Timeline) -> dict[str, str]:
     found = {event.label for event in timeline}
+    source = source_of(timeline)
     return {
         "Duration": clock(timeline.duration),
-        "Events": str(len(timeline)),
         "Labels found": f"{len(found)} of {len(timeline.labels)}",
         "Model": timeline.model,
-        "Source": timeline.source,
+        "Source": "" if source == title_of_video(timeline) else source,
     }
+
+
+def _modality_choices() -> str:
+    return "".join(
+        f'<label><input id="bar-modality-{index}" type="radio" name="bar-modality" value="{index}">'
+        f'<i class="swatch {modality}"></i>{MODALITY_WORDS[modality]}</label>'
+        for index, modality in enumerate(MODALITIES)
+    )
 
 
 def _thresholds(packed: Mapping[str, Any], is_decided: bool) -> str:
@@ -174,11 +190,26 @@ def _data(
         "duration": max(map(span, timelines)),
         "tickSteps": TICK_STEPS,
         **modalities_data(labels),
+        "names": labels,
+        "saved": _saved(timeline),
         "missing": [MODALITIES.index(modality) for modality in timeline.missing],
         "systems": systems,
         "scores": packed,
         "decoder": decoder_data(decoder),
         "units": _units(timeline.unit_weights),
+    }
+
+
+def _saved(timeline: Timeline) -> dict[str, Any]:
+    """What a file needs that the page saves, besides the events."""
+    timeline = replace(timeline, source=source_of(timeline), unit_weights=())
+    head = json.loads(replace(timeline, events=()).to_json())
+    return {
+        "head": head,
+        "stem": PurePath(timeline.source).stem or "timeline",
+        "version": __version__,
+        "mediaType": mimetypes.guess_type(timeline.source)[0] or "",
+        "key": hashlib.sha256(timeline.to_json().encode()).hexdigest()[:16],
     }
 
 

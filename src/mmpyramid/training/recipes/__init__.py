@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.recipes import compared, mm_pyramid
+from mmpyramid.training.recipes import compared, mm_pyramid, reconstructed
 
 Recipe = Callable[[], TrainConfig]
 
@@ -36,11 +36,25 @@ RECIPES: dict[str, Recipe] = {
     "dmrn": compared.dmrn,
     "avsdn": compared.avsdn,
     "avsdn-weak": compared.avsdn_weak,
+    "dam": reconstructed.dam,
+    "avrb": reconstructed.avrb,
+    "avrb-weak": reconstructed.avrb_weak,
+    "avin": reconstructed.avin,
+    "avin-weak": reconstructed.avin_weak,
+    "cman": reconstructed.cman,
+    "cman-weak": reconstructed.cman_weak,
+    "avt": reconstructed.avt,
+    "avt-weak": reconstructed.avt_weak,
+    "mpn": reconstructed.mpn,
+    "mpn-weak": reconstructed.mpn_weak,
     "kong": compared.kong,
     "talnet": compared.talnet,
     "stpn": compared.stpn,
     "cmcs": compared.cmcs,
     "avel-llp": compared.avel_llp,
     "avsdn-llp": compared.avsdn_llp,
+    "han-pyramid": compared.han_pyramid,
+    "cmran-pyramid": compared.cmran_pyramid,
+    "psp-pyramid": compared.psp_pyramid,
 }
 """Name to recipe, as the command line knows them."""

@@ -6,6 +6,8 @@ AVEL and PSP drop it), and CMRAN computes in float32 instead of float64. AVEL's 
 stepped after 15,000 batches, of which an epoch has 52: epoch 288.
 """
 
+from dataclasses import replace
+
 from mmpyramid.models import HANConfig, ParsingConfig
 from mmpyramid.models.baselines import (
     AVELConfig,
@@ -18,6 +20,11 @@ from mmpyramid.models.baselines import (
     PSPConfig,
     STPNConfig,
     TALNetConfig,
+)
+from mmpyramid.models.pyramid_plugin import (
+    CMRANPyramidConfig,
+    HANPyramidConfig,
+    PSPPyramidConfig,
 )
 from mmpyramid.problems import Objective
 from mmpyramid.problems.localization.losses import (
@@ -176,3 +183,18 @@ def avel_llp() -> TrainConfig:
 def avsdn_llp() -> TrainConfig:
     """AVSDN on LLP, with audio and visual branches (reconstruction)."""
     return _parsing(AVSDNParserConfig(), GuidedObjective(visual_smoothing=1.0))
+
+
+def han_pyramid() -> TrainConfig:
+    """HAN behind MM-Pyramid's encoder."""
+    return replace(han(), model=HANPyramidConfig())
+
+
+def cmran_pyramid() -> TrainConfig:
+    """CMRAN behind MM-Pyramid's encoder, fully supervised."""
+    return replace(cmran(), model=CMRANPyramidConfig())
+
+
+def psp_pyramid() -> TrainConfig:
+    """PSP behind MM-Pyramid's encoder, fully supervised."""
+    return replace(psp(), model=PSPPyramidConfig())

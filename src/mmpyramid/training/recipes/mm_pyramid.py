@@ -59,7 +59,8 @@ def llp_ma() -> TrainConfig:
     return modality_aware(llp(), MMPyramidConfig(gate="per_modality"))
 
 
-def _with_pyramid(pyramid: PyramidConfig) -> TrainConfig:
+def with_pyramid(pyramid: PyramidConfig) -> TrainConfig:
+    """`llp` with another encoder."""
     config = llp()
     config.model = MMPyramidConfig(pyramid=pyramid)
     return config
@@ -67,12 +68,12 @@ def _with_pyramid(pyramid: PyramidConfig) -> TrainConfig:
 
 def last() -> TrainConfig:
     """MM-Pyramid-Last: only the output of the last unit reaches the head."""
-    return _with_pyramid(PyramidConfig(fusion="last"))
+    return with_pyramid(PyramidConfig(fusion="last"))
 
 
 def unpyramid() -> TrainConfig:
     """MM-Unpyramid: all units have the size of the last one."""
-    return _with_pyramid(PyramidConfig(windows=(8, 8, 8, 8)))
+    return with_pyramid(PyramidConfig(windows=(8, 8, 8, 8)))
 
 
 def hybrid_transformer() -> TrainConfig:
@@ -82,27 +83,27 @@ def hybrid_transformer() -> TrainConfig:
 
 def without_conv() -> TrainConfig:
     """MM-Pyramid w/o conv: the dilated block is removed."""
-    return _with_pyramid(PyramidConfig(block="none"))
+    return with_pyramid(PyramidConfig(block="none"))
 
 
 def without_residual() -> TrainConfig:
     """MM-Pyramid w/o residual: the dilated block is a single convolution."""
-    return _with_pyramid(PyramidConfig(block="convolution"))
+    return with_pyramid(PyramidConfig(block="convolution"))
 
 
 def without_ula() -> TrainConfig:
     """MM-Pyramid w/o ULA: no attention between units before they are fused."""
-    return _with_pyramid(PyramidConfig(fusion="selective"))
+    return with_pyramid(PyramidConfig(fusion="selective"))
 
 
 def without_sf() -> TrainConfig:
     """MM-Pyramid w/o SF: the mean of the units in place of selective fusion."""
-    return _with_pyramid(PyramidConfig(fusion="average"))
+    return with_pyramid(PyramidConfig(fusion="average"))
 
 
 def non_sharing() -> TrainConfig:
     """Non-Sharing (Table 4): one cross-modal layer for each direction."""
-    return _with_pyramid(PyramidConfig(share_cross_attention=False))
+    return with_pyramid(PyramidConfig(share_cross_attention=False))
 
 
 def ave() -> TrainConfig:

@@ -3,19 +3,24 @@
 import { clock, ticks } from "./clock.js";
 import { element, find } from "./dom.js";
 
+const TENTHS = [0.1, 0.2, 0.5]; // decisions are whole seconds; corrections are finer
+
 /**
  * Keep the axis in step with the view.
  * @param {import("./view.js").View} view
- * @param {number[]} steps seconds between two ticks to choose from
+ * @param {import("./model.js").Model} model
+ * @param {number[]} wholeSteps seconds between two ticks to choose from
  */
-export function followView(view, steps) {
+export function followView(view, model, wholeSteps) {
   const axis = find("axis");
   const draw = () => {
     const widest = (clock(view.end).length + 3) * 8;
     const most = Math.max(Math.floor(axis.clientWidth / widest), 1);
+    const steps = model.bars ? [...TENTHS, ...wholeSteps] : wholeSteps;
     axis.replaceChildren(...ticks(view.start, view.end, most, steps).map((time) => tick(view, time)));
   };
   view.addEventListener("change", draw);
+  model.addEventListener("events", draw);
   new ResizeObserver(draw).observe(axis);
   axis.setAttribute("aria-valuemax", view.duration);
 }

@@ -24,11 +24,21 @@ export function startCard(lanes, view) {
 
 function lines(model, part, time) {
   if (!part) return [element("p", "", clock(time))];
+  if (part.lane.modality === null) {
+    const title = element("p", "title", model.labels[part.lane.label]);
+    const lanes = model.lanesOf(part.lane.label).filter((lane) => model.wants(lane));
+    const about = lanes.flatMap((lane) => {
+      const { word } = model.modalities[lane.modality];
+      return [...tellEvents(model, { lane }, time), ...tellValue({ lane }, time)].map((text) => `${word}: ${text}`);
+    });
+    return [title, ...[...about, clock(time)].map((text) => element("p", "", text))];
+  }
   const { name, phrase } = model.modalities[part.lane.modality];
   const text = part.lane.title ?? `${model.labels[part.lane.label]}, ${phrase}`;
   const title = element("p", "title", text);
   title.prepend(element("i", `swatch ${name}`));
-  const about = [...tellEvents(model, part, time), ...tellProbability(part, time)];
+  const value = tellValue(part, time).map((text) => `${text} at ${clock(time)}`);
+  const about = [...tellEvents(model, part, time), ...(value.length ? value : [clock(time)])];
   return [title, ...about.map((text) => element("p", "", text))];
 }
 
@@ -37,8 +47,8 @@ function tellEvents(model, { lane }, time) {
   const told = [];
   for (const { name, isScored, eventsByLane, marksByLane } of model.systems) {
     const prefix = name ? `${name}: ` : "";
-    for (const { start, end, score } of model.inLane(eventsByLane, lane).filter(covers)) {
-      const scored = isScored ? `, score ${score.toFixed(2)}` : "";
+    for (const { start, end, score, events } of model.inLane(eventsByLane, lane).filter(covers)) {
+      const scored = events === null ? ", by hand" : isScored ? `, score ${score.toFixed(2)}` : "";
       told.push(`${prefix}${clock(start)} to ${clock(end)}${scored}`);
     }
     for (const { start, end, kind } of model.inLane(marksByLane, lane).filter(covers)) {
@@ -48,10 +58,9 @@ function tellEvents(model, { lane }, time) {
   return told;
 }
 
-function tellProbability({ lane }, time) {
+function tellValue({ lane }, time) {
   const value = lane.strip?.[Math.floor(time)];
-  if (value === undefined) return [clock(time)];
-  return [`${lane.measure ?? "probability"} ${value.toFixed(2)} at ${clock(time)}`];
+  return value === undefined ? [] : [`${lane.measure ?? "probability"} ${value.toFixed(2)}`];
 }
 
 function place(card, { clientX, clientY }) {

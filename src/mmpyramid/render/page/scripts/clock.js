@@ -14,6 +14,30 @@ export function clock(seconds) {
 }
 
 /**
+ * The same with thousandths where there are any, for people who type times.
+ * @param {number} seconds
+ */
+export function exactClock(seconds) {
+  const rest = Math.round(seconds * 1000) % 100;
+  if (!rest) return clock(seconds);
+  const tenths = Math.floor(Math.round(seconds * 1000) / 100) / 10;
+  const text = clock(tenths);
+  return `${text}${text.includes(".") ? "" : ".0"}${String(rest).padStart(2, "0")}`.replace(/0$/, "");
+}
+
+/**
+ * What was typed as a time: `1:02:03.5`, `2:03.5`, `3.5` or `3,5`.
+ * @param {string} text
+ * @returns {number} seconds, NaN if it is no time
+ */
+export function readClock(text) {
+  const [, hours = 0, minutes = 0, seconds] =
+    /^\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?)\s*$/.exec(text) ?? [];
+  return seconds === undefined ? NaN
+    : 3600 * Number(hours) + 60 * Number(minutes) + Number(seconds.replace(",", "."));
+}
+
+/**
  * Round times within a stretch, at most `most` steps apart.
  * @param {number} start
  * @param {number} end

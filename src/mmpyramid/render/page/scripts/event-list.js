@@ -1,8 +1,8 @@
 /** The events, or the disagreements, as a list of buttons that seek. */
 
+import { byTime } from "./bars.js";
 import { clock } from "./clock.js";
 import { element, find } from "./dom.js";
-import { byTime } from "./model.js";
 
 const AT_ONCE = 120; // rows that are made together: more than are seen, in whole lines of columns
 
@@ -18,6 +18,8 @@ export class EventList {
   #items = []; // with the element of each that is made: those from `first` to before `stop`
   #first = 0;
   #stop = 0;
+  #chosen = null;
+  onPress = () => {}; // told the item of a row that is pressed
 
   /**
    * @param {import("./model.js").Model} model
@@ -31,7 +33,11 @@ export class EventList {
     this.fill();
   }
 
+  /** List anew; the place in the list, and the row that has the focus, stay if they can. */
   fill() {
+    const list = find("events");
+    const { scrollTop } = list;
+    const focused = this.#items.find(({ element }) => element?.contains(document.activeElement));
     const all = this.rowsOf(this.model);
     this.#items = all
       .filter(({ item }) => this.model.wants(item))
@@ -40,7 +46,31 @@ export class EventList {
     find("events").style.setProperty("--time-width", `${widest}ch`);
     find("count").textContent = this.#items.length;
     find("events").parentElement.hidden = !all.length;
-    this.#showFrom(0);
+    this.#showFrom(this.#first);
+    list.scrollTop = scrollTop;
+    if (focused) this.#items.find(({ item }) => isSameRow(item, focused.item))?.element?.firstChild.focus();
+  }
+
+  /** Mark the row of the bar that is edited, and bring it into view. */
+  choose(id) {
+    this.#chosen = id;
+    this.#items.forEach((row) => row.element && this.#mark(row));
+    const index = id === null ? -1 : this.#items.findIndex(({ item }) => item.id === id);
+    if (index >= 0) this.#reveal(index);
+  }
+
+  #mark({ element, item }) {
+    const isChosen = this.#chosen !== null && item.id === this.#chosen;
+    element.classList.toggle("chosen", isChosen);
+    element.firstChild.ariaCurrent = isChosen ? "true" : null;
+  }
+
+  #reveal(index) {
+    if (index < this.#first || index >= this.#stop) this.#showFrom(index - (index % AT_ONCE));
+    const list = find("events");
+    const { offsetTop, offsetHeight } = this.#items[index].element;
+    if (offsetTop >= list.scrollTop && offsetTop + offsetHeight <= list.scrollTop + list.clientHeight) return;
+    list.scrollTop = offsetTop - list.clientHeight / 3;
   }
 
   /** Make all rows, for print. */
@@ -51,7 +81,8 @@ export class EventList {
 
   #showFrom(index) {
     this.#items.slice(this.#first, this.#stop).forEach((row) => { row.element = null; });
-    this.#first = this.#stop = index;
+    // Never so few at the end that there is nothing to scroll, and the others cannot be reached.
+    this.#first = this.#stop = Math.min(index, Math.max(this.#items.length - AT_ONCE, 0));
     find("events").replaceChildren();
     this.#append(AT_ONCE);
   }
@@ -80,7 +111,10 @@ export class EventList {
 
   #make(rows) {
     const made = document.createDocumentFragment();
-    for (const row of rows) made.append(row.element = this.#row(row));
+    for (const row of rows) {
+      made.append(row.element = this.#row(row));
+      this.#mark(row);
+    }
     return made;
   }
 
@@ -102,7 +136,10 @@ export class EventList {
       "aria-label",
       `${label}, ${phrase}, ${clock(item.start)} to ${clock(item.end)}, ${said}`,
     );
-    button.addEventListener("click", () => this.player.seek(item.start));
+    button.addEventListener("click", () => {
+      this.player.seek(item.start);
+      this.onPress(item);
+    });
     row.append(button);
     return row;
   }
@@ -117,22 +154,23 @@ export class EventList {
       row.element?.classList.toggle("on", isOn);
       if (isOn) newest = index;
     });
-    if (newest < 0) return;
-    if (newest < this.#first || newest >= this.#stop) this.#showFrom(newest - (newest % AT_ONCE));
-    const list = find("events");
-    list.scrollTop = this.#items[newest].element.offsetTop - list.clientHeight / 3;
+    if (newest >= 0) this.#reveal(newest);
   }
+}
+
+function isSameRow(one, other) {
+  return one.id === undefined ? one === other : one.id === other.id;
 }
 
 function times({ start, end }) {
   return `${clock(start)} – ${clock(end)}`;
 }
 
-/** @returns {Row[]} the events of the first system */
-export function eventRows(model) {
-  return model.systems[0].events.map((item) => {
-    const note = item.score.toFixed(2);
-    return { item, note, said: `score ${note}` };
+/** @param {import("./bars.js").Bar[]} bars @returns {Row[]} */
+export function barRows(bars) {
+  return bars.map((item) => {
+    const note = item.events ? item.score.toFixed(2) : "by hand";
+    return { item, note, said: item.events ? `score ${note}` : note };
   });
 }
 

@@ -3,8 +3,8 @@
 import { find } from "./dom.js";
 
 const ZOOM = 1.5;
-const ALL_THEIR_OWN = "input:not([type=range]), select, textarea";
-const ARROWS_THEIR_OWN = "video, audio, input[type=range]";
+export const TYPED_INTO = "input:not([type=range], [type=radio], [type=checkbox]), select, textarea";
+const ARROWS_THEIR_OWN = "video, audio, input[type=range], input[type=radio]";
 const SPACE_THEIR_OWN = "video, audio, button, summary, a, input";
 
 /**
@@ -33,7 +33,7 @@ export function followKeys(view, player) {
     const name = key.key.length === 1 ? key.key.toLowerCase() : key.key;
     const theirOwn = name === " " ? SPACE_THEIR_OWN : name in moves ? ARROWS_THEIR_OWN : "";
     if (!(name in actions) || key.ctrlKey || key.altKey || key.metaKey) return;
-    if (key.target.closest([ALL_THEIR_OWN, theirOwn].filter(Boolean).join())) return;
+    if (key.target.closest([TYPED_INTO, theirOwn].filter(Boolean).join())) return;
     key.preventDefault();
     actions[name](key.shiftKey ? 10 : 1);
   });

@@ -1,4 +1,7 @@
-/** The lanes, grouped by label: names as text, bars and strips on one canvas for each group. */
+/**
+ * The lanes, grouped by label: names as text, bars and strips on one canvas for each group. A group
+ * is one lane, until it is opened and has one for each modality.
+ */
 
 import { clock } from "./clock.js";
 import { element, find } from "./dom.js";
@@ -14,6 +17,7 @@ const BREATH = 40; // milliseconds between two groups that are drawn in advance
  * @typedef {object} Group
  * @property {number | null} label
  * @property {HTMLElement} box
+ * @property {HTMLButtonElement | null} opener opens and closes its lanes
  * @property {HTMLCanvasElement} canvas
  * @property {{parts: import("./paint.js").Part[], height: number}} stacked
  * @property {boolean} isStale whether it has to be drawn again
@@ -27,7 +31,7 @@ export class Lanes {
 
   /** @param {import("./model.js").Model} model @param {import("./view.js").View} view */
   constructor(model, view) {
-    this.scene = { model, view, time: 0, palette: null };
+    this.scene = { model, view, time: 0, chosen: null, palette: null };
     this.#watcher = new IntersectionObserver((entries) => this.#approach(entries), {
       rootMargin: AHEAD,
     });
@@ -35,8 +39,13 @@ export class Lanes {
     this.arrange();
     find("weak").open = !find("nothing").hidden;
     this.recolor();
-    model.addEventListener("events", () => this.arrange());
-    model.addEventListener("filter", () => this.arrange());
+    for (const name of ["events", "filter", "open"]) {
+      model.addEventListener(name, () => this.arrange());
+    }
+    model.addEventListener("preview", () => this.redraw());
+    model.addEventListener("labels", () => {
+      this.groups.push(this.#addGroup(model.labels.at(-1), model.labels.length - 1));
+    });
     view.addEventListener("change", () => this.redraw());
     new ResizeObserver(() => this.redraw()).observe(find("axis"));
   }
@@ -63,9 +72,16 @@ export class Lanes {
     const weak = [];
     for (const group of this.groups.filter(({ label }) => label !== null)) {
       const isFound = model.hasEvents(group.label);
-      const lanes = model.lanesOf(group.label).filter((lane) => model.wants(lane));
-      const shown = lanes.map((lane) => ({ ...lane, isBare: !lane.hasEvents }));
-      group.stacked = stack(shown, model.systems, (lane) => model.modalities[lane.modality].word);
+      const isEdited = model.bars !== null && isFound;
+      const lanes = model.lanesOf(group.label)
+        .filter((lane) => model.wants(lane) && (lane.hasEvents || !isEdited));
+      const isOpen = model.isOpen(group.label);
+      const shown = isOpen || !lanes.length ? lanes : [model.closedLane(group.label)];
+      const wordOf = ({ modality }) => (isOpen ? model.modalities[modality].word : "");
+      const bare = shown.map((lane) => ({ ...lane, isBare: !lane.hasEvents }));
+      group.stacked = stack(bare, model.systems, wordOf, model.bars !== null);
+      group.opener.setAttribute("aria-expanded", isOpen);
+      group.opener.disabled = model.bars !== null;
       this.#name(group);
       if (lanes.length) (isFound ? found : weak).push(group.box);
     }
@@ -106,6 +122,12 @@ export class Lanes {
     this.redraw();
   }
 
+  /** Mark the bar that is edited. */
+  choose(id) {
+    this.scene.chosen = id;
+    this.redraw();
+  }
+
   /** What is at a point of the page. */
   at(x, y) {
     const under = document.elementFromPoint(x, y);
@@ -122,14 +144,29 @@ export class Lanes {
     box.setAttribute("role", "group");
     box.setAttribute("aria-label", label);
     canvas.setAttribute("role", "img");
-    box.append(element("h2", "", label), names, canvas);
+    const heading = element("h2", "", index === null ? label : "");
+    const opener = index === null ? null : this.#addOpener(label, index);
+    heading.append(...(opener ? [opener] : []));
+    box.append(heading, names, canvas);
     this.#watcher.observe(canvas);
-    return { label: index, box, canvas, names, stacked: stack([], []), isStale: true, isNear: false };
+    const stacked = stack([], []);
+    return { label: index, box, canvas, names, opener, stacked, isStale: true, isNear: false };
+  }
+
+  #addOpener(label, index) {
+    const { model } = this.scene;
+    const opener = element("button", "opener", label);
+    opener.type = "button";
+    opener.title = "A lane for each modality";
+    opener.addEventListener("click", () => model.open([index], !model.isOpen(index)));
+    return opener;
   }
 
   /** Write the names of the rows at their heights, and say in words what the canvas shows. */
-  #name({ label, names, canvas, stacked }) {
-    names.replaceChildren(...stacked.parts.filter(({ word, name }) => word || name).map(nameOf));
+  #name({ label, box, names, canvas, stacked }) {
+    const named = stacked.parts.filter(({ word, name }) => word || name);
+    names.replaceChildren(...named.map(nameOf));
+    box.classList.toggle("named", named.length > 0);
     canvas.style.height = names.style.height = `${stacked.height}px`;
     canvas.setAttribute("aria-label", label === null ? "Weights as heat" : this.#describe(label));
   }

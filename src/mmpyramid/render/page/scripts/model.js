@@ -27,13 +27,21 @@ const WEAKEST_STRIP = 0.1; // of the most probable segment of a lane that is sho
  * @property {boolean} hasEvents
  */
 
-/** Tells by `events` that systems have other events, and by `filter` that others are wanted. */
+/**
+ * Tells by `events` that systems have other events, by `decided` that thresholds are the reason, by
+ * `labels` that there is another label, by `filter` that others are wanted, by `open` that lanes of
+ * a label are opened or closed, and by `preview` that bars are being dragged.
+ */
 export class Model extends EventTarget {
+  #strongest = []; // by label, the strip of its closed lane
+
   /** @param {object} data what Python wrote into the page */
   constructor(data) {
     super();
     this.duration = data.duration;
-    this.labels = data.labels;
+    this.labels = [...data.labels];
+    this.numKnown = data.labels.length; // those after them were added by corrections
+    this.names = [...(data.names ?? data.labels)]; // as the timeline has them
     this.modalities = data.modalities;
     this.systems = data.systems.map((system) => ({
       ...system,
@@ -42,6 +50,9 @@ export class Model extends EventTarget {
     }));
     this.missing = data.missing;
     this.scores = null;
+    this.decided = this.systems[0].events; // before corrections
+    this.bars = null; // what the lanes of the first system show while it is edited
+    this.opened = new Set(data.isComparison ? this.labels.keys() : []);
     this.wanted = { text: "", modalities: new Set(this.modalities.keys()) };
     this.#makeLanes();
   }
@@ -56,9 +67,46 @@ export class Model extends EventTarget {
 
   /** Decide anew which events the first system has. */
   decide(decoder) {
-    this.systems[0].events = decode(this.scores, decoder, this.scores.duration, this.missing);
+    this.decided = decode(this.scores, decoder, this.scores.duration, this.missing);
+    this.systems[0].events = this.decided;
+    this.dispatchEvent(new Event("decided"));
     this.#sortIntoLanes();
     this.dispatchEvent(new Event("events"));
+  }
+
+  /** Let the lanes of the first system show bars that are edited; with null, its events. */
+  drawBars(bars) {
+    this.bars = bars;
+    this.#sortIntoLanes();
+    this.dispatchEvent(new Event("preview"));
+  }
+
+  /**
+   * The place of a label, which is a new one if there is none of this name, whatever its case.
+   * @param {string} title
+   */
+  labelCalled(title) {
+    const known = this.labels.findIndex((label) => label.toLowerCase() === title.toLowerCase());
+    if (known >= 0) return known;
+    this.labels.push(title);
+    this.names.push(title);
+    this.lanes.push(this.#lanesOf(this.labels.length - 1));
+    this.dispatchEvent(new Event("labels"));
+    return this.labels.length - 1;
+  }
+
+  /** Whether a label has a lane for each modality, and not one bar for all. */
+  isOpen(label) {
+    return this.bars !== null || this.opened.has(label);
+  }
+
+  /** @param {number[]} labels @param {boolean} isOpen */
+  open(labels, isOpen) {
+    for (const label of labels) {
+      if (isOpen) this.opened.add(label);
+      else this.opened.delete(label);
+    }
+    this.dispatchEvent(new Event("open"));
   }
 
   /** Choose labels by a part of their name, and modalities. */
@@ -84,24 +132,40 @@ export class Model extends EventTarget {
     return this.lanes[label].some((lane) => lane.hasEvents);
   }
 
-  /** The events, or marks, of a system in a lane. */
+  /** The events, or marks, of a system in a lane, or in all lanes of a label. */
   inLane(items, { label, modality }) {
-    return items.get(label * this.modalities.length + modality) ?? [];
+    const lanes = modality === null ? [...this.modalities.keys()] : [modality];
+    return lanes.flatMap((each) => items.get(label * this.modalities.length + each) ?? []);
+  }
+
+  /** All lanes of a label as one. @returns {Lane} */
+  closedLane(label) {
+    const lanes = this.lanes[label];
+    const strips = lanes.map(({ strip }) => strip).filter(Boolean);
+    this.#strongest[label] ??= strips.length
+      ? strips[0].map((_, second) => Math.max(...strips.map((strip) => strip[second])))
+      : null;
+    const hasEvents = this.hasEvents(label);
+    return { label, modality: null, strip: this.#strongest[label], hasEvents, isNotable: true };
   }
 
   #makeLanes() {
-    this.lanes = this.labels.map((_, label) =>
-      this.modalities.map((_, modality) => {
-        const strip = this.#strip(label, modality);
-        const isNotable = strip !== null && strip.some((value) => value > WEAKEST_STRIP);
-        return { label, modality, strip, isNotable, hasEvents: false };
-      }));
+    this.#strongest = [];
+    this.lanes = this.labels.map((_, label) => this.#lanesOf(label));
     this.#sortIntoLanes();
   }
 
+  #lanesOf(label) {
+    return this.modalities.map((_, modality) => {
+      const strip = this.#strip(label, modality);
+      const isNotable = strip !== null && strip.some((value) => value > WEAKEST_STRIP);
+      return { label, modality, strip, isNotable, hasEvents: false };
+    });
+  }
+
   #sortIntoLanes() {
-    for (const system of this.systems) {
-      system.eventsByLane = this.#byLane(system.events);
+    for (const [index, system] of this.systems.entries()) {
+      system.eventsByLane = this.#byLane(index ? system.events : this.bars ?? system.events);
       system.marksByLane = this.#byLane(system.marks);
     }
     for (const lane of this.lanes.flat()) {
@@ -125,10 +189,4 @@ function toEvent([label, modality, start, end, score]) {
 
 function toMark([label, modality, start, end, isExtra]) {
   return { label, modality, start, end, kind: isExtra ? "extra" : "missed" };
-}
-
-/** Order of events in a list. */
-export function byTime(one, other) {
-  return one.start - other.start || one.end - other.end || one.label - other.label
-    || one.modality - other.modality;
 }

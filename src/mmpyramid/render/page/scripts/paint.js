@@ -1,8 +1,11 @@
 /** Draws a group of lanes on its canvas: only what is in view, and only when asked. */
 
+import { piecesOf } from "./bars.js";
 import { maxima, paintStrip } from "./strips.js";
 
 const BAR = 17;
+const EDITED_BAR = 26; // to be hit by a finger
+const GRIP = 4; // at the ends of the bar that is edited
 const THIN = 6;
 const STRIP = 6;
 const BARE = 12; // a strip by itself
@@ -28,15 +31,16 @@ const NARROWEST = 2;
  * @param {import("./model.js").Lane[]} lanes
  * @param {import("./model.js").System[]} systems
  * @param {(lane: import("./model.js").Lane) => string} [wordOf] what the first row is called
+ * @param {boolean} [isEdited] whether the bars of the first system are edited
  * @returns {{parts: Part[], height: number}}
  */
-export function stack(lanes, systems, wordOf = () => "") {
+export function stack(lanes, systems, wordOf = () => "", isEdited = false) {
   const parts = [];
   let top = 0;
   for (const lane of lanes) {
-    const rows = lane.isBare ? [] : systems.map((system) => system.isThin
+    const rows = lane.isBare ? [] : systems.map((system, index) => system.isThin
       ? { kind: "thin", system, height: THIN }
-      : { kind: "bars", system, height: BAR, name: system.name });
+      : { kind: "bars", system, height: isEdited && !index ? EDITED_BAR : BAR, name: system.name });
     if (lane.strip) rows.push({ kind: "strip", height: lane.isBare ? BARE : STRIP });
     for (const [index, row] of rows.entries()) {
       parts.push({ lane, name: "", word: index ? "" : wordOf(lane), top, ...row });
@@ -75,35 +79,53 @@ export function paint(canvas, { parts, height }, scene) {
 }
 
 function paintHeat(context, { lane, top, height }, { view, palette }, ratio) {
-  const colors = { hue: palette.modalities[lane.modality].rgb, ground: palette.laneRgb };
+  const { rgb } = lane.modality === null ? palette.any : palette.modalities[lane.modality];
+  const colors = { hue: rgb, ground: palette.laneRgb };
   const strengths = maxima(lane.strip, view, context.canvas.width);
   paintStrip(context, strengths, colors, Math.round(top * ratio), Math.round(height * ratio));
 }
 
 function paintThin(pen) {
-  pen.context.fillStyle = pen.scene.palette.truth;
-  for (const [, left, wide] of inView(pen, pen.system.eventsByLane)) {
-    pen.context.fillRect(left, pen.top, wide, pen.height);
+  const { context, top, height, scene: { palette } } = pen;
+  for (const [{ modality }, left, wide] of inView(pen, barsIn(pen))) {
+    context.fillStyle = pen.lane.modality === null ? palette.modalities[modality].hue : palette.truth;
+    context.fillRect(left, top, wide, height);
   }
 }
 
 function paintBars(pen) {
-  const { context, top, height, scene } = pen;
-  const style = scene.palette.modalities[pen.lane.modality];
-  const pattern = context.createPattern(style.pattern, "repeat");
-  pattern.setTransform(new DOMMatrix().scale(1 / devicePixelRatio));
-  for (const [event, left, wide] of inView(pen, pen.system.eventsByLane)) {
+  const { context, top, height, scene: { chosen, palette, time } } = pen;
+  for (const [bar, left, wide] of inView(pen, barsIn(pen))) {
+    const style = palette.modalities[bar.modality];
     context.fillStyle = style.hue;
     context.fillRect(left, top, wide, height);
-    if (wide < NARROW) continue;
-    context.fillStyle = pattern;
-    context.fillRect(left, top, wide, height);
-    const isNow = event.start <= scene.time && scene.time < event.end;
-    outline(context, left, top, wide, height, isNow ? scene.palette.ink : style.edge, isNow ? 2 : 1);
+    if (wide >= NARROW) {
+      const pattern = context.createPattern(style.pattern, "repeat");
+      pattern.setTransform(new DOMMatrix().scale(1 / devicePixelRatio));
+      context.fillStyle = pattern;
+      context.fillRect(left, top, wide, height);
+      const isNow = bar.start <= time && time < bar.end;
+      outline(context, left, top, wide, height, isNow ? palette.ink : style.edge, isNow ? 2 : 1);
+    }
+    if (chosen !== null && bar.id === chosen) paintGrips(pen, left, wide);
   }
-  for (const [mark, left, wide] of inView(pen, pen.system.marksByLane)) {
+  for (const [mark, left, wide] of inView(pen, pen.scene.model.inLane(pen.system.marksByLane, pen.lane))) {
     paintMark(pen, mark, left, wide);
   }
+}
+
+/** The bars of a lane; in one for all modalities, the pieces of those that are wanted. */
+function barsIn({ lane, system, scene: { model } }) {
+  const events = model.inLane(system.eventsByLane, lane);
+  return lane.modality === null ? piecesOf(events.filter((event) => model.wants(event))) : events;
+}
+
+/** A frame around the bar that is edited, with ends to pull. */
+function paintGrips({ context, top, height, scene: { palette } }, left, wide) {
+  outline(context, left, top, wide, height, palette.accent, 2);
+  context.fillStyle = palette.accent;
+  context.fillRect(left, top, GRIP, height);
+  context.fillRect(left + wide - GRIP, top, GRIP, height);
 }
 
 /** What is missed is a dashed frame where nothing is; what is extra has a bold line under it. */
@@ -124,9 +146,9 @@ function outline(context, left, top, wide, height, color, weight) {
   context.strokeRect(left + weight / 2, top + weight / 2, wide - weight, height - weight);
 }
 
-/** Events, or marks, of a lane with their left edges and widths; none is too thin to see. */
-function inView({ lane, width, scene: { model, view } }, items) {
-  return model.inLane(items, lane)
+/** Events, or marks, with their left edges and widths; none is too thin to see. */
+function inView({ width, scene: { view } }, items) {
+  return items
     .filter(({ start, end }) => end > view.start && start < view.end)
     .map((item) => {
       const left = Math.max(view.fractionOf(item.start) * width, -10);

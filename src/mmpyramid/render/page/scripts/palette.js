@@ -13,7 +13,7 @@ export function readPalette(modalities) {
     return getComputedStyle(probe).color;
   };
   const palette = Object.fromEntries(
-    ["ink", "lane", "truth", "mark"].map((name) => [name, colorOf(name)]),
+    ["accent", "ink", "lane", "truth", "mark"].map((name) => [name, colorOf(name)]),
   );
   palette.modalities = modalities.map((name) => {
     const hue = colorOf(name.replace("_", "-"));
@@ -21,6 +21,7 @@ export function readPalette(modalities) {
     return { hue, rgb: rgbOf(hue), edge: colorOf(`${name.replace("_", "-")}-edge`), pattern };
   });
   palette.laneRgb = rgbOf(palette.lane);
+  palette.any = { rgb: rgbOf(palette.truth) };
   probe.remove();
   return palette;
 }

@@ -14,6 +14,15 @@ import { startTheme } from "./theme.js";
 import { inflateJson } from "./unpack.js";
 import { View } from "./view.js";
 
+/**
+ * What the parts of a page are to each other.
+ * @typedef {object} Started
+ * @property {import("./lanes.js").Lanes} lanes
+ * @property {EventList} list
+ * @property {Player} player
+ * @property {View} view
+ */
+
 /** What Python wrote into the page. */
 export async function readData() {
   const data = JSON.parse(find("data").textContent);
@@ -28,12 +37,12 @@ export async function readData() {
  * @param {import("./model.js").Model} model
  * @param {object} data
  * @param {(model: import("./model.js").Model) => import("./event-list.js").Row[]} rowsOf
- * @returns {Lanes}
+ * @returns {Started}
  */
 export function startPage(model, data, rowsOf) {
   const view = new View(model.duration);
   const player = new Player(model.duration);
-  followView(view, data.tickSteps);
+  followView(view, model, data.tickSteps);
   const lanes = new Lanes(model, view);
   const list = new EventList(model, player, rowsOf);
   const drawOverview = startOverview(lanes, view);
@@ -58,8 +67,20 @@ export function startPage(model, data, rowsOf) {
   });
   preparePrint(lanes, list, drawOverview);
   startMedia(player);
+  startOpeners(model);
   show();
-  return lanes;
+  return { lanes, list, player, view };
+}
+
+/** The button that opens or closes the lanes of all labels. */
+function startOpeners(model) {
+  const button = find("open-all");
+  const all = () => [...model.labels.keys()];
+  const isOpen = () => all().every((label) => model.opened.has(label));
+  const show = () => button.setAttribute("aria-pressed", isOpen());
+  button.addEventListener("click", () => model.open(all(), !isOpen()));
+  model.addEventListener("open", show);
+  show();
 }
 
 /** On paper everything is there, in the colors of paper. */
@@ -84,12 +105,35 @@ function startMedia(player) {
       remark("This browser plays the sound of this file, but cannot show its pictures.");
     }
   });
-  whenever(media, "error", media.error, () => {
-    media.parentElement.hidden = true;
-    document.querySelector("main").classList.remove("side-by-side");
-    remark("This browser cannot play the file; the lanes and their clock work without it.");
-    player.detach();
+  media.addEventListener("error", () => lose(media, player));
+  if (media.error) lose(media, player);
+  find("pick").addEventListener("change", ({ target: { files: [file] } }) => {
+    if (file) take(media, player, file);
   });
+}
+
+/** Go on without media, and let the reader choose the file: it may only have been moved. */
+function lose(media, player) {
+  const name = media.dataset.name;
+  const source = media.getAttribute("src");
+  const reason = source.startsWith("blob:") || source.startsWith("data:")
+    ? `This browser cannot play ${name}.`
+    : `${name} is not where this page looks for it (${decodeURI(source)}), or this browser cannot play it.`;
+  find("lost-reason").textContent = `${reason} The lanes and their clock work without it.`;
+  find("lost").hidden = false;
+  media.hidden = true;
+  document.querySelector("main").classList.remove("side-by-side");
+  player.detach();
+}
+
+function take(media, player, file) {
+  if (media.src.startsWith("blob:")) URL.revokeObjectURL(media.src);
+  media.dataset.name = file.name;
+  media.src = URL.createObjectURL(file);
+  media.hidden = false;
+  find("lost").hidden = true;
+  document.querySelector("main").classList.toggle("side-by-side", media.tagName === "VIDEO");
+  player.attach(media);
 }
 
 /** Media starts to load before this script runs, so what is waited for may be over already. */

@@ -1,0 +1,124 @@
+"""How many connections a visitor has, and how long the head of a request may take."""
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import uvicorn
+
+from mmpyramid.web import connections
+from mmpyramid.web.connections import REFUSAL, Connections
+
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+SECONDS = 0.3
+
+
+async def answer(scope, receive, send) -> None:
+    """Half a second later than a head may take."""
+    await asyncio.sleep(SECONDS + 0.5 if scope["path"] == "/slow" else 0)
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@contextmanager
+def serving(**options):
+    """A server of `answer`; gives a function that connects to it."""
+    app = Connections(answer, **options)
+    config = uvicorn.Config(app, http=app.protocol, lifespan="off", log_config=None, ws="none")
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        with ExitStack() as opened:
+            port = listener.getsockname()[1]
+            yield lambda: opened.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", SECONDS)
+    monkeypatch.setattr(connections, "MOST_EACH", 3)
+
+
+def answer_on(connection) -> bytes:
+    """One whole answer, of a connection that stays open."""
+    told = b""
+    while not told.endswith(b"ok"):
+        piece = connection.recv(4096)
+        assert piece, told
+        told += piece
+    return told
+
+
+def end_of(connection) -> bytes:
+    """What comes until the server ends the connection."""
+    told = b""
+    try:
+        while piece := connection.recv(4096):
+            told += piece
+    except ConnectionResetError:
+        pass
+    return told
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"], ids=["first", "second"])
+def test_a_head_that_takes_too_long_ends_the_connection(before):
+    with serving() as connect:
+        connection = connect()
+        if before:
+            connection.sendall(before)
+            assert answer_on(connection).startswith(b"HTTP/1.1 200")
+        connection.sendall(HEAD)
+        time.sleep(SECONDS / 2)
+        connection.sendall(b"X: y\r\n")
+        begun = time.monotonic()
+        assert end_of(connection) == b""
+        assert time.monotonic() - begun < SECONDS
+
+
+def test_a_connection_that_says_nothing_is_ended():
+    with serving() as connect:
+        assert end_of(connect()) == b""
+
+
+def test_an_answer_may_take_longer_than_a_head():
+    with serving() as connect:
+        connection = connect()
+        requests = HEAD.replace(b"/ ", b"/slow ", 1) + b"\r\n" + HEAD + b"Connection: close\r\n\r\n"
+        connection.sendall(requests)
+        assert end_of(connection).count(b"HTTP/1.1 200") == 2
+
+
+def test_one_address_has_a_share_of_the_connections():
+    with serving() as connect:
+        held = [connect() for _ in range(3)]
+        assert end_of(connect()) == REFUSAL
+        held[0].sendall(HEAD + b"Connection: close\r\n\r\n")
+        assert end_of(held[0]).endswith(b"ok")
+        time.sleep(0.05)
+        last = connect()
+        last.sendall(HEAD + b"\r\n")
+        assert answer_on(last).startswith(b"HTTP/1.1 200")
+
+
+def test_all_together_have_no_more_than_files_may_be_open(monkeypatch):
+    monkeypatch.setattr(connections, "most_connections", lambda: 1)
+    with serving(proxies=["127.0.0.1"]) as connect:
+        connect()
+        time.sleep(0.05)
+        assert end_of(connect()) == REFUSAL
+
+
+def test_a_trusted_proxy_connects_for_many():
+    with serving(proxies=["127.0.0.1"]) as connect:
+        for connection in [connect() for _ in range(10)]:
+            connection.sendall(HEAD + b"\r\n")
+            assert answer_on(connection).startswith(b"HTTP/1.1 200")
