@@ -15,7 +15,8 @@ LONGEST = (
     *("training/test_run", "web/test_app", "test_export", "extract/test_ray", "models/test_parity"),
     *("extract/test_killed_extraction", "web/test_mutated_uploads", "web/test_uploads"),
     *("training/test_modality_aware", "test_gpu_benchmark", "web/test_visits", "fuzz/test_media"),
-    *("cli/test_commands", "training/test_event_training", "render/test_page", "web/test_views"),
+    *("training/test_strategies", "cli/test_commands", "render/test_page_edit", "render/test_page"),
+    *("training/test_event_training", "web/test_views", "web/test_connections"),
     *("extract/test_decoding", "fuzz/test_damaged_files", "backbones/test_picture_backbones"),
 )
 """Files of tests that take ten seconds or more, the longest first: begun early, by several
