@@ -2,6 +2,7 @@
 
     python benchmarks/vocabulary.py clips/
     python benchmarks/vocabulary.py clips/ --timelines before/    # those of another version
+    python benchmarks/vocabulary.py clips/ --without faces        # what they give
 
 The folder has an `index.csv` with the column `file`, and an `events.csv` with `file`, `label`,
 `modality` (A, V, AV; ? where it is not known) and `onset`, `offset` in seconds (may be empty). An
@@ -23,7 +24,9 @@ import numpy as np
 import tyro
 from timing import header
 
+from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
+from mmpyramid.backbones.faces import FaceExtractor
 from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core import Features, Modality, Timeline
 from mmpyramid.core.wording import title_of
@@ -173,9 +176,9 @@ class Tally:
         return " | ".join((*shares, *scores))
 
 
-def embed(clips: Path, files: Sequence[str], classifiers: Sequence[Classifier]) -> dict[str, Any]:
+def embed(clips: Path, files: Sequence[str], extractors: Sequence[Extractor]) -> dict[str, Any]:
     """What the backbones make of each file."""
-    return {file: extract_features(clips / file, classifiers) for file in files}
+    return {file: extract_features(clips / file, extractors) for file in files}
 
 
 def print_background(features: Sequence[Features], classifiers: Sequence[Classifier]) -> None:
@@ -197,7 +200,7 @@ def print_background(features: Sequence[Features], classifiers: Sequence[Classif
                 print(f'"{name}" = {chance_K[column]:.3f}')
 
 
-def main(
+def main(  # noqa: PLR0913 - one for each flag
     clips: Annotated[Path, tyro.conf.Positional],
     *,
     index: Path | None = None,
@@ -205,6 +208,8 @@ def main(
     under: str = "",
     vocabularies: tuple[str, ...] = VOCABULARIES,
     timelines: Path | None = None,
+    infer_seen: bool = False,
+    without: tuple[str, ...] = (),
     calibrate: bool = False,
 ) -> None:
     """Print the table.
@@ -216,12 +221,15 @@ def main(
         under: take only files whose path begins so.
         vocabularies: names or files.
         timelines: a folder with `NAME.json` for each clip, to measure instead of parsing.
+        infer_seen: as `parse --infer-seen`.
+        without: streams to leave out.
         calibrate: print the background of all classes instead, as the teachers read it.
     """
     with (index or clips / "index.csv").open(encoding="utf-8", newline="") as file:
         files = [row["file"] for row in csv.DictReader(file) if row["file"].startswith(under)]
     classifiers = (YAMNetExtractor(), EfficientNetLite0Extractor())
-    extracted = {} if timelines else embed(clips, files, classifiers)
+    faces = FaceExtractor()
+    extracted = {} if timelines else embed(clips, files, (*classifiers, faces))
     if calibrate:
         print_background([clip.features for clip in extracted.values()], classifiers)
         return
@@ -235,13 +243,14 @@ def main(
     for name in vocabularies:
         vocabulary = load_vocabulary(name)
         meaning, tally = Meaning(vocabulary, classifiers), Tally()
-        teacher = Teacher(vocabulary, classifiers)
+        teacher = Teacher(vocabulary, classifiers, faces, infer_seen=infer_seen)
         for file in files:
             if timelines:
                 timeline = Timeline.load(timelines / f"{Path(file).stem}.json")
             else:
                 clip = extracted[file]
-                scores = teacher.predict(clip.features)
+                kept = clip.features.keys() - without
+                scores = teacher.predict({name: clip.features[name] for name in kept})
                 timeline = decode(scores, duration=clip.duration, missing=clip.missing)
             tally.add(timeline, annotations[file], meaning)
         print(f"| {name} | {tally.row()} |")

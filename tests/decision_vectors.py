@@ -128,6 +128,7 @@ def random_parsing(
         video_audio=grid(C) if has_streams else None,
         video_visual=grid(C) if has_streams else None,
         local_video=grid(T, C) if has_local else None,
+        inferred=LABELS[: random.integers(C)],
     )
 
 

@@ -58,6 +58,7 @@ def test_the_teachers_take_a_vocabulary(tmp_path):
     assert (benchmark.name, benchmark.scorer.labels) == ("teachers-llp", LLP_LABELS)
     assert (pond.name, pond.scorer.labels) == ("teachers-pond", ("Duck",))
     assert Pipeline("teachers-llp").scorer.labels == LLP_LABELS
+    assert (benchmark.sought, pond.sought) == ("25 LLP sounds and things", "1 pond sound or thing")
     with pytest.raises(UserError, match="`ave` for `teachers-llp`"):
         Pipeline("teachers-llp", vocabulary="ave")
     own.write_text(own.read_text().replace("drake", "drakes"))
@@ -68,6 +69,14 @@ def test_the_teachers_take_a_vocabulary(tmp_path):
 def test_a_vocabulary_is_not_for_networks(tmp_path):
     with pytest.raises(UserError, match="got `llp` for"):
         Pipeline(saved(tmp_path / "model", **OPEN), vocabulary="llp")
+
+
+def test_a_network_tells_only_what_it_was_trained_to_see(tmp_path):
+    model = saved(tmp_path / "model", **OPEN)
+    with pytest.raises(UserError, match=r"expected the model `teachers` to infer.*--infer-seen"):
+        Pipeline(model, infer_seen=True)
+    pipeline = Pipeline(model)
+    assert pipeline.sought == f"the {len(pipeline.scorer.labels)} labels of {model}"
 
 
 @pytest.mark.network

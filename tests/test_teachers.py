@@ -9,6 +9,7 @@ from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import AVE_LABELS, LLP_LABELS
 from mmpyramid.media import SegmentReader, View
+from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import Decoder, decode
 from mmpyramid.stream import EventStream
 from mmpyramid.teachers import (
@@ -307,6 +308,140 @@ def test_the_threshold_of_a_video_is_above_that_of_a_segment(modality, class_lis
         assert (video <= HIGHEST).all()
 
 
+PEOPLE = Vocabulary(
+    "People",
+    {
+        "Dog": Entry(heard=("Bark",), seen=("beagle",)),
+        "Speech": Entry(heard=("Speech",), face=True),
+        "Cat": Entry(heard=("Meow",), seen_if_heard=0.8),
+        "Rain": Entry(heard=("Rain",)),
+    },
+)
+
+
+class FakeFaces:
+    """Its features are the probabilities of a face."""
+
+    name, modality, dim = "faces", Modality.VISUAL, 1
+
+
+def people(*, infer_seen=False, faces=True):
+    sound = FakeClassifier("sound", Modality.AUDIO, SOUNDS)
+    picture = FakeClassifier("picture", Modality.VISUAL, PICTURES)
+    finder = FakeFaces() if faces else None
+    return Teacher(PEOPLE, (sound, picture), finder, infer_seen=infer_seen)
+
+
+def scene(face, speech=0.0, meow=0.0):
+    sound = np.zeros((len(face), len(SOUNDS)), np.float32)
+    sound[:, SOUNDS.index("Speech")], sound[:, SOUNDS.index("Meow")] = speech, meow
+    picture = np.zeros((len(face), len(PICTURES)), np.float32)
+    return {"sound": sound, "picture": picture, "faces": raw(face).T}
+
+
+def seen_of(scores):
+    events = decode(scores).of(Modality.VISUAL)
+    return [(e.label, e.start, e.end, e.inferred) for e in events]
+
+
+def test_speech_is_seen_where_it_is_heard_and_a_face_is_there():
+    face = [0.0, 0.9, 0.9, 0.8, 0.7, 0.1, 0.9, 0.0]
+    speech = [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.0, 0.0]
+    teacher = people()
+    scores = teacher.predict(scene(face, speech))
+    assert seen_of(scores) == [("Speech", 1.0, 5.0, False)]
+    assert [(e.start, e.end) for e in decode(scores).of(Modality.AUDIO)] == [(0.0, 6.0)]
+    assert teacher.streams == {"sound": 5, "picture": 5, "faces": 1}
+    assert teacher.unmapped[Modality.VISUAL] == ("Cat", "Rain")
+    assert seen_of(teacher.predict(scene(face))) == [], "nobody is heard"
+    assert seen_of(teacher.predict(scene(np.zeros(8), speech))) == [], "nobody is there"
+
+
+def test_one_glimpse_of_a_face_in_a_long_speech_is_not_enough():
+    glimpse = np.zeros(8)
+    glimpse[4] = 0.7
+    scores = people().predict(scene(glimpse, 0.9))
+    assert seen_of(scores) == []
+    assert [e.label for e in decode(scores)] == ["Speech"]
+
+
+def test_without_a_finder_of_faces_speech_is_never_seen_and_that_is_said():
+    teacher = people(faces=False)
+    assert "faces" not in teacher.streams
+    assert teacher.unmapped[Modality.VISUAL] == ("Speech", "Cat", "Rain")
+    assert seen_of(teacher.predict(scene(np.ones(8), 0.9))) == []
+
+
+def test_what_is_nearly_always_seen_is_inferred_for_those_who_ask():
+    features = scene(np.zeros(8), meow=[0.9] * 5 + [0.0] * 3)
+    assert seen_of(people().predict(features)) == []
+    teacher = people(infer_seen=True)
+    timeline = decode(teacher.predict(features), notes=teacher.notes)
+    found = [(e.label, str(e.modality), e.start, e.end, e.inferred) for e in timeline]
+    assert found == [
+        ("Cat", "audio", 0.0, 5.0, False),
+        ("Cat", "audio_visual", 0.0, 5.0, True),
+        ("Cat", "visual", 0.0, 5.0, True),
+    ]
+    heard, seen = timeline.events[0], timeline.events[2]
+    assert 0.5 < seen.score <= 0.8 * heard.score, "less sure than that it is heard"
+    assert teacher.unmapped[Modality.VISUAL] == ("Rain",)
+    assert [note.split("\n")[1] for note in teacher.notes][-1].endswith("visual: Cat")
+    assert seen_of(teacher.predict(scene(np.zeros(8), meow=0.45))) == [], "hardly heard"
+    del features["picture"], features["faces"]
+    assert seen_of(teacher.predict(features)) == [], "nothing is seen without pictures"
+
+
+def test_where_nothing_can_be_inferred_it_is_refused():
+    with pytest.raises(UserError, match=r"`seen_if_heard`.*got Pets.*--infer-seen"):
+        Teacher(PETS, (), infer_seen=True)
+
+
+def test_a_stream_tells_who_is_seen_as_the_whole_video_does():
+    random = np.random.default_rng(2)
+    length, piece = 60, 4
+    features = scene(random.random(length) ** 0.5, random.random(length), random.random(length))
+    scorer = people(infer_seen=True)
+    whole = decode(scorer.predict(features)).events
+    stream, told = EventStream(scorer, Decoder(), every=4), []
+    for start in range(0, length, piece):
+        told += stream.push({name: rows[start : start + piece] for name, rows in features.items()})
+    told += stream.finish()
+    assert {(e.label, e.inferred) for e in whole if e.modality == "visual"} == {
+        ("Speech", False),
+        ("Cat", True),
+    }
+    assert sorted((e.start, e.end, e.label, e.modality, e.inferred) for e in told) == sorted(
+        (e.start, e.end, e.label, e.modality, e.inferred) for e in whole
+    )
+
+
+@pytest.mark.network
+def test_people_are_seen_with_every_vocabulary_that_has_them():
+    assert load_teacher("llp").streams["faces"] == 1
+    assert load_teacher("everyday").streams["faces"] == 1
+    without = load_teacher("llp", faces=False)
+    assert "faces" not in without.streams
+    assert {"Speech", "Singing"} <= set(without.unmapped[Modality.VISUAL])
+    assert "faces" not in load_teacher("ave").streams, "its speakers have no class of sound"
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("clip", "expected"),
+    [("0lFf-HP86Q0", [(0.0, 10.0)]), ("4egukLBpAcQ", [])],
+    ids=["a speaker", "a voice"],
+)
+def test_a_speaker_is_seen_and_a_voice_is_not(shared, clip, expected):
+    timeline = Pipeline("teachers-llp")(shared / "clips/dev" / f"{clip}.mp4")
+    heard, seen = (
+        [(e.start, e.end) for e in timeline.of(modality) if e.label == "Speech"]
+        for modality in BOTH
+    )
+    assert heard
+    assert seen == expected
+
+
 @pytest.mark.parametrize("pool", [best, highest])
 def test_surroundings_equal_the_definition(pool):
     value = np.random.default_rng(0).random((17, 2)).astype(np.float32)
@@ -378,7 +513,7 @@ def test_dogs_are_118_breeds(class_lists):
 def test_a_chainsaw_is_heard_and_at_times_seen(shared):
     """A real clip of the LLP test split: heard 0-10, seen 0-1, 3-6 and 9-10."""
     teacher = load_teacher("llp")
-    assert teacher.streams == {"yamnet": 1024, "efficientnet_lite0": 1280}
+    assert teacher.streams == {"yamnet": 1024, "efficientnet_lite0": 1280, "faces": 1}
     segments = list(SegmentReader(shared / "clips/dev/6aV6c8mY0lg.mp4", [View(2, (224, 224))]))
     features = {
         "yamnet": YAMNetExtractor().embed(np.stack([s.waveform for s in segments])),

@@ -1,10 +1,12 @@
 """Vocabularies as files: what is read, and what is wrong with those that are not."""
 
+import csv
+
 import pytest
 
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.teachers import Entry, load_vocabulary, parse_vocabulary
+from mmpyramid.teachers import VOCABULARIES, Entry, load_vocabulary, parse_vocabulary
 from mmpyramid.teachers.vocabulary import FOLDER
 
 POND = """\
@@ -44,9 +46,19 @@ def test_labels_stand_in_the_order_of_the_file_and_in_groups(tmp_path):
         ("seen =", "sene =", "mine, line 4: expected 'Duck' .* unknown field `sene`"),
         ('["drake"]', '"drake"', "mine, line 4: expected 'Duck' .* Expected `array`.*seen"),
         ('["Frog"]', "[7]", r"mine, line 7: expected 'Frog' .* Expected `str`.*heard\[0\]"),
+        ('heard = ["Frog"]', "face = true", "line 7: 'Frog' is never heard, so `face`"),
+        (
+            '["Frog"]',
+            '["Frog"]\nseen_if_heard = 0.9',
+            "mine, line 7: 'Frog' has both `seen` and `seen_if_heard`",
+        ),
+        ('["Frog"]', '["Frog"]\nseen_if_heard = 9', "line 7: expected 'Frog' .*<= 1.0"),
         ("others.Frog", "others.Duck", "mine, line 4: the label 'Duck' is there twice"),
     ],
-    ids=["title", "syntax", "group", "field", "kind", "item", "twice"],
+    ids=[
+        *("title", "syntax", "group", "field", "kind", "item"),
+        *("face", "both", "share", "twice"),
+    ],
 )
 def test_a_file_that_is_none_is_told_with_its_line(old, new, said):
     with pytest.raises(UserError, match=said):
@@ -91,6 +103,42 @@ def test_everyday_things_are_in_plain_english_and_in_groups():
         assert entry.heard or entry.seen, label
     both = [entry for entry in everyday.entries.values() if entry.heard and entry.seen]
     assert len(both) > 60
+
+
+def test_people_and_what_is_nearly_always_seen_are_alike_in_all_vocabularies():
+    """The shares are of seconds in which LLP's validation videos are annotated as audible."""
+    shares, faces = {}, set()
+    for name in VOCABULARIES:
+        for label, entry in load_vocabulary(name).entries.items():
+            if entry.seen_if_heard:
+                assert shares.setdefault(entry.heard, entry.seen_if_heard) == entry.seen_if_heard
+            faces |= {label} if entry.face else set()
+    assert shares == {
+        ("Blender",): 1.0,
+        ("Helicopter",): 0.89,
+        ("Baby laughter",): 0.84,
+        ("Baby cry, infant cry",): 0.84,
+    }
+    assert faces == {"Speech", "Singing"}
+
+
+def test_the_shares_are_those_of_the_annotations(shared):
+    def seconds(name):
+        with (shared / "data/llp" / name).open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                for second in range(int(row["onset"]), int(row["offset"])):
+                    yield row["event_labels"], row["filename"], second
+
+    with (shared / "data/llp/AVVP_val_pd.csv").open(encoding="utf-8", newline="") as file:
+        videos = {row["filename"] for row in csv.DictReader(file, delimiter="\t")}
+    heard, seen = (
+        {each for each in seconds(name) if each[1] in videos}
+        for name in ("AVVP_eval_audio.csv", "AVVP_eval_visual.csv")
+    )
+    for label, entry in load_vocabulary("llp").entries.items():
+        if entry.seen_if_heard:
+            audible = {each for each in heard if each[0] == label}
+            assert entry.seen_if_heard == round(len(audible & seen) / len(audible), 2), label
 
 
 def test_the_files_are_in_the_package():

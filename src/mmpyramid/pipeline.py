@@ -119,6 +119,8 @@ class Pipeline:
             `ave`, or a file of your own. `teachers-llp` is short for the two together.
         decoder: thresholds and lengths; left out, the official rule.
         sensitivity: moves all thresholds together, see `Decoder.with_sensitivity`.
+        infer_seen: whether the teachers tell to be seen what is heard and nearly always seen then;
+            such events are `inferred`.
         device: where the networks run: `cpu`, `cuda`, `cuda:1`, or `auto` for a GPU where there is
             one. Float32 is exact there, see `use_float32`.
         limits: decode videos within these, in a process apart that can open nothing but the video,
@@ -126,6 +128,9 @@ class Pipeline:
             process.
         alone: whether each video has such a process of its own, as strangers' videos should.
         hook: called as each step begins.
+
+    Attributes:
+        sought: what is looked and listened for, in words.
 
     Raises:
         UserError: if the model cannot be had or reads features that cannot be extracted from video,
@@ -135,13 +140,14 @@ class Pipeline:
         >>> timeline = Pipeline("teachers")("clip.mp4")  # doctest: +SKIP
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each setting
         self,
         model: str | Path = "teachers",
         *,
         vocabulary: str | Path | None = None,
         decoder: Decoder | None = None,
         sensitivity: float | None = None,
+        infer_seen: bool = False,
         device: str = "cpu",
         limits: Limits | None = None,
         alone: bool = False,
@@ -160,11 +166,18 @@ class Pipeline:
         self.hook = hook or _silent
         self.hook("load")
         self.name = str(model)
-        if (own := _vocabulary(self.name, vocabulary)) is None:
+        if (own := vocabulary_of(self.name, vocabulary)) is None:
+            if infer_seen:
+                raise UserError(
+                    f"expected the model `{TEACHERS}` to infer what is seen, got `{self.name}`, "
+                    "which tells only what it was trained to see; leave out `--infer-seen`"
+                )
             self.scorer, self.extractors = _load_network(self.name, device)
+            self.sought = f"the {len(self.scorer.labels)} labels of {self.name}"
         else:
-            teacher = load_teacher(own, device=device)
-            self.scorer, self.extractors = teacher, teacher.classifiers
+            teacher = load_teacher(own, device=device, infer_seen=infer_seen)
+            self.scorer, self.extractors = teacher, teacher.extractors
+            self.sought = teacher.sought
             self.name = TEACHERS if own == VOCABULARIES[0] else f"{TEACHERS}-{Path(own).stem}"
         self.gate = self.scorer.decoder.gate
         self.decoder = _completed(decoder, self.gate)
@@ -320,7 +333,7 @@ def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
         pipeline.close()
 
 
-def _vocabulary(model: str, chosen: str | Path | None) -> str | Path | None:
+def vocabulary_of(model: str, chosen: str | Path | None) -> str | Path | None:
     """What the teachers are asked for; None if the model is a trained network.
 
     Raises:

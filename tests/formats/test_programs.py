@@ -326,7 +326,7 @@ def test_ffmpeg_reads_subtitles_as_players_do(short, tmp_path):
 def test_parquet_has_a_row_per_event(timeline):
     table = pq.read_table(io.BytesIO(to_parquet(timeline)))
     rows = table.to_pylist()
-    assert [str(each.type) for each in table.schema] == 3 * ["string"] + 3 * ["double"]
+    assert [str(each.type) for each in table.schema] == 3 * ["string"] + 3 * ["double"] + ["bool"]
     found = [tuple(row[n] for n in ("modality", "start", "end", "score")) for row in rows]
     assert found == [(e.modality.value, e.start, e.end, e.score) for e in timeline]
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Route
 import mmpyramid.render.page
 from decision_vectors import LABELS, Vector, localization_vectors, parsing_vectors, vector
 from mmpyramid.core import Event, Timeline
-from mmpyramid.core.wording import MODALITY_PHRASES, clock, title_of
+from mmpyramid.core.wording import clock, perceived, title_of
 from mmpyramid.problems import Decoder, decode
 from mmpyramid.render import to_html
 from mmpyramid.render.page.data import decoder_data
@@ -53,13 +53,18 @@ def modules(context) -> Iterator[Page]:
 def javascript(data: dict[str, Any], events: list[dict[str, Any]]) -> list[tuple]:
     names = [modality["name"] for modality in data["modalities"]]
     return [
-        (e["start"], e["end"], data["labels"][e["label"]], names[e["modality"]], e["score"])
+        (
+            *(e["start"], e["end"], data["labels"][e["label"]], names[e["modality"]]),
+            *(e["isInferred"], e["score"]),
+        )
         for e in events
     ]
 
 
 def python(timeline: Timeline) -> list[tuple]:
-    return [(e.start, e.end, title_of(e.label), str(e.modality), e.score) for e in timeline]
+    return [
+        (e.start, e.end, title_of(e.label), str(e.modality), e.inferred, e.score) for e in timeline
+    ]
 
 
 def check(modules: Page, vectors: list[Vector], atol: float) -> None:
@@ -73,8 +78,8 @@ def check(modules: Page, vectors: list[Vector], atol: float) -> None:
     decided = modules.evaluate(DECIDE, argument)
     for data, events, v in zip(pages, decided, vectors, strict=True):
         expected, got = sorted(python(v.expected)), sorted(javascript(data, events))
-        assert [row[:4] for row in got] == [row[:4] for row in expected], v.moved
-        difference = [a[4] - b[4] for a, b in zip(got, expected, strict=True)]
+        assert [row[:5] for row in got] == [row[:5] for row in expected], v.moved
+        difference = [a[5] - b[5] for a, b in zip(got, expected, strict=True)]
         np.testing.assert_allclose(difference, 0, atol=atol)
         num_events += len(events)
     assert num_events > len(vectors)
@@ -138,9 +143,22 @@ def test_one_dial_moves_all_thresholds(show):
     assert page.locator("#sensitivity-value").inner_text() == "mixed"
 
 
+def test_what_is_inferred_is_listed_so(show):
+    scores = random_scores(20, 3, labels=LABELS)
+    seen = decode(scores).of("visual").events[0].label
+    scores = replace(scores, inferred=(seen,))
+    timeline = decode(scores)
+    assert {event.inferred for event in timeline} == {True, False}
+    expected = sorted(map(in_words, timeline))
+    assert rows(show(to_html(timeline))) == expected, "as it is written"
+    page = show(to_html(timeline, scores=scores))
+    page.get_by_role("slider", name="Sensitivity").fill("0.5")
+    assert rows(page) == expected, "as it is decided"
+
+
 def in_words(event: Event) -> str:
     times = f"{clock(event.start)} to {clock(event.end)}"
-    return f"{event.label}, {MODALITY_PHRASES[event.modality]}, {times}"
+    return f"{event.label}, {perceived(event)}, {times}"
 
 
 def rows(page: Page) -> list[str]:

@@ -65,7 +65,12 @@ def times(timeline: Timeline, label: str, modality: Modality) -> list[tuple[floa
 
 
 @pytest.mark.parametrize("kind", ["json", "eaf", "csv"])
-def test_what_nobody_changed_is_saved_as_python_writes_it(kind, show, exact, save, tmp_path):
+@pytest.mark.parametrize("is_inferred", [False, True], ids=["seen", "inferred"])
+def test_what_nobody_changed_is_saved_as_python_writes_it(
+    kind, is_inferred, show, exact, save, tmp_path
+):
+    events = (replace(e, inferred=is_inferred and e.modality != HEARD) for e in exact)
+    exact = replace(exact, events=tuple(events))
     saved = save(show(to_html(exact)), kind)
     (tmp_path / f"dog.{kind}").write_bytes(encode(exact, kind))
     read = read_timeline(tmp_path / f"dog.{kind}")
@@ -389,6 +394,20 @@ def test_leaving_with_unsaved_corrections_is_asked_about(show, short, save):
     save(page)
     page.reload()
     assert asked == ["beforeunload"]
+
+
+def test_what_a_person_changes_is_inferred_no_longer(show, save):
+    blender = Event(0.0, 5.0, "Blender", SEEN, 0.5, inferred=True)
+    other = replace(blender, label="Helicopter")
+    timeline = Timeline(
+        events=(blender, other), duration=10.0, labels=("Blender", "Helicopter"), source="dog.mp4"
+    )
+    page = edit(show(to_html(timeline)), "Blender")
+    page.keyboard.press(">")
+    saved = save(page)
+    found = {event.label: event.inferred for event in saved}
+    assert saved.events != timeline.events
+    assert found == {"Blender": False, "Helicopter": True}
 
 
 def test_events_are_chosen_by_the_keyboard_and_shown_in_lanes_and_list(show, hour, save):

@@ -45,6 +45,7 @@ AUDIO, VISUAL = Modality.AUDIO, Modality.VISUAL
 BACKBONES: dict[str, Entry] = {
     "yamnet": Entry(AUDIO, "yamnet:YAMNetExtractor"),
     "efficientnet_lite0": Entry(VISUAL, "efficientnet:EfficientNetLite0Extractor"),
+    "faces": Entry(VISUAL, "faces:FaceExtractor"),
     "vggish": Entry(AUDIO, "vggish:VGGishExtractor"),
     "vggish_pca": Entry(AUDIO, "vggish:QuantizedVGGishExtractor"),
     "resnet152": Entry(VISUAL, "resnet:ResNet152Extractor"),

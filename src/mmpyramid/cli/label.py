@@ -70,7 +70,8 @@ def label(
         )
     scorer: Teacher | Network[Any, Any]
     if teacher == TEACHERS:
-        scorer = load_teacher(vocabulary or "llp", device=device)
+        # The set `open`, which corpora are extracted with, has no faces.
+        scorer = load_teacher(vocabulary or "llp", device=device, faces=False)
         inputs, never = _inputs(scorer), scorer.unmapped
     else:
         scorer = load_pretrained(teacher).to(device)
@@ -124,7 +125,7 @@ def _npy(values: NDArray[np.float16]) -> bytes:
 
 def _inputs(teacher: Teacher) -> Streams:
     heard, seen = (
-        {one.name: one.dim for one in teacher.classifiers if one.modality == side} for side in SIDES
+        {one.name: one.dim for one in teacher.extractors if one.modality == side} for side in SIDES
     )
     return Streams(audio=heard, visual=seen)
 

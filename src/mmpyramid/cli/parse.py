@@ -48,6 +48,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     model: str = "teachers",
     vocabulary: OptionalName = None,
     sensitivity: OptionalNumber = None,
+    infer_seen: bool = False,
     out: Path = Path("timelines"),
     formats: FormatList = "json,html",
     markers_for: OptionalPrograms = None,
@@ -74,6 +75,8 @@ def parse(  # noqa: PLR0913 - one for each flag
             labels of those benchmarks), or a TOML file of your own.
         sensitivity: From 0 (certain labels only) over 0.5, the usual one, to 1: moves both
             thresholds together.
+        infer_seen: Tell also to be seen what is heard and nearly always in the picture then (a
+            blender, a helicopter, babies); such events are marked as inferred.
         out: Folder for the files.
         formats: Names of formats, separated by commas.
         markers_for: Programs to write markers or annotations for, each in the format that it reads
@@ -106,10 +109,12 @@ def parse(  # noqa: PLR0913 - one for each flag
             vocabulary=vocabulary,
             decoder=decoder,
             sensitivity=sensitivity,
+            infer_seen=infer_seen,
             device=computing,
             limits=Limits(),
             hook=status.update,
         )
+    screen.print(Text(f"looking for {pipeline.sought}"), style="dim")
     failed = len(names) - len(files)
     for number, (video, paths) in enumerate(files.items()):
         if number:

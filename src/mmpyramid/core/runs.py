@@ -112,7 +112,12 @@ def tidy(mask: Mask, max_gap: float, min_length: float) -> Mask:
 
 
 def events_of(
-    mask_TC: Mask, value_TC: Values, modality: Modality, labels: Sequence[str], duration: float
+    mask_TC: Mask,
+    value_TC: Values,
+    modality: Modality,
+    labels: Sequence[str],
+    duration: float,
+    inferred: Sequence[str] = (),
 ) -> list[Event]:
     """One event for each run of a mask.
 
@@ -122,12 +127,20 @@ def events_of(
         modality: of all events.
         labels: the C class names.
         duration: seconds of the video, where events end at the latest.
+        inferred: the labels whose events are inferred.
     """
     runs = Runs.of(mask_TC)
     columns = (runs.start, runs.stop, runs.column, runs.mean(value_TC))
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return [
-        Event(float(start), min(float(stop), duration), labels[label], modality, score)
+        Event(
+            float(start),
+            min(float(stop), duration),
+            labels[label],
+            modality,
+            score,
+            labels[label] in inferred,
+        )
         for start, stop, label, score in rows
     ]
 

@@ -35,12 +35,14 @@ class AnyScores(ABC):
         unit_weights: (T, 2, L) weight of each of L pyramid units in the audio and the visual
             features of each segment, within 0..1, if the scorer has such units.
         nearest: notes for a timeline without events: what came nearest to one.
+        inferred: labels that are told to be seen only because they are heard.
     """
 
     problem: ClassVar[str]
     labels: tuple[str, ...]
     unit_weights: Array | None
     nearest: tuple[str, ...] = ()
+    inferred: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -102,6 +104,7 @@ class Scores(AnyScores):
         unit_weights: (T, 2, L) weight of each of L pyramid units in the audio and the visual
             features of each segment, within 0..1, if the network has such units.
         nearest: notes for a timeline without events: what came nearest to one.
+        inferred: labels that are told to be seen only because they are heard.
 
     Raises:
         UserError: if the shapes do not agree.
@@ -118,6 +121,7 @@ class Scores(AnyScores):
     local_video: Array | None = None
     unit_weights: Array | None = None
     nearest: tuple[str, ...] = ()
+    inferred: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         num_classes, num_segments = len(self.labels), len(self.audio)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -52,7 +52,8 @@ class Modality(StrEnum):
 class Event:
     """One event: `label` is perceived through `modality` from `start` to `end`, with a score.
 
-    Times are seconds from the start of the video; the score lies within 0..1.
+    Times are seconds from the start of the video; the score lies within 0..1. What is `inferred`
+    was not seen: it is heard, and what sounds so is nearly always in the picture.
 
     Events order by start, end, label, modality.
 
@@ -70,6 +71,7 @@ class Event:
     label: str
     modality: Modality
     score: float = 1.0
+    inferred: bool = False
 
     def __post_init__(self) -> None:
         if not (0 <= self.start < self.end <= LONGEST):
@@ -186,8 +188,9 @@ class Timeline:
 
     def to_json(self) -> str:
         """Write as ASCII JSON, lossless: `from_json` gives an equal timeline."""
-        plain = asdict(replace(self, unit_weights=()))
+        plain = asdict(replace(self, events=(), unit_weights=()))
         del plain["unit_weights"]
+        plain["events"] = list(map(event_json, self.events))
         if not self.frame_rate:  # Sound, and files of earlier versions.
             del plain["frame_rate"]
         text = json.dumps({"format": TIMELINE_FORMAT, **plain}, indent=2)
@@ -256,7 +259,7 @@ class Timeline:
         return _renderers[0]().to_figure(self)
 
     def to_pandas(self) -> DataFrame:
-        """Make a table with the columns label, modality, start, end and score, a row per event.
+        """Make a table of label, modality, start, end, score and inferred, a row per event.
 
         Times are seconds. Source, model and duration are in the table's `attrs`.
 
@@ -270,6 +273,19 @@ class Timeline:
         return _renderers[0]().to_pandas(self)
 
 
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as JSON; only where it is inferred this is told, which earlier versions do not know.
+
+    Example:
+        >>> event_json(Event(0.0, 1.0, "Dog", Modality.AUDIO)).keys()
+        dict_keys(['start', 'end', 'label', 'modality', 'score'])
+    """
+    plain = asdict(event)
+    if not event.inferred:
+        del plain["inferred"]
+    return plain
+
+
 class EventDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An event as JSON."""
 
@@ -278,10 +294,11 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     label: str
     modality: Modality
     score: float = 1.0
+    inferred: bool = False
 
     def to_event(self) -> Event:
         """The event; raises a `UserError` if it is none."""
-        return Event(self.start, self.end, self.label, self.modality, self.score)
+        return Event(**msgspec.structs.asdict(self))
 
 
 class TimelineDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

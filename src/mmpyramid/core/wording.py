@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmpyramid.core.timeline import Modality
+from mmpyramid.core.timeline import Event, Modality
 
 MODALITY_WORDS = {
     Modality.AUDIO: "audible",
@@ -13,6 +13,8 @@ MODALITY_WORDS = {
 
 MODALITY_PHRASES = {**MODALITY_WORDS, Modality.AUDIO_VISUAL: "audible and visible"}
 """The same after a label in running text."""
+
+INFERRED = "inferred"
 
 TITLES = {
     "Baby_cry_infant_cry": "Baby cry, infant cry",
@@ -34,6 +36,17 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     text = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
     return f"{hours}:{minutes:02d}:{text}" if hours else f"{minutes}:{text}"
+
+
+def perceived(event: Event) -> str:
+    """How an event is perceived, in running text.
+
+    Example:
+        >>> perceived(Event(0.0, 1.0, "Blender", Modality.VISUAL, 0.9, inferred=True))
+        'visible, inferred'
+    """
+    phrase = MODALITY_PHRASES[event.modality]
+    return f"{phrase}, {INFERRED}" if event.inferred else phrase
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmpyramid.core.batch import Streams
-from mmpyramid.datasets import ave, folder, llp
+from mmpyramid.datasets import ave, folder, llp, ovavel, unav
 from mmpyramid.datasets.base import (
     SPLITS,
     Dataset,
@@ -29,7 +29,9 @@ __all__ = [
     "is_simulated",
     "llp",
     "open_dataset",
+    "ovavel",
     "register",
+    "unav",
 ]
 
 

@@ -100,6 +100,11 @@ class Dataset(TorchDataset[Batch], ABC):
             UserError: if the split has weak labels only.
         """
 
+    @property
+    def groups(self) -> Mapping[str, Mask]:
+        """Rows that are also measured by themselves, (N,) by name; none in most data sets."""
+        return {}
+
     @abstractmethod
     def item(self, video_id: str) -> Features:
         """The features of one video, (T, ..., D) by stream at the video's own length.
@@ -184,12 +189,14 @@ class Layout:
             `data/`.
         open: opens a split.
         problem: the problem whose benchmark this is; None if any problem may read it.
+        is_general: whether its files are called as those of other layouts may be, which then count.
     """
 
     name: str
     files: tuple[str, ...]
     open: Opener
     problem: str | None = None
+    is_general: bool = False
 
     def is_in(self, folder: Path) -> bool:
         """Whether a folder, or its `data/`, has files of this layout."""
@@ -225,7 +232,10 @@ def find_layout(folder: Path, problem: str | None = None) -> Layout:
         UserError: if there are files of layouts for other problems only.
     """
     own = [layout for layout in LAYOUTS.values() if problem and layout.problem == problem]
-    found = [layout for layout in LAYOUTS.values() if layout.is_in(folder)]
+    found = sorted(
+        (layout for layout in LAYOUTS.values() if layout.is_in(folder)),
+        key=lambda layout: layout.is_general,
+    )
     fitting = [
         *(layout for layout in found if layout in own),
         *(layout for layout in found if layout.problem is None or not own),

@@ -243,4 +243,4 @@ def _check_features(videos: Mapping[str, Video], source: FeatureSource) -> None:
     )
 
 
-register(Layout(name="folder", files=(FOLDER, *TABLES), open=FolderDataset.open))
+register(Layout(name="folder", files=(FOLDER, *TABLES), open=FolderDataset.open, is_general=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mmpyramid.core import Event, Modality, Timeline
-from mmpyramid.core.wording import title_of
+from mmpyramid.core.wording import INFERRED, title_of
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import to_ticks
 
@@ -59,6 +59,7 @@ def to_ass(timeline: Timeline) -> str:
 def _dialogue(event: Event) -> str:
     start, end = map(_clock, to_ticks(event, CENTISECONDS))
     text = MARKUP.sub(lambda found: STANDS_FOR[found[0]], title_of(event.label))
+    text += f" ({INFERRED})" if event.inferred else ""
     return f"Dialogue: 0,{start},{end},{event.modality},,0,0,0,,{text}\n"
 
 

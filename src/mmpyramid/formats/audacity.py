@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mmpyramid.core import Modality, Timeline
+from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import lines_of, shorten
-from mmpyramid.core.wording import printable
+from mmpyramid.core.wording import INFERRED, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import Row, to_seconds, to_timeline
 
-STATED = re.compile(r"(?P<modality>\w+)(?: (?P<score>[\d.]+))?\]")
+STATED = re.compile(r"(?P<modality>\w+)(?: (?P<score>[\d.]+))?(?: (?P<inferred>inferred))?\]")
 """What follows the last bracket of a text that says more than a label."""
 FREQUENCIES = "\\\t"
 """How a line begins that holds the frequencies of the label above it."""
@@ -29,11 +29,7 @@ def to_audacity(timeline: Timeline) -> str:
         >>> print(to_audacity(Timeline(events=(event,), labels=("Dog",))).expandtabs(1), end="")
         1.000000 4.000000 Dog [audio 0.80]
     """
-    times = map(to_seconds, timeline)
-    return "".join(
-        f"{start:.6f}\t{end:.6f}\t{printable(event.label)} [{event.modality} {event.score:.2f}]\n"
-        for (start, end), event in zip(times, timeline, strict=True)
-    )
+    return "".join(map(_line, timeline))
 
 
 def from_audacity(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
@@ -51,6 +47,12 @@ def from_audacity(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
         'visual'
     """
     return to_timeline([row.to_event() for row in _rows(text, unstated)])
+
+
+def _line(event: Event) -> str:
+    start, end = to_seconds(event)
+    stated = f"{event.modality} {event.score:.2f}{f' {INFERRED}' * event.inferred}"
+    return f"{start:.6f}\t{end:.6f}\t{printable(event.label)} [{stated}]\n"
 
 
 def _rows(text: str, unstated: Modality) -> Iterator[Row]:

@@ -9,7 +9,7 @@ import srt
 from webvtt import Caption, WebVTT
 
 from mmpyramid.core import Event, Timeline
-from mmpyramid.core.wording import MODALITY_PHRASES, title_of
+from mmpyramid.core.wording import perceived, title_of
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import MILLISECONDS, to_ticks
 
@@ -54,7 +54,7 @@ def _cue(number: int, event: Event) -> Caption:
 
 
 def _text(event: Event) -> str:
-    return f"[{MODALITY_PHRASES[event.modality]}] {title_of(event.label)}"
+    return f"[{perceived(event)}] {title_of(event.label)}"
 
 
 def _times(event: Event) -> tuple[timedelta, timedelta]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import Line, shorten, table_of
-from mmpyramid.core.wording import printable
+from mmpyramid.core.wording import INFERRED, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import (
     MILLISECONDS,
@@ -19,7 +19,7 @@ from mmpyramid.formats.rows import (
     to_timeline,
     untagged,
 )
-from mmpyramid.formats.tables import to_table, unescaped
+from mmpyramid.formats.tables import to_table, unescaped, with_inferred
 
 CUTS = ("Start", "End", "Name", "modality", "score")
 MARKERS = ("Name", "Start", "Duration", "Time Format", "Type", "Description")
@@ -44,7 +44,7 @@ def to_losslesscut(timeline: Timeline, *, raw: bool = False) -> str:
     rows = (
         (*to_seconds(e), printable(e.label), e.modality.value, round(e.score, 6)) for e in timeline
     )
-    return to_table(CUTS, rows, raw=raw)
+    return to_table(*with_inferred(timeline, CUTS, rows), raw=raw)
 
 
 def from_losslesscut(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
@@ -70,6 +70,7 @@ def from_losslesscut(text: str, unstated: Modality = Modality.AUDIO) -> Timeline
             label=unescaped(line.cells["Name"]),
             modality=line.cells.get("modality") or unstated,
             score=line.cells.get("score") or "1",
+            inferred=line.cells.get(INFERRED, ""),
         )
         for line in lines
     ]
@@ -120,7 +121,7 @@ def from_audition(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
 def _marker(line: Line, unstated: Modality) -> Row:
     where = f"line {line.number}"
     start, length = (_seconds(line.cells[name], where) for name in ("Start", "Duration"))
-    label, modality = untagged(line.cells["Name"])
+    label, modality, inferred = untagged(line.cells["Name"])
     score = SCORE.search(line.cells.get("Description", ""))
     return Row(
         where=where,
@@ -129,6 +130,7 @@ def _marker(line: Line, unstated: Modality) -> Row:
         label=label,
         modality=modality or unstated,
         score="1" if score is None else score[1],
+        inferred=inferred,
     )
 
 

@@ -21,7 +21,7 @@ from xml.etree import ElementTree as ET
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
-from mmpyramid.core.wording import clock, printable
+from mmpyramid.core.wording import INFERRED, clock, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import (
     MILLISECONDS,
@@ -192,7 +192,8 @@ def _add_tier(eaf: Eaf, name: str, events: Iterable[Event]) -> None:
     for event in events:
         start, end = to_ticks(event, MILLISECONDS)
         eaf.add_annotation(name, start, end, event.label)
-        eaf.add_ref_annotation(scores, name, (start + end) / 2, str(round(event.score, 6)))
+        score = f"{round(event.score, 6)}{f' {INFERRED}' * event.inferred}"
+        eaf.add_ref_annotation(scores, name, (start + end) / 2, score)
 
 
 def _parse(text: str) -> Eaf:
@@ -236,13 +237,15 @@ def _rows(eaf: Eaf, tier: str, origin: int) -> Iterator[Row]:
         )
     scores = _scores(eaf, f"{tier} {SCORE}")
     for start, end, label, *_ in annotations:
+        score, _, inferred = scores.get((start, end), "1").partition(" ")
         yield Row(
             where=f"tier {tier!r} at {clock(start / MILLISECONDS)}",
             label=label,
             start=str((start + origin) / MILLISECONDS),
             end=str((end + origin) / MILLISECONDS),
             modality=modality,
-            score=scores.get((start, end), "1"),
+            score=score,
+            inferred=inferred,
         )
 
 

@@ -19,7 +19,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.frames import to_frame_rate, to_frames
 from mmpyramid.core.text import shorten
 from mmpyramid.core.typed import from_json
-from mmpyramid.core.wording import printable
+from mmpyramid.core.wording import INFERRED, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import Row, frame_rate_of, media_url, to_timeline, with_events
 
@@ -135,6 +135,7 @@ class _Region(msgspec.Struct):
     from_name: str = ""
     value: _Value = msgspec.field(default_factory=_Value)
     score: float | None = None
+    meta: dict[str, Any] = {}
 
 
 class _Result(msgspec.Struct):
@@ -159,6 +160,7 @@ def _events(region: _Region, rate: Fraction, unstated: Modality) -> list[Event]:
             label=label,
             modality=region.from_name if known else unstated,
             score="1" if region.score is None else str(region.score),
+            inferred=str(region.meta.get("text") == [INFERRED]).lower(),
         ).to_event()
         for frames in region.value.ranges
         for label in region.value.timelinelabels
@@ -177,6 +179,7 @@ def _region(number: int, event: Event, rate: Fraction) -> dict[str, Any]:
             "ranges": [{"start": first + 1, "end": end}],
             KIND: [printable(event.label)],
         },
+        **({"meta": {"text": [INFERRED]}} if event.inferred else {}),
     }
 
 

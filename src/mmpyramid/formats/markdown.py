@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mmpyramid.core import Event, Timeline
-from mmpyramid.core.wording import MODALITY_PHRASES, clock, title_of
+from mmpyramid.core.wording import clock, perceived, title_of
 from mmpyramid.formats.registry import Format, register
 
 HEAD = "| start | end | perceived | event | score |\n|---:|---:|---|---|---:|\n"
@@ -31,7 +31,7 @@ def to_markdown(timeline: Timeline) -> str:
 def _row(event: Event) -> str:
     label = MARKUP.sub(r"\\\1", title_of(event.label))
     times = f"{clock(event.start)} | {clock(event.end)}"
-    return f"| {times} | {MODALITY_PHRASES[event.modality]} | {label} | {event.score:.2f} |\n"
+    return f"| {times} | {perceived(event)} | {label} | {event.score:.2f} |\n"
 
 
 register(Format(name="md", description="a table", programs="issues, notes", write=to_markdown))

@@ -17,7 +17,7 @@ from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
 from mmpyramid.core.typed import from_json, to_type
-from mmpyramid.core.wording import printable
+from mmpyramid.core.wording import INFERRED, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import MILLISECONDS, URL, Row, media_url, to_ticks, with_events
 from mmpyramid.version import __version__
@@ -132,6 +132,7 @@ class _Frame(msgspec.Struct):
     label: str | None = None
     classification: dict[str, float] = {}
     modality: str | None = None
+    inferred: bool = False
 
 
 def _is_frame(kind: str) -> bool:
@@ -148,6 +149,7 @@ def _event(frame: _Frame, per_second: int, unstated: Modality) -> Event:
         label=frame.label,
         modality=frame.modality or unstated,
         score=str(frame.classification.get(frame.label, 1.0)),
+        inferred=str(frame.inferred).lower(),
     ).to_event()
 
 
@@ -183,6 +185,7 @@ def _properties(number: int, event: Event) -> dict[str, Any]:
         "end": end,
         "label": label,
         "classification": {label: round(event.score, 6)},
+        **({INFERRED: True} if event.inferred else {}),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path, PurePath
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.frames import HIGHEST_RATE, LOWEST_RATE, nearest_rate, to_frames
 from mmpyramid.core.text import shorten
-from mmpyramid.core.timeline import EventDocument
+from mmpyramid.core.timeline import EventDocument, event_json
 from mmpyramid.core.typed import from_json, to_type
 from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
@@ -172,7 +172,7 @@ def _event(marker: _Marker, begin: Fraction, unstated: Modality) -> Event:
     name, marked = marker.name or "", marker.marked_range
     start = marked.start_time.seconds - begin
     end = start + marked.duration.seconds
-    label, modality = untagged(name)
+    label, modality, inferred = untagged(name)
     written = _metadata(marker.metadata)
     score = 1.0
     if isinstance(written, dict):
@@ -190,6 +190,7 @@ def _event(marker: _Marker, begin: Fraction, unstated: Modality) -> Event:
         end=str(float(end)),
         modality=modality or unstated,
         score=str(score),
+        inferred=inferred,
     ).to_event()
 
 
@@ -199,7 +200,7 @@ def _marker(event: Event, rate: Fraction) -> dict[str, Any]:
         "name": tagged(event),
         "color": COLORS[event.modality],
         "comment": f"score {event.score:.2f}",
-        "metadata": {OURS: asdict(event)},
+        "metadata": {OURS: event_json(event)},
         "marked_range": _range(*to_frames(event.start, event.end, rate), rate),
     }
 

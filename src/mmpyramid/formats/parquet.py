@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 from mmpyramid.core import Timeline
-from mmpyramid.core.wording import printable
+from mmpyramid.core.wording import INFERRED, printable
 from mmpyramid.formats.registry import Format, register
 
 
@@ -29,6 +29,7 @@ def to_parquet(timeline: Timeline) -> bytes:
     columns = {
         **{name: pa.array(map(printable, values), pa.string()) for name, values in text.items()},
         **{name: pa.array(values, pa.float64()) for name, values in numbers.items()},
+        INFERRED: pa.array([event.inferred for event in timeline], pa.bool_()),
     }
     facts = {"model": printable(timeline.model), "duration": repr(timeline.duration)}
     table = pa.table(columns).replace_schema_metadata(facts)

@@ -15,11 +15,15 @@ from urllib.parse import quote
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
-from mmpyramid.core.wording import printable
+from mmpyramid.core.wording import INFERRED, printable
 
 MILLISECONDS, MICROSECONDS = 1_000, 1_000_000
 """Ticks per second."""
-TAG = re.compile(rf"(?P<label>.*) \[(?P<modality>{'|'.join(Modality)})\]", re.DOTALL)
+INFERENCES = {"": False, "false": False, "true": True, INFERRED: True}
+"""How files say whether an event is inferred."""
+TAG = re.compile(
+    rf"(?P<label>.*) \[(?P<modality>{'|'.join(Modality)})(?P<inferred>, {INFERRED})?\]", re.DOTALL
+)
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 LISTED = 1000
 """Characters of a list of labels in a message."""
@@ -36,6 +40,7 @@ class Row:
         end: seconds, as text.
         modality: `audio` where a format of sound annotation has no place for it.
         score: 1 where a person made the event.
+        inferred: one of `INFERENCES`.
     """
 
     where: str
@@ -44,6 +49,7 @@ class Row:
     end: str
     modality: str = Modality.AUDIO.value
     score: str = "1"
+    inferred: str = ""
 
     def to_event(self) -> Event:
         """Read the row.
@@ -62,7 +68,8 @@ class Row:
                 raise UserError("expected the label of an event, got none")
             start, end = _number(self.start, "start"), _number(self.end, "end")
             score = _number(self.score, "score")
-            return Event(start, end, self.label, _modality(self.modality), score)
+            is_inferred = _inferred(self.inferred)
+            return Event(start, end, self.label, _modality(self.modality), score, is_inferred)
         except UserError as error:
             raise UserError(f"{self.where}: {error}") from error
 
@@ -110,18 +117,23 @@ def tagged(event: Event) -> str:
         >>> tagged(Event(1.0, 4.0, "Dog", Modality.AUDIO))
         'Dog [audio]'
     """
-    return f"{printable(event.label)} [{event.modality}]"
+    return f"{printable(event.label)} [{event.modality}{f', {INFERRED}' * event.inferred}]"
 
 
-def untagged(name: str) -> tuple[str, Modality | None]:
-    """Label and modality of what `tagged` wrote or a person did, who may leave the modality out.
+def untagged(name: str) -> tuple[str, Modality | None, str]:
+    """What `tagged` wrote or a person did, who may leave out all but the label.
+
+    Returns:
+        The label, the modality, and one of `INFERENCES`.
 
     Example:
         >>> untagged("Dog [audio]"), untagged("Dog")
-        (('Dog', <Modality.AUDIO: 'audio'>), ('Dog', None))
+        (('Dog', <Modality.AUDIO: 'audio'>, 'false'), ('Dog', None, 'false'))
     """
     found = TAG.fullmatch(name)
-    return (name, None) if found is None else (found["label"], Modality(found["modality"]))
+    if found is None:
+        return name, None, "false"
+    return found["label"], Modality(found["modality"]), str(found["inferred"] is not None).lower()
 
 
 def tiers(events: Iterable[Event], per_second: int) -> list[list[Event]]:
@@ -226,3 +238,12 @@ def _modality(text: str) -> Modality:
     except ValueError as error:
         known = ", ".join(Modality)
         raise UserError(f"expected a modality out of {known}; got {shorten(text)!r}") from error
+
+
+def _inferred(text: str) -> bool:
+    try:
+        return INFERENCES[text.strip().lower()]
+    except KeyError as error:
+        raise UserError(
+            f"expected `true` or `false` under `{INFERRED}`, got {shorten(text)!r}"
+        ) from error

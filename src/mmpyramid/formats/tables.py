@@ -11,7 +11,7 @@ from pathlib import PurePath
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import Line, shorten, table_of
-from mmpyramid.core.wording import printable
+from mmpyramid.core.wording import INFERRED, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import Row, to_seconds, to_timeline
 
@@ -24,6 +24,8 @@ TSV_NAMES = {"onset": "start", "offset": "end", "event_label": "label"}
 def to_csv(timeline: Timeline, *, raw: bool = False) -> str:
     """Write one row per event under a header row; times in seconds, rounded to six decimals.
 
+    Where some are inferred, a last column says which.
+
     Args:
         timeline: what to write.
         raw: leave labels as they are that a spreadsheet would run as formulas; `from_csv` reads
@@ -34,7 +36,7 @@ def to_csv(timeline: Timeline, *, raw: bool = False) -> str:
         label,modality,start,end,score
     """
     rows = ((e.label, e.modality.value, *to_seconds(e), round(e.score, 6)) for e in timeline)
-    return to_table(CSV_COLUMNS, rows, raw=raw)
+    return to_table(*with_inferred(timeline, CSV_COLUMNS, rows), raw=raw)
 
 
 def from_csv(text: str) -> Timeline:
@@ -55,6 +57,8 @@ def from_csv(text: str) -> Timeline:
 def to_tsv(timeline: Timeline, *, raw: bool = False) -> str:
     """Write one row per event as DCASE does, followed by the modality and the score.
 
+    Where some are inferred, a last column says which.
+
     Source: the event lists of the DCASE challenges (`filename`, `onset`, `offset`, `event_label`),
     as sed_eval and sed_scores_eval read them. They take every row for a sound: to evaluate what is
     heard, write `timeline.of("audio")`.
@@ -72,7 +76,7 @@ def to_tsv(timeline: Timeline, *, raw: bool = False) -> str:
     rows = (
         (filename, *to_seconds(e), e.label, e.modality.value, round(e.score, 6)) for e in timeline
     )
-    return to_table(TSV_COLUMNS, rows, delimiter="\t", raw=raw)
+    return to_table(*with_inferred(timeline, TSV_COLUMNS, rows), delimiter="\t", raw=raw)
 
 
 def from_tsv(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
@@ -101,6 +105,16 @@ def from_tsv(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
     rows = [Line(line.number, {"modality": unstated, **line.cells}) for line in rows]
     events = [_row(line).to_event() for line in rows]
     return to_timeline(events, source=next(iter(files), ""))
+
+
+def with_inferred(
+    timeline: Timeline, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+    """A table with one more column, `inferred`, if some of the events are."""
+    if not any(event.inferred for event in timeline):
+        return columns, rows
+    marks = (str(event.inferred).lower() for event in timeline)
+    return (*columns, INFERRED), ((*row, mark) for row, mark in zip(rows, marks, strict=True))
 
 
 def to_table(
@@ -159,7 +173,8 @@ def _line(cells: Iterable[object], delimiter: str) -> str:
 
 def _row(line: Line) -> Row:
     named = {TSV_NAMES.get(name, name): cell for name, cell in line.cells.items()}
-    known = {name: unescaped(cell) for name, cell in named.items() if name in CSV_COLUMNS}
+    read = (*CSV_COLUMNS, INFERRED)
+    known = {name: unescaped(cell) for name, cell in named.items() if name in read}
     return Row(where=f"line {line.number}", **known)
 
 

@@ -92,7 +92,14 @@ def decode(
         event
         for modality, mask_TC in masks_TC.items()
         if modality not in absent
-        for event in events_of(mask_TC, values_TC[modality], modality, scores.labels, duration)
+        for event in events_of(
+            mask_TC,
+            values_TC[modality],
+            modality,
+            scores.labels,
+            duration,
+            () if modality == Modality.AUDIO else scores.inferred,
+        )
     )
     told = [note for note in notes if note not in scores.nearest]
     return Timeline(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-COLUMNS = ["label", "modality", "start", "end", "score"]
+COLUMNS = ["label", "modality", "start", "end", "score", "inferred"]
 HEAD, LANE, TALLEST = 420, 32, 720
 """Pixels: what is above and below the lanes, a lane, and the frame at most, which then scrolls."""
 
@@ -56,7 +56,7 @@ def to_pandas(timeline: Timeline) -> DataFrame:
 
     Example:
         >>> list(to_pandas(Timeline()).columns)
-        ['label', 'modality', 'start', 'end', 'score']
+        ['label', 'modality', 'start', 'end', 'score', 'inferred']
     """
     with extra("pandas", "`to_pandas`"):
         import pandas as pd

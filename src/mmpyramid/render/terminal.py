@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from mmpyramid.core import Event, Modality, Timeline
-from mmpyramid.core.wording import MODALITY_WORDS, clock, printable, title_of
+from mmpyramid.core.wording import INFERRED, MODALITY_WORDS, clock, printable, title_of
 from mmpyramid.formats import Format, register
 from mmpyramid.render.lanes import Lane, remarks, span, ticks, to_lanes
 
@@ -143,7 +143,8 @@ def _event_line(event: Event, width: int) -> Text:
     line = Text(f"{clock(event.start):>{width}} - {clock(event.end):>{width}}  ", no_wrap=True)
     line.append(f"{GLYPHS[event.modality]} ", style=STYLES[event.modality])
     line.append(f"{MODALITY_WORDS[event.modality]:<{WORD_WIDTH}}")
-    return line.append(f"  {event.score:.2f}  ", style="dim").append(title_of(event.label))
+    line.append(f"  {event.score:.2f}  ", style="dim").append(title_of(event.label))
+    return line.append(f" ({INFERRED})", style="dim") if event.inferred else line
 
 
 register(

@@ -113,7 +113,7 @@ class NpyFolder:
         faults: list[Fault] = []
         for name in names:
             try:
-                features[name] = _read(self.path(name, video_id))
+                features[name] = read_features(self.path(name, video_id))
             except FeatureError as error:
                 faults += error.faults
         num_segments = self._length(video_id, names, features)
@@ -146,7 +146,7 @@ class NpyFolder:
                 return len(features[name])
         for name in per_segment:
             if name not in names and self.path(name, video_id).is_file():
-                return len(_read(self.path(name, video_id)))
+                return len(read_features(self.path(name, video_id)))
         return len(features[PER_FRAME]) // FRAMES_PER_SEGMENT if PER_FRAME in features else None
 
 
@@ -167,7 +167,7 @@ class StreamFolders:
         self._dims: dict[str, int] = {}
         for place in sorted(path for path in self.folder.iterdir() if path.is_dir()):
             if (first := next(iter(sorted(place.glob("*.npy"))), None)) is not None:
-                array = _read(first)
+                array = read_features(first)
                 if array.ndim < 2:
                     raise UserError(f"expected arrays (T, ..., D), got {array.shape} in {first}")
                 self._dims[place.name] = array.shape[-1]
@@ -202,7 +202,7 @@ class StreamFolders:
         faults: list[Fault] = []
         for name in choose_streams(self, streams):
             try:
-                features[name] = _read(self.path(name, video_id))
+                features[name] = read_features(self.path(name, video_id))
             except FeatureError as error:
                 faults += [one for one in error.faults if one.kind is not FaultKind.MISSING]
         if not features and not faults:
@@ -229,8 +229,12 @@ class StreamFolders:
         return f"features {', '.join(self._dims)} in {self.folder}"
 
 
-def _read(path: Path) -> Array:
-    """Read one file."""
+def read_features(path: Path) -> Array:
+    """Read one `.npy` file as float32, without running pickled code.
+
+    Raises:
+        FeatureError: if it is missing or damaged, or holds no numbers.
+    """
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):

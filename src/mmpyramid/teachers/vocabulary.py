@@ -8,7 +8,9 @@ A file has a `title` and tables of labels; the name of a table groups them for p
     Duck = { heard = ["Duck"], seen = ["drake"] }
 
 `heard` names classes of AudioSet, `seen` classes of ImageNet; "first .. last" means all from one to
-the other, in the order of the list. A label without one of them is never heard, or never seen.
+the other, in the order of the list. A label without one of them is never heard, or never seen, but
+for two: `face = true` is seen where it is heard and a face is seen; `seen_if_heard = 0.9` says that
+in so many of the seconds in which it is heard it is seen as well, for those who ask to infer that.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -39,10 +41,15 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         heard: names of AudioSet's classes, or spans of them.
         seen: names of ImageNet's classes, or spans of them.
+        face: whether it is seen where it is heard and a face is seen.
+        seen_if_heard: in which share of the seconds in which it is heard it is seen, if that is
+            known.
     """
 
     heard: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
+    face: bool = False
+    seen_if_heard: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
 
     def classes(self, modality: Modality) -> tuple[str, ...]:
         """The names for one modality."""
@@ -76,6 +83,17 @@ class Vocabulary:
     def labels(self) -> tuple[str, ...]:
         """The C labels."""
         return tuple(self.entries)
+
+    @property
+    def sought(self) -> str:
+        """What is looked and listened for, in words.
+
+        Example:
+            >>> load_vocabulary("llp").sought
+            '25 LLP sounds and things'
+        """
+        count = len(self.entries)
+        return f"{count} {self.title} {'sounds and things' if count > 1 else 'sound or thing'}"
 
     def unmapped(self, modality: Modality) -> tuple[str, ...]:
         """The labels that nothing stands for: they are never heard, or never seen."""
@@ -190,12 +208,23 @@ def parse_vocabulary(text: str, source: str) -> Vocabulary:
 
 def _entry(value: Any, label: str, place: str) -> Entry:
     try:
-        return msgspec.convert(value, Entry)
+        entry = msgspec.convert(value, Entry)
     except msgspec.ValidationError as error:
         raise UserError(
             f'{place}: expected {label!r} to be like `{{ heard = ["Duck"], seen = ["drake"] }}`, '
             f"lists of class names: {error}"
         ) from error
+    if (entry.face or entry.seen_if_heard) and not entry.heard:
+        raise UserError(
+            f"{place}: {label!r} is never heard, so `face` and `seen_if_heard` mean nothing for "
+            'it; add `heard = ["..."]`'
+        )
+    if entry.seen_if_heard and entry.seen:
+        raise UserError(
+            f"{place}: {label!r} has both `seen` and `seen_if_heard`; what can be seen need not be "
+            "inferred, so leave one of them out"
+        )
+    return entry
 
 
 def _line(text: str, key: str) -> int:

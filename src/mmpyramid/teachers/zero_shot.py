@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
+from mmpyramid.backbones.faces import FaceExtractor
 from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core import Array, Decoder, Features, Modality, Scores
 from mmpyramid.core.errors import UserError
 from mmpyramid.teachers.classes import audioset, background
+from mmpyramid.teachers.seen_with_sound import SeenWithSound
 from mmpyramid.teachers.vocabulary import Vocabulary, load_vocabulary
 
 RADIUS = 5
@@ -157,22 +159,26 @@ class Teacher:
     the raw score reaches the label's threshold and keeps up with every other class of the list, in
     the vocabulary or not, as `Rule` says; so the default decoder is the right one. A label counts
     as in the video when it is heard or seen surely enough, see `NUM_BEST`. Where a label is sure to
-    be heard, or seen, those that it is a kind of are not: a trumpet is not music as well.
+    be heard, or seen, those that it is a kind of are not: a trumpet is not music as well. Some
+    labels are seen by a face, or by inference, where they are heard: see `SeenWithSound`.
 
     Args:
         vocabulary: the labels and their counterparts.
-        classifiers: one per stream.
+        classifiers: one per stream of sounds or pictures.
+        faces: finds faces, for labels that are seen with them.
+        infer_seen: whether labels that are nearly always seen where they are heard are told to be.
 
     Attributes:
         name: who speaks, for messages.
         labels: the C labels.
-        classifiers: the backbones, which also extract those streams.
+        sought: what is looked and listened for, in words.
+        extractors: the backbones, which extract those streams.
         streams: width of each stream that it reads, by name.
         unmapped: by modality, the labels that it can never find there.
         notes: the same in words, for `Timeline.notes`; the first line is the gist.
 
     Raises:
-        UserError: if a classifier lacks a class of the vocabulary.
+        UserError: if a classifier lacks a class of the vocabulary, or nothing can be inferred.
 
     Example:
         >>> teacher = load_teacher("llp")  # doctest: +SKIP
@@ -180,16 +186,31 @@ class Teacher:
         (10, 25)
     """
 
-    def __init__(self, vocabulary: Vocabulary, classifiers: Sequence[Classifier]) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        classifiers: Sequence[Classifier],
+        faces: Extractor | None = None,
+        *,
+        infer_seen: bool = False,
+    ) -> None:
         self.name = f"teachers (zero-shot, {vocabulary.title} labels)"
         self.labels = vocabulary.labels
-        self.streams = {classifier.name: classifier.dim for classifier in classifiers}
+        self.sought = vocabulary.sought
+        self.extractors: tuple[Extractor, ...] = (*classifiers, *([faces] if faces else ()))
+        self.streams = {extractor.name: extractor.dim for extractor in self.extractors}
+        self._faces, self._classifiers = faces, tuple(classifiers)
+        self._seen_with_sound = SeenWithSound(
+            vocabulary, has_faces=faces is not None, infer_seen=infer_seen
+        )
+        unseen = vocabulary.unmapped(Modality.VISUAL)
         self.unmapped = {
-            modality: vocabulary.unmapped(modality)
-            for modality in (Modality.AUDIO, Modality.VISUAL)
+            Modality.AUDIO: vocabulary.unmapped(Modality.AUDIO),
+            Modality.VISUAL: tuple(
+                label for label in unseen if label not in self._seen_with_sound.labels
+            ),
         }
-        self.notes = _notes(vocabulary, self.unmapped)
-        self.classifiers = tuple(classifiers)
+        self.notes = (*_notes(vocabulary, self.unmapped), *self._seen_with_sound.notes())
         plural = "s" * (len(self.labels) != 1)
         self._asked = f"asked: the vocabulary {vocabulary.title} ({len(self.labels)} label{plural})"
         self._counterparts = {
@@ -236,7 +257,7 @@ class Teacher:
         sure = {modality: np.zeros(shape, np.float32) for modality in RULES}
         segment = {modality: np.zeros(shape, np.float32) for modality in RULES}
         nearest = []
-        for classifier in self.classifiers:
+        for classifier in self._classifiers:
             if classifier.name in features:
                 prob_TK = classifier.classify(features[classifier.name])
                 modality = classifier.modality
@@ -244,9 +265,10 @@ class Teacher:
                     prob_TK
                 )
                 nearest.append(_nearest(modality, prob_TK, classifier.class_names))
-        video_audio_C, video_visual_C = (in_video(sure[modality]) for modality in RULES)
         is_long = shape[0] > 2 * RADIUS
         around = surroundings if is_long else _everywhere
+        self._see_with_sound(features, sure, segment, around)
+        video_audio_C, video_visual_C = (in_video(sure[modality]) for modality in RULES)
         gate_TC = np.maximum(*(around(sure[modality], in_video) for modality in RULES))
         for modality, segment_TC in segment.items():
             found_TC = around(np.minimum(segment_TC, gate_TC), highest)
@@ -260,7 +282,30 @@ class Teacher:
             video_visual=video_visual_C,
             local_video=gate_TC if is_long else None,
             nearest=(f"What came nearest: {'; '.join(nearest)}; {self._asked}",),
+            inferred=self._seen_with_sound.inferred,
         )
+
+    def _see_with_sound(
+        self,
+        features: Features,
+        sure: Mapping[Modality, Array],
+        segment: Mapping[Modality, Array],
+        around: Around,
+    ) -> None:
+        """Add what is seen where it is heard; it has to be sure by itself, as what is seen else."""
+        seen = [e.name for e in self.extractors if e.modality == Modality.VISUAL]
+        if features.keys().isdisjoint(seen):
+            return
+        face_T = np.zeros(len(sure[Modality.VISUAL]), np.float32)
+        if self._faces and self._faces.name in features:
+            face_T = features[self._faces.name][:, 0]
+        sure_TC, segment_TC = (
+            self._seen_with_sound.scores(scores[Modality.AUDIO], face_T)
+            for scores in (sure, segment)
+        )
+        segment_TC = np.minimum(segment_TC, around(sure_TC, in_video))
+        for scores, more_TC in ((sure, sure_TC), (segment, segment_TC)):
+            np.maximum(scores[Modality.VISUAL], more_TC, out=scores[Modality.VISUAL])
 
     def _check(self, features: Features) -> int:
         """The number of segments T, which all streams must share."""
@@ -287,24 +332,34 @@ class Teacher:
         return shown_TC
 
 
-def load_teacher(vocabulary: str | Path = "everyday", *, device: str = "cpu") -> Teacher:
+def load_teacher(
+    vocabulary: str | Path = "everyday",
+    *,
+    device: str = "cpu",
+    faces: bool = True,
+    infer_seen: bool = False,
+) -> Teacher:
     """Make the teacher of a vocabulary; downloads the backbones' weights if need be.
 
     Args:
         vocabulary: one that comes along, or a file of one's own.
         device: where the backbones run.
+        faces: whether to look for faces; without them, labels that are seen by a face are not.
+        infer_seen: whether labels that are nearly always seen where they are heard are told to be.
 
     Raises:
-        UserError: if there is no such vocabulary, it is wrong, or the weights cannot be had.
+        UserError: if there is no such vocabulary, it is wrong, the weights cannot be had, or
+            nothing can be inferred.
 
     Example:
-        >>> load_teacher("ave").streams  # doctest: +SKIP
-        {'yamnet': 1024, 'efficientnet_lite0': 1280}
+        >>> load_teacher("llp").streams  # doctest: +SKIP
+        {'yamnet': 1024, 'efficientnet_lite0': 1280, 'faces': 1}
     """
     chosen = load_vocabulary(vocabulary)
-    return Teacher(
-        chosen, (YAMNetExtractor(device=device), EfficientNetLite0Extractor(device=device))
-    )
+    classifiers = (YAMNetExtractor(device=device), EfficientNetLite0Extractor(device=device))
+    needed = faces and any(entry.face for entry in chosen.entries.values())
+    finder = FaceExtractor(device=device) if needed else None
+    return Teacher(chosen, classifiers, finder, infer_seen=infer_seen)
 
 
 def _notes(vocabulary: Vocabulary, unmapped: Mapping[Modality, tuple[str, ...]]) -> tuple[str, ...]:
@@ -401,6 +456,9 @@ def highest(score_TC: Array) -> Array:
 
 Pooling = Callable[[Array], Array]
 """(T, C) to (C,)."""
+
+Around = Callable[[Array, Pooling], Array]
+"""Pools what is around each segment: (T, C) to (T, C), or to (1, C) where it is all the same."""
 
 
 def surroundings(score_TC: Array, pool: Pooling) -> Array:

@@ -91,7 +91,7 @@ def create_app(handlers: Handlers, examples: Mapping[Example, Path]) -> gr.Block
     pool = handlers.pool
     app: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as app:
-        gr.HTML(introduction(pool.limits), elem_classes="introduction")
+        gr.HTML(introduction(pool.limits, pool.setup.sought), elem_classes="introduction")
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
                 form = Form.create(list(pool.setup.choices), examples)

@@ -139,11 +139,17 @@ WELCOME = (
 )
 
 
-def introduction(limits: Limits) -> str:
-    """The head of the page, with what a visitor should know before uploading."""
+def introduction(limits: Limits, sought: str) -> str:
+    """The head of the page, with what a visitor should know before uploading.
+
+    Args:
+        limits: what may be uploaded.
+        sought: what the first of the models looks and listens for.
+    """
     return (
         "<h1>mmpyramid</h1>"
-        f"<p>Any video in, a timeline out. At most {limits.max_minutes:g} minutes and "
+        f"<p>Any video in, a timeline out: of {escape(sought)}. "
+        f"At most {limits.max_minutes:g} minutes and "
         f"{limits.max_megabytes:g} MB. Uploads stay on this server, and are deleted when you "
         f"close the page, at the latest after {limits.keep_minutes:g} idle minutes. "
         'Programs use the <a href="docs">HTTP interface</a>.</p>'

@@ -32,8 +32,9 @@ from mmpyramid.core.process import (
 )
 from mmpyramid.extract.decoding import Limits as DecodingLimits
 from mmpyramid.media.streams import PLAYED, Tracks
-from mmpyramid.pipeline import TEACHERS, Parsed, Pipeline
+from mmpyramid.pipeline import TEACHERS, Parsed, Pipeline, vocabulary_of
 from mmpyramid.problems import Decoder
+from mmpyramid.teachers import load_vocabulary
 from mmpyramid.web.limits import BusyError, GivenUpError, Limits, TooManyError
 
 LOAD_SECONDS = 300
@@ -67,6 +68,19 @@ class Setup:
             ['teachers', 'model']
         """
         return {_shown(model, self.models): model for model in self.models}
+
+    @property
+    def sought(self) -> str:
+        """What the first model looks and listens for, in words.
+
+        Example:
+            >>> Setup(models=("teachers-llp", "teachers")).sought
+            '25 LLP sounds and things'
+        """
+        first = next(iter(self.choices))
+        chosen = self.vocabulary if first == TEACHERS else None
+        vocabulary = vocabulary_of(self.choices[first], chosen)
+        return load_vocabulary(vocabulary).sought if vocabulary else f"the labels of {first}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from torchmetrics import Metric
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.problems.base import text_table
+from mmpyramid.problems.localization.clips import ClipScores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +42,8 @@ class LocalizationReport:
     Attributes:
         all: accuracy on all clips.
         subset: accuracy on the clips whose event is shorter than they are; None if there are none.
+        clips: by rule, then by group of clips (`total`, `closed`, `open`), the three numbers of
+            OV-AVEBench; None for data sets without groups.
 
     Example:
         >>> report = LocalizationReport(all=AccuracyPair(argmax=77.5, two_head=77.8), subset=None)
@@ -51,19 +54,29 @@ class LocalizationReport:
 
     all: AccuracyPair
     subset: AccuracyPair | None
+    clips: Mapping[str, Mapping[str, ClipScores]] | None = None
 
-    def to_dict(self) -> dict[str, dict[str, float] | None]:
+    def to_dict(self) -> dict[str, Any]:
         """The metrics JSON: clips, then rule, in per cent and unrounded."""
-        return asdict(self)
+        numbers = asdict(self)
+        if self.clips is None:
+            del numbers["clips"]
+        return numbers
 
     @classmethod
-    def from_dict(cls, numbers: Mapping[str, Mapping[str, float] | None]) -> LocalizationReport:
+    def from_dict(cls, numbers: Mapping[str, Any]) -> LocalizationReport:
         """The report that `to_dict` was called on."""
         every, subset = numbers["all"], numbers["subset"]
         if every is None:
             raise UserError("expected the accuracy on all clips, got none")
+        clips = {
+            rule: {group: ClipScores(**scores) for group, scores in groups.items()}
+            for rule, groups in (numbers.get("clips") or {}).items()
+        }
         return cls(
-            all=AccuracyPair(**every), subset=None if subset is None else AccuracyPair(**subset)
+            all=AccuracyPair(**every),
+            subset=None if subset is None else AccuracyPair(**subset),
+            clips=clips or None,
         )
 
     def table(self, title: str = "") -> str:
@@ -87,7 +100,22 @@ def localization_table(reports: Mapping[str, LocalizationReport], title: str = "
     """
     rows = [(name, _cells(report.all) + _cells(report.subset)) for name, report in reports.items()]
     over = f"{'all clips':>{2 * _WIDTH}}{'subset':>{2 * _WIDTH}}"
-    return text_table(title, [("", over), ("", 2 * _HEADINGS), *rows])
+    table = text_table(title, [("", over), ("", 2 * _HEADINGS), *rows])
+    grouped = {name: report.clips for name, report in reports.items() if report.clips}
+    return f"{table}\n\n{_clip_table(grouped)}" if grouped else table
+
+
+def _clip_table(reports: Mapping[str, Mapping[str, Mapping[str, ClipScores]]]) -> str:
+    """Segments with background as a class: accuracy, segment F, event F and their mean."""
+    headings = ("accuracy", "segment F", "event F", "mean", "clips")
+    rows = [("", "".join(f"{heading:>{_WIDTH}}" for heading in headings))]
+    for name, by_rule in reports.items():
+        for rule, groups in by_rule.items():
+            for group, found in groups.items():
+                values = (found.accuracy, found.segment_f, found.event_f, found.average)
+                cells = "".join(f"{value:{_WIDTH}.2f}" for value in values)
+                rows.append((f"{name}, {rule}, {group}", f"{cells}{found.num_clips:{_WIDTH}}"))
+    return text_table("with background as a class, mean over clips, per cent", rows)
 
 
 _WIDTH = 10

@@ -24,6 +24,7 @@ from mmpyramid.problems.base import (
     register_problem,
     to_numpy,
 )
+from mmpyramid.problems.localization.clips import ClipScores, scores_by_group
 from mmpyramid.problems.localization.decisions import argmax_rule, category_mask, two_head_rule
 
 if TYPE_CHECKING:
@@ -111,9 +112,14 @@ class LocalizationProblem(Problem[LocalizationScores, "LocalizationReport"]):
             raise UserError("predictions are saved of parsing networks only; this one localizes")
         metric = self.metrics(decoder or network.decoder)
         metric = metric.to(next(network.parameters()).device)
+        gathered = _Gathered(dataset)
         for output, batch in self.outputs(network, dataset):
             self.update(metric, output, batch)
-        return metric.report()
+            if dataset.groups:
+                _, _, background = _truth(batch)
+                answers = predicted_classes(output, background, batch.mask_BT)
+                gathered.add(dict(zip(("argmax", "two_head"), answers, strict=True)), batch)
+        return replace(metric.report(), clips=gathered.scores())
 
     def references(self, dataset: Dataset) -> dict[str, LocalizationReport]:
         """The true category everywhere, and background everywhere."""
@@ -121,22 +127,55 @@ class LocalizationProblem(Problem[LocalizationScores, "LocalizationReport"]):
             name: self.metrics(Decoder())
             for name in ("category everywhere", "background everywhere")
         }
+        gathered = {name: _Gathered(dataset) for name in metrics}
         for batch in batches(dataset):
             truth_BT, is_subset_B, background = _truth(batch)
             assert batch.weak_BC is not None
             category_BT = batch.weak_BC.argmax(1)[:, None].expand_as(truth_BT)
             background_BT = truth_BT.new_full(truth_BT.shape, background)
-            for metric, answer_BT in zip(
-                metrics.values(), (category_BT, background_BT), strict=True
-            ):
-                metric.update(answer_BT, answer_BT, truth_BT, is_subset_B, batch.mask_BT)
-        return {name: metric.report() for name, metric in metrics.items()}
+            for name, answer_BT in zip(metrics, (category_BT, background_BT), strict=True):
+                metrics[name].update(answer_BT, answer_BT, truth_BT, is_subset_B, batch.mask_BT)
+                gathered[name].add({"any": to_numpy(answer_BT)}, batch)
+        return {
+            name: replace(metric.report(), clips=gathered[name].scores())
+            for name, metric in metrics.items()
+        }
 
     def table(self, reports: Mapping[str, LocalizationReport], title: str) -> str:
         """Reports side by side, as text."""
         from mmpyramid.problems.localization.metrics import localization_table
 
         return localization_table(reports, title)
+
+
+class _Gathered:
+    """Answers for the clips of a data set, batch by batch, where it has groups of clips."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self._answers: dict[str, list[NDArray[np.int64]]] = {}
+        self._truth: list[NDArray[np.int64]] = []
+        self._exists: list[Mask] = []
+
+    def add(self, by_rule: Mapping[str, NDArray[np.int64]], batch: Batch) -> None:
+        """Add the classes (B, T) that each rule gives for a batch."""
+        for rule, answer_BT in by_rule.items():
+            self._answers.setdefault(rule, []).append(answer_BT)
+        self._truth.append(to_numpy(_truth(batch)[0]))
+        self._exists.append(to_numpy(batch.mask_BT))
+
+    def scores(self) -> dict[str, dict[str, ClipScores]] | None:
+        """The three numbers by rule, then by group; None for a data set without groups."""
+        if not self.dataset.groups:
+            return None
+        truth_NT, exists_NT = np.concatenate(self._truth), np.concatenate(self._exists)
+        num_classes, groups = len(self.dataset.labels), self.dataset.groups
+        return {
+            rule: scores_by_group(
+                np.concatenate(parts), truth_NT, num_classes, groups, mask_NT=exists_NT
+            )
+            for rule, parts in self._answers.items()
+        }
 
 
 def predicted_classes(
@@ -168,8 +207,11 @@ def predicted_classes(
 
 def _truth(batch: Batch) -> tuple[Tensor, Tensor, int]:
     """True classes, whether the event is shorter than the clip, the class of background."""
-    assert batch.segment_BT is not None
-    assert batch.weak_BC is not None
+    if batch.segment_BT is None or batch.weak_BC is None:
+        raise UserError(
+            "expected a clip's category and the class of every segment, as AVE and OV-AVEBench "
+            "have them, got annotations of another kind; parsing networks read these"
+        )
     background = batch.weak_BC.shape[-1] - 1
     is_subset_B = ((batch.segment_BT == background) & batch.mask_BT).any(1)
     return batch.segment_BT, is_subset_B, background

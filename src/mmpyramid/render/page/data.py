@@ -75,13 +75,18 @@ def system_data(
     is_thin: bool = False,
     marks: Sequence[Mark] = (),
 ) -> dict[str, Any]:
-    """One timeline: `[label, modality, start, end, score]` for each event, packed."""
+    """One timeline: `[label, modality, start, end, score]` for each event, packed.
+
+    What is inferred has a 1 after that.
+    """
     places = {label: place for place, label in enumerate(labels)}
     return {
         "name": name,
         "isThin": is_thin,
         "isScored": any(event.score < 1 for event in timeline),
-        "events": pack_json([_row(event, places, float(event.score)) for event in timeline]),
+        "events": pack_json(
+            [[*_row(e, places, float(e.score)), *[1] * e.inferred] for e in timeline]
+        ),
         "marks": pack_json([_row(mark, places, mark.is_extra) for mark in marks]),
     }
 
@@ -149,6 +154,7 @@ def scores_data(
         "kind": problem.name,
         "segments": scores.num_segments,
         "duration": timeline.duration,
+        "inferred": [timeline.labels.index(label) for label in scores.inferred],
         **packed,
     }, is_decided
 

@@ -184,8 +184,10 @@ def _data(
     if truth is not None:
         systems.append(system_data("truth", truth, labels, is_thin=True))
     if packed is not None:
-        columns = [labels.index(timeline.labels[column]) for column in packed["columns"]]
-        packed = {**packed, "columns": columns}
+        packed |= {
+            name: [labels.index(timeline.labels[column]) for column in packed[name]]
+            for name in ("columns", "inferred")
+        }
     return {
         "duration": max(map(span, timelines)),
         "tickSteps": TICK_STEPS,

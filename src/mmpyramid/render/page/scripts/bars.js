@@ -13,6 +13,7 @@ import { AUDIO, BOTH, VISUAL } from "./decode.js";
  * @property {number} start seconds
  * @property {number} end seconds
  * @property {number} score
+ * @property {boolean} [isInferred]
  * @property {import("./decode.js").PageEvent[] | null} events those that it stands for; null if a
  *   person made or changed it
  *

@@ -47,9 +47,10 @@ function tellEvents(model, { lane }, time) {
   const told = [];
   for (const { name, isScored, eventsByLane, marksByLane } of model.systems) {
     const prefix = name ? `${name}: ` : "";
-    for (const { start, end, score, events } of model.inLane(eventsByLane, lane).filter(covers)) {
+    for (const { start, end, score, events, isInferred } of model.inLane(eventsByLane, lane).filter(covers)) {
       const scored = events === null ? ", by hand" : isScored ? `, score ${score.toFixed(2)}` : "";
-      told.push(`${prefix}${clock(start)} to ${clock(end)}${scored}`);
+      const inferred = isInferred ? ", inferred from the sound" : "";
+      told.push(`${prefix}${clock(start)} to ${clock(end)}${scored}${inferred}`);
     }
     for (const { start, end, kind } of model.inLane(marksByLane, lane).filter(covers)) {
       told.push(`${prefix}${kind} ${clock(start)} to ${clock(end)}`);

@@ -24,6 +24,7 @@ export const BOTH = 2;
  * @property {"parsing" | "localization"} kind
  * @property {number} segments T
  * @property {number[]} columns which of the page's labels each column is
+ * @property {number[]} inferred the labels that are told to be seen only because they are heard
  *
  * @typedef {object} PageEvent
  * @property {number} label which of the page's labels
@@ -31,6 +32,7 @@ export const BOTH = 2;
  * @property {number} start seconds
  * @property {number} end seconds
  * @property {number} score mean probability, within 0..1
+ * @property {boolean} isInferred told to be seen only because it is heard
  */
 
 /**
@@ -45,6 +47,7 @@ export function decode(scores, decoder, duration, missing) {
   return rule(scores, decoder, missing).map((event) => ({
     ...event,
     end: Math.min(event.end, duration),
+    isInferred: event.modality !== AUDIO && scores.inferred.includes(event.label),
   }));
 }
 

@@ -154,7 +154,8 @@ export class Editor extends EventTarget {
     if (bar?.modality !== BOTH) return;
     const [heard, seen] = [AUDIO, VISUAL].map((modality) => {
       const event = bar.events?.find((each) => each.modality === modality);
-      return { ...bar, modality, score: event?.score ?? 1, events: event ? [event] : null };
+      const { score, isInferred } = event ?? { score: 1, isInferred: false };
+      return { ...bar, modality, score, isInferred, events: event ? [event] : null };
     });
     const rest = this.bars.filter((each) => each !== bar);
     this.#commit([...rest, heard, { ...seen, id: this.#nextId++ }]);
@@ -211,7 +212,7 @@ export class Editor extends EventTarget {
   }
 
   #changed(bar, fields) {
-    const changed = { ...bar, ...fields, score: 1, events: null };
+    const changed = { ...bar, ...fields, score: 1, isInferred: false, events: null };
     const first = this.#states[0].find(({ id }) => id === bar.id);
     return first && isSame(first, changed) ? first : changed;
   }

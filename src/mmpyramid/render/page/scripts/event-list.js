@@ -120,11 +120,12 @@ export class EventList {
 
   #row({ item, note, said, isOn = false }) {
     const { name, word, phrase } = this.model.modalities[item.modality];
+    const inferred = item.isInferred ? ", inferred" : "";
     const label = this.model.labels[item.label];
     const row = element("li", isOn ? "on" : "");
     const button = element("button");
     const title = element("span", "", `${label} `);
-    title.append(element("small", "", word));
+    title.append(element("small", "", word + inferred));
     button.type = "button";
     button.append(
       element("span", "time", times(item)),
@@ -134,7 +135,7 @@ export class EventList {
     );
     button.setAttribute(
       "aria-label",
-      `${label}, ${phrase}, ${clock(item.start)} to ${clock(item.end)}, ${said}`,
+      `${label}, ${phrase}${inferred}, ${clock(item.start)} to ${clock(item.end)}, ${said}`,
     );
     button.addEventListener("click", () => {
       this.player.seek(item.start);

@@ -18,9 +18,10 @@ export function toJson(timeline) {
 
 /** @param {Timeline} timeline */
 export function toCsv({ events }) {
-  const rows = events.map(({ label, modality, start, end, score }) =>
-    [escaped(label), modality, ...toTicks(start, end, MICROSECONDS).map((tick) => decimal(tick / MICROSECONDS)), rounded(score)]);
-  return [["label", "modality", "start", "end", "score"], ...rows]
+  const hasInferred = events.some(({ inferred }) => inferred);
+  const rows = events.map(({ label, modality, start, end, score, inferred = false }) =>
+    [escaped(label), modality, ...toTicks(start, end, MICROSECONDS).map((tick) => decimal(tick / MICROSECONDS)), rounded(score), ...(hasInferred ? [String(inferred)] : [])]);
+  return [["label", "modality", "start", "end", "score", ...(hasInferred ? ["inferred"] : [])], ...rows]
     .map((cells) => `${cells.map(quoted).join()}\n`).join("");
 }
 
@@ -54,7 +55,8 @@ function tiersOf(events, modality, slots) {
   for (const event of events.filter((each) => each.modality === modality)) {
     const [start, end] = toTicks(event.start, event.end, MILLISECONDS);
     const free = tiers.find((tier) => !tier.length || tier.at(-1).end <= start);
-    const annotation = { start, end, label: event.label, score: event.score };
+    const score = `${rounded(event.score)}${event.inferred ? " inferred" : ""}`;
+    const annotation = { start, end, label: event.label, score };
     if (free) free.push(annotation);
     else tiers.push([annotation]);
   }
@@ -67,7 +69,7 @@ function tiersOf(events, modality, slots) {
     return `<TIER LINGUISTIC_TYPE_REF="event" TIER_ID="${name}">${made.map(({ id, from, to, label }) =>
       `<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="${id}" TIME_SLOT_REF1="${from}" TIME_SLOT_REF2="${to}"><ANNOTATION_VALUE>${xml(label)}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>`).join("")}</TIER>
 <TIER LINGUISTIC_TYPE_REF="score" PARENT_REF="${name}" TIER_ID="${name} score">${made.map(({ id, scoreId, score }) =>
-      `<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="${scoreId}" ANNOTATION_REF="${id}"><ANNOTATION_VALUE>${rounded(score)}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>`).join("")}</TIER>`;
+      `<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="${scoreId}" ANNOTATION_REF="${id}"><ANNOTATION_VALUE>${score}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>`).join("")}</TIER>`;
   });
 }
 

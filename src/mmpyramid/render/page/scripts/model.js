@@ -183,8 +183,8 @@ export class Model extends EventTarget {
   }
 }
 
-function toEvent([label, modality, start, end, score]) {
-  return { label, modality, start, end, score };
+function toEvent([label, modality, start, end, score, isInferred = 0]) {
+  return { label, modality, start, end, score, isInferred: Boolean(isInferred) };
 }
 
 function toMark([label, modality, start, end, isExtra]) {

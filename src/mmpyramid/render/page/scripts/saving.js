@@ -44,8 +44,8 @@ function timelineOf({ model, changes }, head) {
   const nameOf = ({ label, modality }) => `${model.labels[label]}, ${modalities[modality].phrase}`;
   return {
     ...head,
-    events: events.map(({ label, modality, start, end, score }) => (
-      { start, end, label: names[label], modality: modalities[modality].name, score })),
+    events: events.map(({ label, modality, start, end, score, isInferred }) => (
+      { start, end, label: names[label], modality: modalities[modality].name, score, ...(isInferred && { inferred: true }) })),
     labels: [...new Set([...head.labels, ...events.map(({ label }) => names[label])])],
     notes: [...head.notes, ...correctionNotes(changes, nameOf)],
   };
