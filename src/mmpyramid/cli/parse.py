@@ -19,7 +19,9 @@ from mmpyramid.cli._options import (
     OptionalNumber,
     OptionalPrograms,
     TrackFlags,
+    check_raw,
     console,
+    raw_option,
     resolve_device,
     to_formats,
     to_marker_formats,
@@ -53,6 +55,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     formats: FormatList = "json,html",
     markers_for: OptionalPrograms = None,
     embed: bool = False,
+    raw: bool = False,
     allow_references: bool = False,
     tracks: Annotated[TrackFlags, tyro.conf.arg(name="")] = TrackFlags(),  # noqa: B008 - frozen
     device: str = "auto",
@@ -82,6 +85,8 @@ def parse(  # noqa: PLR0913 - one for each flag
         markers_for: Programs to write markers or annotations for, each in the format that it reads
             best, besides --formats.
         embed: Put the video into the page instead of linking to it.
+        raw: Leave cells of tables as they are that a spreadsheet would run as formulas, for other
+            programs.
         allow_references: Read playlists and other lists of your own, with the local files that they
             name. Without it a file that refers to others is refused.
         tracks: Which of several tracks.
@@ -89,6 +94,7 @@ def parse(  # noqa: PLR0913 - one for each flag
         decoder: Thresholds and lengths.
     """
     chosen = list(dict.fromkeys(to_formats(formats) + to_marker_formats(markers_for)))
+    check_raw(chosen, raw=raw)
     if not videos:
         raise UserError(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
@@ -125,6 +131,7 @@ def parse(  # noqa: PLR0913 - one for each flag
             pipeline,
             paths,
             embed,
+            raw,
             screen,
         )
     if failed and len(names) > 1:
@@ -168,6 +175,7 @@ def _parse_one(
     pipeline: Pipeline,
     paths: Mapping[str, Path],
     embed: bool,
+    raw: bool,
     screen: Console,
 ) -> bool:
     """Parse and write one file; what goes wrong is reported and stops nothing else."""
@@ -185,7 +193,7 @@ def _parse_one(
                 "scores": parsed.scores,
                 "decoder": pipeline.decoder,
             }
-            return _write(parsed.timeline, paths, page, screen)
+            return _write(parsed.timeline, paths, page, raw, screen)
     except (UserError, OSError) as error:
         _report(error)
         return False
@@ -205,13 +213,17 @@ def _run(file: MediaFile, video: Path, tracks: Tracks, pipeline: Pipeline) -> Pa
 
 
 def _write(
-    timeline: Timeline, paths: Mapping[str, Path], page: Mapping[str, object], screen: Console
+    timeline: Timeline,
+    paths: Mapping[str, Path],
+    page: Mapping[str, object],
+    raw: bool,
+    screen: Console,
 ) -> bool:
     """Write a timeline in several formats; what goes wrong with one stops no other."""
     num_written = 0
     for name, path in paths.items():
         try:
-            content = encode(timeline, name, **_options(name, path, page))
+            content = encode(timeline, name, **_options(name, path, page, raw=raw))
             write_durably(path, content, outlast_power_cuts=False)
         except (UserError, OSError) as error:
             _report(error)
@@ -221,11 +233,14 @@ def _write(
     return num_written == len(paths)
 
 
-def _options(name: str, path: Path, page: Mapping[str, object]) -> Mapping[str, object]:
+def _options(
+    name: str, path: Path, page: Mapping[str, object], *, raw: bool
+) -> Mapping[str, object]:
     """What the writer of a format takes besides the timeline."""
     video = page["video"]
     if name != "html":
-        return {"media": video} if FORMATS[name].links_media else {}
+        linked = {"media": video} if FORMATS[name].links_media else {}
+        return raw_option(name, raw=raw) or linked
     if not isinstance(video, Path) or page["embed"]:
         return page
     return {**page, "video": from_page(path, video)}

@@ -14,8 +14,10 @@ import tyro
 from mmpyramid.cli._options import (
     FormatList,
     OptionalPath,
+    check_raw,
     console,
     progress_bar,
+    raw_option,
     resolve_device,
     simulated,
     to_formats,
@@ -54,6 +56,7 @@ def predict(
     out: Path,
     formats: FormatList = "json",
     truth: bool = False,
+    raw: bool = False,
     device: str = "auto",
 ) -> int:
     """Turn precomputed features of a corpus into timelines; no video is needed.
@@ -71,9 +74,12 @@ def predict(
         out: Folder for the files, which are called by the ids.
         formats: Names of formats, separated by commas.
         truth: Write what is annotated as well, as `ID.truth.json`, and into the pages.
+        raw: Leave cells of tables as they are that a spreadsheet would run as formulas, for other
+            programs.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
     chosen = to_formats(formats)
+    check_raw(chosen, raw=raw)
     check_output_folder(out)
     network = load_pretrained(model).to(resolve_device(device))
     decoder = network.decoder
@@ -99,7 +105,9 @@ def predict(
                 page["truth"] = annotated(masks_TC, dataset.labels, source=item_id, notes=notes)
                 files[f"{item_id}.truth.json"] = encode(page["truth"], "json")
             files |= {
-                f"{item_id}.{name}": encode(timeline, name, **(page if name == "html" else {}))
+                f"{item_id}.{name}": encode(
+                    timeline, name, **(page if name == "html" else raw_option(name, raw=raw))
+                )
                 for name in chosen
             }
             update(completed, len(chosen_ids))
