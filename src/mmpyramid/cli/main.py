@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 COMMANDS = {
     "demo": "make a corpus, train on it, evaluate, parse a clip and show the page",
     "parse": "turn videos into timelines",
+    "teach": "learn classes of your own from corrected timelines",
     "extract": "turn videos into a store of features",
     "library": "parse many videos once, and search them",
     "store": "bring existing features into a store, and out of it",

@@ -74,7 +74,7 @@ class FolderDataset(Dataset):
         self._lengths = _lengths(videos) if reader is None else reader.lengths
         self.num_segments = int(self._lengths.max(initial=0))
         if reader is not None:
-            _check_ends(videos, self._lengths)
+            check_ends(videos, self._lengths)
         modality_NMC, is_stated = _weak_labels(videos, self.labels)
         self._weak_NC: Array = modality_NMC.max(axis=1)
         self.modality_NMC = modality_NMC if is_stated else None
@@ -218,7 +218,16 @@ def _lengths(videos: Mapping[str, Video]) -> NDArray[np.int64]:
     return np.array([math.ceil(end) for end in ends], np.int64)
 
 
-def _check_ends(videos: Mapping[str, Video], lengths: NDArray[np.int64]) -> None:
+def check_ends(videos: Mapping[str, Video], lengths: NDArray[np.int64]) -> None:
+    """Check that no event lasts beyond its video.
+
+    Args:
+        videos: what is annotated in N videos.
+        lengths: (N,) their segments.
+
+    Raises:
+        UserError: one report of all that do.
+    """
     problems = Problems()
     for (name, video), length in zip(videos.items(), lengths.tolist(), strict=True):
         for event, where in video.events:
