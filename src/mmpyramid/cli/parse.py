@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
@@ -35,10 +35,12 @@ from mmpyramid.extract.decoding import Limits
 from mmpyramid.media.pipes import STANDARD_INPUT, regular_file
 from mmpyramid.media.source import MediaFile
 from mmpyramid.media.streams import Tracks
-from mmpyramid.pipeline import Parsed, Pipeline
 from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS, TerminalView, encode
 from mmpyramid.render.page import from_page
+
+if TYPE_CHECKING:
+    from mmpyramid.pipeline import Parsed, Pipeline
 
 
 def parse(  # noqa: PLR0913 - one for each flag
@@ -98,6 +100,8 @@ def parse(  # noqa: PLR0913 - one for each flag
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.
     """
+    from mmpyramid.pipeline import Pipeline  # Loads torch, which help has no use for.
+
     chosen = list(dict.fromkeys(to_formats(formats) + to_marker_formats(markers_for)))
     check_raw(chosen, raw=raw)
     if not videos:

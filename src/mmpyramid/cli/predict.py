@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -27,9 +27,11 @@ from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file, check_output_folder, write_durably
 from mmpyramid.datasets import Dataset, open_dataset
-from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, annotated, decode
 from mmpyramid.render import encode
+
+if TYPE_CHECKING:
+    from mmpyramid.models import Network
 
 NUM_CLOSE = 3
 SIMULATED = "simulated features: no video is behind them"
@@ -78,6 +80,8 @@ def predict(
             programs.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
+    from mmpyramid.models import load_pretrained
+
     chosen = to_formats(formats)
     check_raw(chosen, raw=raw)
     check_output_folder(out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.table import Table
@@ -18,9 +18,9 @@ from mmpyramid.cli._options import (
     resolve_device,
 )
 from mmpyramid.extract.corpus import ExtractionProgress
-from mmpyramid.teaching import Taught
-from mmpyramid.teaching import teach as teach_classes
-from mmpyramid.teaching.teach import HOW, Method
+
+if TYPE_CHECKING:
+    from mmpyramid.teaching import Taught
 
 
 def teach(  # noqa: PLR0913 - one for each flag
@@ -34,7 +34,7 @@ def teach(  # noqa: PLR0913 - one for each flag
         tuple[str, ...], tyro.conf.arg(metavar="LABEL ...", help_behavior_hint=OPTIONAL)
     ] = (),
     only_corrected: bool = False,
-    method: Method = "auto",
+    method: Literal["auto", "classifiers", "network"] = "auto",
     features: OptionalPath = None,
     seed: int = 0,
     device: str = "auto",
@@ -64,6 +64,8 @@ def teach(  # noqa: PLR0913 - one for each flag
         seed: Of the folds and of the training.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
+    from mmpyramid.teaching import teach as teach_classes
+
     with progress_bar("read") as update:
 
         def on_progress(done: ExtractionProgress) -> None:
@@ -92,6 +94,8 @@ def teach(  # noqa: PLR0913 - one for each flag
 
 def _report(taught: Taught) -> None:
     """Print what was learned, how well, and what was not."""
+    from mmpyramid.teaching.teach import HOW
+
     screen = console()
     screen.print(
         f"{taught.num_videos} videos, {taught.num_uncorrected} of them without corrections"

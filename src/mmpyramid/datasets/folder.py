@@ -21,7 +21,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Features, Modality, Timeline
@@ -112,6 +111,8 @@ class FolderDataset(Dataset):
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Features and labels of some rows."""
+        import torch
+
         read = self.features.batch(rows)
         index, modality_NMC = np.asarray(rows), self.modality_NMC
         audio_BTC = visual_BTC = None
