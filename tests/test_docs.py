@@ -310,6 +310,17 @@ def test_where_the_data_is(tmp_path):
     run(tmp_path, "python", "-c", *blocks(page, "python"))
 
 
+@runs_commands
+@pytest.mark.slow
+def test_a_library_of_videos(tmp_path):
+    """The page `library.md`, over rendered clips."""
+    render_corpus(tmp_path / "corpus", num_train=6, num_val=0, num_test=0)
+    (tmp_path / "corpus" / "videos").rename(tmp_path / "videos")
+    shown = run_commands(DOCS / "library.md", tmp_path)
+    assert "lib: 6 added, 0 were there already, 0 failed" in shown
+    assert (tmp_path / "drums.html").exists()
+
+
 def test_no_page_shows_what_is_not_run():
     shown = {page.name for page in PAGES if blocks(page, "python") or blocks(page, "console")}
     tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))

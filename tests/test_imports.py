@@ -24,7 +24,7 @@ ROOMS = (
         "models",
     ),
     *("accelerate", "problems", "teachers", "training", "experiments", "render"),
-    *("export", "stream", "pipeline", "web", "cli", "__main__", "__init__"),
+    *("export", "stream", "pipeline", "library", "web", "cli", "__main__", "__init__"),
 )
 """From the ground up: a room imports from those before it."""
 RANKS = {name: rank for rank, name in enumerate(ROOMS)}

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "make a corpus, train on it, evaluate, parse a clip and show the page",
     "parse": "turn videos into timelines",
     "extract": "turn videos into a store of features",
+    "library": "parse many videos once, and search them",
     "store": "bring existing features into a store, and out of it",
     "train": "train a network by a recipe",
     "label": "let a teacher label segments, for strategies that learn from them",
@@ -43,7 +44,7 @@ COMMANDS = {
 FILES = {"convert": "export", "refine": "train"}
 """Commands that are in the file of another; all others have a file of their own."""
 
-WITH_OWN_PARSER = {"refine", "store", "train"}
+WITH_OWN_PARSER = {"library", "refine", "store", "train"}
 """Commands whose flags depend on the argument before them."""
 
 EXTRAS = {
@@ -55,6 +56,7 @@ EXTRAS = {
     "fastapi": "app",
     "fastapi_offline": "app",
     "uvicorn": "app",
+    "duckdb": "library",
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
