@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+TRAINS := $(VENV)/.trains
 # A file of tests runs in one process, which makes what they share once; what measures time runs alone.
 PARALLEL := -n 2 --dist loadfile
 .DEFAULT_GOAL := help
@@ -11,15 +12,17 @@ PARALLEL := -n 2 --dist loadfile
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(READY)  ## make .venv and install the package into it (once)
+setup: $(READY)  ## make .venv with all that developers need (once)
 
-$(READY): pyproject.toml
+$(READY): EXTRAS := [dev]
+$(TRAINS): EXTRAS := [train]
+$(READY) $(TRAINS): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mmpyramid needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.$(EXTRAS)'
 	touch $@
 
-demo: setup  ## raw video to timeline, end to end, in a few minutes
+demo: $(TRAINS)  ## raw video to timeline, end to end, in a few minutes
 	$(BIN)/mmpyramid demo --out demo
 
 test: setup  ## the quick tests (under two minutes on two cores)

@@ -145,7 +145,10 @@ def test_a_person_with_videos(tmp_path):
     media_files.write_media(
         tmp_path / "holiday.mp4", media_files.steady(20), media_files.tone(440, 2.0)
     )
+    (tmp_path / "videos" / "2026").mkdir(parents=True)
+    media_files.write_media(tmp_path / "videos" / "2026" / "b.mp4", media_files.steady(10))
     run_commands(DOCS / "person.md", tmp_path)
+    assert 'href="2026/b.html"' in (tmp_path / "all" / "index.html").read_text()
     names = {path.name for path in (tmp_path / "timelines").iterdir()}
     assert names == {f"holiday.{suffix}" for suffix in ("json", "html", "vtt", "csv")}
     assert "data:video/mp4" in (tmp_path / "for-friends" / "holiday.html").read_text()
@@ -172,6 +175,27 @@ def test_videos_and_classes_of_your_own(tmp_path):
     (timeline,) = (tmp_path / "parsed").glob("*.json")
     assert set(Timeline.load(timeline).labels) <= set(known.labels)
     assert "Mean of all" in (tmp_path / "pages" / "index.html").read_text()
+
+
+@runs_commands
+@pytest.mark.slow
+@pytest.mark.network
+def test_classes_of_your_own(tmp_path):
+    page = DOCS / "own-classes.md"
+    (tmp_path / "videos").mkdir()
+    for number in range(1, 5):
+        sound = media_files.tone(1000, 4.0) * (number % 2)
+        path = tmp_path / "videos" / f"clip-{number}.mp4"
+        media_files.write_media(path, media_files.steady(40), sound)
+    rows = ["clip-1.mp4,beep,0,4,audio", "clip-3.mp4,beep,,,audio", "clip-2.mp4,,,,"]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,start,end,modality", *rows]) + "\n")
+    told = run_commands(page, tmp_path)
+    assert (tmp_path / "corrections" / "clip-1.csv").is_file()
+    assert "4 videos, 1 of them without corrections" in told
+    timeline = Timeline.load(tmp_path / "parsed" / "clip-1.json")
+    assert [(e.start, e.end) for e in timeline if e.label == "beep"] == [(0.0, 4.0)]
+    (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
+    assert run(tmp_path, "python", "-c", *blocks(page, "python")) == printed
 
 
 @runs_commands

@@ -23,7 +23,7 @@ ROOMS = (
         "datasets",
         "models",
     ),
-    *("accelerate", "problems", "teachers", "training", "experiments", "render"),
+    *("accelerate", "problems", "teachers", "training", "teaching", "experiments", "render"),
     *("export", "stream", "pipeline", "library", "web", "cli", "__main__", "__init__"),
 )
 """From the ground up: a room imports from those before it."""

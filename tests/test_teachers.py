@@ -386,7 +386,7 @@ def test_what_is_nearly_always_seen_is_inferred_for_those_who_ask():
     heard, seen = timeline.events[0], timeline.events[2]
     assert 0.5 < seen.score <= 0.8 * heard.score, "less sure than that it is heard"
     assert teacher.unmapped[Modality.VISUAL] == ("Rain",)
-    assert [note.split("\n")[1] for note in teacher.notes][-1].endswith("visual: Cat")
+    assert [note.split("\n")[1] for note in teacher.notes][-1].endswith("inferred: Cat")
     assert seen_of(teacher.predict(scene(np.zeros(8), meow=0.45))) == [], "hardly heard"
     del features["picture"], features["faces"]
     assert seen_of(teacher.predict(features)) == [], "nothing is seen without pictures"

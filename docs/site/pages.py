@@ -24,6 +24,7 @@ SHARED = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
 }
 """Files of the repository that are pages, and how the site calls them."""
 

@@ -14,6 +14,7 @@ from mmpyramid.version import __version__
 if TYPE_CHECKING:
     from mmpyramid.models import HAN, HANConfig, MMPyramid, MMPyramidConfig, load_pretrained
     from mmpyramid.pipeline import Pipeline, parse
+    from mmpyramid.teaching import teach
 
 __all__ = [
     "HAN",
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "load_pretrained",
     "parse",
+    "teach",
 ]
 
 _LAZY = {
@@ -40,6 +42,7 @@ _LAZY = {
     "load_pretrained": "mmpyramid.models",
     "Pipeline": "mmpyramid.pipeline",
     "parse": "mmpyramid.pipeline",
+    "teach": "mmpyramid.teaching",
 }
 
 

@@ -26,7 +26,7 @@ from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
 from mmpyramid.stream import EVERY, EventStream
-from mmpyramid.teachers import VOCABULARIES, load_teacher
+from mmpyramid.teachers import VOCABULARIES, Beside, load_teacher, recorded_vocabulary
 
 TEACHERS = "teachers"
 """The scorer that needs no training; `teachers-llp` has the vocabulary `llp`, and so on."""
@@ -351,7 +351,7 @@ def vocabulary_of(model: str, chosen: str | Path | None) -> str | Path | None:
 
 
 def _load_network(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
-    """Load a trained network, and the backbones that it reads."""
+    """Load a trained network, with the labels of a vocabulary if it keeps them; its backbones."""
     network = load_pretrained(model).to(device)
     unknown = sorted(network.streams.keys() - BACKBONES.keys())
     if unknown:
@@ -361,4 +361,10 @@ def _load_network(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]
             "file has been imported (`--code FILE.py`). Score precomputed features by `mmpyramid "
             "evaluate`, or train on the open features (recipe `llp-open`)"
         )
-    return network, create_extractors(tuple(network.streams), BackboneOptions(device=device))
+    options = BackboneOptions(device=device)
+    if not network.vocabulary:
+        return network, create_extractors(tuple(network.streams), options)
+    teacher = load_teacher(recorded_vocabulary(network.vocabulary), device=device)
+    scorer = Beside(network, teacher)
+    others = tuple(name for name in network.streams if name not in teacher.streams)
+    return scorer, (*teacher.extractors, *(create_extractors(others, options) if others else ()))

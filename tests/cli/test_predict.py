@@ -190,7 +190,7 @@ def test_what_is_simulated_is_called_so(run, model, tmp_path, capsys):
     [
         (["--ids", "clip0000041"], "did you mean clip0000019 or clip"),
         (["--ids", "zzz"], "the first is clip0000014"),
-        (["--ids", IDS[0], "--formats", "zip"], "out of csv, eaf, html, json, labels.txt, md, png"),
+        (["--ids", IDS[0], "--formats", "zip"], "out of ass, audition.csv, boris, csv, eaf, "),
         (["--ids", IDS[0], "--formats", ","], "got none"),
         (["--ids", ","], "one or more ids"),
         (["--ids", "clip0000000", "--split", "train", "--truth"], "weak labels only"),

@@ -7,10 +7,13 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_extraction import make
 
 from media_files import steady, tone, write_media
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import Answer
+from mmpyramid.extract.decoding import Decoding, Limits
+from mmpyramid.extract.embedding import extract_features
 from mmpyramid.extract.inspecting import NO_MEDIA, STILL, Inspector
 from mmpyramid.media import probe, thumbnail
 
@@ -86,6 +89,17 @@ def test_a_file_that_takes_the_process_over_costs_itself(film, monkeypatch, serv
                 look(film)
         if serve is lie:
             assert inspector.why_not(film) == NO_MEDIA
+
+
+def test_a_file_that_crashes_its_decoder_is_named(film, monkeypatch):
+    monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", crash_at)
+    told = r"a\.mkv: decoding it crashed the decoder"
+    with Decoding(Limits()) as decoding, pytest.raises(UserError, match=told):
+        extract_features(film, make(["bands"]), decoding=decoding)
+
+
+def crash_at(limits, channel):
+    crash(channel)
 
 
 def test_a_file_that_is_gone_is_told_and_the_next_one_read(inspector, film, tmp_path):

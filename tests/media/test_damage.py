@@ -104,3 +104,17 @@ def test_a_sound_too_slow_to_be_heard_is_refused_before_it_lasts_for_days(tmp_pa
     path = write_wav(tmp_path / "a.wav", np.zeros((100_000, 1)), 1)
     with pytest.raises(UserError, match=r"expected 40 to 1048576 samples.*claims 1;"):
         next(iter(SegmentReader(path)))
+
+
+def test_a_picture_of_which_nothing_tells_a_length_has_one(tmp_path):
+    path = tmp_path / "a.nut"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("ffv1", rate=1000, width=64, height=48, pix_fmt="yuv420p")
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")
+        frame.pts = 0
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            packet.duration = 0
+            file.mux(packet)
+    reader = SegmentReader(path)
+    assert len(list(reader)) == 1
+    assert reader.duration == 0.04

@@ -149,7 +149,7 @@ def test_what_is_inferred_is_listed_so(show):
     scores = replace(scores, inferred=(seen,))
     timeline = decode(scores)
     assert {event.inferred for event in timeline} == {True, False}
-    expected = sorted(map(in_words, timeline))
+    expected = sorted(map(in_words, bars_of(timeline)))
     assert rows(show(to_html(timeline))) == expected, "as it is written"
     page = show(to_html(timeline, scores=scores))
     page.get_by_role("slider", name="Sensitivity").fill("0.5")

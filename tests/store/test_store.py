@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from tiny_store import PROVENANCE, STRANGE_IDS, add_all, assert_same, pending, shards, video
 
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.media.streams import Tracks
 from mmpyramid.store.source import FeatureError
 from mmpyramid.store.store import FeatureStore
 from mmpyramid.store.writer import StoreWriter
@@ -130,3 +132,26 @@ def test_reading_while_videos_are_pending(tmp_path):
             writer.add(video_id, extracted)
         assert len(pending(tmp_path)) == 2
         assert_same(FeatureStore(tmp_path), videos)
+
+
+def test_a_store_is_of_the_tracks_that_were_chosen(tmp_path):
+    second = replace(PROVENANCE, tracks=Tracks(audio=2))
+    with StoreWriter(tmp_path, second) as writer:
+        writer.add("a", video(0))
+    store = FeatureStore(tmp_path)
+    assert store.provenance.tracks == Tracks(audio=2)
+    assert "of audio track 2, by mmpyramid" in store.describe()
+    with StoreWriter(tmp_path, second) as writer:
+        writer.add("b", video(1))
+    told = "there audio track 2 was read, and not what a player plays"
+    with pytest.raises(UserError, match=told):
+        StoreWriter(tmp_path, PROVENANCE)
+
+
+@pytest.mark.parametrize("tracks", [{"audio": 0}, {"audio": "some"}, {"video": 1.5}, [], 5])
+def test_tracks_that_are_none_are_told(tmp_path, tracks):
+    add_all(tmp_path, {"a": video(0)})
+    description = json.loads((tmp_path / "store.json").read_text())
+    (tmp_path / "store.json").write_text(json.dumps({**description, "tracks": tracks}))
+    with pytest.raises(UserError, match=r"store\.json cannot be used"):
+        FeatureStore(tmp_path)

@@ -7,8 +7,10 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS
+from mmpyramid.render.page.timeline import WRITTEN_HERE
 from mmpyramid.web.access import Visitor
 from mmpyramid.web.handlers import facts_of, problem, progress_of, result
+from mmpyramid.web.pages import page_of
 from mmpyramid.web.pool import Stage
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.visits import Visit
@@ -26,11 +28,12 @@ def test_names_of_visitors_are_escaped(tmp_path, store):
         assert "<script>" not in shown
 
 
-def test_every_format_is_offered(tmp_path, store):
-    visit = Visit(Visitor("", ""))
+def test_every_format_is_offered():
     parsed = Parsed(timeline=Timeline(), scores=None, features={}, decoder=Decoder())
-    shown = result(visit, visit.show(parsed, store(Uploads(tmp_path))))
-    assert all(f"/files/{name}?" in shown for name in FORMATS)
+    files = {name: f"files/{name}?version=1" for name in FORMATS}
+    shown = page_of(parsed, "media", files)
+    assert all(f'"files/{name}?version=1"' in shown for name in FORMATS.keys() - WRITTEN_HERE)
+    assert all(f'id="save-{name}"' in shown for name in WRITTEN_HERE)
 
 
 @pytest.mark.parametrize("total", [40, None])

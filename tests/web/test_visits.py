@@ -1,6 +1,5 @@
 """What is kept for a visitor ends with the visit."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -46,25 +45,6 @@ def test_another_choice_releases_the_last(visits, upload):
     assert (first.path.exists(), second.path.exists()) == (False, True)
 
 
-def test_other_thresholds_keep_the_video(visits, upload):
-    visit, video = visits.claim("me", ME), upload()
-    first = visit.show(PARSED, video)
-    second = visit.update(first, PARSED)
-    assert video.path.exists()
-    assert (first.version, second.version) == (1, 2)
-    visit.show(PARSED, upload())
-    assert not video.path.exists()
-
-
-def test_other_thresholds_do_not_bring_an_old_result_back(visits, upload):
-    visit, old_video, new_video = visits.claim("me", ME), upload(), upload()
-    old = visit.show(PARSED, old_video)
-    new = visit.show(PARSED, new_video)
-    assert visit.update(old, PARSED) is None
-    assert visit.result is new
-    assert new_video.path.exists()
-
-
 def test_a_bad_upload_does_not_take_along_a_later_choice(visits, upload):
     visit, bad, good = visits.claim("me", ME), upload(), upload()
     visit.choose(bad)
@@ -77,25 +57,6 @@ def test_a_bad_upload_does_not_take_along_a_later_choice(visits, upload):
 
 
 REQUEST = SimpleNamespace(session_hash="me")
-SLIDERS = (0.5, 0.5, 0.5, 0.0, 0.0)
-
-
-def test_decide_while_another_video_is_parsed(visits, upload):
-    """The parse ends between the moment when `decide` reads the result and when it sets it."""
-    visit, video = visits.claim("me", ME), upload()
-
-    class Old:
-        decoder, timeline = Decoder(threshold=0.1), Timeline(source="old.mp4")
-
-        def decode_again(self, decoder):
-            visit.show(PARSED, video)
-            return replace(PARSED, timeline=self.timeline, decoder=decoder)
-
-    visit.show(Old(), upload())
-    told = Handlers(None, None, visits).decide(REQUEST, *SLIDERS)
-    assert "old.mp4" not in told
-    assert visit.result.parsed is PARSED
-    assert video.path.exists()
 
 
 def test_a_choice_while_a_bad_video_is_parsed(visits, tmp_path, store):
@@ -109,7 +70,7 @@ def test_a_choice_while_a_bad_video_is_parsed(visits, tmp_path, store):
             raise UserError(f"{job.name} is no video")
 
     visit.choose(store(uploads, name="bad.mp4"))
-    told, form = Handlers(Pool(), uploads, visits).parse(REQUEST, None, "teachers", *SLIDERS)
+    told, form = Handlers(Pool(), uploads, visits).parse(REQUEST, None, "teachers")
     assert "Bad.mp4 is no video" in told
     assert form is not None, "the form keeps the video that was chosen meanwhile"
     assert visit.upload is good

@@ -72,7 +72,7 @@ class ReadAhead(DataLoader[Batch]):
                 yield from found
 
 
-def place(dataset: Dataset, device: torch.device) -> tuple[TorchDataset[Batch], str]:
+def place(dataset: Dataset, device: torch.device) -> tuple[Dataset | ResidentDataset, str]:
     """Copy a split to a GPU, if it fits and its videos are equally long.
 
     Args:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import tyro
 from rich.console import Console
@@ -140,6 +140,24 @@ def to_formats(formats: str) -> list[str]:
         if package := FORMATS[name].package:
             import_module(package)
     return chosen
+
+
+def check_raw(formats: Iterable[str], *, raw: bool) -> None:
+    """Check that there are cells that --raw is about.
+
+    Raises:
+        UserError: if there are none.
+    """
+    if raw and not any(FORMATS[name].for_spreadsheets for name in formats):
+        known = ", ".join(name for name, each in FORMATS.items() if each.for_spreadsheets)
+        raise UserError(
+            f"--raw is about the cells of {known}; leave it out for {', '.join(formats)}"
+        )
+
+
+def raw_option(name: str, *, raw: bool) -> dict[str, Any]:
+    """What --raw asks of the writer of a format."""
+    return {"raw": True} if raw and FORMATS[name].for_spreadsheets else {}
 
 
 def simulated(*folders: Path | None) -> str:

@@ -17,7 +17,6 @@ from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.extract.corpus import extract_corpus
-from mmpyramid.pipeline import Pipeline
 from mmpyramid.problems import problem_named
 from mmpyramid.render import TerminalView, to_html
 from mmpyramid.training.recipes import RECIPES
@@ -90,6 +89,8 @@ def _evaluate(run: Run, data: Path) -> str:
 
 def _parse(run: Run, data: Path, out: Path, screen: Console) -> Path:
     """Parse the first test clip that has something heard only, seen only, and both."""
+    from mmpyramid.pipeline import Pipeline
+
     annotations = read_llp(data, "test")
     audio, visual = annotations.truth
     kinds = (audio & ~visual, visual & ~audio, audio & visual)

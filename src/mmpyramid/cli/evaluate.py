@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
 import tyro
@@ -32,10 +32,12 @@ from mmpyramid.core.files import check_output_file, check_output_folder
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.extract.inspecting import Inspector
 from mmpyramid.extract.search import find_videos
-from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, Gate, annotated, problem_named, rasterize
 from mmpyramid.problems.base import VideoScores
 from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
+
+if TYPE_CHECKING:
+    from mmpyramid.models import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,8 @@ def evaluate(  # noqa: PLR0913 - one for each flag
             knows it, and moves probabilities by up to 0.02; tf32 rounds products on NVIDIA GPUs.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
+    from mmpyramid.models import load_pretrained
+
     outputs.check()
     videos = outputs.find_videos()
     device = resolve_device(device)

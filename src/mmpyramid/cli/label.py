@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -23,9 +23,10 @@ from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder, only_writer, write_durably
 from mmpyramid.datasets import open_dataset
-from mmpyramid.models import Network, load_pretrained
-from mmpyramid.pipeline import TEACHERS
-from mmpyramid.teachers import Teacher, load_teacher
+
+if TYPE_CHECKING:
+    from mmpyramid.models import Network
+    from mmpyramid.teachers import Teacher
 
 MOST = 12.0
 """Margins are kept within this: the logit of a probability of 0.999994."""
@@ -62,6 +63,10 @@ def label(
         vocabulary: What the teachers look for: a name or a file; left out, `llp`.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
+    from mmpyramid.models import load_pretrained
+    from mmpyramid.pipeline import TEACHERS
+    from mmpyramid.teachers import load_teacher
+
     check_output_folder(out)
     device = resolve_device(device)
     if vocabulary and teacher != TEACHERS:

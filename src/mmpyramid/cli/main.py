@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 COMMANDS = {
     "demo": "make a corpus, train on it, evaluate, parse a clip and show the page",
     "parse": "turn videos into timelines",
+    "teach": "learn classes of your own from corrected timelines",
     "extract": "turn videos into a store of features",
     "library": "parse many videos once, and search them",
     "store": "bring existing features into a store, and out of it",
@@ -40,6 +41,24 @@ COMMANDS = {
     "info": "show what a model, a store, a timeline or a video is",
 }
 """Name and one line of help of every command, which is a function of this name."""
+
+FIRST_STEPS = {
+    "with videos": {
+        "mmpyramid parse clip.mp4": "what is heard and seen, as a page",
+        "mmpyramid parse clip.mp4 --markers-for premiere": "markers for an editor",
+        "mmpyramid serve": "the same in a browser",
+    },
+    "in research": {
+        "mmpyramid demo": "the whole way on rendered videos, in minutes",
+        "mmpyramid train llp --data LLP --out runs/llp": "the released recipe",
+        "mmpyramid evaluate runs/llp/model --data LLP": "the official numbers",
+    },
+    "with a corpus": {
+        "mmpyramid extract videos/ --out features": "features of many videos, resumable",
+        "mmpyramid info features": "what is in a store",
+    },
+}
+"""Commands to begin with, by user."""
 
 FILES = {"convert": "export", "refine": "train"}
 """Commands that are in the file of another; all others have a file of their own."""
@@ -63,6 +82,7 @@ EXTRAS = {
     "matplotlib": "plots",
     "pandas": "pandas",
     "pyarrow": "parquet",
+    "torchvision": "published",
     "pympi": "elan",
     "defusedxml": "elan",
     "ray": "scale",
@@ -88,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if not args or args[0] in {"-h", "--help"}:
         sys.stdout.write(overview())
-        return 0 if args else 2
+        return 0
     if args[0] == "--version":
         sys.stdout.write(f"mmpyramid {__version__}\n")
         return 0
@@ -117,10 +137,18 @@ def overview() -> str:
     return (
         "usage: mmpyramid COMMAND ... | --help | --version\n\n"
         "Any video in, a timeline out: what can be heard, what can be seen, and what is both.\n\n"
-        f"commands:\n{commands}\n\n"
-        "example:\n  mmpyramid parse clip.mp4\n\n"
+        f"{_first_steps()}\ncommands:\n{commands}\n\n"
         "`mmpyramid COMMAND --help` lists what a command takes, with an example.\n"
         "`mmpyramid --code FILE.py COMMAND ...` first imports a file with code of your own.\n"
+        "exit codes: 0 done, 1 done in part, 2 a mistake in what was given, 130 interrupted.\n"
+    )
+
+
+def _first_steps() -> str:
+    width = max(len(command) for steps in FIRST_STEPS.values() for command in steps)
+    return "".join(
+        f"{user}:\n" + "".join(f"  {command:<{width}}  {text}\n" for command, text in steps.items())
+        for user, steps in FIRST_STEPS.items()
     )
 
 

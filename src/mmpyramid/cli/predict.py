@@ -7,15 +7,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from mmpyramid.cli._options import (
     FormatList,
     OptionalPath,
+    check_raw,
     console,
     progress_bar,
+    raw_option,
     resolve_device,
     simulated,
     to_formats,
@@ -25,9 +27,11 @@ from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file, check_output_folder, write_durably
 from mmpyramid.datasets import Dataset, open_dataset
-from mmpyramid.models import Network, load_pretrained
 from mmpyramid.problems import Decoder, annotated, decode
 from mmpyramid.render import encode
+
+if TYPE_CHECKING:
+    from mmpyramid.models import Network
 
 NUM_CLOSE = 3
 SIMULATED = "simulated features: no video is behind them"
@@ -54,6 +58,7 @@ def predict(
     out: Path,
     formats: FormatList = "json",
     truth: bool = False,
+    raw: bool = False,
     device: str = "auto",
 ) -> int:
     """Turn precomputed features of a corpus into timelines; no video is needed.
@@ -71,9 +76,14 @@ def predict(
         out: Folder for the files, which are called by the ids.
         formats: Names of formats, separated by commas.
         truth: Write what is annotated as well, as `ID.truth.json`, and into the pages.
+        raw: Leave cells of tables as they are that a spreadsheet would run as formulas, for other
+            programs.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
+    from mmpyramid.models import load_pretrained
+
     chosen = to_formats(formats)
+    check_raw(chosen, raw=raw)
     check_output_folder(out)
     network = load_pretrained(model).to(resolve_device(device))
     decoder = network.decoder
@@ -99,7 +109,9 @@ def predict(
                 page["truth"] = annotated(masks_TC, dataset.labels, source=item_id, notes=notes)
                 files[f"{item_id}.truth.json"] = encode(page["truth"], "json")
             files |= {
-                f"{item_id}.{name}": encode(timeline, name, **(page if name == "html" else {}))
+                f"{item_id}.{name}": encode(
+                    timeline, name, **(page if name == "html" else raw_option(name, raw=raw))
+                )
                 for name in chosen
             }
             update(completed, len(chosen_ids))

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, write_file
+from mmpyramid.cli._options import (
+    OPTIONAL,
+    OptionalPath,
+    check_raw,
+    console,
+    raw_option,
+    write_file,
+)
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file
@@ -159,13 +166,11 @@ def _options(
     Raises:
         UserError: if --raw is given for a format without cells.
     """
-    if raw and not FORMATS[to].for_spreadsheets:
-        known = ", ".join(name for name, each in FORMATS.items() if each.for_spreadsheets)
-        raise UserError(f"--raw is about the cells of {known}; leave it out for --to {to}")
+    check_raw([to], raw=raw)
     if to == "html":
         return _player([timeline], video, embed, path)
     linked = {"media": _media(timeline, video)} if FORMATS[to].links_media else {}
-    return {"raw": True} if raw else linked
+    return raw_option(to, raw=raw) or linked
 
 
 def _beside(path: Path, kind: str, to: str) -> Path:

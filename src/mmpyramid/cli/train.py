@@ -1,248 +1,52 @@
-"""`mmpyramid train` and `mmpyramid refine`: a recipe, a corpus, a run."""
+"""`mmpyramid train` and `mmpyramid refine`: a recipe, a corpus, a run.
+
+What takes seconds to import is in `_training.py`, so that the list of recipes appears at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from mmpyramid.cli._options import console
+from mmpyramid.training.recipes import RECIPES
 
-import tyro
-from rich.table import Table
-
-from mmpyramid.cli._options import OptionalPath, console, progress_bar, simulated
-from mmpyramid.core.errors import UserError
-from mmpyramid.core.typed import read_json
-from mmpyramid.datasets import is_simulated
-from mmpyramid.datasets.llp import read_llp
-from mmpyramid.datasets.refined import read_refined
-from mmpyramid.datasets.synthetic.simulated import judge_removals, planted_modalities
-from mmpyramid.models.checkpoint import read_description
-from mmpyramid.problems import problem_named
-from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.recipes import RECIPES, Recipe
-from mmpyramid.training.strategies import STRATEGIES, Fit, strategy_named
-from mmpyramid.training.strategies.registry import one_run
-
-if TYPE_CHECKING:
-    from mmpyramid.training.modality_aware import RefinedRun
-    from mmpyramid.training.run import Run
-
-
-@dataclass(kw_only=True, slots=True)
-class Train:
-    """Train a network on the split `train`, keep the best on `val`.
-
-    Example: mmpyramid train llp --data LLP --out runs/llp --epochs 40
-    """
-
-    data: Path
-    """Corpus folder: annotations, with the features."""
-    out: Path
-    """Folder of the run: `model/` (the best network), `config.yaml`, `last.ckpt`, a log."""
-    features: OptionalPath = None
-    """Where the features are, if not in the corpus folder."""
-    refined: OptionalPath = None
-    """Modality-aware labels of the training videos, as `mmpyramid refine` writes them (parsing)."""
-    strategy: str = "plain"
-    """How to train, see `mmpyramid train --help`; `--code` adds others."""
-    resume: bool = False
-    """Go on after the last finished epoch of the run in `--out`."""
-    config: Annotated[TrainConfig, tyro.conf.arg(name="")]
-    """Every field of the recipe can be changed."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Refine:
-    """Train, refine the labels by exchanging tracks, train again: the MA strategy (CVPR 2021).
-
-    The refined labels are a readable file, `refined_labels.tsv`, which other code can use too.
-
-    Example: mmpyramid refine han-ma --data LLP --out runs/han-ma
-    """
-
-    data: Path
-    """Corpus folder: annotations in the LLP layout, with `features/` or `feats/`."""
-    out: Path
-    """Folder of the run: `base/`, `refined_labels.tsv`, `refinement.json`, `retrained/`."""
-    features: OptionalPath = None
-    """Where the features are, if not in the corpus folder."""
-    resume: bool = False
-    """Go on where the run in `--out` stopped, in whichever step."""
-    config: Annotated[TrainConfig, tyro.conf.arg(name="")]
-    """Every field of the recipe can be changed."""
-
-
-Command = TypeVar("Command", Train, Refine)
+TRAIN = "mmpyramid train llp --data LLP --out runs/llp --epochs 40"
+REFINE = "mmpyramid refine han-ma --data LLP --out runs/han-ma"
 
 
 def train(args: list[str]) -> int:
     """Run `mmpyramid train` with the arguments after it."""
-    command = _parse(Train, "train", args, RECIPES)
-    return command if isinstance(command, int) else _train(command)
+    if _asks_for_recipes(args):
+        console().print(_usage("train", "recipes", TRAIN))
+        return 0 if args else 2
+    from mmpyramid.cli import _training
+
+    return _training.train(args)
 
 
 def refine(args: list[str]) -> int:
     """Run `mmpyramid refine` with the arguments after it."""
-    refinable = {
-        name: recipe for name, recipe in RECIPES.items() if recipe().objective.reads_modalities
-    }
-    command = _parse(Refine, "refine", args, refinable)
-    return command if isinstance(command, int) else _refine(command)
-
-
-def _parse(
-    command: type[Command], name: str, args: list[str], recipes: Mapping[str, Recipe]
-) -> Command | int:
-    """Read a recipe's name and the flags after it.
-
-    Args:
-        command: a dataclass with the fields `data`, `out` and `config`.
-        name: of the program's command.
-        args: the arguments after it.
-        recipes: by name.
-
-    Returns:
-        The filled-in command, or the exit code where help was all that was asked for.
-
-    Raises:
-        UserError: if there is no such recipe, or a flag changes what comes from the data.
-    """
-    if not args or args[0] in {"-h", "--help"}:
-        console().print(_usage(command, name, recipes))
+    if _asks_for_recipes(args):
+        title = "recipes (those whose objective reads labels of modalities can be refined)"
+        console().print(_usage("refine", title, REFINE))
         return 0 if args else 2
-    chosen, *rest = args
-    if chosen not in recipes:
-        raise UserError(f"there is no recipe `{chosen}`; known are {', '.join(recipes)}")
-    recipe = recipes[chosen]()
-    if command is Train:
-        recipe = strategy_named(_value_of("--strategy", rest) or "plain").configure(recipe)
-    default = command(data=tyro.MISSING, out=tyro.MISSING, config=recipe)
-    filled = tyro.cli(command, prog=f"mmpyramid {name} {chosen}", args=rest, default=default)
-    model = filled.config.model
-    if model.labels != recipe.model.labels:
-        raise UserError("--model.labels comes from the data: list labels in its `labels.txt`")
-    if model.context != recipe.model.context:
-        raise UserError("--model.context comes from the data: it is the length of its videos")
-    return filled
+    from mmpyramid.cli import _training
+
+    return _training.refine(args)
 
 
-def _value_of(flag: str, args: list[str]) -> str | None:
-    """The last value of a flag, which decides what other flags there are."""
-    pairs = zip(args, [*args[1:], ""], strict=True)
-    values = [
-        value if arg == flag else arg.partition("=")[2]
-        for arg, value in pairs
-        if arg == flag or arg.startswith(f"{flag}=")
-    ]
-    return values[-1] if values else None
+def _asks_for_recipes(args: list[str]) -> bool:
+    return not args or args[0] in {"-h", "--help"}
 
 
-def _usage(command: type[Command], name: str, recipes: Mapping[str, Recipe]) -> str:
-    width = max(map(len, recipes))
+def _usage(name: str, title: str, example: str) -> str:
+    width = max(map(len, RECIPES))
     known = "\n".join(
         f"  {recipe:<{width}}  {(function.__doc__ or '').strip().partition(chr(10))[0]}"
-        for recipe, function in recipes.items()
+        for recipe, function in RECIPES.items()
     )
-    example = (command.__doc__ or "").partition("Example: ")[2].strip()
-    strategies = ""
-    if command is Train:
-        lines = [f"  {name:<{width}}  {each.summary}" for name, each in STRATEGIES.items()]
-        strategies = "\n\nstrategies (--strategy):\n" + "\n".join(lines)
+    more = ", and the strategies (--strategy)" if name == "train" else ""
     return (
         f"usage: mmpyramid {name} RECIPE --data DIR --out RUN [options]\n\n"
-        f"recipes:\n{known}{strategies}\n\nexample:\n  {example}"
+        f"{title}:\n{known}\n\n"
+        f"`mmpyramid {name} RECIPE --help` lists the options of a recipe{more}.\n\n"
+        f"example:\n  {example}"
     )
-
-
-def _train(command: Train) -> int:
-    from pytorch_lightning.utilities import rank_zero_only
-
-    from mmpyramid.training.run import fit
-
-    train_by: Fit = strategy_named(command.strategy).fit
-    if command.refined:
-        if train_by is not one_run:
-            raise UserError(
-                f"--refined is for one run on these labels, not for --strategy {command.strategy}; "
-                "leave one of them out"
-            )
-        train_by = partial(fit, refined=command.refined)
-    run = train_by(
-        command.config,
-        command.data,
-        command.out,
-        features=command.features,
-        resume=command.resume,
-    )
-    files = {
-        "network": run.model,
-        "configuration": run.config,
-        "log": f"{run.log}   (tensorboard --logdir {run.log})",
-    }
-    rank_zero_only(_report)(command, run, files)
-    return 0
-
-
-def _refine(command: Refine) -> int:
-    from pytorch_lightning.utilities import rank_zero_only
-
-    from mmpyramid.training.modality_aware import fit_modality_aware
-
-    with progress_bar("refine") as update:
-        run = fit_modality_aware(
-            command.config,
-            command.data,
-            command.out,
-            features=command.features,
-            resume=command.resume,
-            on_refine=update,
-        )
-    rank_zero_only(_report_removals)(command.data, run)
-    files = {"refined labels": run.labels, "network": run.retrained.model}
-    rank_zero_only(_report)(command, run.retrained, files)
-    return 0
-
-
-def _report(command: Train | Refine, run: Run, files: Mapping[str, object]) -> None:
-    """Print what the network reached, and where the files are."""
-    metrics = read_description(run.model)["metrics"]
-    problem = problem_named(command.config.objective.problem)
-    features = f" --features {command.features}" if command.features else ""
-    lines = {
-        **files,
-        "score it with": f"mmpyramid evaluate {run.model} --data {command.data}{features}",
-    }
-    console().print(
-        f"{command.config.keep} epoch {metrics['epoch']}: "
-        f"{simulated(command.data, command.features)}validation {problem.selection_title} "
-        f"{metrics[f'val/{problem.selection}']:.2f}\n"
-        + "\n".join(f"{name:<16}{value}" for name, value in lines.items())
-    )
-
-
-def _report_removals(data: Path, run: RefinedRun) -> None:
-    """Print how many labels were removed; simulated corpora know how many of them rightly."""
-    from mmpyramid.training.modality_aware import Summary
-
-    classes = read_json(run.summary, Summary, "the summary of a refinement").classes
-    table = Table("labels removed", box=None, pad_edge=False)
-    for name in ("videos", "audio", "visual"):
-        table.add_column(name, justify="right")
-    counts: dict[str, tuple[int, ...]] = {
-        label: (found.videos, found.removed_audio, found.removed_visual)
-        for label, found in classes.items()
-    }
-    counts["all classes"] = tuple(map(sum, zip(*counts.values(), strict=True)))
-    for label, row in counts.items():
-        table.add_row(label, *map(str, row))
-    console().print(table)
-    if is_simulated(data):
-        annotations = read_llp(data, "train")
-        planted = planted_modalities(data, annotations)
-        refined = read_refined(run.labels, annotations)
-        audio, visual = judge_removals(annotations.weak, refined, planted)
-        console().print(
-            f"against what was planted (simulated)\n  audio   {audio}\n  visual  {visual}"
-        )

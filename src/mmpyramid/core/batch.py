@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mmpyramid.core import Array, Features
 from mmpyramid.core.errors import UserError
+
+if TYPE_CHECKING:  # Annotations are read and scored without torch, which takes seconds to load.
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +73,16 @@ class Batch:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is there, by name; streams as `streams.NAME`."""
+        from torch import Tensor
+
         streams = {f"streams.{name}": values for name, values in self.streams.items()}
         named = {each.name: getattr(self, each.name) for each in fields(self)}
         return streams | {n: value for n, value in named.items() if isinstance(value, Tensor)}
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device; from pinned memory to a GPU nobody waits for it."""
+        import torch
+
         waits = torch.device(device).type == "cpu"
         return self.map(lambda values: values.to(device, non_blocking=not waits))
 
@@ -115,6 +122,8 @@ def collate(videos: Sequence[Features], streams: Streams) -> Batch:
         UserError: if a stream has another width than the network's, lacks a companion of the same
             modality, has another grid in another video, or the streams disagree about the length.
     """
+    import torch
+
     if not videos:
         raise UserError("expected the features of at least one video, got none")
     aligned = [_align(video, streams) for video in videos]

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Features, Modality
@@ -245,6 +244,8 @@ class AVEDataset(Dataset):
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Features and labels of some clips."""
+        import torch
+
         index = np.asarray(rows)
         return replace(
             self.features.batch(rows),

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array
@@ -117,7 +116,7 @@ class ClipReader:
         num_segments: int,
     ) -> None:
         check_streams(folder, streams)
-        self._present_M = torch.tensor([bool(streams.audio), bool(streams.visual)])
+        self._present_M = [bool(streams.audio), bool(streams.visual)]
         self._rows_N, self._noisy_N = rows_N, noisy_N
         self._shapes = {name: (num_segments, *SEGMENT_SHAPES[name]) for name in streams.widths}
         self._files = {
@@ -152,12 +151,14 @@ class ClipReader:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The features of some clips, without labels."""
+        import torch
+
         features = self.read(np.asarray(rows))
         num_segments = next(iter(self._shapes.values()))[0]
         return Batch(
             streams={name: torch.from_numpy(values) for name, values in features.items()},
             mask_BT=torch.ones(len(rows), num_segments, dtype=torch.bool),
-            present_BM=self._present_M.repeat(len(rows), 1),
+            present_BM=torch.tensor([self._present_M]).repeat(len(rows), 1),
         )
 
 

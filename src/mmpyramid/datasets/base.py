@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
-from torch.utils.data import Dataset as TorchDataset
 
 from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.batch import Batch, Streams
@@ -50,7 +49,7 @@ class Supervision:
     segments: SegmentLabels | None = None
 
 
-class Dataset(TorchDataset[Batch], ABC):
+class Dataset(ABC):
     """One split of a corpus; a list of rows gives a `Batch`.
 
     What is kept in memory are names and labels. Features are read from disk batch by batch.

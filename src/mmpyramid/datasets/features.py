@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmpyramid.core import Features
@@ -70,6 +69,8 @@ class ById:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The features of some rows, without labels."""
+        import torch
+
         table, index = self._table, np.asarray(rows)
         T = self.num_segments or int(self.lengths[index].max(initial=0))
         lengths = torch.from_numpy(np.minimum(table.lengths[index], T))

@@ -21,7 +21,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Features, Modality, Timeline
@@ -74,7 +73,7 @@ class FolderDataset(Dataset):
         self._lengths = _lengths(videos) if reader is None else reader.lengths
         self.num_segments = int(self._lengths.max(initial=0))
         if reader is not None:
-            _check_ends(videos, self._lengths)
+            check_ends(videos, self._lengths)
         modality_NMC, is_stated = _weak_labels(videos, self.labels)
         self._weak_NC: Array = modality_NMC.max(axis=1)
         self.modality_NMC = modality_NMC if is_stated else None
@@ -112,6 +111,8 @@ class FolderDataset(Dataset):
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Features and labels of some rows."""
+        import torch
+
         read = self.features.batch(rows)
         index, modality_NMC = np.asarray(rows), self.modality_NMC
         audio_BTC = visual_BTC = None
@@ -218,7 +219,16 @@ def _lengths(videos: Mapping[str, Video]) -> NDArray[np.int64]:
     return np.array([math.ceil(end) for end in ends], np.int64)
 
 
-def _check_ends(videos: Mapping[str, Video], lengths: NDArray[np.int64]) -> None:
+def check_ends(videos: Mapping[str, Video], lengths: NDArray[np.int64]) -> None:
+    """Check that no event lasts beyond its video.
+
+    Args:
+        videos: what is annotated in N videos.
+        lengths: (N,) their segments.
+
+    Raises:
+        UserError: one report of all that do.
+    """
     problems = Problems()
     for (name, video), length in zip(videos.items(), lengths.tolist(), strict=True):
         for event, where in video.events:

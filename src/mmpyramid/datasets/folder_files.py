@@ -99,27 +99,103 @@ def corpus_folder(data: Path) -> Path:
     return data if has_some or not (data / "data").is_dir() else data / "data"
 
 
+def read_annotations(place: Path) -> tuple[dict[str, Video], list[str]]:
+    """Read what is annotated in videos, wherever it stands.
+
+    Args:
+        place: a folder for `read_folder`; else one with a file for each video, and tables of
+            several, side by side; or one such file.
+
+    Returns:
+        What is annotated, by video, and the names of files that no format reads, such as the pages
+        that `mmpyramid parse` writes beside its timelines.
+
+    Raises:
+        UserError: if there are no annotations; one report of all files and rows that cannot be
+            read, and of videos that are in several files.
+
+    Example:
+        >>> videos, _ = read_annotations(Path("corrections"))  # doctest: +SKIP
+        >>> [event.label for event, _ in videos["holiday"].events]  # doctest: +SKIP
+        ['Dog', 'Fireworks']
+    """
+    if not place.exists():
+        raise UserError(f"expected annotations, but there is no file or folder {place}")
+    if place.is_dir() and any((place / name).exists() for name in (FOLDER, *TABLES)):
+        return read_folder(place)[0], []
+    problems = Problems()
+    videos: dict[str, Video] = {}
+    left_out = []
+    for path in _visible(place) if place.is_dir() else [place]:
+        if place.is_dir() and not _is_known(path):
+            left_out.append(path.name)
+        elif _has_several(path):
+            for name, video in _read_table(path, problems).items():
+                _add(videos, name, video, problems)
+        else:
+            _add_file(videos, path, problems)
+    if not videos:
+        _report_none(place, problems)
+    problems.raise_if_any(
+        f"expected annotations of videos in {place}",
+        "Mend the files; of several for one video leave the one that was corrected.",
+    )
+    return videos, left_out
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _is_known(path: Path) -> bool:
+    return path.is_file() and any(path.name.lower().endswith(f".{suffix}") for suffix in READERS)
+
+
+def _has_several(path: Path) -> bool:
+    """Whether a file is a table whose rows name the videos that they are about."""
+    if not _is_known(path) or (suffix := reader_of(path)) not in {"csv", "tsv"}:
+        return False
+    columns, rows = read_table(path, "\t" if suffix == "tsv" else ",")
+    names = {column.strip() for column in columns}.intersection(("video", "filename", "file"))
+    # The empty event list of one file names none.
+    return bool(names) and (suffix == "csv" or next(rows, None) is not None)
+
+
 def _read_files(folder: Path, problems: Problems) -> dict[str, Video]:
     """A file for each video, in any format that is read."""
     videos: dict[str, Video] = {}
-    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
-        try:
-            timeline = read_timeline(path, unstated=BOTH)
-        except UserError as error:
-            problems.add("files that cannot be read", str(error))
-            continue
-        name = video_id(path.name[: -len(reader_of(path)) - 1])
-        if name in videos:
-            problems.add("videos with several files", f"{path.name} and {videos[name].where}")
-        elif not is_file_name(name):
-            problems.add("files without a name", path.name)
-        else:
-            where = path.name
-            videos[name] = Video(where=where, events=[(event, where) for event in timeline])
-    if not videos and not problems:
-        known = ", ".join(f".{suffix}" for suffix in sorted(READERS))
-        problems.add("folders without files", f"{folder} has none in {known}")
+    for path in _visible(folder):
+        _add_file(videos, path, problems)
+    if not videos:
+        _report_none(folder, problems)
     return videos
+
+
+def _add_file(videos: dict[str, Video], path: Path, problems: Problems) -> None:
+    """Read the annotations of one video, whose name is that of the file."""
+    try:
+        timeline = read_timeline(path, unstated=BOTH)
+    except UserError as error:
+        problems.add("files that cannot be read", str(error))
+        return
+    name, where = video_id(path.name[: -len(reader_of(path)) - 1]), path.name
+    if not is_file_name(name):
+        problems.add("files without a name", path.name)
+    else:
+        events = [(event, where) for event in timeline]
+        _add(videos, name, Video(where=where, events=events), problems)
+
+
+def _add(videos: dict[str, Video], name: str, video: Video, problems: Problems) -> None:
+    if name in videos:
+        problems.add("videos with several files", f"{video.where} and {videos[name].where}")
+    videos.setdefault(name, video)
+
+
+def _report_none(place: Path, problems: Problems) -> None:
+    if not problems:
+        known = ", ".join(f".{suffix}" for suffix in sorted(READERS))
+        problems.add("folders without files", f"{place} has none in {known}")
 
 
 def _read_table(path: Path, problems: Problems) -> dict[str, Video]:

@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
 
 from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.batch import Batch, Streams
@@ -43,6 +42,9 @@ from mmpyramid.datasets.features import ById, open_source
 from mmpyramid.datasets.refined import read_refined
 from mmpyramid.datasets.segment_labels import SegmentTargets
 from mmpyramid.store.source import FeatureError, FeatureSource
+
+if TYPE_CHECKING:
+    import torch
 
 WEAK_FILES = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
 AUDIO_FILE, VISUAL_FILE = "AVVP_eval_audio.csv", "AVVP_eval_visual.csv"
@@ -373,6 +375,8 @@ class LLPDataset(Dataset):
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Features and labels of some rows, T segments each."""
+        import torch
+
         known, index = self.annotations, np.asarray(rows)
         modality_NMC = self.modality_NMC
         batch = replace(
@@ -430,6 +434,8 @@ class LLPDataset(Dataset):
 
 
 def _as_float(mask: Mask) -> torch.Tensor:
+    import torch
+
     return torch.from_numpy(mask.astype(np.float32))
 
 

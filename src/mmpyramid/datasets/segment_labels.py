@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array
@@ -128,6 +127,8 @@ class SegmentTargets:
             pseudo_BTMC[place, :length] = self._taken(margin_TMC) * weak_C
             weight_MC = np.where(weak_C, self.weight_2MC[1], self.weight_2MC[0])
             weight_BTMC[place, :length] = np.where(_is_known(margin_TMC), weight_MC, 0)
+        import torch
+
         return replace(
             batch,
             pseudo_BTMC=torch.from_numpy(pseudo_BTMC),

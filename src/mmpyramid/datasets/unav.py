@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Event, Features, Modality, Progress, Timeline
@@ -309,6 +308,8 @@ class UnAVDataset(Dataset):
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Features and labels of some rows, as long as the longest of them."""
+        import torch
+
         read = self.features.batch(rows)
         truth = np.zeros((*read.mask_BT.shape, len(self.labels)), np.float32)
         for place, row in enumerate(rows):

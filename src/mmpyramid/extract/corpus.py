@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmpyramid.backbones.registry import create_extractors
@@ -84,10 +84,56 @@ def extract_corpus(  # noqa: PLR0913 - what is extracted, how, and by whom
         120
     """
     found = search_videos(videos)
-    paths = found.paths
+    summary = extract_files(
+        found.paths,
+        out,
+        extractors,
+        factory=factory,
+        engine=engine,
+        batch=batch,
+        retry_failed=retry_failed,
+        tracks=tracks,
+        on_progress=on_progress,
+    )
+    return replace(summary, left_out=found.describe_left_out())
+
+
+def extract_files(  # noqa: PLR0913 - as `extract_corpus`
+    paths: Mapping[str, Path],
+    out: Path | str,
+    extractors: str | Sequence[str] = "open",
+    *,
+    factory: Factory = create_extractors,
+    engine: Engine | None = None,
+    batch: int = BATCH,
+    retry_failed: bool = False,
+    tracks: Tracks = PLAYED,
+    on_progress: Callable[[ExtractionProgress], None] | None = None,
+) -> ExtractionSummary:
+    """Extract the features of files into a store, as `extract_corpus` does, under given ids.
+
+    Args:
+        paths: the files by id.
+        out: the store's folder.
+        extractors: a set's name or the names of streams, for `factory`.
+        factory: makes the extractors, in every worker process; picklable.
+        engine: who does it, by default `LocalEngine()`.
+        batch: how many segments are embedded together.
+        retry_failed: whether to try videos again that failed in an earlier run.
+        tracks: which tracks of each video.
+        on_progress: called after each video.
+
+    Raises:
+        UserError: if the store was begun with other backbones, or the disk is full.
+
+    Example:
+        >>> extract_files({"first": Path("a/1.mp4")}, "features").done  # doctest: +SKIP
+        1
+    """
     engine = engine or LocalEngine()
     job = engine.prepare(Job(factory=factory, extractors=extractors, batch=batch, tracks=tracks))
     assert job.provenance is not None, "`prepare` sets it"
+    ids = {path: video_id for video_id, path in paths.items()}
     with interrupts_kept(), StoreWriter(out, job.provenance) as writer:
         skipped = writer.done & paths.keys()
         known = {} if retry_failed else writer.failures
@@ -95,18 +141,13 @@ def extract_corpus(  # noqa: PLR0913 - what is extracted, how, and by whom
         todo = [path for video_id, path in paths.items() if video_id not in skipped | failed.keys()]
         with closing(engine.run(job, todo)) as results:
             for completed, (path, result) in enumerate(results, 1):
-                error = _store(writer, path.stem, result)
+                error = _store(writer, ids[path], result)
                 if error is not None:
-                    failed[path.stem] = error
+                    failed[ids[path]] = error
                 if on_progress:
-                    on_progress(ExtractionProgress(completed, len(todo), path.stem, error))
+                    on_progress(ExtractionProgress(completed, len(todo), ids[path], error))
     num_done = len(paths) - len(skipped) - len(failed)
-    return ExtractionSummary(
-        done=num_done,
-        skipped=len(skipped),
-        failed=failed,
-        left_out=found.describe_left_out(),
-    )
+    return ExtractionSummary(done=num_done, skipped=len(skipped), failed=failed)
 
 
 def _store(writer: StoreWriter, video_id: str, result: Extracted | Failure) -> str | None:

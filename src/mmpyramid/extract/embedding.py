@@ -143,9 +143,11 @@ def pieces_of(
         return
     decoding.expect(to_media_file(source).path, required, size, max_seconds)
     while decoding.expected:
-        _, message = decoding.receive()
+        path, message = decoding.receive()
         if isinstance(message, Failure):
-            raise UserError(message.reason)
+            # In a list of many files, the name stands beside the reason already.
+            is_named = str(path) in message.reason
+            raise UserError(message.reason if is_named else f"{path}: {message.reason}")
         yield message
 
 

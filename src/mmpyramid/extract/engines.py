@@ -63,7 +63,7 @@ class Job:
         """Make the extractors here, and note what they are for all other processes."""
         load_inherited_code()
         made = self.factory(self.extractors)
-        return replace(self, made=made, provenance=Provenance.of(made))
+        return replace(self, made=made, provenance=Provenance.of(made, self.tracks))
 
     def for_gpus(self) -> Job:
         """The job with batches that fill a GPU."""

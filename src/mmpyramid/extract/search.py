@@ -37,10 +37,12 @@ class FoundVideos:
 
     Attributes:
         paths: by id, which is the file name without its suffix.
+        files: all of them.
         left_out: files and folders that a search passed over, and why.
     """
 
     paths: dict[str, Path] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
     left_out: dict[Path, str] = field(default_factory=dict)
 
     def describe_left_out(self) -> str:
@@ -51,7 +53,7 @@ class FoundVideos:
         return reasons.summary()
 
 
-def search_videos(videos: Videos) -> FoundVideos:
+def search_videos(videos: Videos, *, unique: bool = True) -> FoundVideos:
     """Find video and sound files.
 
     A folder is searched through, linked folders too, each once. Hidden files are passed over, such
@@ -61,6 +63,7 @@ def search_videos(videos: Videos) -> FoundVideos:
 
     Args:
         videos: a file, a folder, a glob pattern, or several of them.
+        unique: whether ids have to differ.
 
     Raises:
         UserError: if something does not exist, is no valid pattern, nothing is found, or two files
@@ -78,10 +81,11 @@ def search_videos(videos: Videos) -> FoundVideos:
             if not files:
                 problems.add("places without video or sound files", str(place))
             for path in sorted(files):
+                result.files.append(path)
                 other = result.paths.setdefault(path.stem, path)
                 # `Path.resolve` refuses links in a circle, which are for whoever opens them to
                 # report.
-                if os.path.realpath(other) != os.path.realpath(path):
+                if unique and os.path.realpath(other) != os.path.realpath(path):
                     problems.add(
                         "files whose names differ in folder or suffix only", f"{other}, {path}"
                     )

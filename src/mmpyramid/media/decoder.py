@@ -20,6 +20,9 @@ TAGS = (b"ID3", b"TAG", b"APETAGEX")
 ROUNDING = Fraction(1, 1000)
 """Seconds. The precision with which headers give the end of a file."""
 
+UNTOLD = Fraction(1, 25)
+"""Seconds of a picture of which neither stream nor header tells a length."""
+
 FrameT = TypeVar("FrameT", av.VideoFrame, av.AudioFrame)
 
 
@@ -167,12 +170,12 @@ class Decoder(Generic[FrameT]):
         may claim a pause that is not its own. The header knows better where the file ends.
         """
         rate = to_fraction(self._stream.average_rate)
-        usual = 1 / rate if rate else rate
+        usual = 1 / rate if rate else UNTOLD
         claimed = min(picture.duration * self._time_base, Fraction(MAX_PAUSE)) or usual
         left = self._last_second - start
         if not self._last_second or self.clock.jumps or claimed <= left + ROUNDING:
             return claimed
-        return left if left > 0 else min(claimed, usual or claimed)
+        return left if left > 0 else min(claimed, usual)
 
     def _is_broken_jump(self, start: Fraction) -> bool:
         """Whether a time of display is not where the packets are that have been read."""

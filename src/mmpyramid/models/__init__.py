@@ -15,6 +15,7 @@ from mmpyramid.models.network import (
 )
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork
 from mmpyramid.models.registry import ARCHITECTURES, create_model, register
+from mmpyramid.models.segment_classifier import SegmentClassifier, SegmentClassifierConfig
 
 __all__ = [
     "ARCHITECTURES",
@@ -34,6 +35,8 @@ __all__ = [
     "ParsingNetwork",
     "Pooled",
     "PyramidConfig",
+    "SegmentClassifier",
+    "SegmentClassifierConfig",
     "StreamProjection",
     "create_model",
     "load_pretrained",

@@ -34,6 +34,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, Any]
     format: Literal["mmpyramid-model-1"] = "mmpyramid-model-1"
     version: str = "unknown"
+    vocabulary: str = ""
     metrics: dict[str, int | float | str | None] = {}
 
 
@@ -60,6 +61,7 @@ def save_pretrained(
         "architecture": model.config.architecture,
         "version": __version__,
         "config": model.config.to_dict(),
+        **({"vocabulary": model.vocabulary} if model.vocabulary else {}),
         "metrics": metrics or {},
     }
     # Layers may share a weight, which the file holds once for each.
@@ -103,6 +105,7 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
     weights = _read_weights(folder / WEIGHTS, shapes)
     network = network_class(config)
     network.load_state_dict(weights)
+    network.vocabulary = description["vocabulary"]
     use_float32()
     return network.eval()
 

@@ -228,11 +228,14 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
         config_class: type of its configuration.
         config: the configuration.
         notes: what a reader of its timelines should know.
+        vocabulary: what the zero-shot teachers find beside its own labels: the name of a vocabulary
+            that comes along, or the text of another one; empty for nothing.
     """
 
     problem: ClassVar[str]
     config_class: ClassVar[type[NetworkConfig]]
     notes: tuple[str, ...] = ()
+    vocabulary: str = ""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -252,6 +255,11 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
     def streams(self) -> dict[str, int]:
         """Width of every stream that it reads, by name."""
         return self.inputs.widths
+
+    @property
+    def perceived(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The labels that it can hear, and those that it can see."""
+        return self.labels, self.labels
 
     @property
     def decoder(self) -> Decoder:
@@ -385,13 +393,7 @@ class StreamProjection(nn.Module):
         Raises:
             UserError: if a stream has more than one vector per segment.
         """
-        for name in self.projections:
-            if streams[name].ndim != 3:
-                raise UserError(
-                    f"expected one vector per segment in the stream `{name}`, got "
-                    f"{tuple(streams[name].shape[2:])} each; pool them (`store import --pool`), or "
-                    "take a network that attends to maps"
-                )
+        check_vectors(streams, self.projections)
         projected = [layer(streams[name]) for name, layer in self.projections.items()]
         out: Tensor = self.fusion(torch.cat(projected, dim=-1))
         return out
@@ -417,6 +419,21 @@ def windows_by_size(
     for size in dict.fromkeys(sizes):
         rows = [row for row, other in enumerate(sizes) if other == size]
         yield size, [(row, start) for row in rows for start in window_starts(lengths[row], size)]
+
+
+def check_vectors(streams: Mapping[str, Tensor], names: Iterable[str]) -> None:
+    """Check that streams (B, T, D) have one vector per segment.
+
+    Raises:
+        UserError: if one does not.
+    """
+    for name in names:
+        if streams[name].ndim != 3:
+            raise UserError(
+                f"expected one vector per segment in the stream `{name}`, got "
+                f"{tuple(streams[name].shape[2:])} each; pool them (`store import --pool`), or "
+                "take a network that attends to maps"
+            )
 
 
 def window_starts(length: int, size: int) -> list[int]:

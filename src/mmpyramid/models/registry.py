@@ -13,10 +13,12 @@ from mmpyramid.models.mm_pyramid import MMPyramid
 from mmpyramid.models.mm_pyramid_ave import MMPyramidAVE
 from mmpyramid.models.network import Network, NetworkConfig
 from mmpyramid.models.pyramid_plugin import CMRANPyramid, HANPyramid, PSPPyramid
+from mmpyramid.models.segment_classifier import SegmentClassifier
 
 _OWN: tuple[type[Network[Any, Any]], ...] = (
     *(MMPyramid, HAN, HybridTransformer, MMPyramidAVE),
     *(HANPyramid, CMRANPyramid, PSPPyramid),
+    SegmentClassifier,
 )
 ARCHITECTURES: dict[str, type[Network[Any, Any]]] = {
     network.config_class.architecture: network for network in _OWN + BASELINES

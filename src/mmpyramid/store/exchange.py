@@ -14,7 +14,7 @@ import io
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from mmpyramid.store.npy import FRAMES_PER_SEGMENT, PER_FRAME
 from mmpyramid.store.old import import_old_store
 from mmpyramid.store.provenance import Provenance, StreamProvenance
 from mmpyramid.store.shard import Extracted
-from mmpyramid.store.source import FeatureError, carry_marker
+from mmpyramid.store.source import NUMBERS, FeatureError, carry_marker
 from mmpyramid.store.store import FeatureStore
 from mmpyramid.store.sums import SUMS_FILE, Sums, sum_of, write_sums
 from mmpyramid.store.writer import StoreWriter
@@ -78,7 +78,7 @@ class NpyArrays:
         """
         path = self.names[name] / f"{video_id}.npy"
         try:
-            return np.array(np.load(path, mmap_mode="r", allow_pickle=False), np.float32)
+            return _numbers(np.load(path, mmap_mode="r", allow_pickle=False))
         except FileNotFoundError:
             return None
         except Exception as error:
@@ -110,7 +110,7 @@ class RowArrays:
         path = self.names[name]
         with only_dataset(path) as dataset:
             try:
-                return np.array(dataset[self._rows[video_id]], np.float32)
+                return _numbers(dataset[self._rows[video_id]])
             except Exception as error:
                 raise UserError(
                     f"the row of {video_id} in {path} cannot be read: {error}"
@@ -119,6 +119,18 @@ class RowArrays:
     def _num_rows(self, path: Path) -> int:
         with only_dataset(path) as dataset:
             return len(dataset)
+
+
+def _numbers(stored: Any) -> Array:
+    """An array as float32; what is too large becomes infinite, which the store refuses.
+
+    Raises:
+        ValueError: if it holds no real numbers.
+    """
+    if stored.dtype.kind not in NUMBERS:
+        raise ValueError(f"expected numbers, got {stored.dtype}")
+    with np.errstate(over="ignore"):
+        return np.array(stored, np.float32)
 
 
 def open_layout(folder: Path) -> Arrays:

@@ -23,6 +23,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
 from mmpyramid.store.mapped import FeatureTable, packed_table
 from mmpyramid.store.source import (
+    NUMBERS,
     Fault,
     FaultKind,
     FeatureError,
@@ -241,7 +242,7 @@ def read_features(path: Path) -> Array:
             raise ValueError("expected a file, got a folder, a pipe or a device")
         with path.open("rb", buffering=0) as file:
             stored = _read_array(file)
-        if stored.dtype.kind not in "fiu":
+        if stored.dtype.kind not in NUMBERS:
             raise ValueError(f"expected numbers, got {stored.dtype}")
         with np.errstate(over="ignore"):  # What is too large is told as infinite.
             return stored.astype(np.float32, copy=False)

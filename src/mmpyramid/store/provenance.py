@@ -17,6 +17,7 @@ from mmpyramid.core.text import shorten
 from mmpyramid.core.typed import from_json, to_type
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.version import __version__
 
 STORE_FORMAT = "mmpyramid-features-2"
@@ -58,14 +59,15 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     streams: Mapping[str, StreamProvenance]
+    tracks: Tracks = PLAYED
     package_version: str = __version__
     created: str = msgspec.field(
         default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds")
     )
 
     @classmethod
-    def of(cls, extractors: Iterable[Extractor]) -> Provenance:
-        """The provenance of what these extractors will make."""
+    def of(cls, extractors: Iterable[Extractor], tracks: Tracks = PLAYED) -> Provenance:
+        """The provenance of what these extractors will make of these tracks."""
         names = StreamProvenance.__struct_fields__
         return cls(
             streams={
@@ -73,7 +75,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                     **{name: getattr(extractor, name) for name in names}
                 )
                 for extractor in extractors
-            }
+            },
+            tracks=tracks,
         )
 
     @property
@@ -82,8 +85,10 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return {name: stream.dim for name, stream in self.streams.items()}
 
     def differences(self, other: Provenance) -> list[str]:
-        """Say in which backbones two stores differ; dates and versions may differ freely."""
+        """Say in which backbones or tracks two stores differ; dates and versions may."""
         found = []
+        if self.tracks != other.tracks:
+            found.append(f"{_told(self.tracks)} was read, and not {_told(other.tracks)}")
         for name in sorted({*self.streams, *other.streams}):
             ours, theirs = self.streams.get(name), other.streams.get(name)
             if ours is None or theirs is None:
@@ -98,7 +103,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def describe(self) -> str:
         """One line for people."""
         streams = [f"{name} ({stream.describe()})" for name, stream in self.streams.items()]
-        return f"{', '.join(streams)}, by mmpyramid {self.package_version}, begun {self.created}"
+        chosen = "" if self.tracks == PLAYED else f" of {_told(self.tracks)}"
+        made = f"by mmpyramid {self.package_version}, begun {self.created}"
+        return f"{', '.join(streams)}{chosen}, {made}"
 
     def to_json(self) -> str:
         """Write as JSON."""
@@ -125,3 +132,10 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if found != form:
             raise UserError(f"expected a description whose `format` is `{form}`")
         return to_type(data, cls, "the description of a store")
+
+
+def _told(tracks: Tracks) -> str:
+    """Tracks, for people."""
+    chosen = {"audio": tracks.audio, "video": tracks.video}
+    told = [f"{kind} track {number}" for kind, number in chosen.items() if number is not None]
+    return " and ".join(told) or "what a player plays"

@@ -117,6 +117,10 @@ def choose_streams(source: FeatureSource, streams: Collection[str] | None) -> tu
     return tuple(source.streams if streams is None else streams)
 
 
+NUMBERS = "fiu"
+"""Kinds of types that features may have: a cast of others would invent or lose something."""
+
+
 def find_faults(
     video_id: str, features: Features, dims: Mapping[str, int], num_segments: int | None = None
 ) -> Iterator[Fault]:
@@ -130,6 +134,9 @@ def find_faults(
     """
     for name, array in features.items():
         where = f"{name} of {video_id}"
+        if array.dtype.kind not in NUMBERS:
+            yield Fault(FaultKind.UNREADABLE, f"{where}: {array.dtype} instead of numbers")
+            continue
         if num_segments is None and array.ndim:
             num_segments = len(array)
         fits = array.ndim > 1 and len(array) == num_segments and array.shape[-1] == dims[name]

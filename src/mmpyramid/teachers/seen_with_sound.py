@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmpyramid.core import Array, Modality
+from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
 from mmpyramid.teachers.vocabulary import Vocabulary
 
@@ -74,6 +74,6 @@ class SeenWithSound:
             return ()
         names = "; ".join(label.replace("_", " ") for label in self.inferred)
         return (
-            f"{len(self.inferred)} labels are told to be seen only because they are heard\n"
-            f"Marked as inferred wherever they are told to be {Modality.VISUAL}: {names}",
+            "What is marked as inferred was not seen: it is heard, and nearly always seen then\n"
+            f"Labels that are inferred: {names}",
         )

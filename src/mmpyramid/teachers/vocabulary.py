@@ -168,6 +168,34 @@ def load_vocabulary(name: str | Path) -> Vocabulary:
     return parse_vocabulary(text, str(name))
 
 
+def record_vocabulary(name: str | Path) -> str:
+    """What a checkpoint notes of a vocabulary, for `recorded_vocabulary`.
+
+    Returns:
+        The name of one that comes along, the text of another one.
+
+    Raises:
+        UserError: as `load_vocabulary`.
+    """
+    vocabulary = load_vocabulary(name)
+    return str(name) if name in VOCABULARIES else Path(vocabulary.source).read_text("utf-8")
+
+
+def recorded_vocabulary(record: str) -> Vocabulary:
+    """The vocabulary that a checkpoint notes.
+
+    Raises:
+        UserError: if it is none.
+
+    Example:
+        >>> recorded_vocabulary("ave").title
+        'AVE'
+    """
+    if record in VOCABULARIES:
+        return load_vocabulary(record)
+    return parse_vocabulary(record, "the vocabulary of the checkpoint")
+
+
 def parse_vocabulary(text: str, source: str) -> Vocabulary:
     """Read the text of a file.
 

@@ -19,18 +19,13 @@ from mmpyramid.backbones.faces import FaceExtractor
 from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core import Array, Decoder, Features, Modality, Scores
 from mmpyramid.core.errors import UserError
+from mmpyramid.models.segment_classifier import LONE, NUM_BEST
 from mmpyramid.teachers.classes import audioset, background
 from mmpyramid.teachers.seen_with_sound import SeenWithSound
 from mmpyramid.teachers.vocabulary import Vocabulary, load_vocabulary
 
 RADIUS = 5
 """The surroundings of a segment in a long video: this many seconds before and after it."""
-
-NUM_BEST = 3
-"""A label is as sure in a video as in its best three seconds on average: one alone may mislead."""
-
-LONE = 0.9
-"""As sure as this a second has to be to count alone, as for a single bark in a long video."""
 
 NUM_NEAREST = 3
 """So many classes are named, of sounds and of pictures, where nothing is found."""
@@ -333,7 +328,7 @@ class Teacher:
 
 
 def load_teacher(
-    vocabulary: str | Path = "everyday",
+    vocabulary: str | Path | Vocabulary = "everyday",
     *,
     device: str = "cpu",
     faces: bool = True,
@@ -342,7 +337,7 @@ def load_teacher(
     """Make the teacher of a vocabulary; downloads the backbones' weights if need be.
 
     Args:
-        vocabulary: one that comes along, or a file of one's own.
+        vocabulary: one that comes along, a file of one's own, or what was read from it.
         device: where the backbones run.
         faces: whether to look for faces; without them, labels that are seen by a face are not.
         infer_seen: whether labels that are nearly always seen where they are heard are told to be.
@@ -355,7 +350,7 @@ def load_teacher(
         >>> load_teacher("llp").streams  # doctest: +SKIP
         {'yamnet': 1024, 'efficientnet_lite0': 1280, 'faces': 1}
     """
-    chosen = load_vocabulary(vocabulary)
+    chosen = vocabulary if isinstance(vocabulary, Vocabulary) else load_vocabulary(vocabulary)
     classifiers = (YAMNetExtractor(device=device), EfficientNetLite0Extractor(device=device))
     needed = faces and any(entry.face for entry in chosen.entries.values())
     finder = FaceExtractor(device=device) if needed else None

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -162,7 +162,7 @@ def _only_run_in(folder: Path) -> AbstractContextManager[None]:
 
 
 def loader(
-    dataset: TorchDataset[Batch],
+    dataset: Dataset | TorchDataset[Batch],
     batch_size: int,
     sampler: Sampler[int] | None = None,
     *,
@@ -177,7 +177,8 @@ def loader(
         ahead: read the next batch while a GPU computes on this one.
     """
     kind = ReadAhead if ahead else DataLoader
-    return kind(dataset, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
+    readable = cast(TorchDataset[Batch], dataset)
+    return kind(readable, batch_size, sampler=sampler, collate_fn=lambda batch: batch)
 
 
 class EpochShuffle(Sampler[int]):

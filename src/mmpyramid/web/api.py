@@ -12,18 +12,16 @@ from fastapi.dependencies.models import Dependant
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.streams import Tracks
 from mmpyramid.pipeline import Parsed
-from mmpyramid.problems import Decoder, Gate
+from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS
 from mmpyramid.version import __version__
 from mmpyramid.web.access import visitor_of
 from mmpyramid.web.budget import Budget
 from mmpyramid.web.pages import as_file
 from mmpyramid.web.pool import Job, Pool
+from mmpyramid.web.queries import decoder_of
 from mmpyramid.web.receiving import receive_file
 from mmpyramid.web.uploads import Uploads
-
-Probability = Annotated[float, Query(ge=0, le=1)]
-Seconds = Annotated[float, Query(ge=0)]
 
 
 def create_router(pool: Pool, uploads: Uploads, budget: Budget) -> APIRouter:
@@ -63,7 +61,7 @@ def create_router(pool: Pool, uploads: Uploads, budget: Budget) -> APIRouter:
     )
     async def parse(
         request: Request,
-        decoder: Annotated[Decoder, Depends(_decoder)],
+        decoder: Annotated[Decoder, Depends(decoder_of)],
         tracks: Annotated[Tracks, Depends(_tracks)],
         model: Annotated[str, Query(description=f"One of {', '.join(models)}.")] = models[0],
         format: Annotated[  # noqa: A002
@@ -138,26 +136,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 def _parse(pool: Pool, job: Job, format: str) -> Response:  # noqa: A002
     parsed: Parsed = pool.take_turn(job)
     return as_file(parsed, format)
-
-
-def _decoder(
-    threshold: Probability = 0.5,
-    visual_threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
-    video_threshold: Probability = 0.5,
-    gate: Gate | None = None,
-    max_gap: Seconds = 0.0,
-    min_length: Seconds = 0.0,
-    sensitivity: Annotated[float | None, Query(ge=0, le=1)] = None,
-) -> Decoder:
-    decoder = Decoder(
-        threshold=threshold,
-        visual_threshold=visual_threshold,
-        video_threshold=video_threshold,
-        gate=gate,
-        max_gap=max_gap,
-        min_length=min_length,
-    )
-    return decoder if sensitivity is None else decoder.with_sensitivity(sensitivity)
 
 
 def _tracks(

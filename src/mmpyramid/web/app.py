@@ -13,6 +13,7 @@ from mmpyramid.core import Event, Modality
 from mmpyramid.datasets.synthetic.planting import ClipPlan
 from mmpyramid.datasets.synthetic.rendered import ClipFormat
 from mmpyramid.datasets.synthetic.rendered.corpus import render_clip
+from mmpyramid.problems import Decoder
 from mmpyramid.web.handlers import WELCOME, Handlers, introduction
 
 CLIP = ClipFormat(width=320, height=240)
@@ -71,14 +72,8 @@ THEME = gr.themes.Base(
 )
 """Fonts of the visitor's own system, so that nothing is fetched; gray text that can be read."""
 
-PROBABILITIES = ("Heard in a second", "Seen in a second", "In the whole video")
-LENGTHS = ("Fill gaps of up to (s)", "Drop events below (s)")
-"""Labels of the sliders, in the order of the arguments of `to_decoder`."""
-
-NUM_PROBABILITIES = len(PROBABILITIES)
-THRESHOLDS_HINT = (
-    "<p>The least probability of a label. Changes apply at once; nothing is computed again.</p>"
-)
+USUAL = Decoder().threshold
+"""Where thresholds begin; the page of the result has the controls that move them."""
 
 
 def create_app(handlers: Handlers, examples: Mapping[Example, Path]) -> gr.Blocks:
@@ -95,7 +90,7 @@ def create_app(handlers: Handlers, examples: Mapping[Example, Path]) -> gr.Block
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
                 form = Form.create(list(pool.setup.choices), examples)
-            with gr.Column(scale=3, min_width=480):
+            with gr.Column(scale=3, min_width=480, elem_classes="shown"):
                 shown = gr.HTML(WELCOME, elem_id="result")
         form.connect(handlers, examples, shown)
         app.unload(handlers.leave)
@@ -113,8 +108,7 @@ class Form:
         chosen: says what was uploaded, or why it cannot be taken.
         model: one of those that the server has loaded.
         button: begins.
-        sensitivity: moves the sliders of probabilities together.
-        thresholds: a slider for each argument of `to_decoder`.
+        threshold: where the thresholds of the result begin.
     """
 
     video: gr.Video
@@ -122,8 +116,7 @@ class Form:
     chosen: gr.HTML
     model: gr.Dropdown
     button: gr.Button
-    sensitivity: gr.Slider
-    thresholds: tuple[gr.Slider, ...]
+    threshold: gr.State
 
     @classmethod
     def create(cls, models: Sequence[str], examples: Iterable[Example]) -> Form:
@@ -139,10 +132,7 @@ class Form:
             chosen=gr.HTML(elem_classes="chosen"),
             model=gr.Dropdown(list(models), value=models[0], label="Model"),
             button=gr.Button("Parse", variant="primary", interactive=False),
-            sensitivity=gr.Slider(
-                0, 1, 0.5, step=0.01, label="Sensitivity", info="More shows weaker labels."
-            ),
-            thresholds=_thresholds(),
+            threshold=gr.State(USUAL),
         )
 
     def connect(self, handlers: Handlers, clips: Mapping[Example, Path], shown: gr.HTML) -> None:
@@ -160,38 +150,18 @@ class Form:
             queue=False,
             api_visibility="private",
         )
-        thresholds = list(self.thresholds)
-        parsed = self.button.click(
+        self.button.click(
             handlers.parse,
-            [self.model, *thresholds],
+            [self.model, self.threshold],
             [shown, self.video],
             show_progress_on=shown,
             api_visibility="private",
         )
         gr.on(
-            [slider.change for slider in thresholds],
-            handlers.decide,
-            thresholds,
-            shown,
-            queue=False,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-        )
-        self.sensitivity.input(
-            lambda sensitivity: [1 - sensitivity] * NUM_PROBABILITIES,
-            self.sensitivity,
-            thresholds[:NUM_PROBABILITIES],
-            queue=False,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-        )
-        # They may have been moved meanwhile.
-        parsed.then(
-            handlers.decide,
-            thresholds,
-            shown,
+            [self.video.upload, self.video.start_recording, self.video.clear],
+            lambda: USUAL,
+            None,
+            self.threshold,
             queue=False,
             show_progress="hidden",
             api_visibility="private",
@@ -200,15 +170,13 @@ class Form:
             self._connect_example(button, example, clips[example])
 
     def _connect_example(self, button: gr.Button, example: Example, clip: Path) -> None:
-        probabilities = self.thresholds[:NUM_PROBABILITIES]
-
         def fill_in() -> list[Any]:
-            return [str(clip), example.model, *[example.threshold] * NUM_PROBABILITIES]
+            return [str(clip), example.model, example.threshold]
 
         button.click(
             fill_in,
             None,
-            [self.video, self.model, *probabilities],
+            [self.video, self.model, self.threshold],
             queue=False,
             api_visibility="private",
         )
@@ -218,11 +186,3 @@ def _example_buttons(examples: Iterable[Example]) -> dict[Example, gr.Button]:
     with gr.Row(elem_classes="examples"):
         gr.HTML("Try", min_width=40)
         return {example: gr.Button(example.label, size="sm", min_width=60) for example in examples}
-
-
-def _thresholds() -> tuple[gr.Slider, ...]:
-    with gr.Accordion("Thresholds", open=False):
-        gr.HTML(THRESHOLDS_HINT, elem_classes="hint")
-        probabilities = [gr.Slider(0, 1, 0.5, step=0.01, label=label) for label in PROBABILITIES]
-        lengths = [gr.Slider(0, 10, 0, step=0.5, label=label) for label in LENGTHS]
-    return (*probabilities, *lengths)

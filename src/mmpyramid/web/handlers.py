@@ -15,9 +15,8 @@ import gradio as gr
 from mmpyramid.core.errors import UserError
 from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder
-from mmpyramid.render import FORMATS
 from mmpyramid.web.limits import BusyError, GivenUpError, Limits, TooManyError
-from mmpyramid.web.pages import file_address, page_address
+from mmpyramid.web.pages import page_address
 from mmpyramid.web.pool import Job, Pool, Stage
 from mmpyramid.web.uploads import Upload, Uploads
 from mmpyramid.web.visits import Result, Visit, Visits
@@ -55,7 +54,7 @@ class Handlers:
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio asks for one
         model: str = "",
-        *numbers: float,
+        threshold: float = Decoder().threshold,
     ) -> tuple[str, Any]:
         """Parse the chosen video. One that is bad is deleted at once, and leaves the form."""
         visit = self.visits.of(_session(request))
@@ -65,26 +64,13 @@ class Handlers:
                 raise UserError("no video is chosen; upload one, record one or take an example")
             video = self.uploads.use(upload.path)
             with self.visits.keeping(visit):
-                parsed = self._parsed(video, visit.visitor.address, model, numbers, progress)
+                parsed = self._parsed(video, visit.visitor.address, model, threshold, progress)
             shown = visit.show(parsed, video)
             return result(visit, shown), gr.skip()
         except (TooManyError, BusyError, GivenUpError) as error:
             return problem(error), gr.skip()
         except UserError as error:
             return problem(error), None if visit.reject(upload) else gr.skip()
-
-    def decide(self, request: gr.Request, *numbers: float) -> str | dict[str, Any]:
-        """Take other thresholds on the same scores; leave what is shown if they are no others."""
-        visit = self.visits.of(_session(request))
-        unchanged: dict[str, Any] = gr.skip()
-        old = visit.result
-        if old is None:
-            return unchanged
-        parsed = old.parsed.decode_again(to_decoder(*numbers))
-        if parsed.decoder == old.parsed.decoder:
-            return unchanged
-        new = visit.update(old, parsed)
-        return unchanged if new is None else result(visit, new)
 
     def leave(self, request: gr.Request) -> None:
         """Delete everything of a visitor."""
@@ -95,36 +81,20 @@ class Handlers:
         video: Upload,
         visitor: str,
         model: str,
-        numbers: tuple[float, ...],
+        threshold: float,
         progress: gr.Progress,
     ) -> Parsed:
         def on_stage(stage: Stage) -> None:
             share, text = progress_of(stage)
             progress(share, desc=text)
 
-        decoder = to_decoder(*numbers)
+        decoder = Decoder(threshold=threshold, video_threshold=threshold)
         job = Job(path=video.path, name=video.name, model=model, decoder=decoder)
         try:
             return self.pool.parse(job, visitor, on_stage)
         except BaseException:
             video.release()
             raise
-
-
-def to_decoder(heard: float, seen: float, whole: float, gap: float, length: float) -> Decoder:
-    """What the sliders say.
-
-    Example:
-        >>> to_decoder(0.4, 0.5, 0.6, 1, 2).visual_threshold
-        0.5
-    """
-    return Decoder(
-        threshold=heard,
-        visual_threshold=seen,
-        video_threshold=whole,
-        max_gap=gap,
-        min_length=length,
-    )
 
 
 def _session(request: gr.Request) -> str:
@@ -170,13 +140,9 @@ def problem(error: UserError) -> str:
 
 
 def result(visit: Visit, shown: Result) -> str:
-    """The frame with a result of a visit, and links to its files."""
-    links = "".join(
-        f'<a href="{file_address(visit, shown, name)}" download>{name}</a>' for name in FORMATS
-    )
+    """The frame with a result of a visit."""
     title = escape(f"Timeline of {shown.parsed.timeline.source}")
     return (
-        f'<nav class="files" aria-label="Downloads"><span>Download as</span>{links}</nav>'
         f'<iframe class="timeline" src="{page_address(visit, shown)}" title="{title}" '
         f'onload="{FIT}"></iframe>'
     )

@@ -1,17 +1,21 @@
 """Timelines as files to download, and the result of a visit as a page for its frame."""
 
 import mimetypes
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
-from mmpyramid.formats import encode, find_format
+from mmpyramid.formats import FORMATS, encode, find_format
 from mmpyramid.pipeline import Parsed
+from mmpyramid.problems import Decoder
 from mmpyramid.render import to_html
 from mmpyramid.web.access import visitor_of
+from mmpyramid.web.queries import decoder_of
 from mmpyramid.web.visits import Result, Visit, Visits
 
 
@@ -33,12 +37,13 @@ def as_file(parsed: Parsed, format: str) -> Response:  # noqa: A002
     return Response(content, media_type=find_format(format).media_type, headers=headers)
 
 
-def page_of(parsed: Parsed, video: str) -> str:
+def page_of(parsed: Parsed, video: str, files: Mapping[str, str] = MappingProxyType({})) -> str:
     """The page of a timeline, whose thresholds begin where those of the timeline are.
 
     Args:
         parsed: what to show.
         video: the address of the video, relative to the page.
+        files: the addresses of the timeline in formats, by name.
     """
     return to_html(
         parsed.timeline,
@@ -46,6 +51,7 @@ def page_of(parsed: Parsed, video: str) -> str:
         embed=False,
         scores=parsed.scores,
         decoder=parsed.decoder,
+        files=files,
     )
 
 
@@ -84,7 +90,8 @@ def create_router(visits: Visits) -> APIRouter:
 
     @router.get("/page")
     def page(found: Found) -> HTMLResponse:
-        return HTMLResponse(page_of(found.parsed, "media"), headers=PRIVATE)
+        files = {name: f"files/{name}?version={found.version}" for name in FORMATS}
+        return HTMLResponse(page_of(found.parsed, "media", files), headers=PRIVATE)
 
     @router.get("/media")
     def media(found: Found) -> FileResponse:
@@ -92,8 +99,12 @@ def create_router(visits: Visits) -> APIRouter:
         return FileResponse(found.video.path, media_type=kind, headers=PRIVATE)
 
     @router.get("/files/{format}")
-    def file(found: Found, format: str) -> Response:  # noqa: A002
-        response = as_file(found.parsed, format)
+    def file(
+        found: Found,
+        decoder: Annotated[Decoder, Depends(decoder_of)],
+        format: str,  # noqa: A002
+    ) -> Response:
+        response = as_file(found.parsed.decode_again(decoder), format)
         response.headers.update(PRIVATE)
         return response
 
@@ -103,8 +114,3 @@ def create_router(visits: Visits) -> APIRouter:
 def page_address(visit: Visit, result: Result) -> str:
     """Where a result of a visit is shown, relative to the app."""
     return f"visits/{visit.token}/page?version={result.version}"
-
-
-def file_address(visit: Visit, result: Result, format: str) -> str:  # noqa: A002
-    """Where it is downloaded in a format."""
-    return f"visits/{visit.token}/files/{format}?version={result.version}"

@@ -90,15 +90,6 @@ class Visit:
                 video.release()
             return result
 
-    def update(self, old: Result, parsed: Parsed) -> Result | None:
-        """Replace a result by another of the same video.
-
-        Returns:
-            The new result; None if the old one had been replaced meanwhile, and nothing changes.
-        """
-        with self._lock:
-            return self.show(parsed, old.video) if self.result is old else None
-
     def end(self) -> None:
         """Release everything."""
         with self._lock:
@@ -108,7 +99,7 @@ class Visit:
 
     def _set_result(self, result: Result | None) -> None:
         old, self.result, self.version = self.result, result, self.version + 1
-        if old is not None and (result is None or result.video is not old.video):
+        if old is not None:
             old.video.release()
 
 

@@ -1,8 +1,8 @@
-"""The videos of a corpus as a table: sortable by each score, a link to the page of each."""
+"""Many videos as a table: sortable by name and by each score, a link to the page of each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -34,7 +34,7 @@ class Entry:
         name: its id.
         page: URL of its page, from the table.
         timeline: what was found.
-        truth: what is annotated.
+        truth: what is annotated; None if nothing is.
         scores: per cent by level (`LEVELS`) and measure (`MEASURES`); the same ones for all videos.
         thumbnail: URL of a picture of it, if there is one.
     """
@@ -42,7 +42,7 @@ class Entry:
     name: str
     page: str
     timeline: Timeline
-    truth: Timeline
+    truth: Timeline | None = None
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     thumbnail: str = ""
 
@@ -56,7 +56,7 @@ def corpus_html(entries: Sequence[Entry], *, title: str, facts: Mapping[str, str
         facts: what there is to say about all of them, by name.
 
     Example:
-        >>> entry = Entry(name="a", page="a.html", timeline=Timeline(), truth=Timeline())
+        >>> entry = Entry(name="a", page="a.html", timeline=Timeline())
         >>> '<a href="a.html">a</a>' in corpus_html([entry], title="LLP, test", facts={})
         True
     """
@@ -73,11 +73,21 @@ def corpus_html(entries: Sequence[Entry], *, title: str, facts: Mapping[str, str
         site=None,
         title=escape(title),
         facts=facts_list({"Videos": str(len(entries)), **facts}),
+        truth=TRUTH_LEGEND if any(entry.truth is not None for entry in entries) else "",
+        caption=CAPTION if columns else "Press a heading to sort.",
+        hidden="" if columns else " hidden",
         levels=_levels(columns),
         measures="".join(_heading(*column, is_sorted=column == leading) for column in columns),
         rows="".join(_row(entry, columns) for entry in entries),
         means="".join(_cell(fmean(e.scores[level][m] for e in entries)) for level, m in columns),
     )
+
+
+TRUTH_LEGEND = """
+        <li><i class="swatch truth"></i>truth</li>
+        <li><span class="missed">missed label</span></li>
+        <li><span class="extra">extra label</span></li>"""
+CAPTION = "F-scores and accuracies in per cent; press a heading to sort."
 
 
 def _levels(columns: Sequence[tuple[str, str]]) -> str:
@@ -113,7 +123,8 @@ def _row(entry: Entry, columns: Sequence[tuple[str, str]]) -> str:
 
 def _labels(entry: Entry) -> str:
     """Those found and annotated, then those missed, then those that are too many."""
-    found, true = ([e.label for e in each] for each in (entry.timeline, entry.truth))
+    found = [e.label for e in entry.timeline]
+    true = found if entry.truth is None else [e.label for e in entry.truth]
     marks = {
         "": [label for label in true if label in found],
         "missed": [label for label in true if label not in found],
@@ -130,36 +141,37 @@ def _cell(value: float) -> str:
     return f'<td class="number">{value:.1f}</td>'
 
 
-WIDTH = 200
+WIDTH, FEWEST_LINES = 200, 3
 LINE, BAR, TRUTH = 14, 8, 3
 """Heights: of a line, of its bars, and of those of the truth."""
 
 
-def sketch(timeline: Timeline, truth: Timeline) -> str:
-    """Draw all events, whatever their labels, as SVG that can stand in a page.
+def sketch(timeline: Timeline, truth: Timeline | None = None) -> str:
+    """Draw all events, a line for each label, and the truth under them, as SVG for a page.
 
     Example:
-        >>> sketch(Timeline(), Timeline()).startswith("<svg")
+        >>> sketch(Timeline()).startswith("<svg")
         True
     """
+    truth = truth or Timeline()
     scale = WIDTH / max(span(timeline), span(truth))
-    lines = []
-    for index, modality in enumerate(MODALITY_WORDS):
-        top = LINE * index
-        found, true = list(timeline.of(modality)), list(truth.of(modality))
-        lines.append(_bars(found, scale, top, BAR, str(modality)))
-        lines.append(_bars(true, scale, top + BAR + 1, TRUTH, "truth"))
-    height = LINE * len(MODALITY_WORDS)
+    labels = dict.fromkeys(event.label for event in (*timeline, *truth))
+    tops = {label: LINE * index for index, label in enumerate(labels)}
+    bars = [_bars(timeline.of(m), scale, tops, BAR, str(m)) for m in MODALITY_WORDS]
+    below = {label: top + BAR + 1 for label, top in tops.items()}
+    height = LINE * max(len(labels), FEWEST_LINES)
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" preserveAspectRatio="none" aria-hidden="true">'
-        f"{''.join(lines)}</svg>"
+        f"{''.join(bars)}{_bars(truth, scale, below, TRUTH, 'truth')}</svg>"
     )
 
 
-def _bars(events: Sequence[Event], scale: float, top: int, height: int, name: str) -> str:
+def _bars(
+    events: Iterable[Event], scale: float, tops: Mapping[str, int], height: int, name: str
+) -> str:
     steps = "".join(
-        f"M{event.start * scale:.0f} {top}h{max(1, (event.end - event.start) * scale):.0f}"
-        f"v{height}H{event.start * scale:.0f}z"
+        f"M{event.start * scale:.0f} {tops[event.label]}"
+        f"h{max(1, (event.end - event.start) * scale):.0f}v{height}H{event.start * scale:.0f}z"
         for event in events
     )
     return f'<path class="{name}" d="{steps}"/>' if steps else ""

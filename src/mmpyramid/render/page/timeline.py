@@ -15,7 +15,7 @@ import numpy as np
 
 from mmpyramid.core import AnyScores, Timeline, UnitWeights
 from mmpyramid.core.wording import MODALITY_WORDS, clock
-from mmpyramid.formats import Format, register
+from mmpyramid.formats import Format, find_format, register
 from mmpyramid.problems import GATES, Decoder, problem_named
 from mmpyramid.render.lanes import TICK_STEPS, remarks, span
 from mmpyramid.render.page.data import (
@@ -48,7 +48,9 @@ NOTHING = "Nothing found: no label is sure enough. A higher sensitivity shows we
 TRUTH_LEGEND = (
     '<ul class="legend" aria-label="Legend"><li><i class="swatch truth"></i>truth</li></ul>'
 )
-NO_FACTS: Mapping[str, str] = MappingProxyType({})
+WRITTEN_HERE = ("json", "eaf", "csv")
+"""Formats that the script of the page writes, `scripts/files.js`."""
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 GATE_WORDS = {
     "global": "probability in the whole video",
     "per_modality": "probability in the sound, or in the pictures, of the whole video",
@@ -56,7 +58,7 @@ GATE_WORDS = {
 }
 
 
-def to_html(
+def to_html(  # noqa: PLR0913 - what a page may have
     timeline: Timeline,
     *,
     video: Path | str | None = None,
@@ -64,8 +66,9 @@ def to_html(
     scores: AnyScores | None = None,
     truth: Timeline | None = None,
     decoder: Decoder | None = None,
-    facts: Mapping[str, str] = NO_FACTS,
+    facts: Mapping[str, str] = NOTHING_MORE,
     site: Site | None = None,
+    files: Mapping[str, str] = NOTHING_MORE,
 ) -> str:
     """Write the page: one file that needs no network and runs no foreign code.
 
@@ -82,6 +85,8 @@ def to_html(
             the official rule.
         facts: more to say about the video, by name.
         site: of a page among others, the files that they share; the page alone is incomplete then.
+        files: of a page that a server shows, the addresses of the timeline in formats, by name; the
+            page adds its thresholds to their queries.
 
     Raises:
         UserError: if the video cannot be read or embedded, or the scores are not those of the
@@ -105,7 +110,7 @@ def to_html(
         player=player(timeline, video, embed),
         modalities=modality_buttons(),
         legend="" if truth is None else TRUTH_LEGEND,
-        edit=template("edit-buttons"),
+        edit=template("edit-buttons", files=_file_links(files)),
         editor=template("editor", modalities=_modality_choices()),
         thresholds="" if packed is None else _thresholds(packed, is_decided),
         nothing=NOTHING,
@@ -132,6 +137,16 @@ def _facts(timeline: Timeline) -> dict[str, str]:
         "Model": timeline.model,
         "Source": "" if source == title_of_video(timeline) else source,
     }
+
+
+def _file_links(files: Mapping[str, str]) -> str:
+    """What a server writes, besides what the page itself does."""
+    return "".join(
+        f'<li><a href="{escape(address)}" download>{name.upper()} '
+        f"<small>{escape(find_format(name).programs)}</small></a></li>"
+        for name, address in files.items()
+        if name not in WRITTEN_HERE
+    )
 
 
 def _modality_choices() -> str:

@@ -1,11 +1,46 @@
 """Recipes: functions that return a complete training configuration."""
 
+from __future__ import annotations
+
+import ast
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.recipes import compared, mm_pyramid, reconstructed
+if TYPE_CHECKING:
+    from mmpyramid.training.config import TrainConfig
 
-Recipe = Callable[[], TrainConfig]
+Recipe = Callable[[], "TrainConfig"]
+
+
+class RecipeFile:
+    """A file of recipes, which is imported when one of them is called.
+
+    So a list of all recipes needs no torch: their descriptions are read from the source.
+    """
+
+    def __init__(self, name: str) -> None:
+        tree = ast.parse(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        self._descriptions = {each.name: ast.get_docstring(each) for each in functions}
+        self._name = f"{__name__}.{name}"
+
+    def __getattr__(self, function: str) -> Recipe:
+        if function not in self._descriptions:
+            raise AttributeError(f"{self._name} has no recipe `{function}`")
+
+        def recipe() -> TrainConfig:
+            config: TrainConfig = getattr(import_module(self._name), function)()
+            return config
+
+        recipe.__name__, recipe.__doc__ = function, self._descriptions[function]
+        return recipe
+
+
+compared = RecipeFile("compared")
+mm_pyramid = RecipeFile("mm_pyramid")
+reconstructed = RecipeFile("reconstructed")
 
 RECIPES: dict[str, Recipe] = {
     "llp": mm_pyramid.llp,

@@ -50,6 +50,7 @@ export class Model extends EventTarget {
     }));
     this.missing = data.missing;
     this.scores = null;
+    this.decoder = data.decoder;
     this.decided = this.systems[0].events; // before corrections
     this.bars = null; // what the lanes of the first system show while it is edited
     this.opened = new Set(data.isComparison ? this.labels.keys() : []);
@@ -67,6 +68,7 @@ export class Model extends EventTarget {
 
   /** Decide anew which events the first system has. */
   decide(decoder) {
+    this.decoder = { ...decoder };
     this.decided = decode(this.scores, decoder, this.scores.duration, this.missing);
     this.systems[0].events = this.decided;
     this.dispatchEvent(new Event("decided"));

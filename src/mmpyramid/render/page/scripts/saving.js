@@ -29,6 +29,7 @@ export function startSaving(editor, saved, say) {
   for (const format of Object.keys(FORMATS)) {
     find(`save-${format}`).addEventListener("click", () => save(format));
   }
+  find("save").addEventListener("toggle", () => offerFiles(editor));
   document.addEventListener("click", ({ target }) => {
     if (!find("save").contains(target)) find("save").open = false;
   });
@@ -36,6 +37,20 @@ export function startSaving(editor, saved, say) {
     if (editor.isEdited && !editor.isSaved) leaving.preventDefault();
   });
   return () => save("json");
+}
+
+/** What a server writes has the thresholds of the page, but it does not know corrections. */
+function offerFiles({ isEdited, model }) {
+  const links = [...document.querySelectorAll("#save a")];
+  const chosen = Object.entries(model.decoder).filter(([, value]) => value !== null);
+  for (const link of links) {
+    const address = new URL(link.href);
+    for (const [name, value] of chosen) address.searchParams.set(name, value);
+    if (model.decoder.visual_threshold === null) address.searchParams.delete("visual_threshold");
+    link.href = address;
+    link.parentElement.hidden = isEdited;
+  }
+  find("files-rest").hidden = !isEdited || !links.length;
 }
 
 /** The timeline that is shown. It says what a person corrected. */
