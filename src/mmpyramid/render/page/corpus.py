@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -141,13 +141,13 @@ def _cell(value: float) -> str:
     return f'<td class="number">{value:.1f}</td>'
 
 
-WIDTH = 200
+WIDTH, FEWEST_LINES = 200, 3
 LINE, BAR, TRUTH = 14, 8, 3
 """Heights: of a line, of its bars, and of those of the truth."""
 
 
 def sketch(timeline: Timeline, truth: Timeline | None = None) -> str:
-    """Draw all events, whatever their labels, as SVG that can stand in a page.
+    """Draw all events, a line for each label, and the truth under them, as SVG for a page.
 
     Example:
         >>> sketch(Timeline()).startswith("<svg")
@@ -155,23 +155,23 @@ def sketch(timeline: Timeline, truth: Timeline | None = None) -> str:
     """
     truth = truth or Timeline()
     scale = WIDTH / max(span(timeline), span(truth))
-    lines = []
-    for index, modality in enumerate(MODALITY_WORDS):
-        top = LINE * index
-        found, true = list(timeline.of(modality)), list(truth.of(modality))
-        lines.append(_bars(found, scale, top, BAR, str(modality)))
-        lines.append(_bars(true, scale, top + BAR + 1, TRUTH, "truth"))
-    height = LINE * len(MODALITY_WORDS)
+    labels = dict.fromkeys(event.label for event in (*timeline, *truth))
+    tops = {label: LINE * index for index, label in enumerate(labels)}
+    bars = [_bars(timeline.of(m), scale, tops, BAR, str(m)) for m in MODALITY_WORDS]
+    below = {label: top + BAR + 1 for label, top in tops.items()}
+    height = LINE * max(len(labels), FEWEST_LINES)
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" preserveAspectRatio="none" aria-hidden="true">'
-        f"{''.join(lines)}</svg>"
+        f"{''.join(bars)}{_bars(truth, scale, below, TRUTH, 'truth')}</svg>"
     )
 
 
-def _bars(events: Sequence[Event], scale: float, top: int, height: int, name: str) -> str:
+def _bars(
+    events: Iterable[Event], scale: float, tops: Mapping[str, int], height: int, name: str
+) -> str:
     steps = "".join(
-        f"M{event.start * scale:.0f} {top}h{max(1, (event.end - event.start) * scale):.0f}"
-        f"v{height}H{event.start * scale:.0f}z"
+        f"M{event.start * scale:.0f} {tops[event.label]}"
+        f"h{max(1, (event.end - event.start) * scale):.0f}v{height}H{event.start * scale:.0f}z"
         for event in events
     )
     return f'<path class="{name}" d="{steps}"/>' if steps else ""
