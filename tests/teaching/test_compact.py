@@ -1,0 +1,69 @@
+"""Hundreds of clips teach the compact network: here twenty simulated ones, to see it trained."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from mmpyramid.core import Event, Modality
+from mmpyramid.core.errors import UserError
+from mmpyramid.datasets.folder_files import BOTH, Video
+from mmpyramid.teaching.compact import train_compact
+from mmpyramid.teaching.examples import Lesson
+
+LABELS = ("=bang", "clip.mp4")
+"""As a spreadsheet would run, and a name of a file would be cut."""
+
+
+def lesson_of(num_clips, *, with_times=True):
+    """Simulated features in which each class is plain to see in its seconds 1 to 4."""
+    rng = np.random.default_rng(0)
+    directions = {"yamnet": rng.random((2, 1024)), "efficientnet_lite0": rng.random((2, 1280))}
+    videos, features = {}, {}
+    for number in range(num_clips):
+        name, label = f"clip {number}.v1", number % 2
+        video = Video(where=name)
+        if with_times:
+            event = Event(1.0, 4.0, LABELS[label], Modality.AUDIO_VISUAL)
+            video.events.append((event, name))
+        else:
+            video.weak.append((LABELS[label], BOTH, name))
+        videos[name] = video
+        features[name] = {}
+        for stream, direction_CD in directions.items():
+            values = 0.1 * rng.random((6, direction_CD.shape[1]))
+            values[1:4] += direction_CD[label]
+            features[name][stream] = values.astype(np.float32)
+    return Lesson(labels=LABELS, videos=videos, features=features, corrected=frozenset(videos))
+
+
+@pytest.mark.slow
+def test_a_network_is_trained_and_asked_about_clips_that_it_has_not_seen(tmp_path):
+    lesson = lesson_of(20)
+    network, found = train_compact(lesson, tmp_path, seed=1)
+    assert network.labels == LABELS
+    assert network.config.width == 128
+    rows = [row for row, _ in found]
+    assert len(rows) == len(set(rows)) == 4
+    for _, masks in found:
+        assert {mask_TC.shape for mask_TC in masks.values()} == {(6, 2)}
+    assert list(tmp_path.iterdir()) == [], "what the training needs is gone afterwards"
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_of_enough_videos_the_better_of_the_two_is_taken(tmp_path, monkeypatch):
+    teaching = sys.modules["mmpyramid.teaching.teach"]
+    monkeypatch.setattr(teaching, "ENOUGH", 20)
+    network, results, reason = teaching._learn(lesson_of(20), None, "auto", 0, "cpu", tmp_path)
+    kind, _, told = reason.partition(": ")
+    first, second = (float(word.rstrip(",")) for word in told.split() if word[:2] in {"0.", "1."})
+    assert told.startswith("on 4 videos kept aside the mean F of the network is ")
+    assert (kind == "the compact MM-Pyramid") == (first > second)
+    assert (network.config.architecture == "mm-pyramid") == (first > second)
+    assert {result.modality for result in results} == {"audio", "visual"}
+
+
+def test_without_times_there_is_nothing_to_choose_an_epoch_on(tmp_path):
+    with pytest.raises(UserError, match="expected corrections with times to choose"):
+        train_compact(lesson_of(30, with_times=False), tmp_path)
