@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TRAINS := $(VENV)/.trains
-# A file of tests runs in one process, which makes what they share once; what measures time runs alone.
-PARALLEL := -n 2 --dist loadfile
+# A file of tests runs in one process, which makes what they share once, the longest files first
+# (tests/conftest.py); what measures time runs alone.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check gpu docs bench browser clean
 

@@ -15,6 +15,7 @@ import pytest
 import fork_server
 import media_files
 import tiny_folder
+import tiny_unav
 from mmpyramid.cli import main
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.runs import annotated
@@ -321,6 +322,16 @@ def test_training_strategies(tmp_path):
     networks = re.findall(r"^network +(\S+)$", shown, re.MULTILINE)
     assert networks == ["runs/jomold/denoised/model", "runs/uwav/model", "runs/quiet/model"]
     assert len([*tmp_path.glob("chance/*/*.npy")]) == len([*tmp_path.glob("labels/*/*.npy")]) == 48
+
+
+@runs_commands
+@pytest.mark.slow
+def test_where_the_data_is(tmp_path):
+    page = DOCS / "data.md"
+    tiny_unav.make(tmp_path / "UnAV")
+    shown = run_commands(page, tmp_path)
+    assert "4 videos of 25 classes in the layout of LLP" in shown
+    run(tmp_path, "python", "-c", *blocks(page, "python"))
 
 
 @runs_commands

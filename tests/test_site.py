@@ -66,7 +66,7 @@ def test_the_tour_and_the_changes_are_pages(site):
     assert "A tour of the code" in tour
     assert 'href="../new-network/"' in tour
     assert "blob/main/src/mmpyramid/models" in tour
-    assert "Unreleased" in (site / "changelog" / "index.html").read_text()
+    assert "0.2.0" in (site / "changelog" / "index.html").read_text()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ commands or functions that a user would call. Reading ends in a result or a `Use
 
 import contextlib
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ import numpy as np
 import torch
 
 import tiny_folder
+import tiny_unav
+from datasets.test_ovavel import make as make_ovavel
 from mmpyramid.cli import main
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
@@ -134,6 +137,11 @@ def read_ave_features(folder: Path) -> None:
     command("evaluate", folder / "model", "--data", folder, "--device", "cpu")
 
 
+def make_unav(folder: Path) -> None:
+    tiny_unav.make(folder)
+    shutil.rmtree(folder / "av_features")
+
+
 def make_folder_table(folder: Path, name: str) -> None:
     tiny_folder.write_table(folder / name, tiny_folder.rows_of(12))
 
@@ -212,6 +220,19 @@ AVE = {
         "audio_feature.h5": read_ave_features,
     }.items()
 }
+DENSE = {
+    "UnAV": Subject(make=make_unav, file="annotations/unav100_annotations.json", read=read_splits),
+    **{
+        f"OV-AVEL {file}": Subject(
+            make=make_ovavel, file=f"meta_anno_files/{file}", read=read_splits
+        )
+        for file in (
+            "released_ovavel_dataset_anno.json",
+            "ovave_dataset_meta.csv",
+            "ovave_total_close_open_categories.csv",
+        )
+    },
+}
 TABLES = {
     f"folder {name}": Subject(
         make=lambda folder, name=name: make_folder_table(folder, name), file=name, read=read_splits
@@ -236,5 +257,5 @@ ARRAYS = {
         make=make_arrays, file=f"features/yamnet/{tiny_folder.name_of(0)}.npy", read=read_arrays
     ),
 }
-SUBJECTS = {**TIMELINES, **LLP, **AVE, **TABLES, **STORE, **MODEL, **ARRAYS}
+SUBJECTS = {**TIMELINES, **LLP, **AVE, **DENSE, **TABLES, **STORE, **MODEL, **ARRAYS}
 """By name."""

@@ -134,7 +134,7 @@ class TrainingParityTests(ParityTests):
     @EXACTNESS
     def test_training_takes_the_released_path(self, dtype):
         network = self.converted(self.state_dict(made_up.TRAINING_SCALE), dtype)
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate, fused=True)
         terms: list[list[float]] = []
         gradients: dict[str, Tensor] = {}
         for inputs, target in islice(cycle(made_up.batches()), made_up.NUM_STEPS):

@@ -27,8 +27,8 @@ clap.wav  0:00.4
 ! This file has no video track, so nothing
 could be seen.
 
-                  0:00         0:00.2 0:00.4
-                  ┬────────────┬───────────┬
+                  0:00
+                  ┬─────────────────────────
 Clapping  audible ▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄
 
   0:00 - 0:00.4  ▄ audible  0.70  Clapping

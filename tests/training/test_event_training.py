@@ -53,7 +53,7 @@ def test_a_network_that_diverged_has_no_numbers(corpus):
 
 @pytest.mark.slow
 def test_full_supervision_beats_both_references(corpus, tmp_path):
-    assert train("ave", corpus, tmp_path / "run", epochs=60) == 0
+    assert train("ave", corpus, tmp_path / "run", epochs=20) == 0
     network = load_pretrained(tmp_path / "run" / "model")
     problem = LocalizationProblem()
     train_split = open_dataset(corpus, "train", network.inputs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import tyro
 
-from mmpyramid.cli._options import OPTIONAL, console, simulated
+from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, simulated
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 
@@ -31,6 +31,7 @@ def info(
     /,
     *,
     classes: OptionalWord = None,
+    data: OptionalPath = None,
 ) -> int:
     """Tell what a model, a feature store, a timeline or a video is, or which classes there are.
 
@@ -40,12 +41,16 @@ def info(
         path: A checkpoint folder, a store's folder, a timeline's JSON, or a media file.
         classes: Instead of a path: find the classes of AudioSet (heard) and ImageNet (seen) whose
             names have this word, to be written into a vocabulary of your own.
+        data: Instead of a path: a corpus folder. Tells which data set it is, which of its files
+            are missing or other than those that are distributed, and what that would take.
     """
     if classes is not None:
         return _classes(classes)
+    if data is not None:
+        return _data(data)
     if path is None:
         raise UserError(
-            "expected a path, or --classes WORD; `mmpyramid info --help` has an example"
+            "expected a path, --data DIR or --classes WORD; `mmpyramid info --help` has an example"
         )
     if not path.exists():
         raise UserError(f"there is no file or folder {path}")
@@ -80,6 +85,68 @@ def _classes(word: str) -> int:
     lines += [f"seen   {name}" for name in seen]
     console().print("\n".join(lines))
     return 0
+
+
+def _data(folder: Path) -> int:
+    """What a corpus folder has and lacks.
+
+    Raises:
+        UserError: if it is no folder, or has annotations of no layout.
+    """
+    from mmpyramid.datasets.base import LAYOUTS, find_layout
+    from mmpyramid.datasets.catalog import CATALOG, check_corpus, known_data
+
+    if not folder.is_dir():
+        raise UserError(f"expected a corpus folder, got {folder}, which is none")
+    layout = find_layout(folder)
+    if not layout.is_in(folder):
+        names = ", ".join(each.name for each in LAYOUTS.values())
+        pages = "; ".join(f"{each.name}: {each.page}" for each in CATALOG)
+        raise UserError(
+            f"expected annotations in {folder}, in the layout of {names}, got none. The data sets "
+            f"are distributed at {pages}; docs/data.md says which file goes where"
+        )
+    known = known_data(layout.name)
+    facts: dict[str, object] = {"layout": layout.name}
+    if known:
+        facts["page"] = known.page
+        facts |= {state.file.path: state for state in check_corpus(folder, known)}
+    facts |= _splits(folder)
+    width = max(map(len, facts))
+    console().print("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
+    return 0
+
+
+def _splits(folder: Path) -> dict[str, object]:
+    """How many videos each split has, and how many of these have features that are found by id."""
+    from mmpyramid.datasets import SPLITS, open_dataset
+    from mmpyramid.datasets.ave_features import AveFolder
+    from mmpyramid.datasets.unav import open_unav
+
+    source = None
+    facts: dict[str, object] = {}
+    if AveFolder.is_published(folder):
+        facts["features"] = "the published files above"
+    else:
+        try:
+            source = open_unav(folder)
+            facts["features"] = source.describe()
+        except UserError as error:
+            facts["features"] = f"none: {error}"
+    for split in SPLITS:
+        try:
+            dataset = open_dataset(folder, split)
+        except UserError as error:
+            facts[split] = f"cannot be read: {error}"
+            continue
+        lacking = [] if source is None else [each for each in dataset.ids if each not in source]
+        facts[split] = dataset.describe()
+        if lacking:
+            facts[f"{split}, without features"] = (
+                f"{len(lacking):,} of them, such as {lacking[0]}; extract theirs by `mmpyramid "
+                f"extract VIDEOS --out {folder / 'features'}`, or put their files there"
+            )
+    return facts
 
 
 def _folder(path: Path) -> dict[str, object]:

@@ -95,7 +95,7 @@ class SegmentTargets:
     def __init__(self, labels: SegmentLabels, ids: Sequence[str], weak_NC: Array) -> None:
         self._labels, self._weak_NC = labels, weak_NC
         self._margins = _read(labels.folder, ids, weak_NC.shape[1])
-        if labels.soft and any(margin.dtype.kind in "bui" for margin in self._margins):
+        if labels.soft and any(margin.dtype == np.int8 for margin in self._margins):
             raise UserError(
                 f"soft labels are made from margins, but {labels.folder} has labels of 0 and 1; "
                 "store the teacher's logits less the thresholds, or take them as they are (for "

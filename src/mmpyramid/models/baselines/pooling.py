@@ -30,7 +30,8 @@ class FactorizedBilinear(nn.Module):
 
     Example:
         >>> fusion = FactorizedBilinear(3, 4, width=6, num_factors=2, dropout=0.1).eval()
-        >>> fusion(torch.ones(2, 5, 3), torch.ones(2, 5, 4)).norm(dim=-1)[0, 0].item()
+        >>> norm_BT = fusion(torch.ones(2, 5, 3), torch.ones(2, 5, 4)).norm(dim=-1)
+        >>> round(norm_BT[0, 0].item(), 5)
         1.0
     """
 
