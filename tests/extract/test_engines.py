@@ -143,6 +143,10 @@ def with_one_network(names, log, **options):
     return [MeanColor(log=log, **options), Bands()]
 
 
+def _decoders(processes) -> set[int]:
+    return {p.pid for p in processes if p.cmdline()[-1:] == ["mmpyramid-decode"]}
+
+
 @pytest.mark.parametrize("gpus", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_several_decoders_feed_the_process_of_each_gpu(clips, tmp_path, gpus):
     """Each has files of its own. All features come from this process, or from one for each GPU."""
@@ -156,7 +160,7 @@ def test_several_decoders_feed_the_process_of_each_gpu(clips, tmp_path, gpus):
     before = set(children())  # Other tests of this process may have started some.
     results, decoders = [], set()
     for path, result in engine.run(job, paths):
-        decoders |= {p.pid for p in children() if p.cmdline()[-1:] == ["mmpyramid-decode"]}
+        decoders |= _decoders(set(children()) - before)
         results.append(path)
         if path.name == "absent.mp4":
             assert "does not exist" in result.reason

@@ -1,6 +1,7 @@
 """Beyond a video's end there is neither a prediction nor a truth, wherever numbers are made."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -73,6 +74,8 @@ def test_the_references_of_localization_end_with_the_clip():
 
 class OneBatch:
     """A split of one clip."""
+
+    groups: ClassVar[dict[str, object]] = {}
 
     def __init__(self, batch: Batch) -> None:
         self.batch = lambda rows: batch

@@ -13,6 +13,7 @@ from mmpyramid.training.recipes import RECIPES
 
 HALVED_LATE = {4: 1, 5: 0.5, 20: 0.25, 40: 0.125}
 HALVED = {9: 1, 10: 0.5, 20: 0.25, 30: 0.125, 199: 0.125}
+HALVED_SLOWLY = {19: 1, 20: 0.5, 40: 0.25, 60: 0.125, 99: 0.125}
 FACTORS = {
     "ave": {49: 1, 50: 0.1, 79: 0.1},
     "ave-weak": {49: 1, 50: 0.1, 79: 0.1},
@@ -22,6 +23,11 @@ FACTORS = {
     "cmran-weak": HALVED_LATE,
     "avsdn": HALVED,
     "avsdn-weak": HALVED_LATE,
+    "cmran-pyramid": HALVED,
+    **dict.fromkeys(("dam", "mpn", "mpn-weak"), HALVED),
+    **dict.fromkeys(("avrb", "avin", "cman", "avt"), HALVED_SLOWLY),
+    **dict.fromkeys(("avrb-weak", "avin-weak", "cman-weak", "avt-weak"), HALVED_SLOWLY),
+    "psp-pyramid": {59: 1, 60: 0.8, 120: 0.64, 299: 0.64},
     "psp": {59: 1, 60: 0.8, 120: 0.64, 299: 0.64},
     "psp-proportion": {79: 1, 80: 0.8, 160: 0.64, 299: 0.64},
     "avel": {287: 1, 288: 0.1, 299: 0.1},
