@@ -417,6 +417,7 @@ def test_a_stream_tells_who_is_seen_as_the_whole_video_does():
 
 
 @pytest.mark.network
+@pytest.mark.slow
 def test_people_are_seen_with_every_vocabulary_that_has_them():
     assert load_teacher("llp").streams["faces"] == 1
     assert load_teacher("everyday").streams["faces"] == 1

@@ -167,6 +167,7 @@ def test_bfloat16_differs_by_about_a_percent(extractor):
     assert 0 < np.linalg.norm(actual - expected) < 0.02 * np.linalg.norm(expected)
 
 
+@pytest.mark.slow
 def test_other_weights_are_refused(tmp_path, layers):
     path = save(tmp_path, nn.ModuleDict({"features": layers}))
     with pytest.raises(UserError, match=r"expected the weights of ResNet in .* do not fit"):

@@ -116,6 +116,7 @@ def test_what_is_simulated_is_called_so(run, tmp_path, capsys):
 
 
 @pytest.mark.network
+@pytest.mark.slow
 def test_parse_writes_what_is_good_and_reports_what_is_bad(
     clip, open_model, corpus, run, tmp_path, capsys
 ):
@@ -196,6 +197,7 @@ def test_info_finds_classes(run, capsys):
 
 
 @pytest.mark.network
+@pytest.mark.slow
 def test_parse_goes_on_after_what_cannot_be_reached_embedded_or_written(
     clip, open_model, run, tmp_path, capsys, monkeypatch
 ):

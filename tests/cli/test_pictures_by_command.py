@@ -88,6 +88,7 @@ def test_mistakes_are_reported_in_one_paragraph(words, message, plain, run, caps
     assert [path.name for path in plain.parent.iterdir()] == ["clip.json"]
 
 
+@pytest.mark.slow
 def test_without_matplotlib_the_extra_is_named_and_text_still_works(plain):
     command = [sys.executable, "-c", BLOCKED, "render", str(plain), "--to"]
     done = subprocess.run([*command, "png"], capture_output=True, text=True)

@@ -172,6 +172,7 @@ def test_what_a_system_cannot_limit_is_said_once():
     assert "only Linux" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_that_takes_too_long_is_killed(start):
     worker = start(echo)
     worker.send("run")
@@ -182,6 +183,7 @@ def test_a_worker_that_takes_too_long_is_killed(start):
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.slow
 def test_a_worker_that_stops_in_the_middle_of_an_answer_is_killed(start):
     worker = start(partial(send_bytes, struct.pack(">I", 100) + b"{"))
     worker.send(None)
@@ -259,6 +261,7 @@ def test_what_is_no_answer_ends_the_worker(start, header):
     assert not worker.is_started
 
 
+@pytest.mark.slow
 def test_memory_is_limited(start):
     for memory, got in ((2**32, "a gibibyte"), (2**30, "an error")):
         worker = start(allocate, memory)
@@ -296,6 +299,7 @@ time.sleep(PATIENCE)
 
 
 @pytest.mark.parametrize("state", ["run", "idle"])
+@pytest.mark.slow
 def test_no_worker_outlives_a_parent_that_was_killed(state):
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(Path(__file__).parent), state], stdout=subprocess.PIPE

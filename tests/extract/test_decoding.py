@@ -101,6 +101,7 @@ def test_files_come_one_after_the_other(decode, two):
 
 
 @pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL])
+@pytest.mark.slow
 def test_a_crash_costs_one_file(decode, two, how):
     decoding = decode(*two)
     decoding.receive()
@@ -111,6 +112,7 @@ def test_a_crash_costs_one_file(decode, two, how):
     assert number_of_pieces(messages, two[1]) == 1
 
 
+@pytest.mark.slow
 def test_a_crash_in_the_middle_of_a_message_costs_one_file(decode, two):
     decoding = decode(*two)
     decoding.receive()
@@ -384,6 +386,7 @@ def write_picture(path, side, rows):
     return path
 
 
+@pytest.mark.slow
 def test_an_enormous_picture_takes_no_memory(decode, tmp_path):
     small = write_picture(tmp_path / "small.png", 1_000, 1_000)
     enormous = write_picture(tmp_path / "enormous.png", 9_000, 9_000)

@@ -193,6 +193,7 @@ def test_errors_of_one_file(clips):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.slow
 def test_a_corpus_is_extracted_and_the_bad_file_reported(clips, run, workers):
     seen = []
     summary, store = run(workers=workers, on_progress=seen.append)
@@ -240,6 +241,7 @@ def test_unusable_features_fail_one_video_only(run):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.slow
 def test_an_unforeseen_error_fails_one_video_only(run, workers):
     summary, _ = run(factory=partial(make, on_black="surprise"), workers=workers)
     assert summary.failed["dark"] == "IndexError: surprise"
@@ -252,6 +254,7 @@ def test_workers_must_compute_as_the_program_says(run):
         run(factory=factory, workers=2)
 
 
+@pytest.mark.slow
 def test_a_crashing_process_fails_one_video_only(run):
     summary, store = run(factory=partial(make, on_black="die"), workers=2)
     assert "died (signal 9)" in summary.failed["dark"]

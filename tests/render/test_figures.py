@@ -140,12 +140,14 @@ def test_a_png_has_the_size_of_the_figure(short, dpi):
     assert (width, height) == (int(wide * dpi), int(tall * dpi))
 
 
+@pytest.mark.slow
 def test_equal_timelines_give_equal_files(short):
     for first, second in zip(figures_of(short), figures_of(short), strict=True):
         assert to_svg(first) == to_svg(second) == to_svg(first)
         assert to_png(first) == to_png(second)
 
 
+@pytest.mark.slow
 def test_settings_of_the_user_change_nothing_and_are_left_alone(short):
     expected = to_svg(timeline_figure(short))
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "black", "svg.fonttype": "path"}):
@@ -178,6 +180,7 @@ def assert_nothing_is_cut_or_overlaps(figure):
         assert across < 0.5 or down < 3, (text, other)
 
 
+@pytest.mark.slow
 def test_texts_are_whole_and_apart(timeline):
     for figure in figures_of(timeline):
         assert_nothing_is_cut_or_overlaps(figure)

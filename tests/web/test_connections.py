@@ -89,6 +89,7 @@ def test_a_connection_that_says_nothing_is_ended():
         assert end_of(connect()) == b""
 
 
+@pytest.mark.slow
 def test_an_answer_may_take_longer_than_a_head():
     with serving() as connect:
         connection = connect()
