@@ -14,7 +14,7 @@ import tyro
 from timing import header
 
 from mmpyramid.library import Library, Query, search
-from mmpyramid.library.index import _write
+from mmpyramid.library.index import write_tables
 from mmpyramid.teachers import load_vocabulary
 
 QUESTIONS = {
@@ -52,8 +52,8 @@ def main(events: int = 10_000_000, repeats: int = 3) -> None:
             columns = ("video", "label", "modality", "start", "end", "score")
             hours = [(video, 3600.0) for video in np.unique(videos).tolist()]
             tables = {"events": (columns, [*rows]), "videos": (("video", "duration"), hours)}
-            _write(folder, tables)
-        _write(Path(temporary) / "paths", {"part": (("video", "path"), [("v0", "v0.mp4")])})
+            write_tables(folder, tables)
+        write_tables(Path(temporary) / "paths", {"part": (("video", "path"), [("v0", "v0.mp4")])})
         print(f"{events:,} simulated events in {events // 28:,} hours of video")
         for words, query in QUESTIONS.items():
             seconds = []

@@ -18,7 +18,7 @@ from mmpyramid.cli import main
 from mmpyramid.core import Event, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.library import Library, Query, search
-from mmpyramid.library.index import _write, heard_and_seen
+from mmpyramid.library.index import heard_and_seen, write_tables
 from mmpyramid.library.query import select
 
 ROWS = [
@@ -42,9 +42,9 @@ def library(tmp_path) -> Library:
     for names in ({"a", "b"}, {'c\'s "clip"'}):
         rows = [row for row in ROWS if row[0] in names]
         videos = [(name, 12.0) for name in sorted(names)]
-        _write(events, {"events": (COLUMNS, rows), "videos": (("video", "duration"), videos)})
+        write_tables(events, {"events": (COLUMNS, rows), "videos": (("video", "duration"), videos)})
     paths = [("a", str(tmp_path / "videos" / "a.mp4")), ("b", str(tmp_path / "videos" / "b 1.mp4"))]
-    _write(tmp_path / "lib" / "paths", {"part": (("video", "path"), paths)})
+    write_tables(tmp_path / "lib" / "paths", {"part": (("video", "path"), paths)})
     return found
 
 

@@ -65,3 +65,15 @@ def test_an_empty_folder_is_a_mistake(run, tmp_path, capsys):
     assert run("parse", tmp_path / "empty", "--out", tmp_path / "out") == 2
     assert "places without video or sound files" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\x80 = 1"])
+def test_a_vocabulary_of_any_bytes_is_a_mistake_of_one_paragraph(
+    folder, run, tmp_path, capsys, content
+):
+    vocabulary = tmp_path / "mine.toml"
+    vocabulary.write_bytes(content)
+    assert run("parse", folder, "--vocabulary", vocabulary, "--out", tmp_path / "out") == 2
+    message = capsys.readouterr().err
+    assert "mine.toml" in message
+    assert "Traceback" not in message

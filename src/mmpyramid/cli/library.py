@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.table import Table
@@ -23,7 +22,7 @@ from mmpyramid.cli._options import (
     write_file,
 )
 from mmpyramid.cli.extract import EngineFlags
-from mmpyramid.cli.main import run
+from mmpyramid.cli.main import run_one
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file
@@ -43,24 +42,7 @@ OptionalText = Annotated[str | None, tyro.conf.arg(metavar="STR", help_behavior_
 def library(args: list[str]) -> int:
     """Run `mmpyramid library` with the arguments after it: one of its commands."""
     commands: dict[str, Callable[..., int]] = {"add": add, "search": search, "score": score}
-    if not args:
-        sys.stderr.write(OVERVIEW)
-        return 2
-    if args[0] in {"-h", "--help"}:
-        _help(commands)
-    if args[0] not in commands:
-        known = ", ".join(f"`library {name}`" for name in commands)
-        raise UserError(f"expected one of {known}, got `library {args[0]}`")
-    return run(commands[args[0]], f"library {args[0]}", args[1:])
-
-
-def _help(commands: dict[str, Callable[..., int]]) -> NoReturn:
-    """Show all commands, and end the program as Tyro does where it shows help."""
-    sys.stdout.write(OVERVIEW)
-    for name, command in commands.items():
-        with suppress(SystemExit):
-            run(command, f"library {name}", ["--help"])
-    raise SystemExit(0)
+    return run_one(commands, "library", OVERVIEW, args)
 
 
 def add(

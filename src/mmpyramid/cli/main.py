@@ -6,7 +6,8 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
@@ -178,6 +179,35 @@ def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
     # Tyro would keep the line breaks inside the description of an argument.
     function.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(function.__doc__ or ""))
     return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
+
+
+def run_one(
+    commands: Mapping[str, Callable[..., int]], name: str, overview: str, args: list[str]
+) -> int:
+    """Run one of the commands that a command consists of; without arguments, show the overview.
+
+    Args:
+        commands: by name.
+        name: of the command that they are parts of.
+        overview: what `--help` shows before the help of each.
+        args: the arguments after `name`.
+
+    Raises:
+        UserError: if there is no such command.
+    """
+    if not args:
+        sys.stderr.write(overview)
+        return 2
+    if args[0] in {"-h", "--help"}:
+        sys.stdout.write(overview)
+        for part, command in commands.items():
+            with suppress(SystemExit):
+                run(command, f"{name} {part}", ["--help"])
+        raise SystemExit(0)  # As Tyro ends the program where it shows help.
+    if args[0] not in commands:
+        known = ", ".join(f"`{name} {part}`" for part in commands)
+        raise UserError(f"expected one of {known}, got `{name} {args[0]}`")
+    return run(commands[args[0]], f"{name} {args[0]}", args[1:])
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -172,10 +173,10 @@ def _summarize(
         screen.print(f"  {index}", style="dim")
 
 
-def _content(vocabulary: str | None) -> str | None:
-    """What decides between two vocabularies: the text of a file, else the name."""
-    path = Path(vocabulary or "")
-    return path.read_text() if vocabulary and path.is_file() else vocabulary
+def _content(vocabulary: str | None) -> str | bytes | None:
+    """What decides between two vocabularies: the content of a file, else the name."""
+    is_file = vocabulary is not None and os.path.isfile(vocabulary)  # noqa: PTH113 - refuses no name
+    return Path(vocabulary).read_bytes() if vocabulary and is_file else vocabulary
 
 
 def output_names(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import tyro
 
 from mmpyramid.cli._options import console, progress_bar
-from mmpyramid.cli.main import run
+from mmpyramid.cli.main import run_one
 from mmpyramid.core import Modality
-from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder
 
 OVERVIEW = """usage: mmpyramid store {import,export} FOLDER --out FOLDER [options]
@@ -31,24 +29,7 @@ Example: mmpyramid store import LLP/feats --out corpus/features
 def store(args: list[str]) -> int:
     """Run `mmpyramid store` with the arguments after it: one of its commands."""
     commands: dict[str, Callable[..., int]] = {"import": import_, "export": export, "check": check}
-    if not args:
-        sys.stderr.write(OVERVIEW)
-        return 2
-    if args[0] in {"-h", "--help"}:
-        _help(commands)
-    if args[0] not in commands:
-        known = ", ".join(f"`store {name}`" for name in commands)
-        raise UserError(f"expected one of {known}, got `store {args[0]}`")
-    return run(commands[args[0]], f"store {args[0]}", args[1:])
-
-
-def _help(commands: dict[str, Callable[..., int]]) -> NoReturn:
-    """Show all commands, and end the program as Tyro does where it shows help."""
-    sys.stdout.write(OVERVIEW)
-    for name, command in commands.items():
-        with suppress(SystemExit):
-            run(command, f"store {name}", ["--help"])
-    raise SystemExit(0)
+    return run_one(commands, "store", OVERVIEW, args)
 
 
 def import_(

@@ -28,7 +28,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder, only_writer, write_durably
 from mmpyramid.core.typed import read_json
 from mmpyramid.core.wording import printable
-from mmpyramid.extract.corpus import ExtractionProgress, ExtractionSummary, extract_corpus
+from mmpyramid.extract.corpus import ExtractionProgress, ExtractionSummary, extract_files
 from mmpyramid.extract.engines import Engine
 from mmpyramid.extract.search import Videos, search_videos
 from mmpyramid.pipeline import Pipeline
@@ -148,14 +148,14 @@ class Library:
             on_score: called with (scored, in all) after each that is scored.
 
         Raises:
-            UserError: as `extract_corpus`, and if another video has the same id.
+            UserError: as `search_videos` and `extract_files`, and if another video has the same id.
         """
         with only_writer(self.folder):
             scorer = self._scorer(device)
-            paths = {name: path.resolve() for name, path in search_videos(videos).paths.items()}
-            self._remember(paths)
-            summary = extract_corpus(
-                videos,
+            found = search_videos(videos)
+            self._remember({name: path.resolve() for name, path in found.paths.items()})
+            summary = extract_files(
+                found.paths,
                 self.folder / "store",
                 tuple(scorer.scorer.streams),
                 engine=engine,
@@ -163,7 +163,7 @@ class Library:
                 on_progress=on_extract,
             )
             self._score(scorer, self.description.generation, on_score)
-        return summary
+        return replace(summary, left_out=found.describe_left_out())
 
     def score(
         self,
@@ -257,7 +257,7 @@ class Library:
                 )
         new = [(name, str(path)) for name, path in paths.items() if name not in known]
         if new:
-            _write(folder, {"part": (("video", "path"), new)})
+            write_tables(folder, {"part": (("video", "path"), new)})
 
     def _score(self, pipeline: Pipeline, generation: int, on_score: Progress | None) -> None:
         store = FeatureStore(self.folder / "store")
@@ -279,7 +279,9 @@ class Library:
                 if on_score:
                     on_score(count, len(store.ids))
             columns = ("video", "label", "modality", "start", "end", "score")
-            _write(folder, {"events": (columns, events), "videos": (("video", "duration"), videos)})
+            write_tables(
+                folder, {"events": (columns, events), "videos": (("video", "duration"), videos)}
+            )
 
 
 def heard_and_seen(events: Iterable[Event]) -> Iterator[Event]:
@@ -317,10 +319,15 @@ def _rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[tuple[A
         yield from zip(*(table[column].to_pylist() for column in columns), strict=True)
 
 
-def _write(
+def write_tables(
     folder: Path, tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]
 ) -> None:
-    """Write tables of one number; of several, the last one says that all are there."""
+    """Write Parquet tables under the next number; of several, the last says that all are there.
+
+    Args:
+        folder: where to.
+        tables: by name, the columns and the rows.
+    """
     from io import BytesIO
 
     import pyarrow as pa
