@@ -56,6 +56,12 @@ def test_a_folder_is_parsed_once(folder, open_model, run, tmp_path, capsys):
     assert "1 parsed, 2 were parsed already, 1 failed" in capsys.readouterr().out
     assert (out / "b.json").stat().st_mtime_ns == written
 
+    (out / "b.json").write_bytes(b"\xff\xfe")
+    assert run(*words) == 2
+    message = capsys.readouterr().err
+    assert str(out / "b.json") in message
+    assert "Traceback" not in message
+
     assert run(*words, "--threshold", "0.4") == 1, "other settings give other timelines"
     assert "3 parsed, 1 failed" in capsys.readouterr().out
 

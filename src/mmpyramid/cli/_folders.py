@@ -133,7 +133,7 @@ class Folders:
                     Entry(
                         name=name,
                         page=_link(page, out),
-                        timeline=Timeline.from_json(timeline.read_text()),
+                        timeline=Timeline.load(timeline),
                         thumbnail=_link(picture, out) if picture.exists() else "",
                     )
                 )
