@@ -1,11 +1,9 @@
 # The web app and its HTTP interface: docker build -t mmpyramid . && docker run -p 7860:7860 mmpyramid
-# It computes on the CPU; for CUDA leave the line of `torch` out and start with --gpus all.
+# It computes on the CPU; for CUDA, or for networks of your own, install the extra `torch` as well.
 FROM python:3.12-slim
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN useradd --create-home --uid 10001 mmpyramid
-# The address is that of https://pytorch.org/get-started/locally/ for the CPU.
-RUN pip install torch --index-url https://download.pytorch.org/whl/cpu
 
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./

@@ -6,7 +6,10 @@ READY  := $(VENV)/.ready
 TRAINS := $(VENV)/.trains
 # A file of tests runs in one process, which makes what they share once, the longest files first
 # (tests/conftest.py); what measures time runs alone.
-PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+JOBS ?= 2
+PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# Tests start hundreds of processes, each of which would compile the sources anew.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check gpu docs bench browser clean
 
@@ -35,7 +38,7 @@ check: setup browser  ## what CI runs: lint, format, types, every test
 	$(BIN)/codespell src tests docs README.md CONTRIBUTING.md CHANGELOG.md
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not alone'
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m alone $$(grep -rl mark.alone tests)
 
 gpu: setup  ## the tests that need an NVIDIA GPU (a few minutes)
 	$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "PyTorch finds no NVIDIA GPU here, so that nothing would be tested.")'

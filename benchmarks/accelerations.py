@@ -9,29 +9,27 @@ threads; run it when nothing else does.
 from collections.abc import Callable
 
 import torch
-import tyro
-from timing import header, interleave
-from train_step import streams_of, videos
+from timing import command, header, interleave
+from train_step import batch_of, videos
 
 from mmpyramid.accelerate import accelerate
 from mmpyramid.models import HAN, MMPyramid
-from mmpyramid.problems.parsing.losses import guided_loss
+from mmpyramid.problems.parsing.losses import GuidedObjective
 
 
 def step(make: type[MMPyramid | HAN], *, in_bf16: bool, dropout: bool) -> Callable[[], None]:
     """A training step on 16 videos, with cheap dropout or PyTorch's."""
     torch.manual_seed(0)
-    network, sample = make(), videos(16)
+    network, sample = make(), batch_of(videos(16))
     if dropout:
         accelerate(network)
-    streams, weak_BC = streams_of(sample), sample["label"]
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
 
     def call() -> None:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
-            pooled = network(streams)
-        guided_loss(pooled, weak_BC).backward()
+            pooled = network(sample.streams)
+        GuidedObjective()(pooled, sample).backward()
         optimizer.step()
 
     return call
@@ -59,4 +57,4 @@ def main(rounds: int = 15) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

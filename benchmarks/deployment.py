@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-import tyro
 from evaluate import their_network
-from timing import header, interleave, table
+from timing import command, header, interleave, table
 
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.export import export_onnx, network_graph
@@ -114,4 +113,4 @@ def main(model: Path, /, data: Path, official: Path | None = None, rounds: int =
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

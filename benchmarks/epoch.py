@@ -20,15 +20,14 @@ from types import SimpleNamespace
 from typing import Literal
 
 import torch
-import tyro
 from official import load_official
-from sides import Maker, beside, take_turns
-from timing import header, table
+from sides import Maker, beside, check_official, take_turns
+from timing import command, header, table
 
 from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.synthetic.simulated import simulate_features
 from mmpyramid.models import MMPyramid
-from mmpyramid.problems.parsing.losses import guided_loss
+from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.run import EpochShuffle, loader
 
 BATCH = 16
@@ -67,7 +66,7 @@ def our_epoch(data: Path, precision: Literal["float32", "bf16"]) -> Callable[[],
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 output = network(batch.streams, batch.mask_BT, batch.present_BM)
-                loss = guided_loss(output, batch.weak_BC)
+                loss = GuidedObjective()(output, batch)
             loss.backward()
             optimizer.step()
 
@@ -94,6 +93,7 @@ def main(
         rounds: how many epochs of each kind, in turns.
         clock: `wall`, or `cpu`: the time that this process computes.
     """
+    check_official(official)
     print(header())
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MMPYRAMID_FEATURE_CACHE"] = str(Path(folder) / "packed")
@@ -104,4 +104,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import tyro
 from epoch import simulated
 from official import load_official
-from sides import Maker, beside, take_turns
-from timing import header, table
+from sides import Maker, beside, check_official, take_turns
+from timing import command, header, table
 from train_step import streams_of
 from train_step import videos as random_videos
 
@@ -102,6 +101,7 @@ def main(
         rounds: how many evaluations of each kind, in turns.
         clock: `wall`, or `cpu`: the time that this process computes.
     """
+    check_official(official)
     print(header())
     with tempfile.TemporaryDirectory() as folder:
         data = simulated(Path(folder), train=1, test=videos)
@@ -114,4 +114,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-import tyro
+from timing import command
 
 from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.problems.parsing import llp_masks, parsing_f_scores, parsing_report
@@ -94,4 +94,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from timing import header, interleave, matmul_rate, peak_memory
+from timing import command, header, interleave, matmul_rate, peak_memory
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmpyramid.backbones.base import Extractor, Precision
+from mmpyramid.backbones.open_networks import NETWORKS, with_weights
 from mmpyramid.backbones.registry import BackboneOptions, create_extractors
+from mmpyramid.core.threads import use_threads
 from mmpyramid.extract.decoding import Piece, RequiredInputs, read_pieces, required_input
 from mmpyramid.extract.embedding import extract_features
 
@@ -31,9 +33,12 @@ def make(name: str, precision: Precision) -> Sequence[Extractor]:
 
 
 def flops(extractor: Extractor, rows: np.ndarray) -> float:
-    """Floating-point operations per second of video."""
-    with FlopCounterMode(display=False) as counter:
-        extractor.embed(rows)
+    """Floating-point operations per second of video; an open backbone's are those in PyTorch."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        if extractor.name in NETWORKS:
+            with_weights(extractor.name, extractor.weights).embed(torch.from_numpy(rows))
+        else:
+            extractor.embed(rows)
     return counter.get_total_flops() / len(rows)
 
 
@@ -59,7 +64,7 @@ def main(
         set: `open`, `llp` or `ave`.
         rounds: how often.
     """
-    torch.set_num_threads(1)
+    use_threads(1)
     print(header())
     formats = [Precision.FLOAT32, Precision.BFLOAT16][: 1 if set == "open" else 2]
     made = {precision: make(set, precision) for precision in formats}
@@ -94,4 +99,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

@@ -21,9 +21,8 @@ from typing import Literal
 import gpu_inference
 import gpu_training
 import torch
-import tyro
 from gpu_bench import Bench, machine
-from timing import header
+from timing import command, header
 
 Section = Literal[
     "steps",
@@ -34,6 +33,7 @@ Section = Literal[
     "recipes",
     "profile",
     "pictures",
+    "decoding",
     "compile",
     "seeds",
 ]
@@ -46,6 +46,7 @@ SECTIONS = {
     "recipes": gpu_training.recipes,
     "profile": gpu_training.profile,
     "pictures": gpu_inference.pictures,
+    "decoding": gpu_inference.decoding,
     "compile": gpu_training.compiling,
     "seeds": gpu_training.seeds,
 }
@@ -83,8 +84,8 @@ def main(
         device: where.
         sections: what: training steps; epochs of `train llp`; extraction of LLP's features from
             videos; the network over a test split; outputs of every recipe against the CPU's; a step
-            of every recipe; where the time of a step goes; ResNet-152 alone; `--compile`; F-scores
-            over five seeds.
+            of every recipe; where the time of a step goes; ResNet-152 alone; decoding on a core
+            and by NVDEC; `--compile`; F-scores over five seeds.
         minutes: nothing is begun after so many.
         smoke: everything small, to see that the script runs; the numbers mean nothing.
         out: folder of the results.
@@ -124,4 +125,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(main))
+    command(main)

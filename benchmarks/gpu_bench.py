@@ -15,11 +15,10 @@ from typing import TypeVar
 
 import torch
 from official import Official, load_official
-from train_step import streams_of
+from train_step import batch_of
 from train_step import videos as random_videos
 
 from mmpyramid.accelerate import ResidentDataset
-from mmpyramid.core.batch import Batch
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import RECIPES
 
@@ -107,14 +106,7 @@ class Bench:
 
 def resident(bench: Bench, num_rows: int) -> ResidentDataset:
     """Random videos on the device, with weak labels."""
-    sample = random_videos(num_rows)
-    batch = Batch(
-        streams=streams_of(sample),
-        mask_BT=torch.ones(num_rows, 10, dtype=torch.bool),
-        present_BM=torch.ones(num_rows, 2, dtype=torch.bool),
-        weak_BC=sample["label"],
-    )
-    return ResidentDataset(batch.to(bench.device))
+    return ResidentDataset(batch_of(random_videos(num_rows)).to(bench.device))
 
 
 @contextlib.contextmanager

@@ -7,8 +7,10 @@ import time
 from functools import partial
 from pathlib import Path
 
+import av
 import numpy as np
 import torch
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from gpu_bench import Bench, busy, random_batch, random_videos, resident
 
 from mmpyramid.backbones.registry import BackboneOptions, create_extractors
@@ -86,7 +88,8 @@ def extract(bench: Bench) -> None:
     """
     seconds, number = bench.size(10, 2), bench.size(300, 4)
     videos = copies_of_a_clip(bench.folder / "videos", seconds, number)
-    options = BackboneOptions(device=str(bench.device), random_weights=True).resolved()
+    chosen = "llp" if not bench.smoke else ("vggish",)
+    options = BackboneOptions(device=str(bench.device), random_weights=True).resolved(chosen)
     workers = num_cores() if not bench.smoke else 2
     times: list[float] = []
 
@@ -100,7 +103,7 @@ def extract(bench: Bench) -> None:
         extract_corpus(
             videos,
             bench.folder / "features",
-            "llp" if not bench.smoke else ("vggish",),
+            chosen,
             factory=partial(create_extractors, options=options),
             engine=LocalEngine(workers=workers, gpus=1),
             on_progress=on_progress,
@@ -108,6 +111,33 @@ def extract(bench: Bench) -> None:
     rate = seconds * (number - 1) / (times[-1] - times[0])
     bench.add(what, f"{workers} workers", rate, "times real time")
     bench.add(what, "start", times[0] - start, "s")
+
+
+def decoding(bench: Bench) -> None:
+    """Seconds of video a second of FFmpeg's decoder, on one core and by NVDEC.
+
+    Frames are copied to the memory of the CPU, where pictures are resized. Extraction decodes on
+    cores, in processes that can reach no device.
+    """
+    seconds = bench.size(30, 2)
+    clip = copies_of_a_clip(bench.folder / "decoding", seconds, 1) / "0.mp4"
+
+    def decode(hwaccel: HWAccel | None = None) -> None:
+        with av.open(clip, hwaccel=hwaccel) as container:
+            stream = container.streams.video[0]
+            assert stream.codec_context.is_hwaccel is (hwaccel is not None)
+            stream.thread_count = 1
+            frames = sum(1 for _ in container.decode(stream))
+        assert frames == 25 * seconds
+
+    sides = {"one core": None}
+    if bench.device.type == "cuda" and "cuda" in hwdevices_available():
+        sides["NVDEC"] = HWAccel("cuda", allow_software_fallback=False)
+    else:
+        bench.note("NVDEC: no CUDA here, or none in this build of PyAV")
+    for side, hwaccel in sides.items():
+        rate = seconds / bench.seconds(partial(decode, hwaccel), calls=1, rounds=3)
+        bench.add("decoding of 640 by 360", side, rate, "times real time")
 
 
 def copies_of_a_clip(folder: Path, seconds: int, number: int) -> Path:

@@ -39,7 +39,7 @@ def our_step(
     module = NetworkModule(bench.config(compile=compiled)).to(bench.device)
     adam = torch.optim.Adam(module.network.parameters(), lr=1e-4, fused=True)
     recorder = CudaRecorder(bench.device) if graph and bench.device.type == "cuda" else None
-    step = TrainingStep(module.loss, module.network, adam, recorder=recorder, say=bench.note)
+    step = TrainingStep(module.loss, module.network, adam, recorder=recorder, report=bench.note)
     rows = resident(bench, 4 * batch_size)
     numbers = itertools.count()
 
@@ -175,13 +175,15 @@ def recipes(bench: Bench) -> None:
         module = NetworkModule(config).to(bench.device)
         adam = torch.optim.Adam(module.network.parameters(), lr=1e-4, fused=True)
         recorder = CudaRecorder(bench.device) if bench.device.type == "cuda" else None
-        said: list[str] = []
-        step = TrainingStep(module.loss, module.network, adam, recorder=recorder, say=said.append)
+        notes: list[str] = []
+        step = TrainingStep(
+            module.loss, module.network, adam, recorder=recorder, report=notes.append
+        )
         batch = random_batch(config.model, config.objective.problem).to(bench.device)
 
         with torch.autocast(bench.device.type, torch.bfloat16, enabled=precision == "bf16"):
             taken = bench.seconds(partial(step, batch), calls=5, rounds=3)
-        graph = "graph" if said == ["one CUDA graph per step"] else "eager"
+        graph = "graph" if notes == ["one CUDA graph per step"] else "eager"
         bench.add(f"step of `{name}`", f"{precision}, {graph}", 1e3 * taken, "ms")
 
 

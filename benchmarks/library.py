@@ -1,6 +1,7 @@
 """Measures how fast a library of many simulated events answers.
 
     python benchmarks/library.py --events 10000000
+    python benchmarks/library.py --events 0 --seconds 1000000
 
 Nothing was seen or heard: labels, times and scores are drawn at random, 28 events an hour of video.
 """
@@ -10,11 +11,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import tyro
-from timing import header
+from timing import command, header
 
+from mmpyramid.backbones.registry import BackboneOptions, create_extractors
 from mmpyramid.library import Library, Query, search
 from mmpyramid.library.index import write_tables
+from mmpyramid.library.similar import Example, find_similar
+from mmpyramid.store.shard import Extracted, encode_shard
+from mmpyramid.store.store import Provenance
 from mmpyramid.teachers import load_vocabulary
 
 QUESTIONS = {
@@ -26,9 +30,63 @@ QUESTIONS = {
 PART = 500_000
 
 
-def main(events: int = 10_000_000, repeats: int = 3) -> None:
-    """Write simulated events, and ask."""
+SHARD = 100
+"""Videos of one file, and seconds of one video."""
+
+
+def main(events: int = 10_000_000, seconds: int = 0, repeats: int = 3) -> None:
+    """Write simulated events and ask, and compare simulated seconds with an example.
+
+    Args:
+        events: how many events.
+        seconds: how many seconds.
+        repeats: of each search, of which the fastest counts.
+    """
     print(header())
+    if events:
+        ask(events, repeats)
+    if seconds:
+        compare(seconds, repeats)
+
+
+def compare(seconds: int, repeats: int) -> None:
+    """Search by example."""
+    rng = np.random.default_rng(0)
+    extractors = create_extractors("open", BackboneOptions(random_weights=True))
+    names = {extractor.name: extractor.dim for extractor in extractors}
+    pool = {
+        name: rng.standard_normal((SHARD * SHARD + 997, dim), np.float32)
+        for name, dim in names.items()
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        library = Library(Path(temporary) / "lib")
+        library.create()
+        store = library.folder / "store"
+        store.mkdir()
+        (store / "store.json").write_text(Provenance.of(extractors).to_json())
+        for number in range(max(1, seconds // SHARD**2)):
+            videos = {}
+            for video in range(SHARD):
+                start = SHARD * video + number % 997
+                features = {name: rows[start : start + SHARD] for name, rows in pool.items()}
+                extracted = Extracted(duration=float(SHARD), features=features)
+                videos[f"v{number}-{video}"] = extracted
+            (store / f"shard-{number:05d}.h5").write_bytes(encode_shard(videos))
+        size = sum(path.stat().st_size for path in store.iterdir())
+        print(f"{seconds:,} simulated seconds, {size / 1e9:.1f} GB")
+        for turn in range(repeats + 1):
+            begun, computed = time.perf_counter(), time.process_time()
+            found = find_similar(library, Example.parse("v0-0@12-15"))
+            words = "with the comparison of checksums" if turn == 0 else "again"
+            best = found.moments[0].score
+            print(
+                f"{found.num_seconds:,} compared in {time.perf_counter() - begun:.2f} s "
+                f"({time.process_time() - computed:.2f} s of one core), {words}; best {best:.3f}"
+            )
+
+
+def ask(events: int, repeats: int) -> None:
+    """Search by label."""
     labels = np.array(load_vocabulary("everyday").labels)
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as temporary:
@@ -65,4 +123,4 @@ def main(events: int = 10_000_000, repeats: int = 3) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

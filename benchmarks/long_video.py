@@ -12,8 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-import tyro
-from timing import header, interleave, peak_memory
+from timing import command, header, interleave, peak_memory
 
 from mmpyramid.models import MMPyramid
 from mmpyramid.problems import decode
@@ -69,4 +68,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from timing import header
+from timing import command, header
 
-from mmpyramid import Pipeline
+from mmpyramid import Pipeline, UserError
 from mmpyramid.extract.decoding import Piece, RequiredInputs, read_pieces, required_input
 from mmpyramid.extract.embedding import BATCH
 
@@ -51,6 +51,10 @@ def main(videos: Annotated[tuple[Path, ...], tyro.conf.Positional], rounds: int 
         videos: files with sound and picture.
         rounds: how often each.
     """
+    if not videos:
+        raise UserError(
+            "expected files with sound and picture; try benchmarks/parse.py clips/*.mp4"
+        )
     print(header())
     pipeline = Pipeline("teachers")
     pipeline(videos[0])
@@ -62,4 +66,4 @@ def main(videos: Annotated[tuple[Path, ...], tyro.conf.Positional], rounds: int 
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

@@ -15,16 +15,32 @@ from typing import TypeAlias
 
 from timing import Times, interleave, peak_memory
 
+from mmpyramid import UserError
+
 RELEASED = "released"
 
 Maker: TypeAlias = Callable[[], Callable[[], object]]
 """Prepares one side and gives what is timed; it has to survive pickling."""
 
 
+def check_official(official: Path | None) -> None:
+    """Look at the checkout of the released code before anything slow is done.
+
+    Raises:
+        UserError: if it is none.
+    """
+    if official is not None and not (official / "nets").is_dir():
+        raise UserError(
+            f"expected --official to name a checkout of the authors' MM_Pyramid, got {official}, "
+            "which has no folder `nets`"
+        )
+
+
 def beside(
     official: Path | None, theirs: Callable[[Path], Callable[[], object]], ours: Mapping[str, Maker]
 ) -> dict[str, Maker]:
     """Our sides, after the released one if there is a checkout of it."""
+    check_official(official)
     return {**({} if official is None else {RELEASED: partial(theirs, official)}), **ours}
 
 

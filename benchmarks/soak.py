@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import httpx
 import psutil
-import tyro
+from timing import command
 
 API = "/gradio_api"
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -74,8 +74,8 @@ def choose(client: httpx.Client) -> int:
     (path,) = client.post(f"{API}/upload", files={"files": ("a.wav", sound())}).json()
     session = secrets.token_hex(8)
     with client.stream("GET", f"{API}/heartbeat/{session}"):
-        for value in ({"path": path, "meta": {"_type": "gradio.FileData"}}, None):
-            event = {"data": [value], "fn_index": 0, "session_hash": session}
+        for files in ([{"path": path, "meta": {"_type": "gradio.FileData"}}], None):
+            event = {"data": [files, None, None], "fn_index": 0, "session_hash": session}
             status = client.post(f"{API}/run/predict", json=event).status_code
     return status
 
@@ -168,4 +168,4 @@ def main(*, requests: int = 500) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

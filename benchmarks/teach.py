@@ -21,7 +21,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from timing import header
+from timing import command, header
 from vocabulary import Annotation, read_annotations
 
 from mmpyramid.core import Features, Modality
@@ -168,4 +168,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

@@ -9,11 +9,15 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
+import tyro
+
+from mmpyramid.core.errors import UserError, describe_os_error
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,14 @@ class Times:
         return sorted(self.seconds)[len(self.seconds) // 10]
 
 
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-"""Time that passes, and time that this process computes: on a busy machine, and with one thread,
-the latter is what the machine would give alone. Threads that wait for each other count as well."""
+CLOCKS = {
+    "wall": time.perf_counter,
+    "cpu": time.process_time,
+    "children": lambda: sum(os.times()[2:4]),
+}
+"""Time that passes, time that this process computes, and time that processes computed which it
+waited for. On a busy machine, and with one thread, computing time is what the machine would give
+alone. Threads that wait for each other count as well."""
 
 
 def interleave(
@@ -87,6 +96,17 @@ def table(times: Mapping[str, Times], against: str, unit: str = "ms", scale: flo
     return "\n".join(rows)
 
 
+def spread(values: Sequence[float], sign: str = "") -> str:
+    """Mean and standard deviation of several runs.
+
+    Args:
+        values: what each run has.
+        sign: "+" to show the sign of a mean that is positive, too.
+    """
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):{sign}.1f} ± {deviation:.1f}"
+
+
 def header() -> str:
     """The command, the day and the machine."""
     caps = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -121,3 +141,23 @@ def peak_memory() -> float:
     """Largest resident memory of this process so far, in MiB."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def command(main: Callable[..., object], then: Callable[..., object] | None = None) -> NoReturn:
+    """Run a script: its flags, one paragraph on what it needs where that is missing, its code.
+
+    Args:
+        main: a function, or the dataclass of its flags.
+        then: what is called with these.
+    """
+    try:
+        result = tyro.cli(main)
+        code = then(result) if then else result
+    except ModuleNotFoundError as error:
+        problem = f"it needs the package `{error.name}`; `make setup` installs what scripts need"
+    except (UserError, OSError) as error:
+        problem = describe_os_error(error) if isinstance(error, OSError) else str(error)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+    sys.stderr.write(f"{Path(sys.argv[0]).name}: {problem}\n")
+    sys.exit(2)

@@ -17,15 +17,15 @@ from types import SimpleNamespace
 from typing import Literal
 
 import torch
-import tyro
 from official import load_official
 from sides import Maker, beside, take_turns
-from timing import copy_rate, header, matmul_rate, table
+from timing import command, copy_rate, header, matmul_rate, table
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmpyramid.accelerate import accelerate
+from mmpyramid.core.batch import Batch
 from mmpyramid.models import MMPyramid
-from mmpyramid.problems.parsing.losses import guided_loss
+from mmpyramid.problems.parsing.losses import GuidedObjective
 
 ADAM_PASSES = 7
 """Float32 arrays of the size of the network that Adam reads (4) and writes (3)."""
@@ -40,6 +40,18 @@ def videos(batch: int) -> dict[str, torch.Tensor]:
         "video_st": torch.randn(batch, 10, 512),
         "label": (torch.rand(batch, 25) < 0.1).float(),
     }
+
+
+def batch_of(sample: dict[str, torch.Tensor]) -> Batch:
+    """What the network and its loss get of such videos."""
+    streams, num_videos = streams_of(sample), len(sample["label"])
+    num_segments = next(iter(streams.values())).shape[1]
+    return Batch(
+        streams=streams,
+        mask_BT=torch.ones(num_videos, num_segments, dtype=torch.bool),
+        present_BM=torch.ones(num_videos, 2, dtype=torch.bool),
+        weak_BC=sample["label"],
+    )
 
 
 def streams_of(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -72,15 +84,14 @@ def their_step(checkout: Path, batch: int) -> Callable[[], None]:
 def our_step(batch: int, precision: Literal["float32", "bf16"]) -> Callable[[], None]:
     """The step that Lightning takes for us, without Lightning."""
     torch.manual_seed(0)
-    network, sample = MMPyramid(), videos(batch)
+    network, sample = MMPyramid(), batch_of(videos(batch))
     accelerate(network)
-    streams, weak_BC = streams_of(sample), sample["label"]
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            loss = guided_loss(network(streams), weak_BC)
+            loss = GuidedObjective()(network(sample.streams), sample)
         loss.backward()
         optimizer.step()
 
@@ -139,4 +150,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from timing import header
+from timing import command, header
 
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.efficientnet import EfficientNetLite0Extractor
@@ -257,4 +257,4 @@ def main(  # noqa: PLR0913 - one for each flag
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command(main)

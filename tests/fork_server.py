@@ -4,9 +4,9 @@ Each command is a process with its own arguments, folder, environment and output
 a shell had started it. A test puts `programs(folder)` first on the `PATH` of a shell.
 """
 
+import gc
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 PROGRAM = """#!{python} -ISE
@@ -55,28 +56,30 @@ def main(address: str) -> None:
     """Fork for every request, for ever."""
     for library in LIBRARIES:
         import_module(library)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for the forks.
+    # A fork that looked at what the libraries hold, or freed it at its end, would copy all of it.
+    gc.freeze()
+    sys.stdin = None  # Each fork gets its own.
+    process = get_context("fork").Process
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
         print("ready", flush=True)  # noqa: T201
         while True:
             line, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                break
+            process(target=answer, args=(line, listener)).start()
             line.close()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    answer(line)
+            active_children()  # Lets those go that have ended.
 
 
-def answer(line: socket.socket) -> None:
+def answer(line: socket.socket, listener: socket.socket) -> None:
     """Become the process that was asked for, and tell its exit code."""
+    listener.close()
     request, descriptors, *_ = socket.recv_fds(line, LARGEST_REQUEST, 3)
     name, words, folder, environment = json.loads(request)
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    sys.stdin = open(0)  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -9,9 +9,6 @@ ANNOTATIONS = [name for name, form in FORMATS.items() if form.read]
 HEARD = {"selections.txt"}
 """Formats that hold what is heard, and nothing else."""
 
-LONG_VIDEOS = {"youtube.txt"}
-"""Formats that refuse videos of ten seconds."""
-
 
 def kept(name: str, timeline: Timeline) -> Timeline:
     """The timeline with the events that come back from a format."""
@@ -20,5 +17,4 @@ def kept(name: str, timeline: Timeline) -> Timeline:
 
 def is_refused(name: str, timeline: Timeline) -> bool:
     """Whether a format has no place for the timeline, and says so."""
-    lacks_rate = FORMATS[name].counts_frames and not timeline.frame_rate
-    return lacks_rate or (name in LONG_VIDEOS and timeline.duration < 30)
+    return not FORMATS[name].suits(timeline)

@@ -57,6 +57,7 @@ def write_media(
     audio_codec: str = "aac",
     options: dict[str, str] | None = None,
     fps: int | None = None,
+    pixels: str = "yuv420p",
 ) -> Path:
     """Mux frames given as (seconds, RGB) and sound given as (channels, samples).
 
@@ -69,7 +70,7 @@ def write_media(
         if frames:
             video = container.add_stream(video_codec, rate=fps or 10)
             video.height, video.width = frames[0][1].shape[:2]
-            video.pix_fmt = "yuv420p"
+            video.pix_fmt = pixels
             video.options = {"crf": "5", "preset": "veryfast"} if video_codec == "libx264" else {}
             video.codec_context.time_base = Fraction(1, fps or 9000)
         if sound is not None:

@@ -21,10 +21,17 @@ def random_batch(config: NetworkConfig, problem: str) -> Batch:
     columns = num_classes + (problem == "localization")
     segment = category[:, None].expand(shape).clone()
     segment[:, :3] = num_classes
+    dense = None
+    if problem == "detection":
+        dense = torch.zeros(*shape, num_classes)
+        dense[:, 3:, :2] = 1
     return Batch(
         streams=streams,
         mask_BT=torch.ones(shape, dtype=torch.bool),
         present_BM=torch.ones(NUM_VIDEOS, 2, dtype=torch.bool),
         weak_BC=torch.nn.functional.one_hot(category, columns).float(),
         segment_BT=segment,
+        audio_BTC=dense,
+        visual_BTC=dense,
+        extent_BTCX=None if dense is None else 2.5 * torch.stack((dense, dense), dim=-1),
     )

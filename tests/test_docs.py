@@ -1,15 +1,25 @@
 """What the pages in docs/ show is run: files, commands, what they print, links."""
 
+import io
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from fnmatch import filter as fnmatch_filter
+from fnmatch import fnmatch
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
+import av
+import numpy as np
 import pytest
 
 import fork_server
@@ -17,15 +27,20 @@ import media_files
 import tiny_folder
 import tiny_unav
 from mmpyramid.cli import main
+from mmpyramid.cli.main import COMMANDS
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.runs import annotated
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import read_refined
 from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.render import FORMATS
+from mmpyramid.teachers.text import load_prompts
+from mmpyramid.training.recipes import RECIPES
+from mmpyramid.training.strategies import STRATEGIES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
+OTHER_PAGES = [DOCS.parent / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")]
 COMMAND = re.compile(r"^\$ (.*)", re.MULTILINE)
 
 
@@ -130,9 +145,10 @@ def test_the_pyramid_in_a_network_of_your_own(tmp_path):
 @runs_commands
 @pytest.mark.slow
 def test_files_come_back(tmp_path):
-    page = DOCS / "files.md"
+    page = DOCS / "corrections.md"
     run(tmp_path, "python", "-c", *blocks(page, "python"))
     run_commands(page, tmp_path)
+    assert Timeline.load(tmp_path / "from-elan.json") == Timeline.load(tmp_path / "clip.json")
     (event,) = json.loads((tmp_path / "corrected.json").read_text())["events"]
     assert (event["label"], event["end"]) == ("Cat", 10.0)
     assert (tmp_path / "clip.comparison.png").read_bytes()[:4] == b"\x89PNG"
@@ -152,6 +168,16 @@ def test_a_person_with_videos(tmp_path):
     names = {path.name for path in (tmp_path / "timelines").iterdir()}
     assert names == {f"holiday.{suffix}" for suffix in ("json", "html", "vtt", "csv")}
     assert "data:video/mp4" in (tmp_path / "for-friends" / "holiday.html").read_text()
+
+
+@runs_commands
+@pytest.mark.slow
+@pytest.mark.network
+def test_markers_in_an_editor(tmp_path):
+    media_files.write_media(tmp_path / "clip.mp4", media_files.steady(20))
+    run_commands(DOCS / "markers.md", tmp_path)
+    names = {path.name for path in (tmp_path / "markers").iterdir()}
+    assert {"clip.otio", "clip.edl"} < names
 
 
 @runs_commands
@@ -214,10 +240,39 @@ def test_a_vocabulary_of_your_own(tmp_path):
     assert timeline.notes[-1].endswith("asked: the vocabulary pond (5 labels)")
 
 
+@pytest.mark.slow
+def test_any_words(tmp_path, monkeypatch, capsys):
+    """With small checkpoints where the page takes those of the hub."""
+    from tiny_hub import make_clap, make_clip
+
+    page = DOCS / "text.md"
+    monkeypatch.chdir(tmp_path)
+    checkpoints = [f"clip={make_clip(tmp_path / 'clip')}", f"clap={make_clap(tmp_path / 'clap')}"]
+    media_files.write_media(tmp_path / "holiday.mp4", media_files.steady(10))
+    for command in (line for block in blocks(page, "console") for line in COMMAND.findall(block)):
+        words = shlex.split(command)[1:]
+        if "clip=clip" not in words:
+            words += ["--checkpoints", *checkpoints]
+        assert main(words) == 0, capsys.readouterr().err
+    assert Timeline.load(tmp_path / "words" / "holiday.json").model == "text"
+    (tmp_path / "prompts.toml").write_text(*blocks(page, "toml"))
+    cat = load_prompts(tmp_path / "prompts.toml", ["Cat"])["Cat"]
+    assert cat.of(Modality.VISUAL) == ("a photo of a cat", None)
+    names: dict = {}
+    exec(*blocks(page, "python"), names)
+    # Two rows of frequencies, each 32 pieces of time: what rises in time does so afterwards.
+    rising_UD = np.tile(np.arange(32, dtype=np.float32), 2)[:, None] + np.zeros(768, np.float32)
+    pooled_TD = names["pooled"](rising_UD)
+    np.testing.assert_allclose(pooled_TD[:, 0], 3.2 * np.arange(10) + 1.1, atol=0.05)
+
+
 @runs_commands
 @pytest.mark.slow
 def test_a_researcher(tmp_path):
-    run_commands(DOCS / "researcher.md", tmp_path)
+    page = tmp_path / "page.md"
+    published = section_of(DOCS / "researcher.md", "With the published features")
+    page.write_text((DOCS / "researcher.md").read_text().replace(published, ""))
+    run_commands(page, tmp_path)  # tests/test_readme.py runs the others.
     ours, scored = (
         json.loads((tmp_path / name).read_text()) for name in ("ours.json", "scored.json")
     )
@@ -241,17 +296,82 @@ def test_a_team_with_a_corpus(tmp_path):
 def test_a_notebook_runs(tmp_path):
     page = DOCS / "notebook.md"
     (printed,) = re.findall(r"```\n+```\n(.*?)```", page.read_text(), re.DOTALL)
-    assert run(tmp_path, "python", "-c", "\n".join(blocks(page, "python"))) == printed
+    _, *code = blocks(page, "python")
+    assert run(tmp_path, "python", "-c", "\n".join(code)) == printed
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
 
 
-def test_every_format_is_in_the_table_of_files():
-    spec = spec_from_file_location("site_pages", DOCS / "site" / "pages.py")
+@pytest.mark.slow
+@pytest.mark.network
+def test_the_film_of_the_readme_and_the_app_has_the_events_that_are_shown(tmp_path):
+    page = DOCS / "notebook.md"
+    shutil.copy(hooks_of_the_site("film").FILM, tmp_path / "clip.mp4")
+    code, *_ = blocks(page, "python")
+    printed = page.read_text().partition("on the first page\n\n```\n")[2].partition("```")[0]
+    assert printed.count("\n") > 4
+    assert run(tmp_path, sys.executable, "-c", code) == printed
+
+
+@pytest.mark.slow
+def test_the_film_of_the_app_is_what_its_script_makes(tmp_path):
+    """One picture of each second is drawn; their grain and the traces of coding differ."""
+    script = hooks_of_the_site("film")
+    script.write_film(tmp_path / "film.mp4", fps=1)
+    shipped_THWC = decoded(script.FILM, every=script.FPS)
+    drawn_THWC = decoded(tmp_path / "film.mp4")
+    assert shipped_THWC.shape == drawn_THWC.shape == (12, 360, 640, 3)
+    assert np.abs(shipped_THWC - drawn_THWC).mean(axis=(1, 2, 3)).max() < 6
+    assert script.FILM.stat().st_size < 600_000
+
+
+def decoded(path: Path, every: int = 1) -> np.ndarray:
+    with av.open(str(path)) as container:
+        frames = islice(container.decode(video=0), 0, None, every)
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in frames]).astype(np.float32)
+
+
+def hooks_of_the_site(name: str) -> ModuleType:
+    spec = spec_from_file_location(f"site_{name}", DOCS / "site" / f"{name}.py")
     hooks = module_from_spec(spec)
     spec.loader.exec_module(hooks)
+    return hooks
+
+
+def test_every_format_is_in_the_table_of_files():
+    hooks = hooks_of_the_site("pages")
     page = SimpleNamespace(file=SimpleNamespace(src_uri="files.md"))
     table = hooks.on_page_markdown((DOCS / "files.md").read_text(), page)
     assert re.findall(r"^\| `(.*?)` \| \w.* \| \w", table, re.MULTILINE) == list(FORMATS)
+
+
+def test_every_message_is_under_one_heading_of_the_troubleshooting():
+    hooks, page = hooks_of_the_site("messages"), (DOCS / "troubleshooting.md").read_text()
+    places = [mark.split() for mark in hooks.MARK.findall(page)]
+    found = hooks.messages()
+    assert sum(map(len, found.values())) > 450
+    for path in found:
+        sections = [place for place in places if any(fnmatch(path, each) for each in place)]
+        assert len(sections) == 1, f"{path}: name it in one `messages:` of troubleshooting.md"
+    unused = [each for place in places for each in place if not fnmatch_filter(found, each)]
+    assert unused == []
+    shown = hooks.on_page_markdown(page)
+    assert shown.count("<h4 ") >= sum(map(len, found.values()))
+    assert "there is no recipe" in shown
+
+
+def test_symptoms_are_the_words_of_messages():
+    hooks, page = hooks_of_the_site("messages"), (DOCS / "troubleshooting.md").read_text()
+    known = [text for texts in hooks.messages().values() for text in texts]
+    headings = [h for h in re.findall(r"^### (.*)$", page, re.MULTILINE) if h[0].islower()]
+    assert len(headings) > 30
+    for heading in headings:
+        words = ".*".join(map(re.escape, heading.strip("… ").split("…")))
+        assert any(re.search(words, text) for text in known), heading
+
+
+def test_figures_are_what_their_code_draws():
+    for name, content in hooks_of_the_site("network").figures().items():
+        assert (DOCS / name).read_text() == content, f"run docs/site/network.py: {name}"
 
 
 @runs_commands
@@ -340,9 +460,36 @@ def test_a_library_of_videos(tmp_path):
     """The page `library.md`, over rendered clips."""
     render_corpus(tmp_path / "corpus", num_train=6, num_val=0, num_test=0)
     (tmp_path / "corpus" / "videos").rename(tmp_path / "videos")
+    holiday = tmp_path / "videos" / "holiday.mp4"
+    next((tmp_path / "videos").glob("*.mp4")).rename(holiday)
+    (tmp_path / "clip.mp4").write_bytes(holiday.read_bytes())
     shown = run_commands(DOCS / "library.md", tmp_path)
+    assert "clips: 3 clips cut, 0 failed" in shown
+    assert len([*(tmp_path / "clips").iterdir()]) == 3
     assert "lib: 6 added, 0 were there already, 0 failed" in shown
     assert (tmp_path / "drums.html").exists()
+
+
+@runs_commands
+@pytest.mark.slow
+@pytest.mark.network
+def test_a_live_source(tmp_path):
+    page, path = DOCS / "live.md", tmp_path / "recording.ts"
+    media_files.write_media(path, media_files.steady(30), media_files.tone(440, 3.0))
+    assert "listening for 178 everyday sounds" in run_commands(page, tmp_path)
+    assert (tmp_path / "events.jsonl").exists()
+
+
+@runs_commands
+@pytest.mark.slow
+def test_scripts_and_services(tmp_path):
+    page = DOCS / "automation.md"
+    shown = [json.loads(line) for line in "".join(blocks(page, "json")).splitlines()]
+    (command,) = COMMAND.findall(*blocks(page, "console"))
+    done = subprocess.run(command.split(), cwd=tmp_path, capture_output=True, check=True)
+    *_, progress, end = map(json.loads, done.stderr.splitlines())
+    measured = {"seconds": 0, "rate": 0}
+    assert [progress | measured, end] == [shown[0] | measured, shown[1]]
 
 
 def test_no_page_shows_what_is_not_run():
@@ -359,6 +506,39 @@ def test_options_exist_where_commands_need_a_hub_or_a_cluster(page, capsys):
             main([name, "--help"])
         told = capsys.readouterr().out
         assert all(word in told for word in words if word.startswith("--"))
+
+
+def mentioned(text: str) -> Iterator[list[str]]:
+    """The words of every command with options, in a sentence or on a line of its own."""
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    lines = re.findall(r"^(?:\$ | {4})?(mmpyramid .*)$", text, re.MULTILINE)
+    for span in [*re.findall(r"`([^`]+)`", prose), *lines]:
+        words = re.sub(r"^mmpyramid |^mmpyramid --code \S+ ", "", " ".join(span.split())).split()
+        if words and words[0] in COMMANDS and any(word.startswith("--") for word in words):
+            yield words
+
+
+@cache
+def options_of(*words: str) -> set[str]:
+    shown = io.StringIO()
+    with redirect_stdout(shown), pytest.raises(SystemExit):
+        main([*words, "--help"])
+    return set(re.findall(r"--[a-z][\w.-]*", shown.getvalue()))
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHER_PAGES], ids=lambda page: page.name)
+def test_options_that_are_mentioned_exist(page):
+    for name, *words in mentioned(page.read_text()):
+        recipe = []
+        if name in ("train", "refine"):
+            chosen = words[0] if words[0] in RECIPES else "llp"
+            strategy = words[words.index("--strategy") + 1] if "--strategy" in words else "plain"
+            recipe = [chosen, "--strategy", strategy if strategy in STRATEGIES else "plain"]
+            if name == "refine":
+                recipe = [chosen]
+        own = {"--model.kernel"} if page.stem == "new-network" else set()
+        options = {word.partition("=")[0] for word in words if re.match("--[a-z]", word)}
+        assert options - own <= options_of(name, *recipe), " ".join([name, *words])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -10,6 +10,8 @@ from mmpyramid.cli import main
 from mmpyramid.core.errors import UserError
 from mmpyramid.export import Graph, backbone_graph, export_onnx, network_graph
 from mmpyramid.models import (
+    HAN,
+    HANConfig,
     MMPyramid,
     MMPyramidAVE,
     MMPyramidAVEConfig,
@@ -21,19 +23,17 @@ from mmpyramid.models import (
 from mmpyramid.models.registry import architecture
 
 WIDTHS = {"ear": 5, "eye": 6}
+STREAMS = {"audio_streams": {"ear": 5}, "visual_streams": {"eye": 6}}
 ONE_UNIT = PyramidConfig(windows=(4,))
 """Every unit is the same code, and takes some seconds to export."""
 
 
-def small_network(**settings: object) -> MMPyramid:
-    torch.manual_seed(0)
-    streams = {"audio_streams": {"ear": 5}, "visual_streams": {"eye": 6}}
-    return MMPyramid(MMPyramidConfig(labels=("Dog", "Cat"), **streams, **settings)).eval()
-
-
 @pytest.fixture(scope="module")
 def network() -> MMPyramid:
-    return small_network(width=16, pyramid=PyramidConfig(windows=(1, 8)))
+    torch.manual_seed(0)
+    pyramid = PyramidConfig(windows=(1, 8))
+    config = MMPyramidConfig(width=16, labels=("Dog", "Cat"), pyramid=pyramid, **STREAMS)
+    return MMPyramid(config).eval()
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,9 @@ def test_any_batch_and_length_gives_what_pytorch_gives(network, session, batch, 
 
 @pytest.mark.slow
 def test_by_command_and_eight_bits_are_a_quarter_and_nearly_the_same(tmp_path, capsys):
-    save_pretrained(small_network(width=128, pyramid=ONE_UNIT), tmp_path / "model")
+    torch.manual_seed(0)
+    network = HAN(HANConfig(width=128, labels=("Dog", "Cat"), **STREAMS))
+    save_pretrained(network, tmp_path / "model")
     large, small = tmp_path / "large.onnx", tmp_path / "small.onnx"
     assert main(["export", str(tmp_path / "model"), "--out", str(large)]) == 0
     outputs = "audio, visual, video, video_audio, video_visual"

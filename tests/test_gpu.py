@@ -67,7 +67,7 @@ def step_of(name: str, device: str, precision: str, *, graph: bool, width: int =
     adam = torch.optim.Adam(module.network.parameters(), lr=1e-4, fused=True)
     said: list[str] = []
     recorder = CudaRecorder(torch.device("cuda", 0)) if graph else None
-    step = TrainingStep(module.loss, module.network, adam, recorder=recorder, say=said.append)
+    step = TrainingStep(module.loss, module.network, adam, recorder=recorder, report=said.append)
     batch = random_batch(config.model, config.objective.problem).to(device)
 
     def take(index: int) -> torch.Tensor:
@@ -126,6 +126,19 @@ def test_fifty_steps_of_a_graph_are_those_without(name, precision, device):
     assert said == ["one CUDA graph per step"]
     tolerance = 1e-4 if precision == "32-true" else 1e-2
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=0)
+
+
+@on_a_gpu
+def test_a_failed_recording_leaves_random_numbers_usable(device):
+    """On the last GPU, which is not the current one where there are several."""
+    last = torch.device(device, torch.cuda.device_count() - 1)
+
+    def waits() -> torch.Tensor:
+        return torch.full((), torch.rand((), device=last).item())
+
+    with pytest.raises(RuntimeError):
+        CudaRecorder(last).record(waits)
+    assert torch.isfinite(torch.rand(3, device=last)).all()
 
 
 @on_a_gpu
@@ -228,7 +241,9 @@ def test_tf32_is_taken_by_name_only(corpora, tmp_path, device):
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
-@pytest.mark.parametrize("door", ["checkpoint", "backbone", "pipeline"])
+@pytest.mark.parametrize(
+    "door", ["checkpoint", "backbone", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])]
+)
 def test_whoever_loads_a_network_computes_in_float32(tmp_path, door):
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     if door == "checkpoint":
@@ -237,14 +252,15 @@ def test_whoever_loads_a_network_computes_in_float32(tmp_path, door):
         create_extractors(["vggish"], BackboneOptions(random_weights=True))
     else:
         with pytest.raises(UserError, match="absent"):
-            Pipeline("absent")
+            Pipeline("absent", device="cuda")
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
-def test_a_pipeline_names_a_device_that_cannot_be_used():
-    with pytest.raises(UserError, match="--device abacus cannot be used here"):
-        Pipeline(device="abacus")
+@pytest.mark.parametrize("device", ["abacus", "meta"])
+def test_a_pipeline_names_a_device_that_cannot_be_used(device):
+    with pytest.raises(UserError, match=f"--device {device} cannot be used here"):
+        Pipeline(device=device)
 
 
 @on_a_gpu

@@ -21,6 +21,7 @@ SECTIONS = {
     "recipes": "step of `llp`",
     "profile": "kernels of a step",
     "pictures": "ResNet-152, bf16",
+    "decoding": "decoding of 640 by 360",
     "compile": "torch.compile",
     "seeds": "Type@AV, simulated",
 }

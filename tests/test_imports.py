@@ -1,6 +1,7 @@
 """Imports flow one way, and importing the package stays light."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -67,10 +68,19 @@ def test_the_ground_floor_names_no_other_room_even_in_a_string():
 
 
 def test_importing_the_package_is_light():
-    heavy = ["pytorch_lightning", "torchvision", "av", "matplotlib", "h5py", "tyro"]
+    heavy = ["torch", "onnxruntime", "av", "matplotlib", "h5py", "tyro"]
     code = f"import sys, mmpyramid; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_library_that_would_report_its_use_leaves_no_trace(tmp_path):
+    code = "import mmpyramid, onnxruntime; assert onnxruntime.get_available_providers()"
+    elsewhere = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    environment = {**os.environ, **elsewhere}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_deciding_and_scoring_need_numpy_alone():

@@ -12,7 +12,7 @@ import pytest
 from mmpyramid import load_pretrained
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.seal import seal
+from mmpyramid.core.files import seal
 from mmpyramid.formats import read_timeline
 from mmpyramid.problems.parsing import read_predictions
 from mmpyramid.store.exchange import import_features

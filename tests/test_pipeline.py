@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from mmpyramid import parse
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import LLP_LABELS
+from mmpyramid.extract.decoding import Decoding, Limits
 from mmpyramid.models import (
     MMPyramid,
     MMPyramidAVE,
@@ -167,9 +169,34 @@ def test_a_file_that_is_no_video_is_refused(pipeline, tmp_path):
 
 
 def test_a_network_on_streams_that_cannot_be_extracted_is_refused(tmp_path):
-    folder = saved(tmp_path, audio_streams={"clap": 512})
-    with pytest.raises(UserError, match="clap, which this version cannot extract"):
+    folder = saved(tmp_path, audio_streams={"wav2vec": 512})
+    with pytest.raises(UserError, match="wav2vec, which this version cannot extract"):
         Pipeline(folder)
+
+
+def test_a_pipeline_that_cannot_be_made_leaves_no_process_behind(tmp_path):
+    before = psutil.Process().children()
+    with pytest.raises(UserError) as caught:
+        Pipeline(tmp_path, limits=Limits())
+    assert psutil.Process().children() == before
+    assert str(tmp_path) in str(caught.value)
+
+
+class TakenMeanwhile(list):
+    """Another thread takes what there is as soon as this one has looked."""
+
+    def __bool__(self) -> bool:
+        is_there = len(self) > 0
+        self.clear()
+        return is_there
+
+
+def test_two_threads_never_wait_for_the_same_decoder(pipeline, tmp_path, monkeypatch):
+    path = media_files.write_media(tmp_path / "clip.mp4", media_files.steady(20), None)
+    monkeypatch.setattr(pipeline, "limits", Limits())
+    monkeypatch.setattr(pipeline, "_idle", TakenMeanwhile([Decoding(Limits())]))
+    assert pipeline(path).duration == pytest.approx(2.0, abs=0.1)
+    pipeline.close()
 
 
 def test_weights_that_cannot_be_had_are_named(tmp_path, monkeypatch):

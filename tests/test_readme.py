@@ -1,4 +1,4 @@
-"""What the README shows is run: its Python, its commands' words, its links."""
+"""What the README shows is run: its commands, their options, its links."""
 
 import re
 from pathlib import Path
@@ -13,42 +13,28 @@ from reference import released
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
-BLOCKS = re.findall(r"```python\n(.*?)```\n+```\n(.*?)```", README, re.DOTALL)
+PUBLISHED = (ROOT / "docs" / "researcher.md").read_text().partition("## With the published")[2]
+"""What `researcher.md` does with the same data."""
 BRIEF = {
     "train": ["--epochs", "1", "--model.width", "32"],
     "refine": ["--epochs", "1", "--model.width", "32"],
-    "tables": ["--epochs", "1", "--width", "16"],
 }
 """What makes the shown trainings short."""
 
-ELSEWHERE = {"serve": "runs until stopped", "--engine ray": "a cluster", "--set llp": "a model hub"}
+ELSEWHERE = {"serve": "runs until stopped"}
 """What is not run here, and why; it has tests of its own."""
 
-SHOWN = re.findall(r"^\$ mmpyramid (\S+) ([^#\n]*)", README, re.MULTILINE)
+COMMAND = re.compile(r"^\$ mmpyramid (\S+) *([^#\n]*)", re.MULTILINE)
+SHOWN = COMMAND.findall(README) + COMMAND.findall(PUBLISHED.partition("\n## ")[0])
 
 
 def test_the_first_screen_has_both_commands():
     assert README.index("make demo") < README.index("make test") < 1000
 
 
-def test_the_network_example_prints_what_it_says(capsys):
-    code, printed = BLOCKS[1]
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out == printed
-
-
-@pytest.mark.network
-def test_the_pipeline_example_prints_what_it_says(shared, tmp_path, monkeypatch, capsys):
-    clip = shared / "clips" / "dev" / "6aV6c8mY0lg.mp4"
-    (tmp_path / "clip.mp4").symlink_to(clip)
-    monkeypatch.chdir(tmp_path)
-    code, printed = BLOCKS[0]
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out == printed
-
-
 def test_there_are_commands_to_check():
-    assert {"parse", "train", "evaluate", "score", "convert", "extract"} <= {n for n, _ in SHOWN}
+    names = {"parse", "train", "evaluate", "score", "extract", "info", "refine", "convert", "store"}
+    assert names <= {name for name, _ in SHOWN}
 
 
 @pytest.mark.parametrize(("name", "words"), SHOWN)
@@ -86,7 +72,9 @@ def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
         assert main([name, *words.split(), *BRIEF.get(name, [])]) == 0, (name, words)
         if (name, "--data LLP" in words) == ("evaluate", True):
             main([name, *words.split(), "--predictions", "predictions.npz"])
-    assert "Table 3, simulated features" in (tmp_path / "tables" / "table-3.md").read_text()
+    assert "Mean of all" in (tmp_path / "pages" / "index.html").read_text()
+    assert (tmp_path / "all" / "index.html").exists()
+    assert "simulated" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -20,7 +20,7 @@ from mmpyramid.teachers import (
     load_teacher,
     load_vocabulary,
 )
-from mmpyramid.teachers.classes import audioset, background
+from mmpyramid.teachers.vocabulary import audioset, background
 from mmpyramid.teachers.zero_shot import (
     HIGHEST,
     RULES,

@@ -145,5 +145,5 @@ def test_the_files_are_in_the_package():
     names = {path.name for path in FOLDER.glob("*.toml")}
     assert names == {
         *("everyday.toml", "llp.toml", "ave.toml"),
-        *("audioset.toml", "background.toml"),
+        *("audioset.toml", "background.toml", "llp_prompts.toml"),
     }

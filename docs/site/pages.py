@@ -79,7 +79,7 @@ def formats_table() -> str:
 
 
 def reference(room: str) -> str:
-    """The page of a room; functions that share their name with a module are asked for by path."""
+    """The page of a room; functions named like a module are listed by their path."""
     name = f"mmpyramid.{room}"
     module = import_module(name)
     public = [n for n in getattr(module, "__all__", ()) if not ismodule(getattr(module, n))]

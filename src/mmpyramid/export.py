@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -17,17 +17,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mmpyramid.backbones.backbone import Backbone
-from mmpyramid.backbones.registry import create_extractors
+from mmpyramid.backbones.open_networks import NETWORKS, with_weights
+from mmpyramid.backbones.registry import BACKBONES, create_extractor
+from mmpyramid.backbones.runtime import Linear
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.media.container import SAMPLE_RATE
 from mmpyramid.models import Network, load_pretrained
 
 if TYPE_CHECKING:
     from onnx import GraphProto
 
-BACKBONES = ("yamnet", "efficientnet_lite0")
+CLASSIFIED = {"yamnet": nn.Sigmoid(), "efficientnet_lite0": nn.Softmax(dim=-1)}
+"""The backbones that have classes of their own: how logits become probabilities."""
+FREE = {"segments": {0: "segments"}}
 
 TOLERANCE = 1e-4
 """What an exported file may differ from PyTorch in any output."""
@@ -65,16 +71,22 @@ class _Plain(nn.Module):
         return tuple(self.named(mask, present, *streams).values())
 
 
-class _Embedding(nn.Module):
+class _Classified(nn.Module):
     """A backbone: its embedding and the probabilities of its own classes."""
 
-    def __init__(self, backbone: Backbone) -> None:
+    weight_KD: Tensor
+    bias_K: Tensor
+
+    def __init__(self, backbone: Backbone, classifier: Linear, activation: nn.Module) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone, self.activation = backbone, activation
+        self.register_buffer("weight_KD", torch.tensor(classifier.weight_KD))
+        self.register_buffer("bias_K", torch.tensor(classifier.bias_K))
 
     def forward(self, segments: Tensor) -> tuple[Tensor, Tensor]:
-        embedding_ND = self.backbone.embed(segments)
-        return embedding_ND, self.backbone.classify(embedding_ND)
+        embedding_ND: Tensor = self.backbone(segments)
+        logit_NK = functional.linear(embedding_ND, self.weight_KD, self.bias_K)
+        return embedding_ND, self.activation(logit_NK)
 
 
 def network_graph(network: Network[Any, Any]) -> Graph:
@@ -114,19 +126,69 @@ def backbone_graph(name: str) -> Graph:
     Raises:
         UserError: if its weights cannot be had.
     """
-    (extractor,) = create_extractors([name])
-    if extractor.frames_per_segment:
-        frame = (*extractor.frame_size[::-1], 3)
-        shape = (2, extractor.frames_per_segment, *frame)
-        segments = torch.randint(0, 256, shape, dtype=torch.uint8)
-    else:
-        segments = 0.1 * torch.randn(2, 16_000)
+    extractor: Any = create_extractor(name)
+    network = with_weights(name, extractor.weights)
     return Graph(
-        module=_Embedding(extractor.network).eval(),  # type: ignore[attr-defined]
-        example={"segments": segments},
-        free={"segments": {0: "segments"}},
+        module=_Classified(network, extractor.classifier, CLASSIFIED[name]).eval(),
+        example={"segments": _segments(name, extractor.frames_per_segment)},
+        free=FREE,
         outputs=("embedding", "probability"),
     )
+
+
+def runtime_graph(name: str) -> Graph:
+    """An open backbone as `runtime.open_network` runs it, with random weights."""
+    return Graph(
+        module=NETWORKS[name]().eval(),
+        example={"segments": _segments(name, 1)},
+        free=FREE,
+        outputs=("embedding",),
+    )
+
+
+def _segments(name: str, num_pictures: int) -> Tensor:
+    """Two segments as a backbone takes them."""
+    extractor: Any = BACKBONES[name].load()
+    if not extractor.frames_per_segment:
+        return 0.1 * torch.randn(2, SAMPLE_RATE)
+    width, height = extractor.frame_size
+    return torch.randint(0, 256, (2, num_pictures, height, width, 3), dtype=torch.uint8)
+
+
+def write_graphs(folder: Path) -> None:
+    """Write `runtime_graph` of each open backbone without its weights, which come from elsewhere.
+
+    For developers who changed a network; `onnx` and `onnxscript` are needed.
+
+    Args:
+        folder: that of the package, `src/mmpyramid/backbones/graphs`.
+
+    Raises:
+        UserError: if PyTorch cannot trace a network.
+    """
+    for name in NETWORKS:
+        graph = runtime_graph(name)
+        weights = dict(graph.module.named_parameters())
+        write_durably(folder / f"{name}.onnx", without_weights(_serialized(graph), weights))
+
+
+def without_weights(content: bytes, names: Container[str]) -> bytes:
+    """A serialized graph whose weights of these names have to be given to the session."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    for node in model.graph.node:
+        del node.metadata_props[:]  # Where in the sources of PyTorch it comes from.
+    for weight in model.graph.initializer:
+        if weight.name in names:
+            weight.ClearField("raw_data")
+            weight.data_location = onnx.TensorProto.EXTERNAL
+            weight.external_data.add(key="location", value="given to the session")
+    for part in (model, model.graph):
+        del part.metadata_props[:]
+    del model.graph.value_info[:]
+    serialized: bytes = model.SerializeToString()
+    return serialized
 
 
 def open_graph(model: str | Path) -> Graph:
@@ -136,7 +198,7 @@ def open_graph(model: str | Path) -> Graph:
         UserError: if there is none.
     """
     name = str(model)
-    return backbone_graph(name) if name in BACKBONES else network_graph(load_pretrained(name))
+    return backbone_graph(name) if name in CLASSIFIED else network_graph(load_pretrained(name))
 
 
 def export_onnx(graph: Graph, path: Path, *, int8: bool = False) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -12,27 +13,36 @@ from mmpyramid.backbones.base import Extractor
 from mmpyramid.backbones.registry import BACKBONES, BackboneOptions, create_extractors
 from mmpyramid.core import AnyScores, Event, Features, Timeline
 from mmpyramid.core.device import resolve_device
-from mmpyramid.core.errors import UserError
+from mmpyramid.core.errors import UserError, extra
 from mmpyramid.extract.decoding import (
     Decoding,
+    Failure,
     Limits,
     Piece,
     RequiredInputs,
     required_input,
 )
 from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, pieces_of
+from mmpyramid.extract.engines import Engine, Job
+from mmpyramid.extract.live import LiveDecoding
 from mmpyramid.media.source import MediaFile, Source, to_media_file
 from mmpyramid.media.streams import PLAYED, Tracks
-from mmpyramid.models import load_pretrained
 from mmpyramid.problems import Decoder, Gate, decode
+from mmpyramid.store.shard import Extracted, VideoInfo
 from mmpyramid.stream import EVERY, EventStream
 from mmpyramid.teachers import VOCABULARIES, Beside, load_teacher, recorded_vocabulary
+from mmpyramid.teachers.text import TEXT, load_text_teacher, prompts_for
 
 TEACHERS = "teachers"
 """The scorer that needs no training; `teachers-llp` has the vocabulary `llp`, and so on."""
 
 Hook = Callable[[str], None]
 """Called with the name of each step as it begins: `load`, `extract`, `score`, `decode`."""
+
+
+def _silent(step: object) -> None:
+    """Report nothing."""
+    del step
 
 
 class Scorer(Protocol):
@@ -52,7 +62,7 @@ class Scorer(Protocol):
 
     @property
     def decoder(self) -> Decoder:
-        """What decides on its scores, unless something else is asked for."""
+        """The decoder that is used by default."""
         ...
 
     @property
@@ -89,7 +99,7 @@ class Parsed:
     gate: Gate | None = None
 
     def decode_again(self, decoder: Decoder) -> Parsed:
-        """Decide anew on the same scores; nothing is extracted or scored again.
+        """Decode the same scores with other settings; nothing is extracted or scored again.
 
         Raises:
             UserError: if the decoder's gate needs scores that are not there.
@@ -117,24 +127,29 @@ class Pipeline:
         model: `teachers` (zero-shot), a checkpoint folder, or a hub id.
         vocabulary: what the teachers look and listen for: `everyday`, which is the default, `llp`,
             `ave`, or a file of your own. `teachers-llp` is short for the two together.
+        text: words to look and listen for instead, each a label; CLAP and CLIP compare sound and
+            picture with them.
+        weights: by stream (`clap`, `clip`), which checkpoints compare with words: folders or hub
+            ids instead of the usual ones.
         decoder: thresholds and lengths; left out, the official rule.
         sensitivity: moves all thresholds together, see `Decoder.with_sensitivity`.
-        infer_seen: whether the teachers tell to be seen what is heard and nearly always seen then;
-            such events are `inferred`.
+        infer_seen: whether the teachers report as seen what is heard and is then nearly always
+            seen; such events are `inferred`.
         device: where the networks run: `cpu`, `cuda`, `cuda:1`, or `auto` for a GPU where there is
             one. Float32 is exact there, see `use_float32`.
-        limits: decode videos within these, in a process apart that can open nothing but the video,
-            or read what it refers to where that is allowed; left out, videos are decoded in this
-            process.
-        alone: whether each video has such a process of its own, as strangers' videos should.
-        hook: called as each step begins.
+        limits: decode videos within these limits, in a separate process that can open only the
+            video (and, if allowed, the files that it refers to); by default, videos are decoded in
+            this process.
+        alone: whether each video gets such a process of its own, as videos from strangers should.
+        hook: called when a step begins.
 
     Attributes:
         sought: what is looked and listened for, in words.
+        options: how its backbones are made.
 
     Raises:
-        UserError: if the model cannot be had or reads features that cannot be extracted from video,
-            the vocabulary is wrong or not for this model, or the device cannot be used.
+        UserError: if the model cannot be loaded or reads features that cannot be extracted from
+            video, the vocabulary is invalid or not for this model, or the device cannot be used.
 
     Example:
         >>> timeline = Pipeline("teachers")("clip.mp4")  # doctest: +SKIP
@@ -145,6 +160,8 @@ class Pipeline:
         model: str | Path = "teachers",
         *,
         vocabulary: str | Path | None = None,
+        text: Sequence[str] = (),
+        weights: Mapping[str, str | Path] | None = None,
         decoder: Decoder | None = None,
         sensitivity: float | None = None,
         infer_seen: bool = False,
@@ -154,6 +171,8 @@ class Pipeline:
         hook: Hook | None = None,
     ) -> None:
         device = resolve_device(device)
+        paths = {stream: Path(source) for stream, source in (weights or {}).items()}
+        self.options = BackboneOptions(device=device, weights=paths)
         decoder = decoder or Decoder()
         if sensitivity is not None:
             decoder = decoder.with_sensitivity(sensitivity)
@@ -164,14 +183,40 @@ class Pipeline:
             self._idle.append(Decoding(limits, alone=alone))
             self._idle[0].start()
         self.hook = hook or _silent
-        self.hook("load")
         self.name = str(model)
-        if (own := vocabulary_of(self.name, vocabulary)) is None:
-            if infer_seen:
-                raise UserError(
-                    f"expected the model `{TEACHERS}` to infer what is seen, got `{self.name}`, "
-                    "which tells only what it was trained to see; leave out `--infer-seen`"
-                )
+        try:
+            self.hook("load")
+            self._load(vocabulary, text, infer_seen=infer_seen)
+        except BaseException:
+            self.close()
+            raise
+        self.gate = self.scorer.decoder.gate
+        self.decoder = _completed(decoder, self.gate)
+
+    def _load(
+        self, vocabulary: str | Path | None, text: Sequence[str], *, infer_seen: bool
+    ) -> None:
+        """Load what scores and its backbones.
+
+        Raises:
+            UserError: as the constructor.
+        """
+        self.scorer: Scorer
+        self.extractors: Sequence[Extractor]
+        device = self.options.device
+        own = None if text else vocabulary_of(self.name, vocabulary)
+        if infer_seen and own is None:
+            raise UserError(
+                f"expected the model `{TEACHERS}` to infer what is seen, got "
+                f"`{TEXT if text else self.name}`, which reports only what it was trained to see; "
+                "leave out `--infer-seen`"
+            )
+        if text:
+            check_text(self.name, vocabulary)
+            found = load_text_teacher(prompts_for(text), self.options)
+            self.scorer, self.extractors = found, found.extractors
+            self.name, self.sought = TEXT, found.sought
+        elif own is None:
             self.scorer, self.extractors = _load_network(self.name, device)
             self.sought = f"the {len(self.scorer.labels)} labels of {self.name}"
         else:
@@ -179,8 +224,6 @@ class Pipeline:
             self.scorer, self.extractors = teacher, teacher.extractors
             self.sought = teacher.sought
             self.name = TEACHERS if own == VOCABULARIES[0] else f"{TEACHERS}-{Path(own).stem}"
-        self.gate = self.scorer.decoder.gate
-        self.decoder = _completed(decoder, self.gate)
 
     def __call__(self, video: Source) -> Timeline:
         """Parse one video.
@@ -225,6 +268,45 @@ class Pipeline:
                 tracks=tracks,
                 on_progress=on_progress,
             )
+        return self._parsed(extracted, str(to_media_file(video).path), decoder, hook)
+
+    def run_each(
+        self, videos: Sequence[Path], engine: Engine, *, tracks: Tracks = PLAYED
+    ) -> Iterator[tuple[Path, Parsed | Failure]]:
+        """Parse many videos, several at once, and yield each as soon as it is done.
+
+        Networks compute with one thread in each process, so that the results have the same bits
+        for any number of processes.
+
+        Args:
+            videos: the files.
+            engine: how many processes on which device extract features.
+            tracks: which tracks of each video to read.
+
+        Yields:
+            A path, and what was found or why the file failed.
+
+        Example:
+            >>> engine = LocalEngine(workers=4)  # doctest: +SKIP
+            >>> for path, parsed in pipeline.run_each(paths, engine):  # doctest: +SKIP
+            ...     print(path, parsed.timeline)
+        """
+        job = Job(
+            factory=partial(create_extractors, options=self.options),
+            extractors=tuple(extractor.name for extractor in self.extractors),
+            batch=BATCH,
+            tracks=tracks,
+            made=self.extractors,
+        )
+        with closing(engine.run(engine.prepare(job), videos)) as results:
+            for path, result in results:
+                if isinstance(result, Failure):
+                    yield path, result
+                else:
+                    yield path, self._parsed(result, str(path), self.decoder, _silent)
+
+    def _parsed(self, extracted: Extracted, source: str, decoder: Decoder, hook: Hook) -> Parsed:
+        """Score features and decide."""
         hook("score")
         scores = self.scorer.predict(extracted.features)
         hook("decode")
@@ -232,7 +314,7 @@ class Pipeline:
             scores,
             decoder,
             duration=extracted.duration,
-            source=str(to_media_file(video).path),
+            source=source,
             model=self.name,
             missing=extracted.missing,
             notes=(*extracted.notes, *self.scorer.notes),
@@ -247,8 +329,15 @@ class Pipeline:
 
     def close(self) -> None:
         """End the processes that decode; without limits there are none."""
-        while self._idle:
-            self._idle.pop().close()
+        while (decoding := self._take_idle()) is not None:
+            decoding.close()
+
+    def _take_idle(self) -> Decoding | None:
+        """A decoder that waits, which no other thread gets; None if there is none."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     @contextmanager
     def _decoding(self, file: MediaFile) -> Iterator[Decoding | None]:
@@ -260,7 +349,7 @@ class Pipeline:
             with Decoding(self.limits, follow_references=True) as reading:
                 yield reading
             return
-        decoding = self._idle.pop() if self._idle else Decoding(self.limits, alone=self.alone)
+        decoding = self._take_idle() or Decoding(self.limits, alone=self.alone)
         try:
             yield decoding
         finally:
@@ -279,7 +368,7 @@ class Pipeline:
         and the decoder's longest gap and shortest event, plus the pieces that are read.
 
         Args:
-            video: the file. For a live source, push its features to an `EventStream`.
+            video: the file; for what comes live, see `listen`.
             decoder: thresholds and lengths for this video only.
             every: scores are computed for so many new segments at once.
 
@@ -290,30 +379,69 @@ class Pipeline:
             >>> for event in Pipeline("teachers").stream("long.mp4"):  # doctest: +SKIP
             ...     print(event.start, event.end, event.label)
         """
+        required = RequiredInputs.of(self.extractors)
+        with self._decoding(to_media_file(video)) as decoding:
+            pieces = pieces_of(video, required, BATCH, decoding=decoding)
+            yield from self._events(pieces, decoder, every)
+
+    def listen(
+        self,
+        source: LiveDecoding,
+        *,
+        decoder: Decoder | None = None,
+        every: int = 1,
+        on_second: Callable[[int], None] = _silent,
+    ) -> Iterator[Event]:
+        """Give the events of a live source as they end, until it ends or is stopped.
+
+        The events that last when it ends come last. What comes when, see `stream`.
+
+        Args:
+            source: a microphone, a camera, a pipe, or a stream of a network.
+            decoder: thresholds and lengths.
+            every: scores are computed for so many new segments at once; more takes less time.
+            on_second: called with the number of seconds that have come, at each.
+
+        Raises:
+            UserError: if the source cannot be opened or decoded, or scorer or decoder need the
+                whole of a video.
+
+        Example:
+            >>> with LiveDecoding("microphone") as live:  # doctest: +SKIP
+            ...     for event in Pipeline("teachers").listen(live):
+            ...         print(event.start, event.end, event.label)
+        """
+
+        def pieces() -> Iterator[Piece | VideoInfo]:
+            for piece in source.pieces(RequiredInputs.of(self.extractors)):
+                if isinstance(piece, Piece):
+                    on_second(piece.stop)
+                yield piece
+
+        yield from self._events(pieces(), decoder, every)
+
+    def _events(
+        self, pieces: Iterable[Piece | VideoInfo], decoder: Decoder | None, every: int
+    ) -> Iterator[Event]:
         chosen = self.decoder if decoder is None else _completed(decoder, self.gate)
         events = EventStream(self.scorer, chosen, every)
         needs = {extractor: required_input(extractor) for extractor in self.extractors}
-        required = RequiredInputs.of(self.extractors)
-        with self._decoding(to_media_file(video)) as decoding:
-            for piece in pieces_of(video, required, BATCH, decoding=decoding):
-                if not isinstance(piece, Piece):
-                    yield from events.finish(piece.duration)
-                    return
-                inputs = piece.inputs
-                events.missing = piece.missing
-                yield from events.push(
-                    {e.name: e.embed(inputs[need]) for e, need in needs.items() if need in inputs}
-                )
+        duration = None
+        for piece in pieces:
+            if not isinstance(piece, Piece):
+                duration = piece.duration
+                break
+            inputs = piece.inputs
+            events.missing = piece.missing
+            yield from events.push(
+                {e.name: e.embed(inputs[need]) for e, need in needs.items() if need in inputs}
+            )
+        yield from events.finish(duration)
 
 
 def _completed(decoder: Decoder, gate: Gate | None) -> Decoder:
     """Let the scorer choose the gate where the decoder leaves it open."""
     return replace(decoder, gate=decoder.gate or gate)
-
-
-def _silent(step: str) -> None:
-    """Report nothing."""
-    del step
 
 
 def parse(video: str | Path, model: str | Path = "teachers") -> Timeline:
@@ -350,8 +478,24 @@ def vocabulary_of(model: str, chosen: str | Path | None) -> str | Path | None:
     return named.get(model)
 
 
+def check_text(model: str, vocabulary: str | Path | None) -> None:
+    """See that words are the only thing that is asked for.
+
+    Raises:
+        UserError: if there are a vocabulary or a trained network as well.
+    """
+    other = f"--vocabulary {vocabulary}" if vocabulary else f"--model {model}"
+    if vocabulary or model != TEACHERS:
+        raise UserError(
+            f"expected --text alone, for words are all that is looked and listened for then, got "
+            f"{other} as well; leave one of the two out"
+        )
+
+
 def _load_network(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
     """Load a trained network, with the labels of a vocabulary if it keeps them; its backbones."""
+    with extra("torch", f"the model `{model}`"):
+        from mmpyramid.models import load_pretrained
     network = load_pretrained(model).to(device)
     unknown = sorted(network.streams.keys() - BACKBONES.keys())
     if unknown:

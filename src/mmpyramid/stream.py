@@ -134,7 +134,8 @@ class EventStream:
             self._scores, self._decoder, duration=end - self._base, missing=self.missing
         )
         over = self._settled - self._margin if duration is None else math.inf
-        events = [_moved(event, self._base) for event in timeline.events]
+        base = self._base
+        events = [replace(e, start=e.start + base, end=e.end + base) for e in timeline.events]
         ended = [event for event in events if self._reported < event.end <= over]
         if duration is None:
             waiting = [int(event.start) for event in events if event.end > over]
@@ -158,7 +159,3 @@ class EventStream:
         if base > self._base and self._scores is not None:
             self._scores = self._scores.segments(base - self._base, self._scores.num_segments)
             self._base = base
-
-
-def _moved(event: Event, seconds: int) -> Event:
-    return replace(event, start=event.start + seconds, end=event.end + seconds)

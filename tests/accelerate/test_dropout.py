@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mmpyramid.accelerate import CheapDropout, accelerate
-from mmpyramid.accelerate.dropout import dropout_mask
+from mmpyramid.accelerate.step import dropout_mask
 from mmpyramid.models import HAN, HANConfig, MMPyramid, MMPyramidConfig
 
 
@@ -72,7 +72,7 @@ def test_elsewhere_and_in_compiled_graphs_masks_are_those_of_pytorch(monkeypatch
         raise AssertionError("a mask was drawn for a CPU")
 
     layer = CheapDropout(0.5)
-    monkeypatch.setattr("mmpyramid.accelerate.dropout.dropout_mask", fail)
+    monkeypatch.setattr("mmpyramid.accelerate.step.dropout_mask", fail)
     assert layer(torch.ones(3, device="meta")).is_meta
     compiled = torch.compile(layer, backend="eager", fullgraph=True)
     assert set(compiled(torch.ones(100)).tolist()) == {0.0, 2.0}

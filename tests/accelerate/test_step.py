@@ -57,7 +57,7 @@ def made(recorder, **settings):
     def loss(batch):
         return (module(batch.streams["a"]).squeeze(-1) - batch.weak_BC).square().mean()
 
-    step = TrainingStep(loss, module, optimizer, recorder=recorder, say=said.append, **settings)
+    step = TrainingStep(loss, module, optimizer, recorder=recorder, report=said.append, **settings)
     return module, optimizer, step, said
 
 

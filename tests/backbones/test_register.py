@@ -20,7 +20,7 @@ from mmpyramid.backbones.registry import (
 )
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.store.provenance import Provenance
+from mmpyramid.store.store import Provenance
 
 
 @pytest.mark.network
@@ -44,9 +44,9 @@ def test_every_set_names_known_extractors():
 
 
 def test_unknown_names_list_the_known_ones():
-    with pytest.raises(UserError, match=r"'vgg'; there are efficientnet_lite0, .*, yamnet"):
+    with pytest.raises(UserError, match=r"'vgg'; there are clap, .*, yamnet"):
         create_extractor("vgg")
-    with pytest.raises(UserError, match="'closed'; there are ave, llp, open"):
+    with pytest.raises(UserError, match="'closed'; there are ave, llp, open, text"):
         create_extractors("closed")
 
 
@@ -172,9 +172,9 @@ def test_names_of_backbones_are_taken_once(registry):
 
 
 def test_auto_is_resolved_once():
-    assert BackboneOptions().resolved().precision in {Precision.FLOAT32, Precision.BFLOAT16}
+    assert BackboneOptions().resolved("llp").precision in {Precision.FLOAT32, Precision.BFLOAT16}
     exact = BackboneOptions(precision=Precision.FLOAT32)
-    assert exact.resolved() == exact
+    assert exact.resolved("llp") == exact
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps", "xpu"])

@@ -8,12 +8,12 @@ from torchvggish.torchvggish import VGG, Postprocessor, make_layers
 
 from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.logmel import VGGISH_OFFSET, LogMel
-from mmpyramid.backbones.published import RandomWeights
 from mmpyramid.backbones.vggish import (
     QuantizedVGGish,
     VGGishExtractor,
     load_whitening,
 )
+from mmpyramid.backbones.weights import RandomWeights
 from mmpyramid.core.errors import UserError
 
 SECONDS = np.arange(16_000) / 16_000

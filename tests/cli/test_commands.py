@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -54,6 +55,22 @@ def test_evaluate_then_score_gives_the_same_numbers(model, corpus, run, tmp_path
         assert "simulated" not in capsys.readouterr().out
         numbers, expected = (json.loads(path.read_text()) for path in (second, first))
         assert {level: numbers[level] for level in expected} == expected
+
+
+def test_evaluate_reports_progress_beside_its_numbers(model, corpus, run, tmp_path, capsys):
+    words = ("--data", corpus, "--json", tmp_path / "numbers.json", "--device", "cpu")
+    assert run("evaluate", model, *words, "--progress-json") == 0
+    *_, scored, end = map(json.loads, capsys.readouterr().err.splitlines())
+    num_videos = len(read_llp(corpus, "test"))
+    assert (scored["step"], scored["completed"]) == ("evaluate", num_videos)
+    assert scored["total"] == num_videos
+    assert end == {"event": "end", "exit_code": 0}
+    (tmp_path / "numbers.json").unlink()
+    assert run("evaluate", model, *words, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "numbers.json").is_file()
+    assert run("evaluate", model, *words, "--quiet", "--progress-json") == 2
+    assert "--quiet or --progress-json" in capsys.readouterr().err
 
 
 def test_bfloat16_moves_probabilities_a_little(model, corpus, run, tmp_path):
@@ -121,10 +138,12 @@ def test_parse_writes_what_is_good_and_reports_what_is_bad(
     clip, open_model, corpus, run, tmp_path, capsys
 ):
     out, sound = tmp_path / "new" / "timelines", tmp_path / "clip.wav"
+    processes = psutil.Process().children()
     media_files.write_media(sound, sound=media_files.tone(440, 2.0), audio_codec="pcm_s16le")
     written = [name for name in FORMATS if not is_refused(name, Timeline(duration=2.0))]
     words = ("--model", open_model, "--out", out, "--formats", ",".join(written), "--device", "cpu")
     assert run("parse", clip, corpus / "labels.txt", sound, *words) == 1
+    assert psutil.Process().children() == processes, "decoders end with the command"
     shown, message = capsys.readouterr()
     assert "labels.txt" in message
     assert "1 of 3 files" in message
@@ -215,9 +234,9 @@ def test_parse_goes_on_after_what_cannot_be_reached_embedded_or_written(
     assert "3 of 3 files" in message
 
 
-@pytest.mark.network
-def test_a_video_that_is_not_there(open_model, run, tmp_path, capsys):
-    assert run("parse", tmp_path / "gone.mp4", "--model", open_model, "--out", tmp_path) == 2
+def test_a_video_that_is_not_there_is_reported_before_a_network_is_loaded(run, tmp_path, capsys):
+    words = ("--model", tmp_path / "absent", "--out", tmp_path)
+    assert run("parse", tmp_path / "gone.mp4", *words) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "gone.mp4 does not exist" in line
 
@@ -345,7 +364,7 @@ def test_demo_goes_the_whole_way(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(demo_command, "RECIPES", {"compact": brief})
     assert run("demo", "--out", tmp_path / "demo") == 0
     shown = capsys.readouterr().out
-    assert "weak labels on all segments" in shown
+    assert "true video labels (oracle)" in shown
     assert "4 test clips" in shown
     assert "<video" in (tmp_path / "demo" / "timeline.html").read_text()
     assert Timeline.load(tmp_path / "demo" / "timeline.json").duration > 0

@@ -146,16 +146,38 @@ def test_without_pympi_the_extra_is_named_before_a_video_is_parsed(original):
     command = [sys.executable, "-c", BLOCKED, "parse", "gone.mp4", "--formats", "json,eaf"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "pip install 'mmpyramid[elan]'" in done.stderr
+    assert "pip install -e '.[elan]'" in done.stderr
 
 
-def test_a_page_gets_no_file_that_a_timeline_calls_its_video(run, tmp_path, capsys, clip):
-    secret, timeline = tmp_path / "id_secret", tmp_path / "clip.json"
-    secret.write_text("private")
-    Timeline(duration=2.0, source=str(secret)).save(timeline)
-    assert run("render", timeline, "--to", "html", "--embed") == 2
-    assert "which is no video or sound file" in capsys.readouterr().err
-    assert not timeline.with_suffix(".html").exists()
-    Timeline(duration=2.0, source=str(clip)).save(timeline)
-    assert run("render", timeline, "--to", "html", "--embed") == 0
-    assert "data:video/mp4" in timeline.with_suffix(".html").read_text()
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "compared"])
+def test_a_page_gets_no_file_that_a_timeline_calls_its_video(
+    others, run, tmp_path, monkeypatch, capsys, clip
+):
+    """Nor by a link whose name says that any bytes are sound (A-law)."""
+    monkeypatch.chdir(tmp_path)
+    secret, page = Path("home/.ssh/id_canary"), Path("page.html")
+    secret.parent.mkdir(parents=True)
+    secret.write_text("private" * 1000)
+    Path("clip.al").symlink_to(secret)
+    words = (*[f"{n}.json" for n in range(others + 1)], "--to", "html", "--embed", "--out", page)
+
+    def embed(source: str) -> int:
+        for n in range(others + 1):
+            replace(TIMELINE, source=source).save(f"{n}.json")
+        return run("render", *words)
+
+    for source in (f"./{secret}", "clip.al"):
+        assert embed(source) == 2, source
+        assert "which is no video or sound file" in capsys.readouterr().err
+        assert not page.exists()
+    assert embed(str(clip)) == 0
+    assert "data:video/mp4" in page.read_text()
+
+
+@pytest.mark.parametrize(("source", "warned"), [("hour.mp4", True), ("folder/clip.mkv", False)])
+def test_timelines_of_different_videos_are_compared_with_a_warning(
+    source, warned, original, run, tmp_path, capsys
+):
+    replace(TIMELINE, source=source).save(tmp_path / "other.json")
+    assert run("render", original, tmp_path / "other.json", "--to", "html") == 0
+    assert ("different videos (clip, hour)" in capsys.readouterr().err) == warned

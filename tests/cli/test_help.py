@@ -11,13 +11,20 @@ from mmpyramid.render import FORMATS
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.version import __version__
 
-HEAVY = ("torch", "torchvision", "pytorch_lightning", "gradio", "ray", "matplotlib", "pandas")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "pytorch_lightning",
+    "gradio",
+    "ray",
+    "matplotlib",
+    "pandas",
+    "h5py",
+)
 ALL_HELP = f"""
 import contextlib, io, sys
 from mmpyramid.cli.main import COMMANDS, main
 for name in COMMANDS:
-    if name == "tables":  # Its flags are the fields of a recipe, whose types are those of networks.
-        continue
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         main([name, "--help"])
     loaded = [module for module in {HEAVY} if module in sys.modules]
@@ -47,6 +54,7 @@ def test_every_option_is_explained(name, run, capsys):
     option = r"(--[a-z][a-z-]*) (?:[A-Z]+|\{[^}]*\}) "
     described = helped(name, run, capsys)
     assert re.search(option, described) or name == "info"
+    assert "--no-no-" not in described
     bare = re.findall(option + r"\((?:default|required|optional)", described)
     assert bare == []
 
@@ -74,6 +82,23 @@ def test_a_recipe_without_a_description_is_listed(name, run, capsys, monkeypatch
     monkeypatch.setitem(RECIPES, "mine", lambda: RECIPES["han"]())
     assert run(name, "--help") == 0
     assert "\n  mine " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["train", "refine"])
+def test_a_recipe_is_shown_without_asking_the_others(name, run, capsys, monkeypatch):
+    def other():
+        raise AssertionError("its network takes seconds to import")
+
+    monkeypatch.setitem(RECIPES, "other", other)
+    assert run(name, "han-ma", "--help") == 0
+    assert "--model.width" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_recipe_that_cannot_be_refined_is_refused_at_once(run, corpus, tmp_path, capsys):
+    assert run("refine", "kong", "--data", corpus, "--out", tmp_path / "run") == 2
+    assert "such as `han-ma`; VideoObjective does not" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_misspelt_command_is_guessed(run, capsys):

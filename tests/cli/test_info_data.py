@@ -51,7 +51,7 @@ def test_a_folder_without_annotations_is_told_where_they_are(run, tmp_path, caps
     assert "https://unav100.github.io" in error
     assert len(error.strip().splitlines()) == 1
     assert run("info", "--data", tmp_path / "gone") == 2
-    assert "which is none" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
 
 
 def test_a_file_as_it_was_seen(tmp_path):

@@ -123,12 +123,12 @@ def test_a_missing_extra_is_named(package, fill):
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     one_paragraph(done.stderr)
-    assert "pip install 'mmpyramid[train]'" in done.stderr
+    assert "pip install -e '.[train]'" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("package", "extra"),
-    [("ray.data", "scale"), ("onnxruntime.tools", "export"), ("pandas", "pandas")],
+    [("ray.data", "scale"), ("onnxscript.rewriter", "export"), ("pandas", "pandas")],
 )
 def test_the_extra_is_that_of_the_package(package, extra, monkeypatch, run, capsys):
     def fail(name, rest):
@@ -136,7 +136,15 @@ def test_the_extra_is_that_of_the_package(package, extra, monkeypatch, run, caps
 
     monkeypatch.setattr(sys.modules["mmpyramid.cli.main"], "_run", fail)
     assert run("info", "x") == 2
-    assert f"pip install 'mmpyramid[{extra}]'" in capsys.readouterr().err
+    assert f"pip install -e '.[{extra}]'" in capsys.readouterr().err
+
+
+def test_a_system_without_posix_modules_is_told_by_name(monkeypatch, run, capsys):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.delitem(sys.modules, "mmpyramid.web.uploads", raising=False)
+    monkeypatch.delitem(sys.modules, "mmpyramid.cli.serve", raising=False)
+    assert run("serve") == 2
+    assert "no `fcntl`; on Windows, run mmpyramid in WSL" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("package", ["xarray", "arraykit", "onnxsim", "yaml_include"])

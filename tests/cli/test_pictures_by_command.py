@@ -93,6 +93,6 @@ def test_without_matplotlib_the_extra_is_named_and_text_still_works(plain):
     command = [sys.executable, "-c", BLOCKED, "render", str(plain), "--to"]
     done = subprocess.run([*command, "png"], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "pip install 'mmpyramid[plots]'" in done.stderr
+    assert "pip install -e '.[plots]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert subprocess.run([*command, "csv"], capture_output=True, text=True).returncode == 0

@@ -9,7 +9,7 @@ import pytest
 
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.media import SegmentReader, pipes, probe
+from mmpyramid.media import SegmentReader, probe, source
 
 EXTRACT = ("--streams", "efficientnet_lite0", "--random-weights", "--workers", "1")
 
@@ -31,21 +31,21 @@ class Bytes(io.TextIOWrapper):
 
 
 def test_a_pipe_is_read_as_a_file(pipe, clip):
-    with pipes.regular_file(pipe) as path:
+    with source.regular_file(pipe) as path:
         assert probe(path).video_codec == probe(clip).video_codec
         assert len(list(SegmentReader(path))) == len(list(SegmentReader(clip)))
     assert not path.exists()
-    with pipes.regular_file(clip) as path:
+    with source.regular_file(clip) as path:
         assert path == clip
 
 
 def test_a_pipe_without_end_or_with_nothing_in_it_is_told(pipe, monkeypatch):
-    monkeypatch.setattr(pipes, "MAX_BYTES", 1000)
+    monkeypatch.setattr(source, "MAX_PIPED_BYTES", 1000)
     with pytest.raises(UserError, match=r"through a pipe, but more comes from .*/pipe"):
-        pipes.regular_file(pipe).__enter__()
+        source.regular_file(pipe).__enter__()
     monkeypatch.setattr("sys.stdin", Bytes(b""))
     with pytest.raises(UserError, match="nothing came from standard input"):
-        pipes.regular_file(pipes.STANDARD_INPUT).__enter__()
+        source.regular_file(source.STANDARD_INPUT).__enter__()
 
 
 def test_other_doors_say_that_it_is_a_pipe(tmp_path):

@@ -108,7 +108,8 @@ def test_the_page_has_everything_and_no_script(good, bad, corpus, run, tmp_path,
         (("--against", "GOOD"), "--against to name another file"),
         (("--against", "gone.npz"), "gone.npz: expected an .npz file"),
         (("--tune", "GOOD"), "ids are not among the labels"),
-        (("--resamples", "-1"), "0 or more, got -1 and 0"),
+        (("--resamples", "-1"), "--resamples of 0 or more, got -1"),
+        (("--seed", "-1"), "--seed of 0 or more, got -1"),
         (("--threshold", "2"), "a threshold within 0..1"),
         (("--gate", "per_modality"), "needs the video-level probabilities"),
     ],
@@ -117,3 +118,18 @@ def test_mistakes(words, message, good, corpus, run, capsys):
     filled = [good if word == "GOOD" else word for word in words]
     assert run("score", good, "--labels", corpus, *filled) == 2
     assert message in capsys.readouterr().err
+
+
+def test_events_beyond_the_end_of_a_mask_are_told(good, corpus, run, capsys):
+    known = read_llp(corpus, "test")
+    annotated = np.logical_or(*known.truth).any(axis=2)
+    with np.load(good) as archive:
+        arrays = dict(archive)
+    mask = np.ones(annotated.shape, bool)
+    for ends, told in ((10, ""), (1, f"{annotated[0, 1:].sum()} seconds with events do not count")):
+        mask[0, ends:] = False
+        np.savez(good, **arrays, mask=mask)
+        assert run("score", good, "--labels", corpus, "--resamples", 0) == 0
+        shown = capsys.readouterr().err
+        assert told in shown
+        assert ("ends 1 videos before their last annotated event" in shown) == bool(told)

@@ -4,7 +4,7 @@ import pytest
 
 from mmpyramid.datasets import is_simulated
 from mmpyramid.datasets.ave import read_ave
-from mmpyramid.datasets.ave_features import AveFolder
+from mmpyramid.datasets.ave_files import AveFolder
 
 
 def test_the_layout_of_ave(run, tmp_path, capsys):
@@ -23,6 +23,14 @@ def test_the_layout_of_ave(run, tmp_path, capsys):
 def test_seeds_are_not_negative(layout, run, tmp_path, capsys):
     assert run("simulate", "--layout", layout, "--out", tmp_path / "new", "--seed", -1) == 2
     assert "a seed of at least 0" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("layout", ["llp", "ave"])
+@pytest.mark.parametrize("size", [-1, 10**14])
+def test_sizes_that_nobody_can_make(layout, size, run, tmp_path, capsys):
+    assert run("simulate", "--layout", layout, "--out", tmp_path / "new", "--train", size) == 2
+    assert f"at most 1,000,000 videos in a split, got train={size}" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 

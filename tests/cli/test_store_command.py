@@ -1,6 +1,8 @@
 """`mmpyramid store` on the features of a small corpus."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 
@@ -36,6 +38,18 @@ def test_what_is_made_of_simulated_features_is_called_so(run, tmp_path, capsys):
     assert is_simulated(tmp_path / "back")
     shutil.rmtree(data / "features")
     assert not is_simulated(data)
+
+
+def test_a_store_is_described_without_torch(tmp_path):
+    (tmp_path / "feats" / "vggish").mkdir(parents=True)
+    np.save(tmp_path / "feats" / "vggish" / "sound.npy", np.zeros((10, 128), np.float32))
+    import_features(tmp_path / "feats", tmp_path / "store")
+    code = (
+        "import sys; from mmpyramid.cli import main; "
+        f"assert main(['info', {str(tmp_path / 'store')!r}]) == 0; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_names_of_files_are_shown_whatever_is_in_them(run, tmp_path, capsys):

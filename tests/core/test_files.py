@@ -15,6 +15,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import (
     check_output_file,
     check_output_folder,
+    end_last_line,
     only_writer,
     write_durably,
 )
@@ -108,6 +109,17 @@ def test_what_can_be_written_is_not_made_yet(tmp_path):
     check_output_folder(tmp_path / "a" / "b")
     assert not list(tmp_path.iterdir())
     check_output_file(tmp_path.joinpath("/dev/stdout"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"", b""), (b"a\n", b"a\n"), (b"a\nb", b"a\nb\n"), (None, None)]
+)
+def test_what_is_appended_begins_a_line(tmp_path, before, after):
+    path = tmp_path / "lines"
+    if before is not None:
+        path.write_bytes(before)
+    end_last_line(path)
+    assert (path.read_bytes() if path.exists() else None) == after
 
 
 def test_one_writer_at_a_time_until_it_is_killed(tmp_path):

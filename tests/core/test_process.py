@@ -4,6 +4,7 @@ import os
 import pickle
 import resource
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from mmpyramid.core import sandbox
+from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import (
     Answer,
     BrokenAnswerError,
@@ -111,6 +113,19 @@ def test_how_a_worker_ended_is_told_and_it_starts_again(start):
     os.kill(worker.receive(PATIENCE).content["pid"], signal.SIGSEGV)
     with pytest.raises(WorkerDiedError, match="signal 11"):
         worker.receive(PATIENCE)
+
+
+def test_a_worker_that_the_system_could_not_start_can_be_started_again(monkeypatch):
+    worker = Worker(echo, "test")
+    with monkeypatch.context() as lacking:
+        lacking.setattr(sys, "executable", "/nowhere/python")
+        with pytest.raises(FileNotFoundError):
+            worker.start()
+    assert not worker.is_started
+    worker.start()
+    worker.send("hello")
+    assert worker.receive(PATIENCE).content["request"] == "hello"
+    worker.stop()
 
 
 def test_the_last_answer_comes_before_the_end(start):
@@ -308,7 +323,7 @@ def test_no_worker_outlives_a_parent_that_was_killed(state):
     time.sleep(0.2)
     parent.kill()
     parent.communicate()
-    worker.wait(5)
+    worker.wait(PATIENCE)
 
 
 SCRIPT = """
@@ -340,3 +355,11 @@ def test_a_function_of_the_program_itself_can_serve(tmp_path):
         check=False,
     )
     assert done.stdout == "{'json': False}\n", done.stderr
+
+
+def test_a_system_that_hands_over_no_files_is_told(monkeypatch):
+    monkeypatch.delattr(socket, "send_fds")
+    worker = Worker(echo, "test")
+    with pytest.raises(UserError, match=r"expected Linux or macOS: .* WSL"):
+        worker.start()
+    assert not worker.is_started

@@ -2,6 +2,7 @@
 
 import codecs
 import os
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from mmpyramid.core.text import (
     LONGEST_CELL,
     LONGEST_LINE,
     decode,
+    from_json,
     lines_of,
     read_list,
     read_table,
@@ -57,12 +59,13 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
         ".": "expected a file, got a folder",
         "loop": "Too many levels of symbolic links",
         "absent": "No such file",
-        "a\0b": "embedded null byte",
+        "a\0b": "embedded null",
         "x" * 300: "File name too long",
         "large": "expected at most 0 MiB",
     }.items():
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=told) as caught:
             read_text(tmp_path / name, largest=10)
+        assert str(caught.value).count("cannot read") == 1
 
 
 @pytest.mark.parametrize(
@@ -109,3 +112,18 @@ def test_lists(tmp_path):
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "²", "١", "1_0", " 1", "9" * 19, "9" * 5000])
 def test_what_is_no_whole_number(text):
     assert whole_number(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"epochs": 1, "epochs": 2}', "the key 'epochs' 2 times in one object"),
+        ('{"a": [{"b": 1, "c": 2, "b": 1}]}', "the key 'b' 2 times in one object"),
+        ('{"' + "x" * 10**5 + '": 1, "' + "x" * 10**5 + '": 1}', r"x… \(100000 characters\)"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(text, told):
+    """JSON leaves open which of the values counts, and Python takes the last one."""
+    with pytest.raises(UserError, match=f"expected a log, got JSON with .*{told}") as caught:
+        from_json(text, dict[str, Any], "a log")
+    assert len(str(caught.value)) < 300

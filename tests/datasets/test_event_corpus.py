@@ -12,7 +12,7 @@ import torch
 from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.ave import AVEDataset, EventAnnotations, open_events, read_ave
-from mmpyramid.datasets.ave_features import AveFolder
+from mmpyramid.datasets.ave_files import AveFolder
 from mmpyramid.store.hdf5 import RowFile
 
 AUDIO, GRID = (10, 128), (10, 7, 7, 512)

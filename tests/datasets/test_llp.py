@@ -106,6 +106,13 @@ def test_all_faults_are_told_together(folder):
     assert "times that are not whole seconds: 1 (['x', '2.5'] at " in message
 
 
+def test_commas_in_place_of_tabs_are_named(tmp_path):
+    (tmp_path / "AVVP_train.csv").write_text("filename,event_labels\na_0_10,Dog,Speech\n")
+    told = r"tables separated by commas instead of tabs: 1 \(AVVP_train\.csv\)"
+    with pytest.raises(UserError, match=told):
+        read_llp(tmp_path, "train")
+
+
 NAMES = ["my holiday 3", "clip-12_0_8", "a long id of a clip_3_7", "été", "v_10_2", "2019_2"]
 
 

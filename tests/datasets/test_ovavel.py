@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mmpyramid import UserError
+from mmpyramid.cli import main
 from mmpyramid.core.batch import Streams
 from mmpyramid.datasets import Supervision, open_dataset
 from mmpyramid.datasets.ovavel import read_ovavel
@@ -94,6 +95,21 @@ def test_a_network_is_measured_on_all_clips_and_on_closed_and_open_ones(ovavel):
     assert "network, two_head, open" in table
     assert type(report).from_dict(json.loads(json.dumps(report.to_dict()))) == report
     assert "clips" not in replace(report, clips=None).to_dict()
+
+
+@pytest.mark.slow
+def test_the_recipe_trains_on_open_features(ovavel, tmp_path, capsys):
+    for row, (*_, name, _) in enumerate(CLIPS):
+        for stream, width in {"yamnet": 1024, "efficientnet_lite0": 1280}.items():
+            (ovavel / "features" / stream).mkdir(exist_ok=True)
+            values = np.random.default_rng(row).random((10, width), np.float32)
+            np.save(ovavel / "features" / stream / f"{name}.npy", values)
+    words = ("--data", str(ovavel), "--out", str(tmp_path), "--model.width", "16", "--epochs", "1")
+    assert main(["train", "ov-avel", *words]) == 0
+    assert main(["evaluate", str(tmp_path / "model"), "--data", str(ovavel)]) == 0
+    shown = capsys.readouterr().out
+    assert "model, two_head, open" in shown
+    assert "background everywhere" in shown
 
 
 def test_supervision(ovavel):

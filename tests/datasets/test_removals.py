@@ -66,7 +66,7 @@ def test_no_code_of_a_pickle_runs(train, tmp_path):
         ([[[]] * 3, [[]] * 2], "2 x 3 lists of rows"),
         ([[[torch.tensor(0)], [], []], [[torch.tensor(10**6)], [], []]], "such as in row 1000000"),
         ([[[], [torch.tensor(0)], []], [[], [], []]], "such as in row 0"),
-        ([[[torch.tensor([0, 1])], [], []], [[], [], []]], r"a tensor of shape \(2,\)"),
+        ([[[torch.tensor([0, 1])], [], []], [[], [], []]], "expected lists of rows"),
         ("text", "expected lists of rows"),
         (5, "expected lists of rows"),
     ],

@@ -14,9 +14,8 @@ from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.planting import BALANCED, ClipPlan, draw_events, plan_corpus
 from mmpyramid.datasets.synthetic.rendered import RENDERED_LABELS, ClipFormat, render_corpus
 from mmpyramid.datasets.synthetic.rendered.corpus import render_clip
-from mmpyramid.datasets.synthetic.rendered.scene import render_frames
+from mmpyramid.datasets.synthetic.rendered.scene import SPRITES, draw_sprite, render_frames
 from mmpyramid.datasets.synthetic.rendered.sounds import SOUNDS
-from mmpyramid.datasets.synthetic.rendered.sprites import SPRITES, draw_sprite
 
 SMALL = ClipFormat(width=64, height=48, frames_per_second=4, num_segments=4)
 SIZES = {"num_train": 3, "num_val": 2, "num_test": 2}
@@ -110,7 +109,11 @@ def test_another_corpus_is_not_overwritten(corpus, tmp_path):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"num_train": -1}, "at least 0"), ({"workers": 0}, "at least 1 worker")],
+    [
+        ({"num_train": -1}, "at least 0"),
+        ({"num_val": 10**9}, "at most"),
+        ({"workers": 0}, "at least 1 worker"),
+    ],
 )
 def test_wrong_numbers_are_told(tmp_path, wrong, message):
     with pytest.raises(UserError, match=message):

@@ -150,5 +150,19 @@ def test_wrong_input_is_told(corpus, tmp_path):
     with pytest.raises(UserError, match="missing"):
         simulate_features(tmp_path / "nowhere", tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    with pytest.raises(UserError, match="training=3, val=-1"):
+    with pytest.raises(UserError, match="expected splits out of train, val, test, got training"):
         simulate_features(None, tmp_path / "new", sizes={"training": 3, "val": -1})
+
+
+def test_annotations_in_utf_16_get_the_same_features(corpus, tmp_path):
+    """As spreadsheets save them as "Unicode text"."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for path in [*corpus.glob("*.csv"), corpus / "labels.txt"]:
+        (source / path.name).write_text(path.read_text(), encoding="utf-16")
+    ours = simulate_features(source, tmp_path / "new", sizes={"train": 2})
+    theirs = features(corpus)
+    for name, values in features(ours).items():
+        np.testing.assert_array_equal(values, theirs[name])
+    assert read_llp(ours, "train").names == read_llp(corpus, "train").names[:2]
+    assert read_llp(ours, "test").names == read_llp(corpus, "test").names

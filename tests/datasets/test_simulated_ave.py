@@ -13,10 +13,13 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import AVE_LABELS
 from mmpyramid.datasets import is_simulated
 from mmpyramid.datasets.ave import AVEDataset, read_ave
-from mmpyramid.datasets.ave_features import AveFolder
-from mmpyramid.datasets.ave_files import verify_ave
-from mmpyramid.datasets.synthetic.ave_planting import given_events, random_events
-from mmpyramid.datasets.synthetic.simulated_ave import draw_scene, simulate_ave
+from mmpyramid.datasets.ave_files import AveFolder, verify_ave
+from mmpyramid.datasets.synthetic.simulated_ave import (
+    draw_scene,
+    given_events,
+    random_events,
+    simulate_ave,
+)
 
 SIZES = {"train": 20, "val": 3, "test": 4}
 SPLITS = ("train", "val", "test")
@@ -249,8 +252,9 @@ def test_wrong_input_is_told(corpus, tmp_path):
     with pytest.raises(UserError, match="missing"):
         simulate_ave(tmp_path / "nowhere", tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    with pytest.raises(UserError, match="training=3, val=-1"):
-        simulate_ave(None, tmp_path / "new", sizes={"training": 3, "val": -1})
+    for sizes, message in (({"training": 3}, "got training"), ({"val": -1}, "val=-1")):
+        with pytest.raises(UserError, match=message):
+            simulate_ave(None, tmp_path / "new", sizes=sizes)
 
 
 def test_random_events_last_as_long_as_those_of_ave(shared, tmp_path):

@@ -64,6 +64,12 @@ def test_batches_are_padded_and_their_truth_is_that_of_each_video(unav):
     assert set(dataset.digest()) == {"annotations", "features"}
 
 
+def test_labels_of_all_videos_are_gathered_once_and_not_for_every_batch(unav):
+    dataset = open_dataset(unav, "test", STREAMS)
+    assert dataset.weak is dataset.weak
+    assert dataset.events is dataset.events
+
+
 def test_seconds_are_means_of_the_rows_in_their_middle():
     rows_RD = np.random.default_rng(0).random((30, 4)).astype(np.float32)
     seconds_TD = to_seconds(rows_RD)

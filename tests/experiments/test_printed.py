@@ -4,10 +4,10 @@ import pytest
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.experiments import TABLES
-from mmpyramid.experiments.printed import PRINTED
 from mmpyramid.experiments.run import recipe_named
+from mmpyramid.experiments.tables import PRINTED
 from mmpyramid.training.recipes import RECIPES
-from mmpyramid.training.recipes.ablations import ABLATIONS
+from mmpyramid.training.recipes.mm_pyramid import ABLATIONS
 
 ROWS = [(table, row) for table in TABLES.values() for row in table.rows]
 

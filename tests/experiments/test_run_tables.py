@@ -14,8 +14,8 @@ import pytest
 from pytorch_lightning.utilities import rank_zero_only
 
 from mmpyramid.cli import main
-from mmpyramid.experiments.printed import TABLE_4
 from mmpyramid.experiments.run import _score, check_same_data, jobs, override
+from mmpyramid.experiments.tables import TABLE_4
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.run import Run
@@ -73,6 +73,13 @@ def test_a_table_is_written_and_what_is_finished_is_not_run_again(corpus, table,
     assert again.out == first.out
     assert again.err == ""
     assert stamps == {path: path.stat().st_mtime_ns for path in out.rglob("test.json")}
+
+
+def test_folders_of_somebody_else_beside_the_runs_are_left_alone(corpus, out):
+    stray = next((out / "runs").iterdir()) / "seed-old"
+    stray.mkdir()
+    assert run(corpus, out, 4, "--seeds", "1", "2") == 0
+    stray.rmdir()
 
 
 def test_tables_share_runs_and_other_settings_are_refused(corpus, out, capsys):

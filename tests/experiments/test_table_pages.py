@@ -6,7 +6,7 @@ import io
 import pytest
 
 from mmpyramid.experiments.page import WRITERS, Cell, summarize
-from mmpyramid.experiments.printed import Column, Row, Table
+from mmpyramid.experiments.tables import Column, Row, Table
 
 COLUMNS = tuple(
     Column(heading=f"{name} Seg", path=("segment", key))

@@ -8,8 +8,7 @@ from tiny_extraction import MeanColor, make
 
 from media_files import gray, steady, tone, write_media
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.checking import check_corpus
-from mmpyramid.extract.corpus import extract_corpus
+from mmpyramid.extract.corpus import check_corpus, extract_corpus
 from mmpyramid.extract.engines import LocalEngine
 from mmpyramid.store.store import FeatureStore
 

@@ -19,7 +19,6 @@ import pytest
 from tiny_extraction import make
 
 from media_files import click, steady, tone, write_media
-from mmpyramid.core import Modality
 from mmpyramid.core.process import Answer
 from mmpyramid.core.sandbox import limit_cpu
 from mmpyramid.extract.decoding import (
@@ -31,7 +30,7 @@ from mmpyramid.extract.decoding import (
     make_answer,
     read_pieces,
 )
-from mmpyramid.media import MediaFile, View
+from mmpyramid.media import MediaFile, Sound, View, probe
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.store.shard import VideoInfo
@@ -232,7 +231,7 @@ def test_a_list_of_files_is_decoded_apart_as_in_this_process(tmp_path):
     assert end == expected_end
     assert len(pieces) >= 4
     for (_, piece), other in zip(pieces, expected, strict=True):
-        np.testing.assert_array_equal(piece.inputs[Modality.AUDIO], other.inputs[Modality.AUDIO])
+        np.testing.assert_array_equal(piece.inputs[Sound()], other.inputs[Sound()])
 
 
 def compute(limits, channel):
@@ -268,7 +267,8 @@ def test_a_confined_decoder_gives_what_a_free_one_gives(decode, tmp_path, option
 def test_a_confined_decoder_resizes_and_samples_in_every_way(decode, tmp_path, sampling):
     path = write_media(tmp_path / "clip.mp4", steady(100), tone(300, 10))
     views = tuple(View(8, (20, 24), how) for how in Resizing)
-    required = RequiredInputs(audio=True, views=views, sampling=sampling)
+    sounds = (Sound(), Sound(48_000))
+    required = RequiredInputs(sounds=sounds, views=views, sampling=sampling)
     decoding = decode()
     decoding.expect(path, required, 1)
     pieces = [m for _, m in everything(decoding) if isinstance(m, Piece)]
@@ -334,17 +334,17 @@ def answer_with_other_arrays(limits, channel):
 SOUND, PICTURES = np.zeros((1, 16_000), np.float32), np.zeros((1, 2, 12, 16, 3), np.uint8)
 PIECE = {"kind": "piece", "stop": 1, "promised": None, "missing": []}
 ANSWERS = (
-    ({**PIECE, "stop": 2}, {"audio": SOUND}),
-    ({**PIECE, "stop": "1"}, {"audio": SOUND}),
-    ({**PIECE, "missing": ["smell"]}, {"audio": SOUND}),
-    ({**PIECE, "missing": None}, {"audio": SOUND}),
+    ({**PIECE, "stop": 2}, {"sound 0": SOUND}),
+    ({**PIECE, "stop": "1"}, {"sound 0": SOUND}),
+    ({**PIECE, "missing": ["smell"]}, {"sound 0": SOUND}),
+    ({**PIECE, "missing": None}, {"sound 0": SOUND}),
     (PIECE, {}),
-    (PIECE, {"audio": SOUND.astype(np.float64)}),
-    (PIECE, {"audio": SOUND[:, :-1]}),
+    (PIECE, {"sound 0": SOUND.astype(np.float64)}),
+    (PIECE, {"sound 0": SOUND[:, :-1]}),
     (PIECE, {"view 0": PICTURES[:, :1]}),
     (PIECE, {"view 1": PICTURES}),
-    ({**PIECE, "stop": 2}, {"audio": SOUND.repeat(2, 0), "view 0": PICTURES}),
-    ({**PIECE, "stop": 99}, {"audio": SOUND.repeat(99, 0)}),
+    ({**PIECE, "stop": 2}, {"sound 0": SOUND.repeat(2, 0), "view 0": PICTURES}),
+    ({**PIECE, "stop": 99}, {"sound 0": SOUND.repeat(99, 0)}),
     ({"kind": "end", "duration": "long", "missing": [], "notes": []}, {}),
     ({"kind": "end", "missing": [], "notes": []}, {}),
     ({"kind": "failure", "reason": 7}, {}),
@@ -417,3 +417,15 @@ def test_a_file_that_goes_on_and_on_is_stopped(decode, tmp_path):
     *pieces, (_, failure) = everything(decode(path, length=-path.stat().st_size // 100 + 20))
     assert "goes on after 20 s" in failure.reason
     assert len(pieces) == 19
+
+
+def test_a_length_that_is_only_guessed_refuses_nothing(tmp_path):
+    """FFmpeg guesses the length of ADTS from its first packets, which are small in silence."""
+    sound = np.random.default_rng(0).normal(0, 0.3, (1, 16 * 16000)).astype(np.float32)
+    sound[:, : 8 * 16000] = 0
+    path = write_media(tmp_path / "quiet.aac", sound=sound)
+    info = probe(path)
+    assert info.length_is_guessed
+    assert info.duration > 25
+    *_, end = read_pieces(path, RequiredInputs.of(make(["bands"])), 4, max_seconds=20)
+    assert end.duration == pytest.approx(16, abs=0.3)

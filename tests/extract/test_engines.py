@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from functools import partial
 from pathlib import Path
 
@@ -143,6 +144,26 @@ def with_one_network(names, log, **options):
     return [MeanColor(log=log, **options), Bands()]
 
 
+class Waiting(MeanColor):
+    """Goes on once so many processes have begun, however long one of them takes to start."""
+
+    def __init__(self, log, company):
+        super().__init__(log)
+        self.company = company
+
+    def embed(self, segments):
+        means = super().embed(segments)
+        deadline = time.monotonic() + 60
+        while len(set(self.log.read_text().split())) < self.company:
+            assert time.monotonic() < deadline, "the other never came"
+            time.sleep(0.02)
+        return means
+
+
+def with_a_waiting_network(names, log, company):
+    return [Waiting(log, company), Bands()]
+
+
 def _decoders(processes) -> set[int]:
     return {p.pid for p in processes if p.cmdline()[-1:] == ["mmpyramid-decode"]}
 
@@ -152,11 +173,12 @@ def test_several_decoders_feed_the_process_of_each_gpu(clips, tmp_path, gpus):
     """Each has files of its own. All features come from this process, or from one for each GPU."""
     log = tmp_path / "log"
     paths = [tmp_path / "absent.mp4"]
-    for path in [*sorted(clips.iterdir())] * 3:
+    for path in [*sorted(clips.iterdir())] * 3 * gpus:
         paths.append(tmp_path / f"{len(paths)}.mp4")
         paths[-1].write_bytes(path.read_bytes())
     engine = LocalEngine(workers=4, gpus=gpus, limits=Limits())
-    job = engine.prepare(Job(factory=partial(with_one_network, log=log), extractors="", batch=4))
+    factory = partial(with_a_waiting_network, log=log, company=gpus)
+    job = engine.prepare(Job(factory=factory, extractors="", batch=4))
     before = set(children())  # Other tests of this process may have started some.
     results, decoders = [], set()
     for path, result in engine.run(job, paths):

@@ -19,7 +19,7 @@ from tiny_extraction import (
 from media_files import gray, steady, tone, write_media
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
+from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus, extract_files
 from mmpyramid.extract.embedding import extract_features
 from mmpyramid.extract.engines import LocalEngine
 from mmpyramid.extract.search import find_videos
@@ -264,6 +264,13 @@ def test_a_crashing_process_fails_one_video_only(run):
 def test_workers_that_cannot_start_stop_the_run(run):
     with pytest.raises(RuntimeError, match=r"a worker could not start \(exit code 1\)"):
         run(factory=partial(make_in_parent_only, parent=os.getpid()), workers=2)
+
+
+def test_a_file_of_several_ids_is_refused_before_any_work(clips, tmp_path):
+    path = next(iter(find_videos(clips).values()))
+    with pytest.raises(UserError, match=r"expected each file once, got .* as a and as b"):
+        extract_files({"a": path, "b": path}, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
 
 
 def test_other_backbones_are_refused_before_any_work(clips, run, tmp_path):

@@ -14,7 +14,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import Answer
 from mmpyramid.extract.decoding import Decoding, Limits
 from mmpyramid.extract.embedding import extract_features
-from mmpyramid.extract.inspecting import NO_MEDIA, STILL, Inspector
+from mmpyramid.extract.search import NO_MEDIA, STILL, Inspector
 from mmpyramid.media import probe, thumbnail
 
 
@@ -81,8 +81,8 @@ def lie(channel):
     ],
 )
 def test_a_file_that_takes_the_process_over_costs_itself(film, monkeypatch, serve, told):
-    monkeypatch.setattr("mmpyramid.extract.inspecting.SECONDS", 3.0)
-    monkeypatch.setattr("mmpyramid.extract.inspecting.answer_questions", serve)
+    monkeypatch.setattr("mmpyramid.extract.search.SECONDS", 3.0)
+    monkeypatch.setattr("mmpyramid.extract.search.answer_questions", serve)
     with Inspector() as inspector:
         for look in (inspector.probe, inspector.thumbnail)[: 1 if serve is wait else 2]:
             with pytest.raises(UserError, match=told):

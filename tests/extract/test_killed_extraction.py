@@ -110,7 +110,7 @@ def test_killed_runs_lose_nothing_and_redo_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_many_killed_runs_lose_nothing_and_redo_nothing(tmp_path):
-    kill_repeatedly(tmp_path, num_videos=200, num_kills=20, workers=2)
+    kill_repeatedly(tmp_path, num_videos=120, num_kills=20, workers=2)
 
 
 @pytest.mark.slow
@@ -120,6 +120,7 @@ def test_an_interrupted_run_leaves_a_good_store_and_no_process(tmp_path, how):
     out, log = tmp_path / "stopped", tmp_path / "log"
     process = start(videos, out, log, workers=2)
     wait_for_calls(log, process, 6)
+    wait_until(lambda: len(FeatureStore(out)) > 0)  # A busy disk is slower than the backbones.
     os.kill(process.pid, how)
     _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0, told.decode()

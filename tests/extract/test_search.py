@@ -1,13 +1,18 @@
 """Which files of folders are taken for videos."""
 
 import io
+import os
 import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from media_files import steady, tone, write_media
+from mmpyramid.core.errors import UserError
 from mmpyramid.extract.search import search_videos
 
 
@@ -65,7 +70,7 @@ def test_linked_folders_are_searched_once(film, tmp_path):
 
 
 def test_a_file_that_crashes_who_looks_into_it_costs_that_file(film, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmpyramid.extract.inspecting.answer_questions", _crash)
+    monkeypatch.setattr("mmpyramid.extract.search.answer_questions", _crash)
     shutil.copy(film, tmp_path / "a.unknown")
     shutil.copy(film, tmp_path / "b.mkv")
     found = search_videos(tmp_path)
@@ -78,3 +83,43 @@ def _crash(channel):
 
     channel.requests.get()
     os.abort()
+
+
+NOBODY = 65534
+
+
+@contextmanager
+def as_nobody():
+    """Without the rights of root, whom nothing is denied."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+def test_folders_that_cannot_be_read_are_told(film, mode):
+    """In no folder of pytest, which are for their owner only."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        locked = place / "locked"
+        locked.mkdir()
+        (place / "a.mp4").touch()
+        (locked / "b.mp4").touch()
+        locked.chmod(mode)
+        try:
+            with as_nobody():
+                found = search_videos(place)
+                if not mode:
+                    with pytest.raises(UserError, match=r"cannot be read \(Permission denied\): 1"):
+                        search_videos(locked)
+        finally:
+            locked.chmod(0o755)
+        assert place / "a.mp4" in found.files
+        # Files of which only the names can be read are tried, and fail with the reason.
+        assert (locked / "b.mp4" in found.files) == (mode != 0)
+        assert found.left_out == ({} if mode else {locked: "Permission denied"})

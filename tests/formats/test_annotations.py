@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kept_by_formats import ANNOTATIONS, kept
@@ -26,17 +26,13 @@ from mmpyramid.render import (
 )
 from render.drawn_timelines import ANY_TEXT, PRINTABLE, timelines
 
-quick = settings(max_examples=30, deadline=None, derandomize=True)
-
 
 @given(timelines(1_000_000))
-@quick
 def test_csv_gives_the_events_back(timeline):
     assert from_csv(to_csv(timeline)).events == timeline.events
 
 
 @given(timelines(1_000_000))
-@quick
 def test_tsv_gives_the_events_and_the_name_of_the_file_back(timeline):
     back = from_tsv(to_tsv(timeline))
     assert back.events == timeline.events
@@ -44,26 +40,25 @@ def test_tsv_gives_the_events_and_the_name_of_the_file_back(timeline):
 
 
 @given(timelines(1_000_000, PRINTABLE))
-@quick
 def test_a_label_track_gives_the_events_back(timeline):
     assert from_audacity(to_audacity(timeline)).events == timeline.events
 
 
 @given(timelines(1_000, PRINTABLE))
-@quick
+@example(Timeline(source="a.mp4", notes=("The sound is missing.",) * 2))
 def test_elan_gives_the_whole_timeline_back(timeline):
-    assert from_elan(to_elan(timeline)) == timeline
+    source = PurePath(timeline.source)
+    kept = source.name if source.is_absolute() else timeline.source
+    assert from_elan(to_elan(timeline)) == replace(timeline, source=kept)
 
 
 @given(timelines(1_000))
-@quick
 def test_json_gives_the_whole_timeline_back(timeline):
     assert Timeline.from_json(timeline.to_json()) == timeline
 
 
 @given(st.floats(0, 1e6), st.floats(1e-12, 10))
 @example(360_000.0, 1e-7)
-@quick
 def test_times_off_the_grid_move_by_less_than_a_tick_and_no_event_is_lost(start, length):
     event = Event(start, start + max(length, start * 1e-15), "Dog", Modality.AUDIO)
     for per_second in (1_000, 1_000_000):
@@ -113,7 +108,6 @@ def test_an_unknown_suffix_lists_the_known_ones():
 
 
 @given(ANY_TEXT)
-@quick
 def test_any_text_is_read_or_refused_as_a_mistake(text):
     for read in (from_csv, from_tsv, from_audacity, from_elan):
         with contextlib.suppress(UserError):

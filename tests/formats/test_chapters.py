@@ -8,7 +8,6 @@ import av
 import pytest
 from hypothesis import given
 
-from formats.test_annotations import quick
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.wording import title_of
@@ -27,7 +26,6 @@ def heard(start, end, label):
 
 
 @given(timelines(1_000))
-@quick
 def test_a_partition_has_no_gaps_and_no_overlaps(timeline):
     chapters = partition(timeline, 1_000)
     for before, after in itertools.pairwise(chapters):
@@ -90,7 +88,6 @@ def test_youtube_gets_what_it_shows():
 
 
 @given(timelines(1_000))
-@quick
 def test_chapters_of_youtube_keep_its_rules(timeline):
     events = (heard(0.0, 12.0, "Dog"), heard(90_000.0, 90_012.0, "Cat"))
     timeline = replace(

@@ -15,7 +15,6 @@ from hypothesis import given
 from markdown_it import MarkdownIt
 from pympi.Elan import Eaf
 
-from formats.test_annotations import quick
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.wording import title_of
 from mmpyramid.formats.elan import VOCABULARY
@@ -30,7 +29,6 @@ def texts(timeline: Timeline) -> list[str]:
 
 
 @given(timelines(1_000))
-@quick
 def test_pysubs2_finds_every_caption_at_its_time(timeline):
     for suffix, text in {"vtt": to_vtt(timeline), "srt": to_srt(timeline)}.items():
         found = pysubs2.SSAFile.from_string(text or "\n", format_=suffix)
@@ -39,7 +37,6 @@ def test_pysubs2_finds_every_caption_at_its_time(timeline):
 
 
 @given(timelines(1_000))
-@quick
 def test_srt_reads_the_texts_as_they_are(timeline):
     found = list(srt.parse(to_srt(timeline)))
     assert [subtitle.content for subtitle in found] == [text.strip() for text in texts(timeline)]
@@ -47,7 +44,6 @@ def test_srt_reads_the_texts_as_they_are(timeline):
 
 
 @given(timelines(1_000))
-@quick
 def test_webvtt_reads_strictly_and_unescapes(timeline):
     found = webvtt.from_string(to_vtt(timeline), strict=True)
     assert [caption.raw_text.count("<") for caption in found] == [0] * len(timeline)
@@ -69,7 +65,6 @@ def test_pympi_finds_tiers_labels_and_the_video(short, tmp_path):
 
 
 @given(timelines(1_000, PRINTABLE))
-@quick
 def test_annotations_of_one_tier_never_overlap(timeline):
     root = ET.fromstring(to_elan(timeline))
     times = {
@@ -84,7 +79,6 @@ def test_annotations_of_one_tier_never_overlap(timeline):
 
 
 @given(timelines(1_000))
-@quick
 def test_a_markdown_table_has_the_cells_as_text(timeline):
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(to_markdown(timeline))
     cells = [

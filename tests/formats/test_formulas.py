@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mmpyramid.core import Event, Modality, Timeline
@@ -39,7 +39,6 @@ def test_a_number_stays_a_number(number):
     assert escaped(number) == number
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.text())
 def test_every_cell_is_read_back(cell):
     assert unescaped(escaped(cell)) == cell

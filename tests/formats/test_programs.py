@@ -17,10 +17,10 @@ from hypothesis import given
 from mmif import AnnotationTypes, Mmif
 from parselmouth.praat import call
 
-from formats.test_annotations import quick
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.frames import to_frames
+from mmpyramid.core.palette import PALETTE
 from mmpyramid.formats import (
     from_boris,
     from_labelstudio,
@@ -55,7 +55,6 @@ def disjoint(timeline):
 
 
 @given(timelines(1_000, PRINTABLE))
-@quick
 def test_boris_gives_events_labels_and_duration_back(timeline):
     timeline = disjoint(timeline)
     back = from_boris(to_boris(timeline))
@@ -65,7 +64,6 @@ def test_boris_gives_events_labels_and_duration_back(timeline):
 
 
 @given(timelines(1_000, PRINTABLE))
-@quick
 def test_boris_would_pair_every_state(timeline):
     document = json.loads(to_boris(disjoint(timeline)))
     (observation,) = document["observations"].values()
@@ -131,7 +129,6 @@ def test_a_table_of_boris_is_read(delimiter, tmp_path):
 
 
 @given(timelines(1_000_000, PRINTABLE))
-@quick
 def test_a_textgrid_gives_the_events_back(timeline):
     timeline = replace(timeline, duration=timeline.duration + 1)
     assert from_textgrid(to_textgrid(timeline)).events == timeline.events
@@ -196,7 +193,6 @@ def test_a_textgrid_needs_a_duration():
 
 
 @given(timelines(1_000_000, PRINTABLE))
-@quick
 def test_raven_gives_what_is_heard_back(timeline):
     assert from_raven(to_raven(timeline)).events == timeline.of("audio").events
 
@@ -217,7 +213,6 @@ def test_a_table_of_raven(short):
 
 
 @given(timelines(25, PRINTABLE))
-@quick
 def test_label_studio_gives_the_events_back(timeline):
     timeline = replace(timeline, frame_rate="25")
     back = from_labelstudio(to_labelstudio(timeline))
@@ -267,7 +262,6 @@ def test_what_was_annotated_counts_more_than_what_was_predicted(short):
 
 
 @given(timelines(1_000, PRINTABLE))
-@quick
 def test_mmif_gives_events_and_labels_back(timeline):
     back = from_mmif(to_mmif(timeline))
     assert (back.events, back.labels) == (timeline.events, timeline.labels)
@@ -297,7 +291,6 @@ def test_mmif_python_finds_every_time_frame(short, tmp_path):
 
 
 @given(timelines(100))
-@quick
 def test_subtitles_stand_where_they_should(timeline):
     found = pysubs2.SSAFile.from_string(to_ass(timeline), format_="ass")
     times = [(line.start / 10, line.end / 10) for line in found]
@@ -307,6 +300,9 @@ def test_subtitles_stand_where_they_should(timeline):
     places = {name: int(style.alignment) for name, style in found.styles.items()}
     assert len(set(places.values())) == 3
     assert set(places) == set(Modality)
+    for name, style in found.styles.items():
+        color = style.primarycolor
+        assert f"#{color.r:02x}{color.g:02x}{color.b:02x}" == PALETTE[Modality(name)].dark
 
 
 def test_ffmpeg_reads_subtitles_as_players_do(short, tmp_path):
@@ -322,7 +318,6 @@ def test_ffmpeg_reads_subtitles_as_players_do(short, tmp_path):
 
 
 @given(timelines(1_000))
-@quick
 def test_parquet_has_a_row_per_event(timeline):
     table = pq.read_table(io.BytesIO(to_parquet(timeline)))
     rows = table.to_pylist()

@@ -14,14 +14,20 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+import yaml
 
 import tiny_folder
 import tiny_unav
 from datasets.test_ovavel import make as make_ovavel
 from mmpyramid.cli import main
+from mmpyramid.cli._folders import Folders
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import open_dataset
+from mmpyramid.datasets.llp import read_llp
+from mmpyramid.datasets.refined import read_refined, write_refined
+from mmpyramid.library import Library
+from mmpyramid.library.index import write_tables
 from mmpyramid.models import (
     MMPyramid,
     MMPyramidAVE,
@@ -34,11 +40,20 @@ from mmpyramid.problems.parsing.predictions import Predictions
 from mmpyramid.render import FORMATS, encode, read_timeline
 from mmpyramid.store.store import FeatureStore
 from mmpyramid.store.writer import StoreWriter
+from mmpyramid.teachers.vocabulary import record_vocabulary, recorded_vocabulary
+from mmpyramid.training.module import AtomicCheckpointIO
+from mmpyramid.training.run import read_config
 from store import tiny_store
 from training import tiny_corpus
 
 AVE_LINES = ("Dog&aaaaaaaaaaa&good&2&5", "Cat&-bbbbbbbbbb&good&0&3", "Dog&-cccccccccc&good&2&10")
 DURATION = 10.0
+VOCABULARY = """title = "Ponds"
+
+[animals]
+Duck = { heard = ["Duck", "Quack"], seen = ["drake"] }
+"Wild duck" = { heard = ["Quack"] }
+"""
 READABLE = tuple(name for name, form in FORMATS.items() if form.read)
 SPLITS = ("train", "val", "test")
 
@@ -134,7 +149,8 @@ def make_ave(folder: Path) -> None:
 
 
 def read_ave_features(folder: Path) -> None:
-    command("evaluate", folder / "model", "--data", folder, "--device", "cpu")
+    dataset = open_dataset(folder, "test", load_pretrained(folder / "model").config.inputs)
+    dataset.check().batch(range(len(dataset)))
 
 
 def make_unav(folder: Path) -> None:
@@ -200,6 +216,58 @@ def read_arrays(folder: Path) -> None:
         dataset.batch(range(len(dataset)))
 
 
+def make_vocabulary(folder: Path) -> None:
+    (folder / "own.toml").write_text(VOCABULARY)
+
+
+def read_vocabulary(folder: Path) -> None:
+    vocabulary = recorded_vocabulary(record_vocabulary(folder / "own.toml"))
+    for modality in (Modality.AUDIO, Modality.VISUAL):
+        vocabulary.columns(modality, ("Duck", "Quack", "drake"))
+
+
+def make_library(folder: Path) -> None:
+    Library(folder).create()
+    columns = ("video", "label", "modality", "start", "end", "score")
+    events = [("a", "Dog", "audio", 1.0, 4.0, 0.9), ("b", "Cat", "visual", 0.0, 2.0, 0.8)]
+    videos = [("a", DURATION), ("b", DURATION)]
+    tables = {"events": (columns, events), "videos": (("video", "duration"), videos)}
+    write_tables(folder / "events-0001", tables)
+    write_tables(folder / "paths", {"part": (("video", "path"), [("a", "a.mp4")])})
+    for path in [*folder.rglob("*.parquet")]:  # As of earlier versions, without a checksum.
+        path.rename(path.with_name(path.name.rpartition("-")[0] + ".parquet"))
+
+
+def read_library(folder: Path) -> None:
+    command("library", "search", folder, "dog within 5 s of cat", "--to", "csv")
+
+
+def make_run(folder: Path) -> None:
+    settings = {"recipe": "llp", "model": {"width": 16, "labels": ["Dog"]}, "data": {"train": "x"}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    AtomicCheckpointIO().save_checkpoint({"epoch": 3, "w": torch.ones(9)}, folder / "last.ckpt")
+
+
+def make_journal(folder: Path) -> None:
+    folders = Folders(videos=(), inside={folder / "a.mp4": Path("a.mp4")})
+    (folder / "a.mp4").write_bytes(b"video")
+    folders.open(folder, ("settings",))
+    for _ in range(3):
+        folders.note(folder / "a.mp4")
+
+
+def read_journal(folder: Path) -> None:
+    folders = Folders(videos=(), inside={folder / "a.mp4": Path("a.mp4")})
+    folders.open(folder, ("settings",))
+    folders.is_done(folder / "a.mp4", ())
+
+
+def make_refined(folder: Path) -> None:
+    make_llp(folder)
+    annotations = read_llp(folder, "train")
+    write_refined(folder / "refined.tsv", annotations, np.stack([annotations.weak] * 2, axis=1))
+
+
 TIMELINES = {
     f"timeline {name}": Subject(
         make=make_timeline,
@@ -257,5 +325,41 @@ ARRAYS = {
         make=make_arrays, file=f"features/yamnet/{tiny_folder.name_of(0)}.npy", read=read_arrays
     ),
 }
-SUBJECTS = {**TIMELINES, **LLP, **AVE, **DENSE, **TABLES, **STORE, **MODEL, **ARRAYS}
+LIBRARY = {
+    f"library {file}": Subject(make=make_library, file=file, read=read_library)
+    for file in (
+        "library.json",
+        "events-0001/events-000001.parquet",
+        "paths/part-000001.parquet",
+    )
+}
+RUNS = {
+    "run config.yaml": Subject(
+        make=make_run, file="config.yaml", read=lambda folder: read_config(folder / "config.yaml")
+    ),
+    "run last.ckpt": Subject(
+        make=make_run,
+        file="last.ckpt",
+        read=lambda folder: AtomicCheckpointIO().load_checkpoint(folder / "last.ckpt"),
+    ),
+    "journal of parse": Subject(make=make_journal, file="parsed.jsonl", read=read_journal),
+    "refined labels": Subject(
+        make=make_refined,
+        file="refined.tsv",
+        read=lambda folder: read_refined(folder / "refined.tsv", read_llp(folder, "train")),
+    ),
+    "vocabulary": Subject(make=make_vocabulary, file="own.toml", read=read_vocabulary),
+}
+SUBJECTS = {
+    **TIMELINES,
+    **LLP,
+    **AVE,
+    **DENSE,
+    **TABLES,
+    **STORE,
+    **MODEL,
+    **ARRAYS,
+    **LIBRARY,
+    **RUNS,
+}
 """By name."""

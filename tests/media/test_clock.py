@@ -107,6 +107,158 @@ def test_joined_sound(tmp_path, suffix, codec, rate, jump):
     check(path, [], twice(HEARD), 24, jump)
 
 
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+
+
+@pytest.mark.parametrize("flags", ["", "+dash+global_sidx", "+skip_trailer"])
+def test_joined_fragments_with_their_index_at_the_end_or_not(tmp_path, flags):
+    """FFmpeg leaves out some of the second sound, and the notes tell how much."""
+    options = {"movflags": FRAGMENTS["movflags"] + flags}
+    path = join(tmp_path, "mp4", 0, 0, options=options, video_codec="mpeg4", fps=10)
+    check(path, twice(SEEN), twice(HEARD), 24, 12.0)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "settings"),
+    [
+        ("mxf", {**BROADCAST, "audio_codec": "pcm_s16le"}),
+        pytest.param("ogg", BROWSER, marks=pytest.mark.slow),
+    ],
+)
+def test_a_file_after_itself(tmp_path, suffix, settings):
+    """FFmpeg gives all of the second MXF one time stamp, and headers as pictures of VP8."""
+    part = write_recording(tmp_path / f"part.{suffix}", **settings)
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(part.read_bytes() * 2)
+    check(path, twice(SEEN), twice(HEARD), 24, 12.0)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "settings"),
+    [
+        ("mp4", {"options": {"movflags": "faststart"}}),
+        ("mov", {}),
+        ("flv", {}),
+        pytest.param("ogg", BROWSER, marks=pytest.mark.slow),
+        ("wmv", {"video_codec": "wmv2", "audio_codec": "mp2", "rate": 44100, "fps": 25}),
+        *((suffix, {**SOUND, "audio_codec": "pcm_s16le"}) for suffix in ("wav", "w64", "voc")),
+        *((suffix, {**SOUND, "audio_codec": "pcm_s16be"}) for suffix in ("aiff", "caf")),
+        ("tta", {**SOUND, "audio_codec": "tta"}),
+        ("wv", {**SOUND, "audio_codec": "wavpack"}),
+        ("swf", {"video_codec": "flv1", "audio_codec": "mp3", "rate": 44100, "fps": 10}),
+        ("nut", {"video_codec": "mpeg4", "audio_codec": "pcm_s16le", "fps": 10}),
+        ("nut", {**SOUND, "audio_codec": "pcm_s16le"}),
+        ("rm", {"video_codec": "rv20", "audio_codec": "ac3", "rate": 48000, "fps": 10}),
+        ("rm", {**SOUND, "audio_codec": "ac3", "rate": 48000}),
+        ("adx", {**SOUND, "audio_codec": "adpcm_adx"}),
+    ],
+)
+def test_what_ffmpeg_does_not_read_is_told(tmp_path, suffix, settings):
+    path = join(tmp_path, suffix, 0, 0, **settings)
+    reader = SegmentReader(path, [View(2, (32, 24))])
+    assert events(reader) == ([] if "picture" in settings else SEEN, HEARD, 12)
+    half = path.stat().st_size // 2
+    (note,) = reader.notes
+    assert note.startswith(f"after {half} of {2 * half} bytes another file begins")
+    reader = SegmentReader(tmp_path / f"part.{suffix}", [View(2, (32, 24))])
+    assert (len(list(reader)), reader.notes) == (12, ())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixels"),
+    [
+        ("ivf", "libvpx", "yuv420p"),
+        ("ivf", "libvpx-vp9", "yuv420p"),
+        ("y4m", "rawvideo", "yuv420p"),
+        ("apng", "apng", "rgb24"),
+    ],
+)
+def test_pictures_that_ffmpeg_does_not_read_are_told(tmp_path, suffix, codec, pixels):
+    """The head of the second file, read as a picture, is neither damage nor a jump of the clock."""
+    frames = [(n / 10, np.full((48, 64, 3), 255 * (3 <= n / 10 < 7), np.uint8)) for n in range(120)]
+    settings = {"video_codec": codec, "fps": 10, "pixels": pixels}
+    part = write_media(tmp_path / f"part.{suffix}", frames, **settings)
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(part.read_bytes() * 2)
+    reader = SegmentReader(path)
+    assert events(reader) == (SEEN, [], 12)
+    half = part.stat().st_size
+    (note,) = reader.notes
+    assert note.startswith(f"after {half} of {2 * half} bytes another file begins")
+    assert SegmentReader(part).notes == ()
+
+
+OTHERS = {
+    "ts": [{}, {"video_codec": "mpeg2video", "audio_codec": "ac3", "rate": 48000, "fps": 25}],
+    "mkv": [
+        {"audio_codec": "ac3", "rate": 48000},
+        {"video_codec": "ffv1", "audio_codec": "flac", "fps": 10},
+    ],
+    "vob": [BROADCAST, {"video_codec": "mpeg2video", "audio_codec": "mp2", "fps": 25}],
+}
+
+
+@pytest.mark.parametrize("suffix", OTHERS)
+@pytest.mark.parametrize("order", [1, pytest.param(-1, marks=pytest.mark.slow)])
+def test_a_recording_in_another_codec_is_named(tmp_path, suffix, order):
+    """FFmpeg does not decode it, as its decoders are those of the first recording."""
+    first, second = OTHERS[suffix][::order]
+    path = tmp_path / f"joined.{suffix}"
+    parts = [
+        write_recording(tmp_path / f"part.{suffix}", **settings).read_bytes()
+        for settings in (first, second)
+    ]
+    path.write_bytes(b"".join(parts))
+    reader = SegmentReader(path, [View(2, (32, 24))])
+    seen, heard, length = events(reader)
+    is_seen_twice = suffix == "vob"  # Both are MPEG-2.
+    assert seen == (twice(SEEN) if is_seen_twice else SEEN)
+    assert set(HEARD) <= set(heard) < {*range(12)}
+    assert length == 24 if is_seen_twice else length == 12
+    assert not any("damaged" in note or "cut off" in note for note in reader.notes)
+    names = {"aac": "aac", **{name: name for name in ("ac3", "flac", "mp2")}}
+    before, after = (names[part.get("audio_codec", "aac")] for part in (first, second))
+    change = f"its codec changes from {before} to {after}"
+    (note,) = [note for note in reader.notes if note.startswith("the sound ends at 12.")]
+    assert change in note
+    if not is_seen_twice:
+        assert any(note.startswith("the picture ends at 1") for note in reader.notes)
+
+
+def test_raw_sound_in_another_codec_is_named(tmp_path):
+    path = tmp_path / "joined.mp3"
+    parts = [
+        write_recording(tmp_path / f"part.{suffix}", audio_codec=codec, picture=False).read_bytes()
+        for suffix, codec in (("mp3", "libmp3lame"), ("aac", "aac"))
+    ]
+    path.write_bytes(b"".join(parts))
+    reader = SegmentReader(path)
+    assert events(reader) == ([], HEARD, 12)
+    (note,) = reader.notes
+    assert "the sound ends at 12.0 s, where its codec changes from mp3 to aac" in note
+
+
+def test_time_stamps_that_come_late_move_nothing(tmp_path):
+    """Of raw AAC in LATM, FFmpeg knows none for the first seconds, and then counts from zero."""
+    path = write_recording(tmp_path / "raw.latm", audio_codec="aac", picture=False)
+    reader = SegmentReader(path)
+    assert (events(reader), reader.notes) == (([], HEARD, 12), ())
+
+
+@pytest.mark.parametrize("rates", [(48000, 16000), (16000, 48000), (44100, 22050, 44100)])
+@pytest.mark.parametrize(("suffix", "codec"), [("aac", "aac"), ("mp3", "libmp3lame")])
+def test_raw_sound_whose_rate_changes(tmp_path, suffix, codec, rates):
+    """FFmpeg goes on with the time stamps of the first rate."""
+    path = tmp_path / f"joined.{suffix}"
+    for rate in rates:
+        part = tmp_path / f"part.{suffix}"
+        write_recording(part, rate=rate, audio_codec=codec, picture=False)
+        path.write_bytes((path.read_bytes() if path.exists() else b"") + part.read_bytes())
+    heard = [12 * n + second for n in range(len(rates)) for second in HEARD]
+    reader = SegmentReader(path)
+    assert (events(reader), reader.notes) == (([], heard, 12 * len(rates)), ())
+
+
 def test_both_readers_of_a_file_find_the_same_jumps(tmp_path):
     path = join(tmp_path, "ts", 0, 1000)
     assert events(SegmentReader(path, audio=False))[0] == twice(SEEN)

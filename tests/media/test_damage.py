@@ -7,7 +7,17 @@ import av
 import numpy as np
 import pytest
 
-from media_files import gray, spoil, steady, tone, truncate, write_media, write_wav
+from media_files import (
+    events,
+    gray,
+    spoil,
+    steady,
+    tone,
+    truncate,
+    write_media,
+    write_recording,
+    write_wav,
+)
 from mmpyramid.core.errors import UserError
 from mmpyramid.media import SegmentReader, probe
 from mmpyramid.media.decoder import Decoder
@@ -39,6 +49,24 @@ def test_a_truncated_file_gives_what_is_there(tmp_path, container):
     assert any("may be cut off" in note for note in reader.notes)
 
 
+@pytest.mark.parametrize("keep", [0.5, 0.97])
+def test_sound_that_is_cut_off_is_not_called_damaged(tmp_path, keep):
+    settings = {"audio_codec": "ac3", "rate": 48000, "picture": False}
+    path = truncate(write_recording(tmp_path / "a.rm", **settings), keep)
+    reader = SegmentReader(path)
+    assert events(reader)[1] == ([5] if keep == 0.5 else [5, 9])
+    (note,) = reader.notes
+    assert ("may be cut off" if keep == 0.5 else "the sound breaks off at 11.") in note
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.97])
+def test_a_length_that_is_a_guess_promises_nothing(tmp_path, keep):
+    path = write_recording(tmp_path / "a.adx", audio_codec="adpcm_adx", picture=False)
+    reader = SegmentReader(truncate(path, keep))
+    assert reader.info.length_is_guessed
+    assert (events(reader)[1], reader.notes) == ([5] if keep == 0.5 else [5, 9], ())
+
+
 def test_a_file_whose_index_is_cut_off_is_a_clear_error(tmp_path):
     path = write_media(tmp_path / "a.mp4", steady(30))
     with pytest.raises(UserError, match="index is missing"):
@@ -57,15 +85,22 @@ def test_a_file_of_which_nothing_decodes_is_a_clear_error(tmp_path):
 def fake_decoder(times):
     """A decoder of a pretended sound stream of a MOV file, in frames of 0.1 s from `times` on."""
     container = SimpleNamespace(
-        format=SimpleNamespace(name="mov", flags=0), duration=10 * av.time_base, start_time=0
+        format=SimpleNamespace(name="mov", flags=0),
+        duration=10 * av.time_base,
+        start_time=0,
+        size=len(times),
+        file=None,
     )
     stream = SimpleNamespace(
         index=0, time_base=Fraction(1, 16000), duration=None, start_time=0, container=container
     )
+    codec = SimpleNamespace(canonical_name="pcm_s16le")
+    stream.type, stream.codec_context = "audio", SimpleNamespace(codec=codec)
     packets = []
     for time in times:
         stamp = round(time * 16000)
-        packets.append(SimpleNamespace(stream=stream, pts=stamp, dts=stamp, duration=1600, size=1))
+        packet = {"stream": stream, "pts": stamp, "dts": stamp, "duration": 1600}
+        packets.append(SimpleNamespace(**packet, size=1, pos=0, is_corrupt=False))
 
     def decode(packet):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1600), np.float32), "fltp", "mono")
@@ -118,3 +153,31 @@ def test_a_picture_of_which_nothing_tells_a_length_has_one(tmp_path):
     reader = SegmentReader(path)
     assert len(list(reader)) == 1
     assert reader.duration == 0.04
+
+
+def test_a_clock_that_begins_late_is_no_missing_end(tmp_path):
+    """The header of Matroska, as FFmpeg writes it, tells where the clock ends."""
+    reader = SegmentReader(write_recording(tmp_path / "late.mkv", start=1000))
+    assert (events(reader)[2], reader.notes) == (12, ())
+
+
+def test_a_file_of_which_nothing_is_read_does_not_follow_itself(tmp_path):
+    """As a WAV with more channels than there can be."""
+    path = write_wav(tmp_path / "many.wav", np.zeros((1000, 2), np.int16), 8000)
+    content = bytearray(path.read_bytes())
+    content[22:24] = b"\xff\xff"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="can be decoded") as raised:
+        list(SegmentReader(path))
+    assert "another file" not in str(raised.value)
+
+
+def test_an_animated_webp_is_refused_as_what_it_is(tmp_path):
+    """FFmpeg 8 opens it and decodes none of it; later versions play it."""
+    settings = {"video_codec": "libwebp_anim", "pixels": "bgra", "fps": 10}
+    path = write_media(tmp_path / "a.webp", steady(20), **settings)
+    if "webp_anim" in av.formats_available:
+        assert len(list(SegmentReader(path))) == 2
+        return
+    with pytest.raises(UserError, match="reads no animated WebP: convert it"):
+        list(SegmentReader(path))

@@ -7,7 +7,7 @@ import pytest
 
 from mmpyramid.extract.decoding import RequiredInputs, read_pieces
 from mmpyramid.extract.search import search_videos
-from mmpyramid.media import SegmentReader, View
+from mmpyramid.media import SegmentReader, Sound, View
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.media.streams import Tracks
 
@@ -77,7 +77,7 @@ def test_a_folder_of_unusual_names(cases):
 
 
 def test_a_length_that_is_only_guessed_refuses_nothing(cases):
-    required = RequiredInputs(audio=True, views=(), sampling=Sampling.SECONDS)
+    required = RequiredInputs(sounds=(Sound(),), views=(), sampling=Sampling.SECONDS)
     *_, end = read_pieces(cases / "F15_quiet_first.aac", required, 4, max_seconds=60)
     assert end.duration == pytest.approx(44, abs=0.5)
 

@@ -1,11 +1,26 @@
 """Sound of any rate, layout and codec as 16 kHz mono at the right time."""
 
+import struct
+
 import av
 import numpy as np
 import pytest
 
-from media_files import click, onset, steady, tone, waveform, write_media, write_wav
-from mmpyramid.media import SAMPLE_RATE, SegmentReader
+from media_files import (
+    HEARD,
+    SEEN,
+    click,
+    events,
+    onset,
+    steady,
+    tone,
+    waveform,
+    write_media,
+    write_recording,
+    write_wav,
+)
+from mmpyramid.media import SAMPLE_RATE, SegmentReader, Sound
+from mmpyramid.media.sampling import Sampling
 
 
 def peak_frequency(samples):
@@ -20,6 +35,20 @@ def test_any_sample_rate_gives_the_same_sound(tmp_path, rate):
     expected = tone(440, 3)[0]
     assert samples.shape == (3 * SAMPLE_RATE,)
     np.testing.assert_allclose(samples[100:-100], expected[100:-100], atol=0.01)
+
+
+@pytest.mark.parametrize("sampling", Sampling)
+def test_sounds_of_two_rates_come_in_one_pass(tmp_path, sampling):
+    high = tone(440, 2, 48000) + tone(12000, 2, 48000) / 2
+    path = write_media(tmp_path / "a.wav", sound=high, rate=48000, audio_codec="pcm_s16le")
+    sounds = (Sound(), Sound(48000))
+    both = [*sampling.reader(path, sounds=sounds)]
+    alone = [*sampling.reader(path)]
+    for segment, one in zip(both, alone, strict=True):
+        np.testing.assert_array_equal(segment.waveform, one.waveform)
+    wide = np.concatenate([segment.waveforms[1] for segment in both[:2]])
+    np.testing.assert_allclose(wide, high[0], atol=1e-4)
+    assert both[0].waveforms[1].shape == (48000,)
 
 
 @pytest.mark.parametrize("codec", ["aac", "libmp3lame", "libopus", "flac"])
@@ -114,3 +143,16 @@ def test_small_differences_and_stamps_that_stand_still_change_nothing(tmp_path, 
     reader = SegmentReader(path)
     assert onset(waveform(reader)) == pytest.approx(48, abs=0.03)
     assert (reader.duration, reader.notes) == (pytest.approx(60, abs=0.03), ())
+
+
+@pytest.mark.parametrize("start", [0, 5])
+def test_sound_begins_where_the_header_of_an_avi_says(tmp_path, start):
+    """AVI has no time stamps: only the header tells that a stream begins late (`dwStart`)."""
+    settings = {"video_codec": "mpeg4", "audio_codec": "pcm_s16le", "fps": 10}
+    path = write_recording(tmp_path / "a.avi", **settings)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, content.index(b"auds") + 28, start * 16000)
+    path.write_bytes(content)
+    reader = SegmentReader(path)
+    assert events(reader) == (SEEN, [second + start for second in HEARD], 12 + start)
+    assert reader.notes == ()

@@ -8,8 +8,7 @@ from PIL import Image
 from media_files import steady, tone, waveform, write_media
 from mmpyramid.core.errors import UserError
 from mmpyramid.media import MediaFile, SegmentReader, probe, thumbnail
-from mmpyramid.media.demuxers import DEVICES, REFERRING, SELF_CONTAINED, TEXT
-from mmpyramid.media.source import open_file, open_media
+from mmpyramid.media.source import DEVICES, REFERRING, SELF_CONTAINED, TEXT, open_file, open_media
 
 DASH = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"
 mediaPresentationDuration="PT2S" profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><Period>
@@ -153,3 +152,15 @@ def test_a_file_that_is_open_already_is_read_without_opening_it(secret):
     np.testing.assert_array_equal(found, waveform(SegmentReader(moved)))
     with open_media(file), open_media(file):
         pass
+
+
+def test_a_link_to_itself_is_told(tmp_path):
+    path = tmp_path / "loop.mp4"
+    path.symlink_to(path)
+    with pytest.raises(UserError, match="cannot be reached: Too many levels of symbolic links"):
+        open_file(path)
+
+
+def test_a_name_with_nul_is_told(tmp_path):
+    with pytest.raises(UserError, match="is no path"):
+        open_file(tmp_path / "a\0.mp4")

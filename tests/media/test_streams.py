@@ -4,11 +4,23 @@ import av
 import numpy as np
 import pytest
 
-from media_files import HEARD, SEEN, events, gray, tone, two_tones, write_media, write_recording
+from media_files import (
+    HEARD,
+    SEEN,
+    events,
+    gray,
+    steady,
+    tone,
+    two_tones,
+    write_media,
+    write_recording,
+)
+from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.media import SegmentReader, View, probe
 from mmpyramid.media.sampling import PublishedReader
-from mmpyramid.media.streams import Tracks
+from mmpyramid.media.source import open_media, packets_of
+from mmpyramid.media.streams import Tracks, best_video, played_sound
 
 SILENCE = np.zeros((1, 12 * 16000), np.float32)
 TALK = tone(440, 12)
@@ -174,3 +186,18 @@ def test_a_single_loud_channel_of_many_is_averaged_as_ever(tmp_path):
     (segment,) = reader
     np.testing.assert_allclose(segment.waveform, 0.1, atol=1e-3)
     assert reader.notes == ()
+
+
+def test_a_stream_that_appears_on_the_way_ends_no_reading(tmp_path):
+    """PyAV, which does not know it, looks for it at the end; as `ffmpeg`, nobody reads it."""
+    first = write_media(tmp_path / "first.flv", steady(400))
+    second = {"sound": tone(440, 3), "sound_start": 40.0}
+    later = write_media(tmp_path / "later.flv", steady(30, start=40.0), **second)
+    path = tmp_path / "joined.flv"
+    path.write_bytes(first.read_bytes() + later.read_bytes()[13:])
+    reader = SegmentReader(path)
+    assert len(list(reader)) == 43
+    assert reader.missing == (Modality.AUDIO,)
+    with open_media(path) as container:
+        assert sum(1 for _ in packets_of(container, *container.streams.video)) > 400
+        assert played_sound(container, best_video(container)) is None

@@ -1,6 +1,7 @@
 """A checkpoint folder loads to the same network, or says why not."""
 
 import json
+import os
 import random
 import resource
 from pathlib import Path
@@ -71,10 +72,17 @@ def test_layers_may_share_a_weight(tmp_path):
     [
         (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 64), "cannot be loaded"),
         (lambda f: (f / "model.safetensors").unlink(), "cannot be loaded"),
+        (
+            lambda f: (
+                (f / "model.safetensors").unlink(),
+                os.mkfifo(f / "model.safetensors"),
+            ),
+            "expected a file, got",
+        ),
         (lambda f: (f / "config.json").unlink(), "expected a checkpoint folder"),
         (
             lambda f: (f / "config.json").write_text("{"),
-            "config.json of a checkpoint folder as JSON",
+            "config.json of a checkpoint folder, got text that is not JSON",
         ),
         (
             lambda f: (f / "config.json").write_text('{"architecture": "resnet", "config": {}}'),
@@ -174,6 +182,23 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
         load_pretrained(save_pretrained(network, tmp_path))
 
 
+def test_weights_of_another_checkpoint_are_refused(folder, tmp_path):
+    """As when a process is killed after the weights were replaced, and before the labels were."""
+    torch.manual_seed(4)
+    other = save_pretrained(MMPyramid(CONFIG), tmp_path / "other")
+    (other / "model.safetensors").replace(folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"that its config\.json was written with, got others"):
+        load_pretrained(folder)
+
+
+def test_checkpoints_of_earlier_versions_have_no_checksum(folder):
+    path = folder / "config.json"
+    description = json.loads(path.read_text())
+    assert len(description.pop("weights_sha256")) == 64
+    path.write_text(json.dumps(description))
+    load_pretrained(folder)
+
+
 @pytest.mark.slow
 def test_no_flipped_bit_of_the_weights_is_silent(folder):
     path, choose = folder / "model.safetensors", random.Random(1)
@@ -186,3 +211,10 @@ def test_no_flipped_bit_of_the_weights_is_silent(folder):
             load_pretrained(folder)
     path.write_bytes(whole)
     load_pretrained(folder)
+
+
+def test_of_the_folder_of_a_run_the_network_in_it_is_meant(tmp_path, folder):
+    (tmp_path / "run").mkdir()
+    folder.rename(tmp_path / "run" / "model")
+    with pytest.raises(UserError, match=r"no config\.json; did you mean .*run/model\?"):
+        load_pretrained(tmp_path / "run")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from parsing_network_tests import ParsingNetworkTests, video
+from parsing_network_tests import ParsingNetworkTests, batch_of, video
 from torch import nn
 
 from mmpyramid.core.errors import UserError
@@ -14,6 +14,33 @@ from mmpyramid.models.han import HANLayer
 class TestHAN(ParsingNetworkTests):
     config_class = HANConfig
     num_parameters = 4_569_675
+
+
+class TestHANWithLabelDecoder(ParsingNetworkTests):
+    config_class = HANConfig
+    num_parameters = TestHAN.num_parameters
+
+    @pytest.fixture
+    def settings(self):
+        return {"head": "leap"}
+
+    def test_segments_of_long_videos_do_not_depend_on_the_order_of_windows(self, network):
+        """A label reads a window, so that a segment has the higher score of those it is in."""
+        features = video(25)
+        found = network.predict(features)
+        with torch.no_grad():
+            encoded = network.encode(batch_of(features), *everything(25))
+            windows = {
+                start: network.head(encoded.fused_BTMD[:, start : start + 10], *everything(10))
+                for start in (0, 5, 10, 15)
+            }
+        for at in range(25):
+            of = [p.prob_BTMC[0, at - s, 0] for s, p in windows.items() if s <= at < s + 10]
+            np.testing.assert_allclose(found.audio[at], torch.stack(of).amax(0), atol=1e-6)
+
+
+def everything(length):
+    return torch.ones(1, length, dtype=torch.bool), torch.ones(1, 2, dtype=torch.bool)
 
 
 def test_segments_have_no_order():

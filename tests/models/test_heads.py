@@ -1,9 +1,12 @@
-"""Attentive MMIL pooling against its formulas written out."""
+"""The heads of parsing networks against their formulas written out."""
 
 import pytest
 import torch
 
-from mmpyramid.models.parsing import AttentiveMMIL
+from mmpyramid.core.errors import UserError
+from mmpyramid.models import HANConfig, create_model
+from mmpyramid.models.parsing import AttentiveMMIL, LabelDecoder
+from mmpyramid.training.recipes import RECIPES
 
 
 @pytest.fixture
@@ -55,3 +58,43 @@ def test_an_absent_modality_leaves_the_video_to_the_other_one(head):
     assert pooled.prob_BTMC[0, :, 1].max() == pooled.stream_BMC[0, 1].max() == 0
     torch.testing.assert_close(pooled.video_BC[0], whole.stream_BMC[0, 0])
     torch.testing.assert_close(pooled.video_BC[1], whole.video_BC[1])
+
+
+@pytest.mark.parametrize("form", ["released", "paper"])
+@torch.no_grad()
+def test_labels_tell_segments_by_the_attention_scores_of_the_last_layer(form):
+    """Head by head: the mean of their scores, without softmax, of each label with each segment."""
+    torch.manual_seed(2)
+    decoder = LabelDecoder(16, 3, form).double().eval()
+    x = torch.randn(1, 5, 2, 16, dtype=torch.float64)
+    mask, present = everything(x)
+    pooled = decoder(x, mask, present)
+    for m, reader in enumerate((decoder.audio, decoder.visual)):
+        label = reader.first(decoder.label_CD[None], x[:, :, m], mask)
+        normal = reader.last.attention_norm(label)
+        read = label + reader.last.attention(normal, x[:, :, m], mask)
+        query = reader.last.attention.query(read if form == "released" else normal)[0]
+        key = reader.last.attention.key(x[:, :, m])[0]
+        scores = [
+            query[:, at] @ key[:, at].T / 2**0.5
+            for at in (slice(h, h + 2) for h in range(0, 16, 2))
+        ]
+        expected = torch.stack(scores).mean(0).T.sigmoid()
+        torch.testing.assert_close(pooled.prob_BTMC[0, :, m], expected)
+        occurs = reader.occurrence(
+            read + reader.last.feed_forward(reader.last.feed_forward_norm(read))
+        )
+        torch.testing.assert_close(pooled.stream_BMC[0, m], occurs[0, :, 0].sigmoid())
+    either = (pooled.stream_BMC >= 0.5).any(1)
+    assert torch.equal(pooled.video_BC >= 0.5, either), "the gate of the release"
+
+
+def test_networks_with_a_head_of_their_own_keep_it():
+    config = RECIPES["talnet"]().model
+    config.head = "leap"
+    with pytest.raises(UserError, match="`talnet` has a head of its own"):
+        create_model(config)
+    with pytest.raises(UserError, match="a multiple of 8"):
+        create_model(HANConfig(width=12, head="leap"))
+    with pytest.raises(UserError, match="head should be one of mmil, leap, leap-paper"):
+        HANConfig(head="other")

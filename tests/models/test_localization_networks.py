@@ -101,6 +101,23 @@ def test_a_network_without_the_two_heads_is_read_by_its_softmax():
     assert predicted_classes(output, 2, every_BT)[1].tolist() == [[0, 2]]
 
 
+def test_both_rules_find_the_same_segments_of_a_network_without_the_two_heads():
+    score_BTC = torch.randn(16, 10, 29, generator=torch.Generator().manual_seed(0))
+    argmax_BT, two_head_BT = predicted_classes(
+        Localized(score_BTC), 28, torch.ones(16, 10, dtype=torch.bool)
+    )
+    assert 0 < (argmax_BT == 28).sum() < argmax_BT.size
+    assert ((argmax_BT == 28) == (two_head_BT == 28)).all()
+
+
+def test_segments_of_background_say_little_about_the_category():
+    """The one segment with an event is outnumbered by background that faintly suggests another."""
+    background = [0.0, 3.0, 9.0]
+    score_BTC = torch.tensor([[[4.0, 0.0, 0.0], background, background]])
+    _, category_BC = event_probabilities(Localized(score_BTC), 2, torch.ones(1, 3).bool())
+    assert category_BC[0, 0] > 0.9
+
+
 def test_padding_has_no_part_in_the_category_of_a_network_without_the_two_heads():
     score_BTC = torch.tensor([[[2.0, 1.0, 0.0], [3.0, 0.0, 0.0], [0.0, 9.0, 0.0]]])
     alone = event_probabilities(Localized(score_BTC[:, :2]), 2, torch.ones(1, 2).bool())

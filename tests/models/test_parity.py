@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmpyramid.core.batch import collate
+from mmpyramid.core.batch import Batch, collate
 from mmpyramid.models import ParsingConfig, ParsingNetwork, create_model
 from mmpyramid.models.convert import convert_han, convert_mm_pyramid, read_official
 from mmpyramid.models.convert.parsing import han_names, mm_pyramid_names
 from mmpyramid.models.network import Pooled
-from mmpyramid.problems.parsing.losses import contrastive_loss, guided_loss
+from mmpyramid.problems.parsing.losses import GuidedObjective, contrastive_loss
 from reference import made_up, released, released_han
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -128,7 +128,9 @@ class TrainingParityTests(ParityTests):
     tensor_names: ClassVar[Mapping[str, tuple[str, ...]]]
 
     def losses(self, pooled: Pooled, weak_BC: Tensor) -> list[Tensor]:
-        return [guided_loss(pooled, weak_BC, audio_smoothing=1.0, visual_smoothing=0.9)]
+        every = torch.ones(len(weak_BC), 2, dtype=torch.bool)
+        batch = Batch(streams={}, mask_BT=every, present_BM=every, weak_BC=weak_BC)
+        return [GuidedObjective()(pooled, batch)]
 
     @pytest.mark.slow
     @EXACTNESS

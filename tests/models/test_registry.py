@@ -60,7 +60,7 @@ def test_every_network_is_known_by_the_name_in_its_configuration():
 
 
 def test_an_unknown_network_is_told():
-    with pytest.raises(UserError, match=r"no network `own`; known are mm-pyramid, han, .*imported"):
+    with pytest.raises(UserError, match=r"no network `own`; known are avel, .*han, .*imported"):
         architecture("own")
 
 

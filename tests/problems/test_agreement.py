@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from mmpyramid import Event, Modality, Timeline, UserError
-from mmpyramid.problems.agreement import (
+from mmpyramid.problems.annotators import (
     ABSENT,
+    ALL,
     cohen_kappa,
     coincidences,
+    compare_annotations,
     krippendorff_alpha,
     overlap_f,
     pair_counts,
 )
-from mmpyramid.problems.annotators import ALL, compare_annotations
 
 
 def rating(text):

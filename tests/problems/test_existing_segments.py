@@ -64,12 +64,13 @@ def test_the_references_of_localization_end_with_the_clip():
         segment_BT=torch.tensor([[1, 1, 2, 2]]),
     )
     references = LocalizationProblem().references(OneBatch(batch))
-    assert references["category everywhere"].all.argmax == 100
+    assert references["true category everywhere (oracle)"].all.argmax == 100
     assert references["background everywhere"].all.argmax == 0
-    assert references["category everywhere"].subset is None, "the event fills what exists"
+    oracle = references["true category everywhere (oracle)"]
+    assert oracle.subset is None, "the event fills what exists"
     whole = dataclasses.replace(batch, mask_BT=torch.ones(1, 4, dtype=torch.bool))
     references = LocalizationProblem().references(OneBatch(whole))
-    assert references["category everywhere"].all.argmax == 50
+    assert references["true category everywhere (oracle)"].all.argmax == 50
 
 
 class OneBatch:

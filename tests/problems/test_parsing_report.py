@@ -59,6 +59,12 @@ def test_reports_stand_below_each_other(report):
     assert len(segment) <= 80
 
 
+def test_oracles_are_explained_below_the_table(report):
+    *_, blank, note = comparison_table({"ours": report, "labels (oracle)": report}).splitlines()
+    assert (blank, note[:9]) == ("", "(oracle):")
+    assert "(oracle)" not in comparison_table({"ours": report})
+
+
 def test_trivial_references():
     *_, audio, visual = parsing_reference.random_masks(seed=1)
     weak = audio.any(axis=1) | visual.any(axis=1)

@@ -12,12 +12,12 @@ from mmpyramid.problems.parsing import Predictions, parsing_report
 from mmpyramid.problems.parsing.breakdown import (
     Decisions,
     class_counts,
+    exclusive_report,
     length_counts,
     length_groups,
     length_scores,
     modality_confusion,
 )
-from mmpyramid.problems.parsing.exclusive import exclusive_report
 from mmpyramid.problems.parsing.study import Study
 from mmpyramid.problems.parsing.tuning import WAYS, tune_thresholds, tuned_reports
 

@@ -96,6 +96,17 @@ def test_long_lists_of_ids_are_cut(arrays):
         read_predictions({name: values[:1] for name, values in arrays.items()}, IDS, (T, C))
 
 
+@pytest.mark.parametrize("kept", [[], range(1, T), [0, T - 1]])
+def test_a_mask_tells_where_a_video_ends_and_nothing_else(arrays, kept):
+    """Else a system could leave out what it got wrong."""
+    arrays["mask"] = np.ones((N, T), bool)
+    arrays["mask"][2] = np.isin(np.arange(T), kept)
+    with pytest.raises(UserError, match=r"1 videos have a `mask` that is not 1 .* \(video2\)"):
+        read_predictions(arrays, IDS, (T, C))
+    arrays["mask"][2] = np.arange(T) < 2
+    assert read_predictions(arrays, IDS, (T, C)).mask.sum() == N * T - T + 2
+
+
 def test_ids_are_a_row_of_text(arrays):
     arrays["ids"] = np.arange(N)
     with pytest.raises(UserError, match=r"`ids` must be a row of text, got int64 of shape \(6,\)"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmpyramid import UserError
-from mmpyramid.problems.psds import PSDS1, PSDS2, psds
+from mmpyramid.problems.event_measures import PSDS1, PSDS2, psds
 
 
 def example(seconds=1800):

@@ -81,7 +81,9 @@ def test_holm():
     ("call", "message"),
     [
         (lambda: mean_intervals(X[:1]), "at least 2 videos to draw from, got 1"),
-        (lambda: mean_intervals(X, resamples=0), "one or more resamples .* got 0 and 0.95"),
+        (lambda: mean_intervals(X, resamples=0), "1 to 1,000,000 resamples .* got 0 and 0.95"),
+        (lambda: mean_intervals(X, resamples=10**14), "1 to 1,000,000 resamples .* got 10{14} "),
+        (lambda: paired_test(X, X, resamples=10**6 + 1), "1 to 1,000,000 resamples .* got 1000001"),
         (lambda: mean_intervals(X, confidence=1), "between 0 and 1, got 9999 and 1"),
         (lambda: paired_test(X, Y[:5]), r"same videos .* got \(6, 1\) and \(5, 1\)"),
     ],

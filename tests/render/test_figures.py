@@ -13,8 +13,10 @@ import pytest
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import AVE_LABELS
+from mmpyramid.core.palette import PALETTE
 from mmpyramid.render import comparison_figure, timeline_figure, to_png, to_svg, unit_weights_figure
 from mmpyramid.render.figures.sheet import system_style, width_of, wrap
+from mmpyramid.render.page.document import style_sheet
 from render.picture_parts import Drawing, pixel_at, pixels, text_boxes
 
 LONG = "A label as long as if whoever wrote it had been paid by the word"
@@ -57,6 +59,18 @@ def extremes():
         ),
         "odd": timeline_of((ODD, "audio_visual", 0, 9), source=ODD, model=ODD, notes=(LONG * 3,)),
     }
+
+
+def test_pages_and_pictures_have_one_palette(short):
+    sheet = style_sheet(["base"])
+    for modality, hue in PALETTE.items():
+        name = modality.replace("_", "-")
+        assert f"--{name}: light-dark({hue.light}, {hue.dark});" in sheet
+        assert f"--{name}-edge: light-dark({hue.edge}, " in sheet
+    drawn = to_svg(timeline_figure(short))
+    for modality in {event.modality for event in short}:
+        assert PALETTE[modality].light in drawn, "bars"
+        assert PALETTE[modality].edge in drawn, "frames"
 
 
 def test_a_comparison_has_a_row_for_each_system_in_each_lane():

@@ -57,7 +57,7 @@ def test_a_missing_package_is_named_with_its_extra(package, method, extra):
     code = BLOCKED.format(package=package, method=method)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert f"needs the package `{package}`" in done.stderr
-    assert f"pip install 'mmpyramid[{extra}]'" in done.stderr
+    assert f"pip install -e '.[{extra}]'" in done.stderr
 
 
 @pytest.fixture(scope="module")

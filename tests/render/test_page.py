@@ -273,6 +273,9 @@ def test_a_video_that_has_gone_is_chosen_from_a_file(context, short, video, tmp_
     assert not reason.is_visible()
     page.mouse.click(*point(page, 3.0))
     assert media_time(page) == pytest.approx(3, abs=0.05)
+    (tmp_path / "page.html").write_text(to_html(short, video="dog.mp4", embed=False))
+    page.reload()
+    page.get_by_text("dog.mp4 is not in the folder of this page, or this browser").wait_for()
 
 
 def test_a_page_and_its_video_can_be_moved_together(show, short, video, tmp_path):
@@ -340,3 +343,14 @@ def test_the_browser_reads_the_captions(show, short, video):
     assert [0, 2, "[visible] Frying (food)"] in cues
     assert [4, 9, "[audible and visible] Dog"] in cues
     assert len(cues) == len(short)
+
+
+@pytest.mark.parametrize(("width", "num_rows"), [(1280, 1), (1000, 1), (960, 2)])
+def test_the_buttons_of_the_bar_end_at_its_right(show, short, video, width, num_rows):
+    page = ready(show(to_html(short, video=video)))
+    page.set_viewport_size({"width": width, "height": 800})
+    (bar,) = (each.bounding_box() for each in page.locator(".bar").all())
+    last = page.locator("summary", has_text="Save as").bounding_box()
+    play = page.locator("#play").bounding_box()
+    assert last["x"] + last["width"] == pytest.approx(bar["x"] + bar["width"], abs=2)
+    assert (last["y"] < play["y"] + play["height"]) == (num_rows == 1)

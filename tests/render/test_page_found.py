@@ -3,8 +3,7 @@
 import pytest
 
 import media_files
-from mmpyramid.library.query import Moment
-from mmpyramid.library.results import to_html
+from mmpyramid.library.query import Moment, to_html
 
 
 @pytest.mark.browser

@@ -1,7 +1,9 @@
 """A description or a journal that was damaged is told with its place."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +78,26 @@ def test_files_that_are_none_of_ours(store):
     (store / "store.lock").mkdir()
     with pytest.raises(UserError, match=r"cannot write .*store\.lock: Is a directory"):
         add_all(store, {})
+
+
+ENDLESS = {
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "pipe": os.mkfifo,
+    "circle": lambda path: path.symlink_to(path.name),
+    "folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("put", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("name", ["shard-00001.h5", "pending/x.h5", "store.json"])
+def test_what_is_no_file_and_would_never_end(store, put, name):
+    (store / name).unlink(missing_ok=True)
+    put(store / name)
+    with pytest.raises(UserError, match=r"expected a (file|store) of features in"):
+        FeatureStore(store)
+    if name.startswith("shard"):
+        with pytest.raises(UserError, match="expected a file of features in"):
+            StoreWriter(store, PROVENANCE)
 
 
 def test_a_folder_in_place_of_a_pending_video(store):

@@ -14,7 +14,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.store.exchange import RowArrays, export_features, import_features
 from mmpyramid.store.npy import NpyFolder
 from mmpyramid.store.store import FeatureStore
-from mmpyramid.store.sums import check_sums, sum_of, write_sums
+from mmpyramid.store.sums import check_sums, read_sums, sum_of, write_sums
 from store.tiny_store import add_all, video
 
 RNG = np.random.default_rng(0)
@@ -137,6 +137,24 @@ def test_the_command_checks_an_export(exported, capsys):
         (exported / "SHA256SUMS").write_bytes(os.fsencode(f"{line}\n"))
         assert main(["store", "check", str(exported)]) == 2
         assert "SHA256SUMS" in capsys.readouterr().err
+
+
+def test_a_list_of_checksums_that_was_cut_off_is_noticed(exported, capsys):
+    path = exported / "SHA256SUMS"
+    content = path.read_bytes()
+    path.write_bytes(content[:-4])
+    sums = read_sums(exported)
+    assert len(sums) == content.count(b"\n")
+    assert [name for name in sums if not (exported / name).exists()] == list(check_sums(exported))
+    path.write_bytes(content[:40])
+    assert main(["store", "check", str(exported)]) == 2
+    assert "SHA256SUMS" in capsys.readouterr().err
+
+
+def test_checksums_of_what_is_no_file_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    write_sums(tmp_path, {"pipe": "0" * 64})
+    assert "a pipe" in check_sums(tmp_path)["pipe"]
 
 
 def test_rows_of_an_export_have_checksums_of_their_own(tmp_path):

@@ -1,16 +1,18 @@
 """The published layout, and loading many videos at once from it."""
 
 import errno
+import math
 import os
 import shutil
 import time
+from io import FileIO
 
 import numpy as np
 import pytest
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.store.mapped import packed_table
-from mmpyramid.store.npy import NpyFolder
+from mmpyramid.store.npy import NpyFolder, _read_array, read_features
 from mmpyramid.store.source import FaultKind, FeatureError
 
 SHAPES = {"vggish": (10, 128), "res152": (80, 2048), "r2plus1d_18": (10, 512)}
@@ -151,6 +153,20 @@ def test_a_file_of_a_later_version_of_the_format_is_read(folder):
     assert (NpyFolder(folder, ["vggish"]).load(IDS[0])["vggish"] == 3).all()
 
 
+class ReadsLittle(FileIO):
+    """Gives at most 1000 bytes at once, as Linux gives at most 2 GiB."""
+
+    def readinto(self, buffer):
+        return super().readinto(memoryview(buffer)[:1000])
+
+
+def test_a_file_that_comes_in_pieces_is_read_whole(tmp_path):
+    stored = np.arange(5000.0).reshape(10, 500)
+    np.save(tmp_path / "a.npy", stored)
+    with ReadsLittle(tmp_path / "a.npy") as file:
+        np.testing.assert_array_equal(_read_array(file), stored)
+
+
 def test_a_wrong_length_is_told_against_the_given_length(folder):
     with pytest.raises(FeatureError) as caught:
         NpyFolder(folder, num_segments=9).load(IDS[0])
@@ -253,6 +269,16 @@ def test_a_pack_that_is_deleted_is_made_again(folder, tmp_path, monkeypatch):
     np.testing.assert_array_equal(table.read([2], 10)["vggish"], before)
 
 
+def test_what_a_killed_process_left_is_in_nobodys_way(folder, tmp_path, monkeypatch):
+    """In containers the next process often has the same number."""
+    monkeypatch.setenv("MMPYRAMID_FEATURE_CACHE", str(tmp_path / "cache"))
+    NpyFolder(folder).table(IDS, ["vggish"])
+    (packed,) = names(tmp_path / "cache")
+    (tmp_path / "cache" / packed).rename(tmp_path / "cache" / f"{packed}.{os.getpid()}.tmp")
+    NpyFolder(folder).table(IDS, ["vggish"])
+    assert packed in names(tmp_path / "cache")
+
+
 def test_faults_leave_no_pack_behind(folder, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     monkeypatch.setenv("MMPYRAMID_FEATURE_CACHE", str(cache))
@@ -287,3 +313,16 @@ def test_without_a_place_for_packs_files_are_read_one_by_one(folder, tmp_path, m
     assert "No space left" in caplog.text
     np.testing.assert_array_equal(table.read([1, 2], 10)["vggish"], expected)
     assert names(tmp_path / "cache") == []
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(2**62, 128), (2**62, 2), (2**62,), (10, 2**60), (-1, 128)])
+def test_what_a_header_claims_is_not_believed(tmp_path, version, shape):
+    header = repr({"descr": "<f4", "fortran_order": False, "shape": shape}).encode() + b"\n"
+    length = len(header).to_bytes(2 if version == 1 else 4, "little")
+    path = tmp_path / "a.npy"
+    path.write_bytes(np.lib.format.magic(version, 0) + length + header + bytes(512))
+    told = "is no shape" if shape[0] < 0 else f"{4 * math.prod(shape)} bytes expected for"
+    with pytest.raises(FeatureError, match=told):
+        read_features(path)

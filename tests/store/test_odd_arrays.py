@@ -1,6 +1,8 @@
 """Features of other types and shapes are told or read as what they are, in every layout."""
 
 import io
+import os
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import tiny_folder
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import open_dataset
+from mmpyramid.datasets.segment_labels import SegmentLabels, SegmentTargets
 from mmpyramid.store.exchange import import_features
 from mmpyramid.store.hdf5 import RowFile
 from mmpyramid.store.npy import NpyFolder
@@ -92,6 +95,23 @@ def test_a_published_folder(feats, name):
     np.testing.assert_array_equal(source.load("good")["vggish"], TABLE)
 
 
+ENDLESS = {
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "pipe": os.mkfifo,
+    "circle": lambda path: path.symlink_to(path.name),
+    "folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("put", ENDLESS.values(), ids=ENDLESS)
+def test_what_is_no_file_and_would_never_end(feats, put):
+    put(feats / "odd.npy")
+    source = NpyFolder(feats.parent, ["vggish"])
+    for read in (lambda: source.load("odd"), lambda: source.table(["good", "odd"], ["vggish"])):
+        with pytest.raises(UserError, match="unreadable files: 1"):
+            read()
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_an_import(feats, tmp_path, name, capsys):
     (feats / "odd.npy").write_bytes(ODD[name])
@@ -99,6 +119,44 @@ def test_an_import(feats, tmp_path, name, capsys):
     assert store.ids == ("good",)
     assert len(store.failures["odd"]) < 1000
     assert "unpickled" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("put", ENDLESS.values(), ids=ENDLESS)
+def test_an_import_of_what_is_no_file(feats, tmp_path, put):
+    put(feats / "odd.npy")
+    store = import_features(feats.parent, tmp_path / "store")
+    assert store.ids == ("good",)
+    assert "odd.npy" in store.failures["odd"]
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Pseudo labels of three classes for a video `odd`, of which one file is to be spoilt."""
+    for side in ("audio", "visual"):
+        (tmp_path / "labels" / side).mkdir(parents=True)
+        np.save(tmp_path / "labels" / side / "odd.npy", np.zeros((SEGMENTS, 3), np.float16))
+    return tmp_path / "labels"
+
+
+def read_labels(folder):
+    return SegmentTargets(SegmentLabels(folder=folder), ["odd"], np.ones((1, 3)), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("content", [*ODD.values(), b"PK\x03\x04"], ids=[*ODD, "archive"])
+def test_pseudo_labels(labels, content):
+    (labels / "audio" / "odd.npy").write_bytes(content)
+    with pytest.raises(UserError) as told:
+        read_labels(labels)
+    assert "odd.npy" in str(told.value)
+    assert len(str(told.value)) < 1000
+
+
+@pytest.mark.parametrize("put", ENDLESS.values(), ids=ENDLESS)
+def test_pseudo_labels_that_are_no_file(labels, put):
+    (labels / "audio" / "odd.npy").unlink()
+    put(labels / "audio" / "odd.npy")
+    with pytest.raises(UserError, match="files that cannot be read: 1"):
+        read_labels(labels)
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -142,3 +200,11 @@ def test_what_a_program_adds_to_a_store(tmp_path):
         with pytest.raises(FeatureError):
             add_all(tmp_path, {"a": good.__class__(duration=5.0, features={"sound": array})})
     assert FeatureStore(tmp_path).ids == ()
+
+
+def test_where_no_array_can_be_read_the_first_reason_is_told(tmp_path):
+    (tmp_path / "features" / "yamnet").mkdir(parents=True)
+    for name in ("a.npy", "b.npy"):
+        (tmp_path / "features" / "yamnet" / name).write_bytes(saved(TABLE)[:500])
+    with pytest.raises(UserError, match=r"none can be read: .*yamnet.*[ab]\.npy"):
+        import_features(tmp_path / "features", tmp_path / "store")

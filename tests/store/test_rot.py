@@ -12,7 +12,7 @@ import pytest
 import xxhash
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.seal import DamagedFileError, seal, unseal, verify
+from mmpyramid.core.files import DamagedFileError, seal, verify
 from mmpyramid.store.shard import END, MARK
 from mmpyramid.store.source import FeatureError, find_faults
 from mmpyramid.store.store import FeatureStore
@@ -123,10 +123,16 @@ def timed(call):
     return time.perf_counter() - start
 
 
-@pytest.mark.parametrize("content", [b"", b"x" * 10, seal(b"x")[:-1], b"y" + seal(b"x")])
-def test_what_is_not_sealed_is_not_unsealed(content):
+def test_a_file_with_and_without_its_checksum(tmp_path):
+    path = tmp_path / "file"
+    for content in (b"", b"x" * 10, seal(b"x")[:-1]):
+        path.write_bytes(content)
+        assert not verify(path), content
+    path.write_bytes(seal(b"x"))
+    assert verify(path)
+    path.write_bytes(b"y" + seal(b"x"))
     with pytest.raises(DamagedFileError):
-        unseal(content)
+        verify(path)
 
 
 def change(*place, value):

@@ -1,7 +1,9 @@
 """The store gives what was written, or says what is wrong."""
 
 import json
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -11,7 +13,7 @@ from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.streams import Tracks
 from mmpyramid.store.source import FeatureError
-from mmpyramid.store.store import FeatureStore
+from mmpyramid.store.store import FeatureStore, provenance_schema
 from mmpyramid.store.writer import StoreWriter
 
 
@@ -155,3 +157,26 @@ def test_tracks_that_are_none_are_told(tmp_path, tracks):
     (tmp_path / "store.json").write_text(json.dumps({**description, "tracks": tracks}))
     with pytest.raises(UserError, match=r"store\.json cannot be used"):
         FeatureStore(tmp_path)
+
+
+PUBLISHED = Path(__file__).parents[2] / "docs" / "provenance.schema.json"
+
+
+def test_the_published_schema_is_that_of_the_code():
+    """Write it anew by `json.dumps(provenance_schema(), indent=2)` and a line break."""
+    assert json.loads(PUBLISHED.read_text()) == json.loads(json.dumps(provenance_schema()))
+
+
+def test_what_made_the_features_keeps_to_the_published_schema(tmp_path):
+    add_all(tmp_path, {"a": video(0)})
+    described = json.loads((tmp_path / "store.json").read_text())
+    schema = jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text()))
+    schema.validate(described)
+    picture = {**described["streams"]["picture"], "dim": 0}
+    for wrong in (
+        {"format": "mmpyramid-features-1"},
+        {"more": 1},
+        {"streams": {"picture": picture}},
+        {"streams": None},
+    ):
+        assert list(schema.iter_errors(described | wrong)), wrong

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mmpyramid.core import Modality
-from mmpyramid.store.provenance import Provenance, StreamProvenance
 from mmpyramid.store.shard import Extracted
+from mmpyramid.store.store import Provenance, StreamProvenance
 from mmpyramid.store.writer import StoreWriter
 
 STREAMS = {

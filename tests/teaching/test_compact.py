@@ -1,6 +1,10 @@
 """Hundreds of clips teach the compact network: here twenty simulated ones, to see it trained."""
 
+import os
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +12,8 @@ import pytest
 from mmpyramid.core import Event, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.folder_files import BOTH, Video
-from mmpyramid.teaching.compact import train_compact
 from mmpyramid.teaching.examples import Lesson
+from mmpyramid.teaching.teach import teach, train_compact
 
 LABELS = ("=bang", "clip.mp4")
 """As a spreadsheet would run, and a name of a file would be cut."""
@@ -67,3 +71,23 @@ def test_of_enough_videos_the_better_of_the_two_is_taken(tmp_path, monkeypatch):
 def test_without_times_there_is_nothing_to_choose_an_epoch_on(tmp_path):
     with pytest.raises(UserError, match="expected corrections with times to choose"):
         train_compact(lesson_of(30, with_times=False), tmp_path)
+
+
+@pytest.mark.slow
+def test_what_a_killed_training_left_is_deleted_by_the_next_one(tmp_path):
+    code = f"train_compact(lesson_of(20), Path({str(tmp_path)!r}), seed=1)"
+    imports = "from pathlib import Path\nfrom teaching.test_compact import *\n"
+    tests = str(Path(__file__).parents[1])
+    paths = os.pathsep.join([tests, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    training = subprocess.Popen([sys.executable, "-c", imports + code], env=environment)
+    while not list(tmp_path.glob("mmpyramid-training-*/data/features")):
+        assert training.poll() is None
+        time.sleep(0.01)
+    training.kill()
+    training.wait()
+    mine = tmp_path / "training-of-mine"
+    mine.mkdir()
+    with pytest.raises(UserError):
+        teach(tmp_path / "absent", tmp_path / "absent", tmp_path)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [mine]

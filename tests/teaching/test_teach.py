@@ -192,6 +192,10 @@ def test_what_cannot_be_learned_is_refused_and_the_rest_learned(tmp_path, videos
             "file,label\n" + "".join(f"clip {n}.mp4,Beep\n" for n in range(14)),
             r"nothing can be learned .*videos, or parts of videos, without it: 1, it takes 2: 2",
         ),
+        (
+            "file,label,start,end\n" + "".join(f"clip {n}.mp4,Beep,1,3\n" for n in range(15)),
+            r"nothing can be learned .*videos, or stretches of 10 s, without it: 0, it takes 1: 2",
+        ),
     ],
 )
 def test_mistakes_leave_an_older_model_alone(tmp_path, videos, store, taught, content, message):

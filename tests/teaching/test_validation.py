@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmpyramid.teaching.validation import FScore, folds_of, measure
+from mmpyramid.teaching.classifier import FScore, folds_of, measure
 
 
 def test_each_class_is_in_as_many_folds_as_it_can_be():

@@ -8,8 +8,8 @@ import yaml
 
 from mmpyramid.cli import main
 from mmpyramid.core.errors import UserError
-from mmpyramid.training.config import Schedule
 from mmpyramid.training.recipes import RECIPES
+from mmpyramid.training.settings import Schedule
 
 HALVED_LATE = {4: 1, 5: 0.5, 20: 0.25, 40: 0.125}
 HALVED = {9: 1, 10: 0.5, 20: 0.25, 30: 0.125, 199: 0.125}
@@ -33,6 +33,9 @@ FACTORS = {
     "avel": {287: 1, 288: 0.1, 299: 0.1},
     "dmrn": {287: 1, 288: 0.1, 299: 0.1},
     "avel-weak": {0: 1, 200: 1},
+    "unav": {29: 1, 30: 0.1, 40: 0.01, 44: 0.01},
+    "unav-plain": {29: 1, 30: 0.1, 40: 0.01, 44: 0.01},
+    "ov-avel": {0: 1, 9: 1},
 }
 """Factor of the learning rate by epoch; all other recipes follow HAN's."""
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.seal import LENGTH
+from mmpyramid.core.files import SEAL_LENGTH
 from mmpyramid.training.module import AtomicCheckpointIO
 
 STATE = {"epoch": 3, "weights": {"layer": torch.arange(2000.0)}, "best": float("-inf")}
@@ -34,7 +34,7 @@ def test_no_flipped_bit_is_silent(path):
     choose, whole = random.Random(1), path.read_bytes()
     for _ in range(100):
         damaged = bytearray(whole)
-        damaged[choose.randrange(len(whole) - LENGTH)] ^= 1 << choose.randrange(8)
+        damaged[choose.randrange(len(whole) - SEAL_LENGTH)] ^= 1 << choose.randrange(8)
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=r"cannot go on from .*last\.ckpt, which is damaged"):
             load(path)

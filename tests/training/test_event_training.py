@@ -35,7 +35,7 @@ def test_every_supervision_trains_and_evaluates(recipe, corpus, tmp_path, capsys
     assert main(["evaluate", str(model), "--data", str(corpus), "--json", str(numbers)]) == 0
     table = capsys.readouterr().out
     assert "simulated" in table
-    for row in ("model", "category everywhere", "background everywhere"):
+    for row in ("model", "true category everywhere (oracle)", "background everywhere"):
         assert any(line.startswith(row) for line in table.splitlines())
     assert '"two_head"' in numbers.read_text()
 

@@ -147,7 +147,7 @@ def test_recipes_of_ones_own_are_refined_and_others_refused(corpus, tmp_path, ca
     assert done.returncode == 0, done.stderr
     assert "labels removed" in done.stdout
     assert main(["refine", "kong", *where]) == 2
-    assert "there is no recipe `kong`" in capsys.readouterr().err
+    assert "whose loss reads them, such as `han-ma`" in capsys.readouterr().err
     with pytest.raises(UserError, match="whose loss reads them"):
         fit_modality_aware(RECIPES["kong"](), corpus, tmp_path / "other")
     assert not (tmp_path / "other").exists()

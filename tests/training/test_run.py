@@ -1,6 +1,7 @@
 """Training for real: it learns, keeps the best, and resumes to the same weights after a kill."""
 
 import dataclasses
+import json
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,7 @@ from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.module import NetworkModule, resolve_precision
 from mmpyramid.training.recipes import RECIPES
-from mmpyramid.training.run import fit
+from mmpyramid.training.run import fit, read_config
 from training import tiny_corpus
 
 FLAGS = [
@@ -85,6 +86,36 @@ def test_a_run_is_not_overwritten_or_mixed(corpus, tmp_path):
     with pytest.raises(UserError, match="another configuration"):
         fit(RECIPES["llp"](), corpus, tmp_path, resume=True)
     assert (tmp_path / "config.yaml").read_text() == "epochs: 3\n"
+
+
+DOUBLED = "a0: &a0 {x: 1, y: 2}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 20)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (DOUBLED, "aliases or too many levels"),
+        ("a: &a [*a]", "aliases or too many levels"),
+        ("[" * 100_000, "aliases or too many levels|nesting depth"),
+        ("a: [" + "1," * 2**20 + "]", "expected at most 1 MiB"),
+        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+        ("a: \0", "got a NUL"),
+        ("epochs: 1\nseed: 0\nepochs: 2", "the key 'epochs' is there twice"),
+        ("model: {width: 16, width: 32}", "the key 'width' is there twice"),
+        ("- 1", "is no configuration of a run"),
+        ("a: 2022-99-99", "cannot be read"),
+        ("? [1, 2]\n: 3", "cannot be read"),
+    ],
+)
+def test_a_configuration_that_no_run_wrote(tmp_path, content, told):
+    (tmp_path / "config.yaml").write_text(content)
+    begun = time.process_time()
+    with pytest.raises(UserError, match=told) as caught:
+        read_config(tmp_path / "config.yaml")
+    assert len(str(caught.value)) < 1000
+    assert time.process_time() - begun < 10
 
 
 def test_a_run_goes_on_with_its_own_data_only(corpus, tmp_path):
@@ -159,8 +190,17 @@ def test_the_average_of_the_weights_is_the_result():
     assert not averaged.requires_grad
 
 
-def test_the_average_is_what_is_kept(corpus, tmp_path):
-    assert main(command(corpus, tmp_path, "--epochs", "2", "--ema-decay", "0.9")) == 0
+def test_the_average_is_what_is_kept(corpus, tmp_path, capsys):
+    assert main(command(corpus, tmp_path, "--epochs", "2", "--ema-decay", "0.9", "--json")) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    *_, last = [line for line in lines if line["event"] == "progress"]
+    assert (last["step"], last["unit"], last["detail"]) == ("train", "steps", "epoch 2/2")
+    assert last["completed"] == last["total"] > 2
+    epochs = [line["values"] for line in lines if line["event"] == "message"]
+    assert [values["epoch"] for values in epochs] == [1, 2]
+    metrics = read_description(tmp_path / "model")["metrics"]
+    best = epochs[int(metrics["epoch"]) - 1]
+    assert best["val/segment_type_av"] == pytest.approx(metrics["val/segment_type_av"])
     kept = load_file(tmp_path / "model" / "model.safetensors")
     trained = torch.load(tmp_path / "last.ckpt", weights_only=False)["state_dict"]
     name = "encoder.pyramid.units.0.audio_block.dilated.weight"

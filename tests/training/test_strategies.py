@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from mmpyramid.cli import main
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.llp import read_llp
-from mmpyramid.datasets.segment_labels import SegmentLabels, SegmentTargets
+from mmpyramid.datasets.segment_labels import SegmentLabels, SegmentTargets, Softening
 from mmpyramid.models import create_model
 from mmpyramid.problems.parsing.losses import (
     GuidedObjective,
@@ -21,10 +22,11 @@ from mmpyramid.problems.parsing.losses import (
     contrastive_loss,
     smooth,
 )
-from mmpyramid.training.module import NetworkModule
+from mmpyramid.training.module import AtomicCheckpointIO, NetworkModule
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.strategies import STRATEGIES, strategy_named
 from mmpyramid.training.strategies.cmrc import combine
+from mmpyramid.training.strategies.coleaf import Reference, asymmetric_loss, together
 from mmpyramid.training.strategies.jomold import (
     DenoisingObjective,
     alone,
@@ -39,7 +41,8 @@ from training import tiny_corpus
 
 RNG = np.random.default_rng(5)
 FLAGS = ("--model.width", "16", "--epochs", "2", "--batch-size", "8", "--precision", "32-true")
-WITH_LABELS = ["valor", "uwav", "cmrc", "leap"]
+WITH_LABELS = ["valor", "uwav", "cmrc", "leap", "leap-decoder", "lsld"]
+WITH_RATIOS = ["jomold", "coleaf"]
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +111,8 @@ class TestGuided:
 class TestSegmentLabels:
     def read(self, corpus, folder, **how):
         train = read_llp(corpus, "train")
-        return train, SegmentTargets(SegmentLabels(folder=folder, **how), train.ids, train.weak)
+        labels = SegmentLabels(folder=folder, **how)
+        return train, SegmentTargets(labels, train.ids, train.weak, train.labels)
 
     def batch_of(self, train, targets, rows):
         mask_BT = torch.ones(len(rows), 10, dtype=torch.bool)
@@ -161,6 +165,31 @@ class TestSegmentLabels:
             assert (batch.pseudo_weight_BTMC[0, :, 1, 1] == 0).all()
             assert batch.pseudo_weight_BTMC.sum() == batch.pseudo_weight_BTMC.numel() - 10
             assert not batch.pseudo_BTMC.isnan().any()
+
+    def test_uncertain_labels_of_what_is_seen_become_soft(self, corpus, tmp_path):
+        """LSLD's rule written out, over the segments of all videos with and without the class."""
+        margins = write_margins(corpus, tmp_path).astype(np.float16).astype(np.float32)
+        softening = Softening(offset=0.16, slope=0.05)
+        train, targets = self.read(corpus, tmp_path, softening=softening)
+        rows = range(len(train))
+        batch = self.batch_of(train, targets, rows)
+        label = (margins > 0) & (train.weak[:, None, None] > 0)
+        np.testing.assert_array_equal(batch.pseudo_BTMC[:, :, 0], label[:, :, 0])
+        cosine, has = 0.16 + 0.05 * margins[:, :, 1], label[:, :, 1]
+        expected = has.astype(float)
+        for row, second, column in np.ndindex(has.shape):
+            of_class, others = cosine[..., column][has[..., column]], cosine[..., column]
+            others, value = others[~has[..., column]], cosine[row, second, column]
+            if has[row, second, column] and value < others.max() and 0 < 4 * value < 1:
+                expected[row, second, column] = 4 * value
+            if not has[row, second, column] and value > of_class.min() and 0 < 0.4 * value < 1:
+                expected[row, second, column] = 0.4 * value
+        np.testing.assert_allclose(batch.pseudo_BTMC[:, :, 1], expected, atol=1e-6)
+        soft = (expected > 0) & (expected < 1)
+        assert (soft & has).any()
+        assert (soft & (train.weak[:, None] == 0)).any(), "also of classes that a video lacks"
+        with pytest.raises(UserError, match="should be above 0"):
+            Softening(slope=0.0)
 
     def test_all_that_is_wrong_is_told_at_once(self, corpus, tmp_path):
         with pytest.raises(UserError, match="got neither pair"):
@@ -327,6 +356,11 @@ class TestJomold:
         path.write_bytes(b"PK\x03\x04")
         with pytest.raises(UserError, match="expected noise ratios"):
             read_noise_ratios(path, 3)
+        np.savez_compressed(path, audio=np.random.random(3), visual=np.zeros(3))
+        content = path.read_bytes()
+        path.write_bytes(content[:62] + b"\xff" * 20 + content[82:])
+        with pytest.raises(UserError, match="expected noise ratios"):
+            read_noise_ratios(path, 3)
         for values in (np.array([0.1, 2, 0.1]), np.zeros(4), np.full(3, np.nan)):
             np.savez(path, audio=values, visual=values)
             with pytest.raises(UserError, match="3 noise ratios within"):
@@ -347,6 +381,66 @@ class TestJomold:
         torch.testing.assert_close(first, plain + audio)
         criterion.epoch = 1
         assert not torch.equal(criterion(output, batch), first)
+
+
+class TestColeaf:
+    def test_the_asymmetric_loss(self):
+        """With soft labels, in the terms of its paper: (1 - p) log p, and the same of 1 - p."""
+        prob, label = torch.tensor([[0.3, 0.6, 0.02]]), torch.tensor([[0.95, 0.05, 0.0]])
+        found = asymmetric_loss(prob, label).item()
+        expected = 0.0
+        for p, y in zip((0.3, 0.6, 0.02), (0.95, 0.05, 0.0), strict=True):
+            absent = min(1 - p + 0.05, 1)
+            weight = 1 - (p * y + absent * (1 - y))
+            expected -= weight * (y * math.log(p) + (1 - y) * math.log(absent))
+        assert found == pytest.approx(expected, rel=1e-5)
+
+    def test_classes_occur_together_as_in_a_sure_reference(self):
+        found = torch.tensor([[0.9, 0.2, 0.5]], requires_grad=True)
+        prob, label = torch.tensor([[0.3, 0.9, 0.05]]), torch.tensor([[1.0, 1.0, 0.0]])
+        wanted = torch.tensor([0.9, 0.9, 0.5])  # Not sure of the first; the third is not there.
+        off = torch.outer(wanted, wanted) - torch.outer(found[0], found[0])
+        value = together(found, prob, label, 0)
+        torch.testing.assert_close(value[0], off.square().sum() / 3)
+        value.sum().backward()
+        assert found.grad[0, 1] < 0, "the second rises"
+
+    def test_a_reference_sees_one_modality_and_no_padding(self):
+        config = small("han").model
+        torch.manual_seed(0)
+        reference = Reference(config.visual_streams, 16, 25).eval()
+        batch = random_batch(config, "parsing")
+        short = batch.mask_BT.clone()
+        short[:, 6:] = False
+        streams = {name: values.clone() for name, values in batch.streams.items()}
+        streams["vggish"] += 1
+        for name in config.visual_streams:
+            streams[name][:, 6:] = 77.0
+        cut = {name: values[:, :6] for name, values in batch.streams.items()}
+        padded, alone = reference(streams, short), reference(cut, short[:, :6])
+        torch.testing.assert_close(padded.prob_BC, alone.prob_BC)
+        torch.testing.assert_close(padded.token_BC, alone.token_BC)
+
+    def test_references_learn_and_teach_without_following(self, tmp_path):
+        """What they learn is the same whether they teach or not; the network then learns more."""
+        np.savez(tmp_path / "ratios.npz", audio=np.full(25, 0.2), visual=np.full(25, 0.2))
+        gradients = []
+        for teaches in (True, False):
+            config = strategy_named("coleaf").configure(small("han"))
+            config.objective.noise_ratios = tmp_path / "ratios.npz"
+            if not teaches:
+                config.objective.visual_match_weight = config.objective.together_weight = 0.0
+            torch.manual_seed(0)
+            module = NetworkModule(config).eval()
+            module.criterion.epoch = 1
+            module.loss(random_batch(config.model, "parsing")).backward()
+            gradients.append({n: p.grad for n, p in module.named_parameters()})
+        learned = [name for name in gradients[0] if name.startswith("criterion.references.")]
+        assert len(learned) == len(module.criterion.trained()) > 0
+        for name in learned:
+            assert torch.equal(gradients[0][name], gradients[1][name])
+        name = "network.layer.self_attention.query.weight"
+        assert not torch.equal(gradients[0][name], gradients[1][name])
 
 
 class TestTeacher:
@@ -389,7 +483,7 @@ def test_gradients_of_every_strategy_with_every_kind_of_network(recipe, strategy
     config = strategy_named(strategy).configure(small(recipe))
     if strategy in WITH_LABELS:
         config.objective.segment_labels = tmp_path
-    if strategy == "jomold":
+    if strategy in WITH_RATIOS:
         config.objective.noise_ratios = tmp_path / "ratios.npz"
         np.savez(config.objective.noise_ratios, audio=np.full(25, 0.2), visual=np.full(25, 0.2))
     module = NetworkModule(config)
@@ -415,6 +509,20 @@ def test_a_run_on_segment_labels(corpus, labels, tmp_path, strategy, capsys):
     with pytest.raises(SystemExit, match="2"):
         main([*words, "--out", str(tmp_path / "other")])
     assert "--segment-labels" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_references_are_trained_and_saved_with_the_run(corpus, tmp_path):
+    np.savez(tmp_path / "ratios.npz", audio=np.full(3, 0.2), visual=np.full(3, 0.2))
+    words = ("train", "han", "--data", str(corpus), *FLAGS, "--strategy=coleaf")
+    words += ("--objective.noise-ratios", str(tmp_path / "ratios.npz"))
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    saved = AtomicCheckpointIO().load_checkpoint(tmp_path / "run" / "last.ckpt")["state_dict"]
+    for side in (0, 1):
+        tokens = saved[f"criterion.references.{side}.token_CD"]
+        assert (tokens.std(0) > 0).all(), "they start as zeros"
+    weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    assert not any("references" in name for name in weights)
 
 
 @pytest.mark.slow

@@ -16,10 +16,12 @@ import torch
 from playwright.sync_api import Browser, sync_playwright
 
 import media_files
+from mmpyramid.core import Event, Modality
+from mmpyramid.datasets.synthetic.planting import ClipPlan
+from mmpyramid.datasets.synthetic.rendered import ClipFormat
+from mmpyramid.datasets.synthetic.rendered.corpus import render_clip
 from mmpyramid.models import MMPyramid, MMPyramidConfig, save_pretrained
-from mmpyramid.web.app import EXAMPLES, render_example
-from mmpyramid.web.budget import Budget
-from mmpyramid.web.limits import Limits
+from mmpyramid.web.limits import Budget, Limits
 from mmpyramid.web.uploads import Upload, Uploads
 
 CHROMIUM = "/usr/bin/chromium"
@@ -132,8 +134,21 @@ def server(serve, checkpoint) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory) -> Path:
-    """Ten seconds in which the teachers for AVE hear and see a bell."""
-    return render_example(EXAMPLES[0], tmp_path_factory.mktemp("clips"))
+    """Ten seconds in which the teachers for AVE hear and see a bell, above a threshold of 0.1."""
+    events = (
+        Event(1.0, 7.0, "Bell", Modality.AUDIO, 1.0),
+        Event(4.0, 9.0, "Bell", Modality.VISUAL, 1.0),
+    )
+    folder = tmp_path_factory.mktemp("clips")
+    size = ClipFormat(width=320, height=240)
+    return render_clip(ClipPlan("Bell", events), folder=folder, clip=size, seed=3)
+
+
+@pytest.fixture(scope="session")
+def brief(tmp_path_factory) -> Path:
+    """A second of a gray picture and a tone, for what does not depend on events."""
+    path = tmp_path_factory.mktemp("brief") / "brief.mp4"
+    return media_files.write_media(path, media_files.steady(10), media_files.tone(440, 1.0))
 
 
 @pytest.fixture(scope="session")

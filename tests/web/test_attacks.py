@@ -74,8 +74,9 @@ def file_data(path) -> dict:
 
 
 def event(client, value, fn_index=0) -> dict:
-    """What the page sends when a visitor does something; 0 is to choose a video."""
-    return {"data": [value], "fn_index": fn_index, "session_hash": client.session}
+    """What the page sends when a visitor does something: 0 chooses files, 2 tries the film."""
+    files = [value] if isinstance(value, dict) else value
+    return {"data": [files, None, None], "fn_index": fn_index, "session_hash": client.session}
 
 
 def drop(client, path) -> None:
@@ -156,6 +157,19 @@ class TestOtherSites:
             assert stranger.get(address, headers=headers).status_code == 403
         assert stranger.put("/api/parse", headers=headers).status_code == 403
 
+    @pytest.mark.parametrize("name", ["Origin", "Sec-Fetch-Site"])
+    def test_two_headers_hide_nothing(self, name, server):
+        own = {"Origin": server.url, "Sec-Fetch-Site": "same-origin"}[name]
+        foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}[name]
+        for first, second in ((own, foreign), (foreign, own)):
+            told = raw(
+                server,
+                f"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\n{name}: {first}\r\n{name}: {second}"
+                "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode(),
+            )
+            assert told.startswith(b"HTTP/1.1 400")
+            assert b"a header twice" in told
+
     def test_they_may_link_here_and_no_more(self, stranger):
         link = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
         foreign = {"Sec-Fetch-Site": "cross-site"}
@@ -192,7 +206,7 @@ class TestHeaders:
             "/api/health",
             "/nowhere",
             "/theme.css",
-            "/visits/x/page",
+            "/visits/x/1/page",
         ):
             headers = stranger.get(address).headers
             assert headers["x-content-type-options"] == "nosniff"
@@ -230,7 +244,7 @@ class TestPaths:
             ("GET", "/docs", {}),
             ("GET", "/openapi.json", {}),
             ("GET", "/api/health", {}),
-            ("GET", "/visits/x/page", {}),
+            ("GET", "/visits/x/1/page", {}),
             ("GET", "/assets/none.js", {}),
             ("GET", "/static/none.js", {}),
             ("GET", "/static-offline-docs/none.js", {}),
@@ -239,7 +253,7 @@ class TestPaths:
             ("POST", RUN, {"json": event(stranger, None, fn_index=99)}),
             ("POST", RUN, {"json": event(stranger, None, fn_index="x")}),
             ("POST", RUN, {"json": {**event(stranger, None), "data": []}}),
-            ("POST", RUN, {"json": {**event(stranger, 0, 3), "data": [1e308] * 5}}),
+            ("POST", RUN, {"json": {**event(stranger, None, 2), "data": []}}),
             ("POST", JOIN, {"json": event(stranger, {"path": 5})}),
             ("POST", JOIN, {"content": b"{"}),
             ("POST", "/api/parse", {"files": {"video": ("/etc/a.mp4", b"no video")}}),
@@ -405,11 +419,11 @@ class TestFramework:
 
 
 class TestInterface:
-    def test_a_playlist_opens_nothing(self, stranger, clip, tmp_path):
+    def test_a_playlist_opens_nothing(self, stranger, brief, tmp_path):
         for text in (
-            f"#EXTM3U\n#EXTINF:10,\n{clip}\n#EXT-X-ENDLIST\n",
+            f"#EXTM3U\n#EXTINF:10,\n{brief}\n#EXT-X-ENDLIST\n",
             "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nvideo.m3u8\n",
-            f"ffconcat version 1.0\nfile '{clip}'\n",
+            f"ffconcat version 1.0\nfile '{brief}'\n",
             "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
         ):
             for name in ("a.m3u8", "a.mp4", "a.ffconcat", "a.sdp"):
@@ -509,7 +523,7 @@ class TestHttp:
 
 
 class TestSlowVisitors:
-    def test_four_drips_and_half_heads_starve_nobody(self, server, clip):
+    def test_four_drips_and_half_heads_starve_nobody(self, server, brief):
         """As long as they last, everybody else is served; then they are cut off."""
         begun = time.monotonic()
         with ExitStack() as opened:
@@ -524,7 +538,7 @@ class TestSlowVisitors:
             for half in halves:
                 half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ")
             with Visitor(server, "127.0.0.23") as other:
-                with clip.open("rb") as file:
+                with brief.open("rb") as file:
                     assert other.post("/api/parse", files={"video": file}).status_code == 200
                 while time.monotonic() - begun < connections.HEAD_SECONDS:
                     for connection in (*drips, *halves):
@@ -598,7 +612,7 @@ class TestPublic:
                 "/openapi.json",
                 "/api/health",
                 "/assets/x.js",
-                "/visits/x/page",
+                "/visits/x/1/page",
             ):
                 answer = guest.get(address, headers=headers)
                 assert answer.status_code == 401, address
@@ -667,12 +681,12 @@ class TestPublic:
 
     def test_the_log_tells_nothing_that_opens_a_door(self, public, guest):
         guest.get(f"/?token={public.token}")
-        guest.get("/sub/visits/secret-visit/page?x=1")
+        guest.get("/sub/visits/secret-visit/1/page?x=1")
         guest.get("/a%0a%1b[31mb")
         lines = [json.loads(line) for line in public.log.splitlines() if line.startswith("{")]
         assert {"time", "client", "method", "path", "status", "ms"} == set(lines[-1])
         assert [line["path"] for line in lines[-3:]] == [
-            *("/sub/", "/sub/visits/*/page", "/sub/a\n\x1b[31mb")
+            *("/sub/", "/sub/visits/*/1/page", "/sub/a\n\x1b[31mb")
         ]
         assert [line["status"] for line in lines[-3:]] == [303, 404, 401]
         assert public.token not in public.log
@@ -695,7 +709,7 @@ class TestPublic:
 
 def begin_and_end(folder) -> None:
     """What a server does first and last, with the same folder for temporary files."""
-    code = "from mmpyramid.web.working_folder import *\nwith working_folder(): pass"
+    code = "from mmpyramid.web.uploads import *\nwith working_folder(): pass"
     subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(folder)}, check=True
     )

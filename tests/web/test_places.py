@@ -7,11 +7,12 @@ import pytest
 from fastapi import HTTPException
 
 from mmpyramid.web import receiving
+from mmpyramid.web.app import EXAMPLE
 from mmpyramid.web.limits import Limits
 from mmpyramid.web.policy import Policy
 from mmpyramid.web.pool import Pool, Setup
 from mmpyramid.web.receiving import FileForm
-from mmpyramid.web.server import create_server, guarded
+from mmpyramid.web.server import create_server, with_middleware
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 HEAD = b'--x\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n\r\n'
@@ -28,12 +29,14 @@ def pool():
 def client(pool, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "received"))
     monkeypatch.setattr(receiving, "LINGER_SECONDS", 0.1)
-    app = guarded(create_server(pool, tmp_path), Policy(), LIMITS)
+    app = with_middleware(create_server(pool, tmp_path), Policy(), LIMITS)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
 def files(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """What visitors have there; the film to try is the server's own."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return [path for path in found if path.read_bytes() != EXAMPLE.read_bytes()]
 
 
 async def until(event: asyncio.Event, rest: bytes = b""):
@@ -124,6 +127,55 @@ def test_what_is_no_form_with_one_file_is_refused(body, status):
         read()
     assert caught.value.status_code == status
     assert "one file, as `video`" in caught.value.detail
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_form_may_have_several_files(size):
+    body = HEAD + b"first\r\n" + HEAD.replace(b"a.mp4", b"b.MOV") + b"\r\n"
+    body += HEAD.replace(b"a.mp4", b"c") + b"third\r\n--x--\r\n"
+    form = FileForm(FORM["Content-Type"], "video", 3)
+    found = {}
+    for start in range(0, len(body), size):
+        for number, content in form.feed(body[start : start + size]):
+            found[form.names[number]] = found.get(form.names[number], b"") + content
+    form.finish()
+    assert found == {"a.mp4": b"first", "b.MOV": b"", "c": b"third"}
+    with pytest.raises(HTTPException, match="with 1 to 2 files, as `video`, got more"):
+        FileForm(FORM["Content-Type"], "video", 2).feed(body)
+
+
+def test_of_several_files_all_are_kept_or_none(client, tmp_path):
+    """A share is four videos, a megabyte each."""
+
+    async def post(*sizes: int) -> httpx.Response:
+        parts = [("files", (f"{n}.mp4", bytes(size))) for n, size in enumerate(sizes)]
+        return await client.post("/gradio_api/upload", files=parts)
+
+    def sizes() -> list[int]:
+        return sorted(path.stat().st_size for path in files(tmp_path))
+
+    async def post_all() -> None:
+        assert (await post(10, 1_100_000)).status_code == 413
+        assert sizes() == []
+        assert len((await post(10, 20, 990_000)).json()) == 3
+        assert sizes() == [10, 20, 990_000]
+        assert (await post(30, 40)).status_code == 429
+        assert sizes() == [10, 20, 990_000]
+        assert (await post(30)).status_code == 200
+        assert (await post(*[1] * 5)).status_code == 429
+
+    asyncio.run(post_all())
+
+
+def test_uploads_at_once_need_no_names_of_their_own(client):
+    async def post(name: str) -> int:
+        parts = [("files", (name, bytes(300_000)))]
+        return (await client.post("/gradio_api/upload", files=parts)).status_code
+
+    async def post_both() -> list[int]:
+        return await asyncio.gather(post("a.mp4"), post("b.mp4"))
+
+    assert asyncio.run(post_both()) == [200, 200]
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data", "multipart/mixed; b=x"])

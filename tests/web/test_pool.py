@@ -16,6 +16,8 @@ from mmpyramid.web.limits import BusyError, GivenUpError, Limits
 from mmpyramid.web.pool import Job, Pool, Setup
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
+PATIENCE = 90.0
+"""Seconds; other tests may keep the machine busy."""
 
 
 @pytest.fixture(scope="module")
@@ -109,19 +111,19 @@ def test_no_more_than_may_wait_do(pool, job):
     def hold_up(stage):
         if stage.name == "extract" and not begun.is_set():
             begun.set()
-            assert go.wait(15)
+            assert go.wait(PATIENCE)
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(pool.parse, job(), "me", hold_up)
-        assert begun.wait(15)
+        assert begun.wait(PATIENCE)
         inside = Event()
         second = threads.submit(pool.parse, job(), "me", lambda stage: inside.set())
-        assert inside.wait(15)
+        assert inside.wait(PATIENCE)
         assert pool.num_waiting == 1
         with pytest.raises(BusyError, match="1 others are waiting"):
             pool.parse(job(), "me")
         go.set()
-        assert first.result(20).timeline == second.result(20).timeline
+        assert first.result(PATIENCE).timeline == second.result(PATIENCE).timeline
     assert pool.num_waiting == 0
 
 
@@ -130,16 +132,16 @@ def test_who_waits_is_told_when_the_pool_is_closed(setup, job):
     begun = Event()
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(closing.parse, job(), "me", lambda stage: begun.set())
-        assert begun.wait(15)
+        assert begun.wait(PATIENCE)
         second = threads.submit(closing.parse, job(), "me")
         while closing.num_waiting == 0:
             assert not second.done()
             time.sleep(0.01)
         closing.close()
         with pytest.raises((GivenUpError, BusyError)):
-            first.result(10)
+            first.result(PATIENCE)
         with pytest.raises(BusyError, match="being stopped"):
-            second.result(10)
+            second.result(PATIENCE)
 
 
 def test_a_model_that_cannot_be_had_is_told_at_the_start():

@@ -11,7 +11,8 @@ SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 
 @pytest.mark.slow
 @pytest.mark.network
-def test_memory_and_files_do_not_grow(server):
+def test_memory_and_files_do_not_grow(server, monkeypatch):
+    monkeypatch.syspath_prepend(SOAK.parent)
     soak = runpy.run_path(str(SOAK))
 
     def use():

@@ -17,11 +17,11 @@ def post(server, path, **options):
         return httpx.post(address, files={"video": file}, params=options, timeout=60)
 
 
-def test_tracks_are_chosen(server, clip):
-    assert post(server, clip, audio_track="1", video_track=1).status_code == 200
-    assert post(server, clip, audio_track="all").status_code == 200
+def test_tracks_are_chosen(server, brief):
+    assert post(server, brief, audio_track="1", video_track=1).status_code == 200
+    assert post(server, brief, audio_track="all").status_code == 200
     for options in ({"audio_track": "7"}, {"audio_track": "x"}, {"video_track": 2}):
-        response = post(server, clip, **options)
+        response = post(server, brief, **options)
         assert response.status_code == 422
         assert "-track of" in response.json()["detail"]
 

@@ -9,8 +9,7 @@ import time
 import pytest
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.web.budget import Budget
-from mmpyramid.web.limits import Limits, NoSpaceError, TooManyError
+from mmpyramid.web.limits import Budget, Limits, NoSpaceError, TooManyError
 from mmpyramid.web.uploads import Uploads
 
 

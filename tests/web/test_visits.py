@@ -1,5 +1,6 @@
 """What is kept for a visitor ends with the visit."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -39,42 +40,53 @@ def upload(tmp_path, store):
 
 def test_another_choice_releases_the_last(visits, upload):
     visit = visits.claim("me", ME)
-    first, second = upload(), upload()
-    visit.choose(first)
-    visit.choose(second)
-    assert (first.path.exists(), second.path.exists()) == (False, True)
+    first, second, third = upload(), upload(), upload()
+    visit.choose(first, second)
+    visit.choose(third)
+    found = [held.path.exists() for held in (first, second, third)]
+    assert found == [False, False, True]
 
 
-def test_a_bad_upload_does_not_take_along_a_later_choice(visits, upload):
+def test_a_bad_upload_does_not_take_along_another_choice(visits, upload):
     visit, bad, good = visits.claim("me", ME), upload(), upload()
-    visit.choose(bad)
-    visit.choose(good)
-    assert not visit.reject(bad)
-    assert visit.upload is good
-    assert good.path.exists()
-    assert visit.reject(good)
-    assert not good.path.exists()
+    visit.choose(bad, good)
+    visit.reject(bad.path)
+    visit.reject(bad.path)
+    assert visit.uploads == (good,)
+    assert (bad.path.exists(), good.path.exists()) == (False, True)
 
 
 REQUEST = SimpleNamespace(session_hash="me")
 
 
-def test_a_choice_while_a_bad_video_is_parsed(visits, tmp_path, store):
+def test_a_bad_video_leaves_the_others_and_a_later_choice(visits, tmp_path, store):
     (root := tmp_path / "root").mkdir()
     uploads = Uploads(root)
-    visit, good = visits.claim("me", ME), store(uploads, name="good.mp4")
+    visit = visits.claim("me", ME)
+    bad, good, later = (store(uploads, name=f"{name}.mp4") for name in ("bad", "good", "later"))
 
     class Pool:
-        def parse(self, job, visitor, on_stage):
-            visit.choose(good)
-            raise UserError(f"{job.name} is no video")
+        def place(self, visitor):
+            return nullcontext()
 
-    visit.choose(store(uploads, name="bad.mp4"))
-    told, form = Handlers(Pool(), uploads, visits).parse(REQUEST, None, "teachers")
-    assert "Bad.mp4 is no video" in told
-    assert form is not None, "the form keeps the video that was chosen meanwhile"
-    assert visit.upload is good
-    assert good.path.exists()
+        def take_turn(self, job, on_stage):
+            if job.name == "bad.mp4":
+                raise UserError(f"{job.name} is no video")
+            visit.choose(later)
+            return PARSED
+
+    visit.choose(bad, good)
+    paths = [str(held.path) for held in (bad, good)]
+    run = Handlers(Pool(), uploads, visits).parse(REQUEST, None, paths, None, None, "teachers")
+    *_, (listed, shown, *_), (_, _, form, *_) = run
+    assert "Bad.mp4 is no video" in listed
+    assert "1 of 2 parsed" in listed
+    assert 'src="visits/' in shown
+    assert form == [(paths[1], "good.mp4")]
+    assert visit.uploads == (later,)
+    assert [held.path.exists() for held in (bad, good, later)] == [False, True, True]
+    visits.end("me")
+    assert not good.path.exists()
 
 
 def test_the_end_deletes_everything_even_what_comes_later(visits, upload):

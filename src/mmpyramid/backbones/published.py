@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -21,26 +20,16 @@ from torch import Tensor, nn
 
 from mmpyramid.backbones.backbone import Backbone, embed_in_chunks, freeze
 from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.logmel import SAMPLE_RATE
-from mmpyramid.backbones.weights import NOTHING_LEARNED, Url, digest, fetch
+from mmpyramid.backbones.weights import NOTHING_LEARNED, RandomWeights, Url, digest, fetch
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import open_regular
+from mmpyramid.media.container import SAMPLE_RATE
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum  # type: ignore[import-untyped]
-
-
-@dataclass(frozen=True)
-class RandomWeights:
-    """No pretrained weights: for dry runs and for measuring speed. Always the same ones.
-
-    Attributes:
-        seed: where the random numbers begin.
-    """
-
-    seed: int = 0
 
 
 Weights: TypeAlias = Url | Path | RandomWeights
@@ -191,7 +180,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         UserError: if the file is not there or is no such checkpoint.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # What it is depends on the bytes, which are taken for a pickle.
         why = f"{type(error).__name__}: {error}"
         raise UserError(_unreadable(path, "a PyTorch checkpoint", why)) from error
@@ -216,9 +206,10 @@ def read_keras(path: Path) -> dict[str, Tensor]:
             state[f"{layer}.{key}"] = tensor.permute(3, 2, 0, 1) if data.ndim == 4 else tensor
 
     try:
+        open_regular(path).close()
         with h5py.File(str(path), "r") as file:
             file.visititems(keep)
-    except OSError as error:
+    except Exception as error:  # The HDF5 library reports damage by nearly every kind of exception.
         raise UserError(_unreadable(path, "a Keras weights file (.h5)", error)) from error
     return state
 

@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from mmpyramid.backbones.base import Extractor, Precision
 from mmpyramid.core import Modality
-from mmpyramid.core.errors import UserError
+from mmpyramid.core.errors import UserError, missing_package
 
 Constructor: TypeAlias = Callable[..., Extractor]
 """Makes an extractor; takes any of `device`, `sampling`, `precision` and `weights` by keyword."""
@@ -26,19 +27,31 @@ class Entry:
     Attributes:
         modality: what it listens to or looks at.
         constructor: what makes it, or `module:class` of this room, imported when it is made.
+        package: what that module needs and not everybody installs.
     """
 
     modality: Modality
     constructor: Constructor | str
+    package: str | None = None
 
     def load(self) -> Constructor:
-        """The constructor, after an import if need be."""
+        """The constructor, after an import if need be.
+
+        Raises:
+            ModuleNotFoundError: if the package is not installed.
+        """
         if not isinstance(self.constructor, str):
             return self.constructor
         module, _, attribute = self.constructor.partition(":")
+        if self.package and find_spec(self.package) is None:
+            # By itself the module would first miss PyTorch, which the package brings along.
+            raise missing_package(self.package, EXTRAS[self.package], f"`{attribute}`")
         found: Constructor = getattr(import_module(f"mmpyramid.backbones.{module}"), attribute)
         return found
 
+
+EXTRAS = {"torch": "torch", "torchvision": "published", "transformers": "text"}
+"""By package, the extra that brings it."""
 
 AUDIO, VISUAL = Modality.AUDIO, Modality.VISUAL
 
@@ -46,12 +59,14 @@ BACKBONES: dict[str, Entry] = {
     "yamnet": Entry(AUDIO, "yamnet:YAMNetExtractor"),
     "efficientnet_lite0": Entry(VISUAL, "efficientnet:EfficientNetLite0Extractor"),
     "faces": Entry(VISUAL, "faces:FaceExtractor"),
-    "vggish": Entry(AUDIO, "vggish:VGGishExtractor"),
-    "vggish_pca": Entry(AUDIO, "vggish:QuantizedVGGishExtractor"),
-    "resnet152": Entry(VISUAL, "resnet:ResNet152Extractor"),
-    "r2plus1d_18": Entry(VISUAL, "r2plus1d:R2Plus1D18Extractor"),
-    "vgg19": Entry(VISUAL, "vgg19:VGG19Extractor"),
-    "vgg19_torchvision": Entry(VISUAL, "vgg19:TorchvisionVGG19Extractor"),
+    "vggish": Entry(AUDIO, "vggish:VGGishExtractor", "torch"),
+    "vggish_pca": Entry(AUDIO, "vggish:QuantizedVGGishExtractor", "torch"),
+    "resnet152": Entry(VISUAL, "resnet:ResNet152Extractor", "torchvision"),
+    "r2plus1d_18": Entry(VISUAL, "r2plus1d:R2Plus1D18Extractor", "torchvision"),
+    "vgg19": Entry(VISUAL, "vgg19:VGG19Extractor", "torchvision"),
+    "vgg19_torchvision": Entry(VISUAL, "vgg19:TorchvisionVGG19Extractor", "torchvision"),
+    "clap": Entry(AUDIO, "clap:CLAPExtractor", "transformers"),
+    "clip": Entry(VISUAL, "clip:CLIPExtractor", "transformers"),
 }
 """By the name of the stream."""
 
@@ -59,8 +74,10 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "open": ("yamnet", "efficientnet_lite0"),
     "llp": ("vggish", "resnet152", "r2plus1d_18"),
     "ave": ("vggish", "vgg19"),
+    "text": ("clap", "clip"),
 }
-"""Stream names by set: `open` needs no model hub, the others are as published."""
+"""Stream names by set: `open` needs no model hub, `llp` and `ave` are as published, and those of
+`text` can be compared with words."""
 
 
 def register(extractor: ConstructorT) -> ConstructorT:
@@ -117,7 +134,8 @@ class BackboneOptions:
         device: where to run, as PyTorch names it.
         sampling: how files are cut into segments: `seconds` or `published`.
         precision: the number format to compute in.
-        weights: files to take weights from instead of the hub, by stream.
+        weights: files to take weights from instead of the hub, by stream; for `clap` and `clip`
+            folders or other hub ids.
         random_weights: whether to do without pretrained weights: for dry runs.
     """
 
@@ -134,8 +152,18 @@ class BackboneOptions:
                 f"{', '.join(self.weights)}"
             )
 
-    def resolved(self) -> BackboneOptions:
-        """With the number format that `auto` means here, so that it is the same elsewhere."""
+    def resolved(self, set_or_names: str | Sequence[str]) -> BackboneOptions:
+        """With the number format that `auto` means here, so that it is the same elsewhere.
+
+        Args:
+            set_or_names: which backbones are made; the open ones have one format only.
+
+        Raises:
+            UserError: if a name is unknown.
+        """
+        makers = (BACKBONES[name].load() for name in stream_names(set_or_names))
+        if not any("precision" in inspect.signature(make).parameters for make in makers):
+            return self
         return replace(self, precision=self.precision.resolve(self.device))
 
 
@@ -156,7 +184,7 @@ def create_extractors(
     set_or_names: str | Sequence[str],
     options: BackboneOptions | None = None,
 ) -> tuple[Extractor, ...]:
-    """Make the extractors of a set (`"open"`, `"llp"`, `"ave"`) or of several streams.
+    """Make the extractors of a set (`"open"`, `"llp"`, `"ave"`, `"text"`) or of several streams.
 
     Args:
         set_or_names: the name of a set, or names of streams.
@@ -169,7 +197,7 @@ def create_extractors(
         >>> [extractor.name for extractor in create_extractors("open")]  # doctest: +SKIP
         ['yamnet', 'efficientnet_lite0']
     """
-    from mmpyramid.backbones.published import RandomWeights
+    from mmpyramid.backbones.weights import RandomWeights
     from mmpyramid.media.sampling import Sampling
 
     options = options or BackboneOptions()

@@ -18,13 +18,12 @@ from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.logmel import VGGISH_OFFSET, LogMel
 from mmpyramid.backbones.published import (
     PublishedExtractor,
-    RandomWeights,
     Weights,
     keep_variance,
     load_state,
     read_state,
 )
-from mmpyramid.backbones.weights import Url, fetch
+from mmpyramid.backbones.weights import RandomWeights, Url, fetch
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.sampling import Sampling

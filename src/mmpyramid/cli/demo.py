@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 
-from mmpyramid.cli._options import console, progress_bar, write_file
+from mmpyramid.cli._options import console, write_file
+from mmpyramid.core.progress import progress
 from mmpyramid.datasets import open_dataset
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.synthetic.rendered import render_corpus
@@ -31,19 +32,19 @@ SIZES = {"train": 200, "val": 40, "test": 60}
 def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:
     """Render a corpus, extract, train with weak labels, evaluate, parse a clip, write its page.
 
-    Takes a few minutes on two cores; run again, it goes on where it stopped.
+    Takes a few minutes on two cores; a second run continues where the first stopped.
 
     Example: mmpyramid demo --out demo
 
     Args:
         out: Folder for everything.
-        seed: Another seed, another corpus and other initial weights.
+        seed: Seed of the corpus and of the initial weights.
     """
     from mmpyramid.training.run import fit
 
     screen = console()
     corpus = out / "corpus"
-    with _step(screen, "1/5 render MP4 files with planted events"), progress_bar("render") as bar:
+    with _step(screen, "1/5 render MP4 files with planted events"), progress("render") as bar:
         render_corpus(
             corpus,
             num_train=SIZES["train"],
@@ -52,7 +53,7 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> int:
             seed=seed,
             progress=bar,
         )
-    with _step(screen, "2/5 extract features from the MP4 files"), progress_bar("extract") as bar:
+    with _step(screen, "2/5 extract features from the MP4 files"), progress("extract") as bar:
         extract_corpus(
             corpus / "videos",
             corpus / "features",

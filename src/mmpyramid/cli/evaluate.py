@@ -16,22 +16,21 @@ import tyro
 
 from mmpyramid.cli._options import (
     OPTIONAL,
+    NumbersOutput,
     OptionalPath,
     console,
-    progress_bar,
-    resolve_device,
     simulated,
     write_file,
     write_json,
 )
 from mmpyramid.cli.predict import SIMULATED, predict_items
 from mmpyramid.core import AnyScores, Timeline
-from mmpyramid.core.device import use_float32
+from mmpyramid.core.device import resolve_device, use_float32
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file, check_output_folder
+from mmpyramid.core.progress import progress
 from mmpyramid.datasets import Dataset, open_dataset
-from mmpyramid.extract.inspecting import Inspector
-from mmpyramid.extract.search import find_videos
+from mmpyramid.extract.search import Inspector, find_videos
 from mmpyramid.problems import Decoder, Gate, annotated, problem_named, rasterize
 from mmpyramid.problems.base import VideoScores
 from mmpyramid.render.page import LEVELS, MEASURES, Entry, Site, corpus_html, page_assets, to_html
@@ -47,11 +46,12 @@ class Outputs:
     json: OptionalPath = None
     """Write the numbers here."""
     predictions: OptionalPath = None
-    """Write all probabilities here (.npz), for `mmpyramid score` (parsing)."""
+    """Write what is scored here, for `mmpyramid score`: all probabilities of a parsing network
+    (.npz), or the detections of a detector (.json)."""
     pages: OptionalPath = None
     """Write a page for each video, and a sortable table of all, into this folder."""
     videos: OptionalPath = None
-    """Folder of the videos, called by their ids: pages play them, the table shows pictures."""
+    """Folder of the videos, named by their ids: pages play them, the table shows pictures."""
 
     def check(self) -> None:
         """Check that all of it can be written.
@@ -93,12 +93,14 @@ def evaluate(  # noqa: PLR0913 - one for each flag
     outputs: Annotated[Outputs, tyro.conf.arg(name="")] = Outputs(),
     precision: Literal["float32", "tf32", "bfloat16"] = "float32",
     device: str = "auto",
+    output: Annotated[NumbersOutput, tyro.conf.arg(name="")] = NumbersOutput(),  # noqa: B008 - frozen
 ) -> int:
-    """Score a network on a densely annotated split, beside trivial references.
+    """Score a network on a densely annotated split, next to an empty prediction and an oracle.
 
     A parsing network gets the ten F-scores of LLP, a localization network the accuracies of AVE, by
-    both rules in use, on all clips and on those whose event is shorter than the clip. With
-    `--pages`, every video gets a page beside its truth, and a table sorts them by their scores.
+    both rules in use, on all clips and on those whose event is shorter than the clip, a detector of
+    dense events its mean average precision. With `--pages`, every video gets a page beside its
+    truth, and a table sorts them by their scores.
 
     Example: mmpyramid evaluate runs/llp/model --data LLP --pages pages --videos LLP/videos
 
@@ -110,14 +112,16 @@ def evaluate(  # noqa: PLR0913 - one for each flag
         gate: Which video-level probability a segment also needs, in parsing: `global` (HAN,
             MM-Pyramid), `per_modality` (MA) or `none`.
         tune: Choose the thresholds of segments on this split, in parsing: one, one for each stream,
-            and one for each class and stream. The numbers with them stand beside those without.
+            and one for each class and stream. Both sets of numbers are shown.
         outputs: What is written.
         precision: Number format of the network. bfloat16 is up to twice as fast where the processor
             knows it, and moves probabilities by up to 0.02; tf32 rounds products on NVIDIA GPUs.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
+        output: How much is said.
     """
     from mmpyramid.models import load_pretrained
 
+    output.apply()
     outputs.check()
     videos = outputs.find_videos()
     device = resolve_device(device)
@@ -218,7 +222,7 @@ class SplitPages:
         predicted = predict_items(
             self.network, self.dataset, ids, self.decoder, self.model, self.notes
         )
-        with progress_bar("pages") as update, Inspector() as inspector:
+        with progress("pages") as update, Inspector() as inspector:
             for item_id, timeline, scores in predicted:
                 entries.append(self._write_one(item_id, timeline, scores, inspector))
                 update(len(entries), len(ids))
@@ -241,7 +245,7 @@ class SplitPages:
         video = self.videos.get(item_id)
         truth = annotated(self.dataset.truth(item_id), self.dataset.labels, source=item_id)
         measured = self._measure(timeline, truth)
-        name = quote(item_id, safe="")  # An id may be any text.
+        name = quote(os.fsencode(item_id), safe="")  # An id may be any text.
         path = self.folder / "videos" / f"{name}.html"
         page = to_html(
             timeline,
@@ -256,7 +260,7 @@ class SplitPages:
         write_file(path, page.encode())
         return Entry(
             name=item_id,
-            page=f"videos/{quote(path.name)}",
+            page=f"videos/{quote(os.fsencode(path.name))}",
             timeline=timeline,
             truth=truth,
             scores=measured,
@@ -273,7 +277,7 @@ class SplitPages:
         if picture is None:
             return ""
         write_file(self.folder / "thumbnails" / f"{name}.jpg", picture)
-        return f"thumbnails/{quote(name)}.jpg"
+        return f"thumbnails/{quote(os.fsencode(name))}.jpg"
 
 
 def _facts(scores: VideoScores) -> dict[str, str]:

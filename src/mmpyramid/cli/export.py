@@ -35,9 +35,9 @@ def export(
         int8: Store the weights of a network in eight bits: a quarter of the size and faster, for a
             small loss (docs/speed.md).
     """
-    from mmpyramid.export import BACKBONES, export_onnx, open_graph
+    from mmpyramid.export import CLASSIFIED, export_onnx, open_graph
 
-    if int8 and model in BACKBONES:
+    if int8 and model in CLASSIFIED:
         raise UserError(f"--int8 is for networks; most weights of {model} are convolutions")
     check_output_file(out)
     graph = open_graph(model)
@@ -58,7 +58,7 @@ def convert(
     architecture: Architecture = "mm-pyramid",
     swap_streams: bool = False,
 ) -> int:
-    """Turn a checkpoint of the authors' code into a folder that every other command reads.
+    """Convert a checkpoint of the authors' code into a folder that the other commands read.
 
     Example: mmpyramid convert MM_Pyramid.pt --out models/official
 

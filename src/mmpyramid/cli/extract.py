@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +13,11 @@ import tyro
 
 from mmpyramid.backbones.base import Precision
 from mmpyramid.backbones.registry import BackboneOptions, create_extractors
-from mmpyramid.cli._options import OPTIONAL, TrackFlags, console, progress_bar, resolve_device
+from mmpyramid.cli._options import OPTIONAL, TrackFlags, console, shows_progress
+from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder
+from mmpyramid.core.progress import progress, report_failed
 from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
 from mmpyramid.extract.decoding import Limits
 from mmpyramid.extract.engines import Engine, LocalEngine
@@ -27,18 +28,20 @@ class BackboneFlags:
     """Which backbones, with which weights, on which pictures."""
 
     set: str = "open"
-    """A set of backbones: `open` (YAMNet and EfficientNet-Lite0), or those of the published
-    features, `llp` (VGGish, ResNet-152, R(2+1)D-18) or `ave` (VGGish, VGG-19)."""
+    """A set of backbones: `open` (YAMNet and EfficientNet-Lite0), those of the published
+    features, `llp` (VGGish, ResNet-152, R(2+1)D-18) or `ave` (VGGish, VGG-19), or `text` (CLAP and
+    CLIP), whose features can be compared with words."""
     streams: Annotated[
         str | None, tyro.conf.arg(metavar="NAME,NAME", help_behavior_hint=OPTIONAL)
     ] = None
     """Backbones by name instead of a set, for instance `yamnet,resnet152`."""
     weights: Annotated[
-        tuple[str, ...], tyro.conf.arg(metavar="STREAM=FILE ...", help_behavior_hint=OPTIONAL)
+        tuple[str, ...], tyro.conf.arg(metavar="STREAM=PATH ...", help_behavior_hint=OPTIONAL)
     ] = ()
-    """Files to take weights from, instead of downloading them."""
+    """Files to take weights from, instead of downloading them; of `clip` and `clap` folders in the
+    format of the Hugging Face hub, or ids there."""
     random_weights: bool = False
-    """Do without pretrained weights: for dry runs. The features then mean nothing."""
+    """Use random instead of pretrained weights, for dry runs. The features are then meaningless."""
     sampling: Literal["seconds", "published"] = "seconds"
     """Cut videos by the second, or into ten segments as the scripts of LLP and AVE did."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -73,7 +76,7 @@ class BackboneFlags:
         for stream, _, file in pairs:
             if not (stream and file):
                 raise UserError(
-                    f"expected --weights STREAM=FILE, got {stream or file!r}; try --weights "
+                    f"expected --weights STREAM=PATH, got {stream or file!r}; try --weights "
                     "vggish=vggish-10086976.pth"
                 )
         return BackboneOptions(
@@ -82,7 +85,7 @@ class BackboneFlags:
             precision=Precision(self.precision),
             weights={stream: Path(file) for stream, _, file in pairs},
             random_weights=self.random_weights,
-        ).resolved()
+        ).resolved(self.names())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,14 +98,14 @@ class EngineFlags:
     address: Annotated[
         str | None, tyro.conf.arg(metavar="STR", help_behavior_hint="(default: this machine)")
     ] = None
-    """Of the Ray cluster: `auto` or host:6379."""
+    """Address of the Ray cluster: `auto` or host:6379."""
     workers: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: one per core)")
     ] = None
-    """How many processes with networks; with GPUs, how many that decode for them; on a Ray cluster,
-    each has a GPU for itself if it needs one."""
+    """Number of processes that run the networks, or that decode for them if these run on GPUs. On a
+    Ray cluster, each has a GPU of its own if it needs one."""
     devices: int = 1
-    """How many GPUs of this machine work, with --device cuda: a process with networks on each."""
+    """Number of GPUs to use on this machine, with --device cuda; each gets a process of its own."""
     timeout: float = Limits.timeout
     """Seconds that decoding one file may take, and one more for every MiB of it."""
 
@@ -141,7 +144,7 @@ class EngineFlags:
         return LocalEngine(workers=self.workers, limits=limits, gpus=gpus)
 
     def _check_devices(self, device: str) -> None:
-        """See that there are as many GPUs as are asked for.
+        """Check that there are enough GPUs.
 
         Raises:
             UserError: if there are not.
@@ -164,6 +167,7 @@ class EngineFlags:
             )
 
 
+@shows_progress
 def extract(
     videos: Annotated[
         tuple[str, ...],
@@ -181,8 +185,8 @@ def extract(
 ) -> int:
     """Extract the features of many videos into a store.
 
-    A run that was cut off, however hard, goes on where it stopped; a bad file is reported, noted in
-    the store with the reason, and skipped.
+    An interrupted run continues where it stopped, even after `kill -9`. A bad file is reported,
+    noted in the store with the reason, and skipped.
 
     Example: mmpyramid extract videos/ --out features
 
@@ -193,7 +197,7 @@ def extract(
         backbones: Which backbones, and how they run.
         engine: How many processes on which machines, and what a file may cost.
         tracks: Which of several tracks.
-        retry_failed: Try again what failed in an earlier run.
+        retry_failed: Retry videos that failed in an earlier run.
         check: Extract nothing, but verify the store: read all of it, and extract some videos again.
     """
     if not videos:
@@ -202,12 +206,13 @@ def extract(
     if check:
         return _check(videos, out, backbones, engine, tracks)
     options = backbones.options(here=engine.engine == "local")
-    with progress_bar("extract") as update:
+    with progress("extract") as update:
 
         def on_progress(done: ExtractionProgress) -> None:
             update(done.completed, done.total)
             if done.error:
-                sys.stderr.write(f"mmpyramid extract: {done.video_id} skipped: {done.error}\n")
+                text = f"mmpyramid extract: {done.video_id} skipped: {done.error}"
+                report_failed(done.video_id, done.error, text)
 
         summary = extract_corpus(
             videos,
@@ -238,10 +243,10 @@ def _check(
     tracks: TrackFlags,
 ) -> int:
     """Print what is wrong with a store, and return the exit code."""
-    from mmpyramid.extract.checking import check_corpus
+    from mmpyramid.extract.corpus import check_corpus
 
     options = backbones.options(here=engine.engine == "local")
-    with progress_bar("check") as update:
+    with progress("check") as update:
         report = check_corpus(
             videos,
             store,
@@ -258,7 +263,7 @@ def _check(
         **dict.fromkeys(report.strange, "in the store, but not among these videos"),
     }
     for name, why in problems.items():
-        sys.stderr.write(f"mmpyramid extract --check: {name}: {why}\n")
+        report_failed(name, why, f"mmpyramid extract --check: {name}: {why}")
     console().print(
         f"{store}: {report.num_sound} sound, {len(report.damaged)} damaged, "
         f"{len(report.absent)} absent, {len(report.failed)} failed before, "

@@ -20,6 +20,9 @@ OptionalWord: TypeAlias = Annotated[
     str | None, tyro.conf.arg(metavar="WORD", help_behavior_hint=OPTIONAL)
 ]
 
+DESCRIPTION = "config.json"
+"""In the folder of a model."""
+
 NUM_FAILURES = 20
 """That are shown; the file in the store has them all."""
 
@@ -33,7 +36,7 @@ def info(
     classes: OptionalWord = None,
     data: OptionalPath = None,
 ) -> int:
-    """Tell what a model, a feature store, a timeline or a video is, or which classes there are.
+    """Show what a model, a feature store, a timeline or a video is, or which classes there are.
 
     Example: mmpyramid info --classes drum
 
@@ -41,8 +44,8 @@ def info(
         path: A checkpoint folder, a store's folder, a timeline's JSON, or a media file.
         classes: Instead of a path: find the classes of AudioSet (heard) and ImageNet (seen) whose
             names have this word, to be written into a vocabulary of your own.
-        data: Instead of a path: a corpus folder. Tells which data set it is, which of its files
-            are missing or other than those that are distributed, and what that would take.
+        data: Instead of a path: a corpus folder. Shows which data set it is, which of its files
+            are missing or differ from the distributed ones, and how to get them.
     """
     if classes is not None:
         return _classes(classes)
@@ -54,10 +57,13 @@ def info(
         )
     if not path.exists():
         raise UserError(f"there is no file or folder {path}")
-    facts = _folder(path) if path.is_dir() else _file(path)
+    _print(_folder(path) if path.is_dir() else _file(path))
+    return 0
+
+
+def _print(facts: Mapping[str, object]) -> None:
     width = max(map(len, facts))
     console().print("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
-    return 0
 
 
 def _classes(word: str) -> int:
@@ -67,7 +73,7 @@ def _classes(word: str) -> int:
         UserError: if there is none.
     """
     from mmpyramid.backbones import efficientnet, yamnet
-    from mmpyramid.teachers.classes import audioset, find_classes
+    from mmpyramid.teachers.vocabulary import audioset, find_classes
 
     heard = find_classes(word, yamnet.class_names())
     seen = find_classes(word, efficientnet.class_names())
@@ -97,7 +103,7 @@ def _data(folder: Path) -> int:
     from mmpyramid.datasets.catalog import CATALOG, check_corpus, known_data
 
     if not folder.is_dir():
-        raise UserError(f"expected a corpus folder, got {folder}, which is none")
+        raise UserError(f"expected a corpus folder, but {folder} is not a folder")
     layout = find_layout(folder)
     if not layout.is_in(folder):
         names = ", ".join(each.name for each in LAYOUTS.values())
@@ -111,16 +117,14 @@ def _data(folder: Path) -> int:
     if known:
         facts["page"] = known.page
         facts |= {state.file.path: state for state in check_corpus(folder, known)}
-    facts |= _splits(folder)
-    width = max(map(len, facts))
-    console().print("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
+    _print(facts | _splits(folder))
     return 0
 
 
 def _splits(folder: Path) -> dict[str, object]:
     """How many videos each split has, and how many of these have features that are found by id."""
     from mmpyramid.datasets import SPLITS, open_dataset
-    from mmpyramid.datasets.ave_features import AveFolder
+    from mmpyramid.datasets.ave_files import AveFolder
     from mmpyramid.datasets.unav import open_unav
 
     source = None
@@ -150,28 +154,29 @@ def _splits(folder: Path) -> dict[str, object]:
 
 
 def _folder(path: Path) -> dict[str, object]:
-    from mmpyramid.models.checkpoint import DESCRIPTION, read_description
     from mmpyramid.store.store import FeatureStore
 
-    if not FeatureStore.is_store(path):
-        if not (path / DESCRIPTION).exists():
-            raise UserError(
-                f"expected a model ({DESCRIPTION} in it) or a feature store, and the folder {path} "
-                "is neither"
-            )
-        description = read_description(path)
-        config, metrics = description["config"], description["metrics"]
-        shown = {n: f"{v:g}" if isinstance(v, int | float) else v for n, v in metrics.items()}
-        return {
-            "model": f"{description['architecture']}, written by version {description['version']}",
-            "streams": _streams({**config["audio_streams"], **config["visual_streams"]}),
-            "labels": f"{len(config['labels'])}: {', '.join(config['labels'])}",
-            **{name: value for name, value in config.items() if name in {"width", "windows"}},
-            **shown,
-        }
-    store = FeatureStore(path)
-    what = f"{simulated(path)}{len(store)} video{'s' * (len(store) != 1)}"
-    return {"store": what, **_store(store)}
+    if FeatureStore.is_store(path):
+        store = FeatureStore(path)
+        what = f"{simulated(path)}{len(store)} video{'s' * (len(store) != 1)}"
+        return {"store": what, **_store(store)}
+    if not (path / DESCRIPTION).exists():
+        raise UserError(
+            f"expected a model ({DESCRIPTION} in it) or a feature store, and the folder {path} is "
+            "neither"
+        )
+    from mmpyramid.models.checkpoint import read_description  # Loads PyTorch.
+
+    description = read_description(path)
+    config, metrics = description["config"], description["metrics"]
+    shown = {n: f"{v:g}" if isinstance(v, int | float) else v for n, v in metrics.items()}
+    return {
+        "model": f"{description['architecture']}, written by version {description['version']}",
+        "streams": _streams({**config["audio_streams"], **config["visual_streams"]}),
+        "labels": f"{len(config['labels'])}: {', '.join(config['labels'])}",
+        **{name: value for name, value in config.items() if name in {"width", "windows"}},
+        **shown,
+    }
 
 
 def _store(store: FeatureStore) -> dict[str, object]:
@@ -206,7 +211,7 @@ def _file(path: Path) -> dict[str, object]:
             "missing": ", ".join(timeline.missing) or "nothing",
             "notes": "; ".join(note.partition("\n")[0] for note in timeline.notes) or "none",
         }
-    from mmpyramid.extract.inspecting import Inspector
+    from mmpyramid.extract.search import Inspector
 
     with Inspector() as inspector:
         media = inspector.probe(path)

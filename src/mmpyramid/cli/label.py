@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,29 +13,41 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from mmpyramid.backbones.base import Extractor
+from mmpyramid.backbones.registry import BackboneOptions
 from mmpyramid.cli._options import (
+    Checkpoints,
     OptionalName,
     OptionalPath,
     console,
-    progress_bar,
-    resolve_device,
+    parse_checkpoints,
+    shows_progress,
     simulated,
+    write_file,
 )
-from mmpyramid.core import Array, Modality
+from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.batch import Streams
+from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import check_output_folder, only_writer, write_durably
-from mmpyramid.datasets import open_dataset
+from mmpyramid.core.files import check_output_folder, only_writer
+from mmpyramid.core.labels import LLP_LABELS
+from mmpyramid.core.progress import progress
+from mmpyramid.datasets import Dataset, open_dataset
+from mmpyramid.datasets.segment_labels import THRESHOLDS
 
 if TYPE_CHECKING:
     from mmpyramid.models import Network
     from mmpyramid.teachers import Teacher
 
+ScoreVideo = Callable[[Features], Mapping[Modality, NDArray[np.float16]]]
+"""What a teacher says of a video: (T, C) by modality."""
+OpenCorpus = Callable[..., Dataset]
 MOST = 12.0
 """Margins are kept within this: the logit of a probability of 0.999994."""
 SIDES = (Modality.AUDIO, Modality.VISUAL)
 
 
+@shows_progress
 def label(
     teacher: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEACHER")],
     /,
@@ -42,68 +57,151 @@ def label(
     features: OptionalPath = None,
     split: Literal["train", "val", "test"] = "train",
     vocabulary: OptionalName = None,
+    checkpoints: Checkpoints = (),
     device: str = "auto",
 ) -> int:
     """Let a teacher label the segments of a corpus, for `train --strategy valor` and others.
 
-    For each video two NumPy files of margins are written, (segments, classes) in float16: the logit
-    of what the teacher says, so that what is above 0 counts. NaN stands where the teacher does not
-    know the class. Videos that are labelled already are passed over, so that an interrupted command
-    goes on.
+    For each video two NumPy files are written, (segments, classes) in float16: the logits of the
+    teacher, where values above 0 count as positive, and NaN for classes that the teacher does not
+    know. With `text`, `thresholds.csv` has the value from which on the logits of each class count;
+    you can change it. Videos that are already labelled are skipped, so an interrupted
+    command can be repeated.
 
     Example: mmpyramid label teachers --data LLP --features store --out labels
 
     Args:
-        teacher: `teachers`, which need the features of `mmpyramid extract --set open`, or a
-            checkpoint folder or hub id.
+        teacher: `teachers`, which need the features of `mmpyramid extract --set open`; `text`, CLAP
+            and CLIP, which need those of `--set text`; or a checkpoint folder or hub id.
         data: Corpus folder: annotations, with the features.
         out: Folder for `audio/ID.npy` and `visual/ID.npy`.
         features: Where the features are, if not in the corpus folder.
         split: Which videos.
-        vocabulary: What the teachers look for: a name or a file; left out, `llp`.
+        vocabulary: What the teachers look for: a name or a file; left out, `llp`. For `text` a file
+            of prompts; left out, VALOR's for the classes of LLP, and sentences with the names of
+            the classes for others.
+        checkpoints: Of `text`: other checkpoints of `clap` and `clip` than the usual ones.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
-    from mmpyramid.models import load_pretrained
     from mmpyramid.pipeline import TEACHERS
-    from mmpyramid.teachers import load_teacher
+    from mmpyramid.teachers.text import TEXT
 
     check_output_folder(out)
     device = resolve_device(device)
-    if vocabulary and teacher != TEACHERS:
+    if vocabulary and teacher not in {TEACHERS, TEXT}:
         raise UserError(
-            f"--vocabulary is for `{TEACHERS}`; {teacher} has labels of its own, leave it out"
+            f"--vocabulary is for `{TEACHERS}` and `{TEXT}`; {teacher} has labels of its own, "
+            "leave it out"
         )
-    scorer: Teacher | Network[Any, Any]
-    if teacher == TEACHERS:
-        # The set `open`, which corpora are extracted with, has no faces.
-        scorer = load_teacher(vocabulary or "llp", device=device, faces=False)
-        inputs, never = _inputs(scorer), scorer.unmapped
+    weights = parse_checkpoints(checkpoints)
+    if weights and teacher != TEXT:
+        raise UserError(f"--checkpoints are of `{TEXT}`; leave them out")
+
+    open_corpus = partial(open_dataset, data, split, problem="parsing", features=features)
+    if teacher == TEXT:
+        options = BackboneOptions(device=device, weights=weights)
+        dataset, score, thresholds = _by_words(vocabulary, options, features, open_corpus)
+        missing: list[str] = []
     else:
-        scorer = load_pretrained(teacher).to(device)
-        inputs, never = scorer.inputs, {}
-    dataset = open_dataset(data, split, inputs, problem="parsing", features=features)
-    columns = _columns(scorer.labels, dataset.labels)
-    with only_writer(out), progress_bar("label") as update:
+        dataset, score, missing = _by_scores(teacher, vocabulary, device, open_corpus)
+        thresholds = ""
+    with only_writer(out), progress("label") as update:
+        _begin(out, thresholds)
         for completed, video_id in enumerate(dataset.ids, start=1):
-            paths = [out / str(side) / f"{video_id}.npy" for side in SIDES]
-            if not all(path.exists() for path in paths):
-                scores = scorer.predict(dataset.item(video_id))
-                for side, path, score_TC in zip(
-                    SIDES, paths, (scores.audio, scores.visual), strict=True
-                ):
-                    unknown = {scorer.labels.index(name) for name in never.get(side, ())}
-                    kept = [None if column in unknown else column for column in columns]
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_durably(path, _npy(margins(score_TC, kept)), outlast_power_cuts=False)
+            paths = {side: out / str(side) / f"{video_id}.npy" for side in SIDES}
+            if not all(path.exists() for path in paths.values()):
+                scores = score(dataset.item(video_id))
+                for side, path in paths.items():
+                    write_file(path, _npy(scores[side]))
             update(completed, len(dataset.ids))
-    missing = [name for name, column in zip(dataset.labels, columns, strict=True) if column is None]
-    unknown_to = f"\nno say about {', '.join(missing)}" if missing else ""
+    unknown_to = f"\nnot known to the teachers: {', '.join(missing)}" if missing else ""
     console().print(
         f"{simulated(data, features)}{len(dataset.ids)} videos of {len(dataset.labels)} classes in "
         f"{out}{unknown_to}\ntrain with      mmpyramid train llp --strategy valor --data {data} "
         f"--segment-labels {out} --out RUN"
     )
     return 0
+
+
+def _begin(out: Path, thresholds: str) -> None:
+    """Write the table of thresholds, if there is one, unless it is there already.
+
+    Raises:
+        UserError: if the folder has labels of the other kind.
+    """
+    has_labels = any(out.glob("audio/*.npy"))
+    has_table = (out / THRESHOLDS).exists()
+    if has_table != bool(thresholds) and (has_labels or has_table):
+        kinds = "logits of `text`", "margins"
+        found, ours = kinds if has_table else kinds[::-1]
+        raise UserError(f"{out} has {found}, which {ours} do not go with; choose another --out")
+    if thresholds and not has_table:
+        write_file(out / THRESHOLDS, thresholds.encode())
+
+
+def _by_scores(
+    teacher: str, vocabulary: str | None, device: str, open_corpus: OpenCorpus
+) -> tuple[Dataset, ScoreVideo, list[str]]:
+    """The corpus, what a scorer says of it, and the classes that the scorer does not know."""
+    from mmpyramid.models import load_pretrained
+    from mmpyramid.pipeline import TEACHERS
+    from mmpyramid.teachers import load_teacher
+
+    scorer: Teacher | Network[Any, Any]
+    if teacher == TEACHERS:
+        # The set `open`, which corpora are extracted with, has no faces.
+        scorer = load_teacher(vocabulary or "llp", device=device, faces=False)
+        inputs, never = _inputs(scorer.extractors), scorer.unmapped
+    else:
+        scorer = load_pretrained(teacher).to(device)
+        inputs, never = scorer.inputs, {}
+    dataset = open_corpus(inputs)
+    columns = _columns(scorer.labels, dataset.labels)
+    unknown = {side: {scorer.labels.index(name) for name in never.get(side, ())} for side in SIDES}
+    kept = {
+        side: [None if column in unknown[side] else column for column in columns] for side in SIDES
+    }
+
+    def score(features: Features) -> Mapping[Modality, NDArray[np.float16]]:
+        scores = scorer.predict(features)
+        return {
+            Modality.AUDIO: margins(scores.audio, kept[Modality.AUDIO]),
+            Modality.VISUAL: margins(scores.visual, kept[Modality.VISUAL]),
+        }
+
+    named = zip(dataset.labels, columns, strict=True)
+    return dataset, score, [name for name, column in named if column is None]
+
+
+def _by_words(
+    prompts: str | None,
+    options: BackboneOptions,
+    features: Path | None,
+    open_corpus: OpenCorpus,
+) -> tuple[Dataset, ScoreVideo, str]:
+    """The corpus, the logits of CLAP and CLIP, and a table of the thresholds."""
+    from mmpyramid.store.store import FeatureStore
+    from mmpyramid.teachers.text import load_prompts, load_text_teacher, prompts_for
+
+    labels = open_corpus(None).labels
+    if prompts or set(labels) <= set(LLP_LABELS):
+        chosen = load_prompts(prompts or "llp", labels)
+    else:
+        words = [label.replace("_", " ") for label in labels]
+        chosen = dict(zip(labels, prompts_for(words).values(), strict=True))
+    teacher = load_text_teacher(chosen, options)
+    if features and FeatureStore.is_store(features):
+        FeatureStore(features).provenance.check_weights(teacher.extractors)
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(("label", *map(str, SIDES)))
+    above = [teacher.thresholds()[side].tolist() for side in SIDES]
+    writer.writerows(zip(labels, *above, strict=True))
+
+    def score(features: Features) -> Mapping[Modality, NDArray[np.float16]]:
+        return {side: x.astype(np.float16) for side, x in teacher.logits(features).items()}
+
+    return open_corpus(_inputs(teacher.extractors)), score, table.getvalue()
 
 
 def margins(score_TC: Array, columns: list[int | None]) -> NDArray[np.float16]:
@@ -128,9 +226,9 @@ def _npy(values: NDArray[np.float16]) -> bytes:
     return file.getvalue()
 
 
-def _inputs(teacher: Teacher) -> Streams:
+def _inputs(extractors: Iterable[Extractor]) -> Streams:
     heard, seen = (
-        {one.name: one.dim for one in teacher.extractors if one.modality == side} for side in SIDES
+        {one.name: one.dim for one in extractors if one.modality == side} for side in SIDES
     )
     return Streams(audio=heard, visual=seen)
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from mmpyramid.core.code import load_code
-from mmpyramid.core.errors import UserError, describe_os_error
+from mmpyramid.core.errors import UserError, describe_os_error, missing_package
 from mmpyramid.core.interrupts import interrupts_kept
+from mmpyramid.core.progress import INTERRUPTED, Display, kind_of_display, shown
+from mmpyramid.core.standard_streams import UNREAD, drop_output, is_unread, replace_closed
 from mmpyramid.version import __version__
 
 Result = TypeVar("Result")
@@ -22,6 +24,7 @@ Result = TypeVar("Result")
 COMMANDS = {
     "demo": "make a corpus, train on it, evaluate, parse a clip and show the page",
     "parse": "turn videos into timelines",
+    "listen": "report the events of a microphone, a camera, a pipe or a stream as they end",
     "teach": "learn classes of your own from corrected timelines",
     "extract": "turn videos into a store of features",
     "library": "parse many videos once, and search them",
@@ -30,13 +33,13 @@ COMMANDS = {
     "label": "let a teacher label segments, for strategies that learn from them",
     "refine": "train with modality-aware labels: the MA strategy",
     "evaluate": "score a trained network with the official numbers",
-    "score": "score anybody's predictions, and tell whether two systems differ",
+    "score": "score the predictions of any system, and test whether two differ",
     "agree": "compare what two or more people or programs annotated",
-    "tables": "run a table of the paper again",
+    "tables": "reproduce a table of the paper",
     "predict": "turn precomputed features of a corpus into timelines, beside the truth",
     "simulate": "make a corpus of simulated features in the layout of LLP or AVE",
     "export": "write a network or a backbone as an ONNX file",
-    "convert": "turn an official checkpoint into ours",
+    "convert": "convert an official checkpoint",
     "render": "write a timeline in another format",
     "serve": "open the web app, with an HTTP interface",
     "info": "show what a model, a store, a timeline or a video is",
@@ -48,15 +51,17 @@ FIRST_STEPS = {
         "mmpyramid parse clip.mp4": "what is heard and seen, as a page",
         "mmpyramid parse clip.mp4 --markers-for premiere": "markers for an editor",
         "mmpyramid serve": "the same in a browser",
+        "mmpyramid listen microphone": "events as they end",
     },
     "in research": {
-        "mmpyramid demo": "the whole way on rendered videos, in minutes",
+        "mmpyramid demo": "everything on rendered videos, in minutes",
         "mmpyramid train llp --data LLP --out runs/llp": "the released recipe",
         "mmpyramid evaluate runs/llp/model --data LLP": "the official numbers",
     },
     "with a corpus": {
         "mmpyramid extract videos/ --out features": "features of many videos, resumable",
         "mmpyramid info features": "what is in a store",
+        "mmpyramid library add videos/ --out lib": "a library to search",
     },
 }
 """Commands to begin with, by user."""
@@ -67,28 +72,32 @@ FILES = {"convert": "export", "refine": "train"}
 WITH_OWN_PARSER = {"library", "refine", "store", "train"}
 """Commands whose flags depend on the argument before them."""
 
-EXTRAS = {
-    "pytorch_lightning": "train",
-    "torchmetrics": "train",
-    "tensorboard": "train",
-    "yaml": "train",
-    "gradio": "app",
-    "fastapi": "app",
-    "fastapi_offline": "app",
-    "uvicorn": "app",
-    "duckdb": "library",
-    "onnx": "export",
-    "onnxruntime": "export",
-    "onnxscript": "export",
-    "matplotlib": "plots",
-    "pandas": "pandas",
-    "pyarrow": "parquet",
-    "torchvision": "published",
-    "pympi": "elan",
-    "defusedxml": "elan",
-    "ray": "scale",
+POSIX_MODULES = {"fcntl", "resource"}
+"""Modules of the standard library that Windows lacks."""
+
+EXTRAS: Mapping[str, set[str]] = {
+    "torch": {"torch"},
+    "train": {"torch", "pytorch_lightning", "torchmetrics", "tensorboard", "yaml"},
+    "app": {"gradio", "fastapi", "fastapi_offline", "uvicorn"},
+    "parquet": {"pyarrow"},
+    "library": {"duckdb", "pyarrow"},
+    "export": {"torch", "onnx", "onnxscript"},
+    "plots": {"matplotlib"},
+    "pandas": {"pandas"},
+    "published": {"torch", "torchvision"},
+    "text": {"torch", "transformers"},
+    "elan": {"pympi", "defusedxml"},
+    "scale": {"ray"},
 }
-"""Packages that not everybody installs, and the extra that brings each."""
+"""What is not installed for everybody: extras, and the packages that each brings."""
+
+OWN_EXTRAS = {
+    **dict.fromkeys(("demo", "evaluate", "refine", "tables", "train"), "train"),
+    "export": "export",
+    "extract": "published",
+    "library": "library",
+}
+"""The extra of a command, which is named whichever of its packages is missing."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -98,9 +107,25 @@ def main(argv: list[str] | None = None) -> int:
         argv: the arguments after `mmpyramid`; left out, those of the process.
 
     Returns:
-        The exit code: 0 done, 1 done in part, 2 a mistake in the input, 130 interrupted.
+        The exit code: 0 done, 1 done in part, 2 a mistake in the input, 130 interrupted, 141 if the
+        reader of the standard output has gone.
     """
-    args = list(sys.argv[1:] if argv is None else argv)
+    replace_closed()
+    try:
+        code = _main(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except OSError as error:  # Of the standard streams: all others have been told.
+        if is_unread():
+            code = UNREAD
+        else:
+            code = 2
+            with suppress(OSError):
+                sys.stderr.write(f"mmpyramid: {describe_os_error(error)}\n")
+        drop_output()
+    return code
+
+
+def _main(args: list[str]) -> int:
     try:
         while args and args[0] == "--code":
             args = _load_code(args)
@@ -114,21 +139,32 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(f"mmpyramid {__version__}\n")
         return 0
     name, *rest = args
+    display = Display(kind=kind_of_display(), name=f"mmpyramid {name}")
+    with shown(display):
+        code, problem = _outcome(name, rest)
+        display.end(code, problem)
+    return code
+
+
+def _outcome(name: str, rest: list[str]) -> tuple[int, str]:
+    """Run a command; its exit code, and what went wrong."""
     try:
         if name not in COMMANDS:
-            raise UserError(_unknown(name))
-        return _run(name, rest)
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean `{close[0]}`? " if close else ""
+            raise UserError(f"there is no such command; {hint}known are {', '.join(COMMANDS)}")
+        return _run(name, rest), ""
     except UserError as error:
         problem = str(error)
     except ModuleNotFoundError as error:
-        problem = _missing(error)
+        problem = _missing(error, name)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and is_unread():
+            raise
         problem = describe_os_error(error)
     except KeyboardInterrupt:
-        sys.stderr.write(f"\nmmpyramid {name}: interrupted; what was finished is kept\n")
-        return 130
-    sys.stderr.write(f"mmpyramid {name}: {problem}\n")
-    return 2
+        return INTERRUPTED, "interrupted; what was finished is kept"
+    return 2, problem
 
 
 def overview() -> str:
@@ -210,20 +246,19 @@ def run_one(
     return run(commands[args[0]], f"{name} {args[0]}", args[1:])
 
 
-def _missing(error: ModuleNotFoundError) -> str:
+def _missing(error: ModuleNotFoundError, command: str) -> str:
     """Name the extra that brings a package; that of an unknown package is our own mistake."""
     # Lightning raises it without a name for TensorBoard.
     names = [error.name] if error.name else re.findall(r"\w+", str(error))
-    package = next((name for name in (n.partition(".")[0] for n in names) if name in EXTRAS), None)
-    if package is None:
+    if names and names[0] in POSIX_MODULES:
+        return (
+            f"this command needs Linux or macOS: this Python has no `{names[0]}`; on Windows, run "
+            "mmpyramid in WSL"
+        )
+    packages = [name.partition(".")[0] for name in names]
+    extras = [extra for extra, brought in EXTRAS.items() if not brought.isdisjoint(packages)]
+    if not extras:
         raise error
-    return (
-        f"this command needs the package `{package}`, which is not installed here; install it with "
-        f"`pip install 'mmpyramid[{EXTRAS[package]}]'`"
-    )
-
-
-def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean `{close[0]}`? " if close else ""
-    return f"there is no such command; {hint}known are {', '.join(COMMANDS)}"
+    extra = OWN_EXTRAS[command] if OWN_EXTRAS.get(command) in extras else extras[0]
+    package = next(name for name in packages if name in EXTRAS[extra])
+    return str(missing_package(package, extra, "this command"))

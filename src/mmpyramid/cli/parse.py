@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,33 +18,50 @@ from rich.text import Text
 from mmpyramid.cli._folders import Folders
 from mmpyramid.cli._options import (
     FormatList,
+    OptionalInt,
     OptionalName,
     OptionalNumber,
     OptionalPrograms,
+    TextFlags,
     TrackFlags,
     check_raw,
     console,
     raw_option,
-    resolve_device,
+    shows_progress,
     to_formats,
     to_marker_formats,
+    write_file,
 )
 from mmpyramid.core import Timeline
+from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError, describe_os_error
-from mmpyramid.core.files import check_output_file, write_durably
+from mmpyramid.core.files import check_output_file
+from mmpyramid.core.process import num_cores
+from mmpyramid.core.progress import progress, report, report_failed, report_written
 from mmpyramid.core.wording import clock, printable, title_of
-from mmpyramid.extract.decoding import Limits
-from mmpyramid.media.pipes import STANDARD_INPUT, regular_file
-from mmpyramid.media.source import MediaFile
+from mmpyramid.extract.decoding import Failure, Limits
+from mmpyramid.extract.engines import LocalEngine
+from mmpyramid.media.source import (
+    STANDARD_INPUT,
+    MediaFile,
+    check_file,
+    is_pipe,
+    regular_file,
+)
 from mmpyramid.media.streams import Tracks
 from mmpyramid.problems import Decoder
 from mmpyramid.render import FORMATS, TerminalView, encode
 from mmpyramid.render.page import from_page
 
 if TYPE_CHECKING:
+    from mmpyramid.extract.embedding import SegmentProgress
     from mmpyramid.pipeline import Parsed, Pipeline
 
+MOST_WORKERS = 4
+"""Unless more are asked for: each takes about 0.6 GB of memory."""
 
+
+@shows_progress
 def parse(  # noqa: PLR0913 - one for each flag
     videos: Annotated[
         tuple[Path, ...],
@@ -54,6 +72,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     *,
     model: str = "teachers",
     vocabulary: OptionalName = None,
+    words: Annotated[TextFlags, tyro.conf.arg(name="")] = TextFlags(),  # noqa: B008 - frozen
     sensitivity: OptionalNumber = None,
     infer_seen: bool = False,
     out: Path = Path("timelines"),
@@ -64,6 +83,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     allow_references: bool = False,
     tracks: Annotated[TrackFlags, tyro.conf.arg(name="")] = TrackFlags(),  # noqa: B008 - frozen
     device: str = "auto",
+    workers: OptionalInt = None,
     decoder: Annotated[Decoder, tyro.conf.arg(name="")] = Decoder(),  # noqa: B008 - frozen
 ) -> int:
     """Turn videos (or sound files) into timelines of what is heard, seen, and both.
@@ -72,33 +92,37 @@ def parse(  # noqa: PLR0913 - one for each flag
     and pictures find everyday things (animals, music, vehicles, home, people, ...); nothing has to
     be trained.
 
-    A folder is searched through for whatever holds sound or moving pictures; what was parsed before
-    with the same settings is passed over, and a page lists all videos.
+    In a folder, all files with sound or moving pictures are parsed; videos that were already parsed
+    with the same settings are skipped, and a page lists all of them.
 
     Example: mmpyramid parse holiday.mp4 --out timelines --formats json,html,vtt --sensitivity 0.6
 
     Args:
-        videos: Files and folders. What is written of `clip.mp4` is called `clip.json` and so on;
-            where two videos differ in their suffix only, `clip.mp4.json` and `clip.wav.json`. `-`
-            is standard input, whose files are called `stdin`.
+        videos: Files and folders. The outputs for `clip.mp4` are called `clip.json` and so on; if
+            two videos differ only in their suffix, `clip.mp4.json` and `clip.wav.json`. `-` is
+            standard input, with outputs called `stdin`.
         model: `teachers`, which need no training, a checkpoint folder, or a hub id.
         vocabulary: What the teachers look and listen for: `everyday` if left out, `llp`, `ave` (the
             labels of those benchmarks), or a TOML file of your own.
-        sensitivity: From 0 (certain labels only) over 0.5, the usual one, to 1: moves both
-            thresholds together.
-        infer_seen: Tell also to be seen what is heard and nearly always in the picture then (a
+        words: Words instead of a vocabulary.
+        sensitivity: From 0 (only certain labels) to 1 (weak labels too); sets both thresholds. The
+            default is 0.5.
+        infer_seen: Also report as seen what is heard and is then nearly always in the picture (a
             blender, a helicopter, babies); such events are marked as inferred.
         out: Folder for the files.
         formats: Names of formats, separated by commas.
         markers_for: Programs to write markers or annotations for, each in the format that it reads
             best, besides --formats.
         embed: Put the video into the page instead of linking to it.
-        raw: Leave cells of tables as they are that a spreadsheet would run as formulas, for other
+        raw: Do not escape cells of tables that a spreadsheet would run as formulas; for other
             programs.
         allow_references: Read playlists and other lists of your own, with the local files that they
             name. Without it a file that refers to others is refused.
         tracks: Which of several tracks.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
+        workers: How many videos are parsed at once; what is written is the same for any number.
+            Left out, one for every two cores, at most 4, for folders, and one for files. With a
+            GPU, how many processes decode for it.
         decoder: Thresholds and lengths.
     """
     from mmpyramid.pipeline import Pipeline  # Loads torch, which help has no use for.
@@ -109,53 +133,76 @@ def parse(  # noqa: PLR0913 - one for each flag
         raise UserError(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
         )
-    many, read_tracks = Folders.search(videos), tracks.to_tracks()
-    names = output_names(many.videos, many.inside)
-    settings = (model, _content(vocabulary), infer_seen, sensitivity, read_tracks, decoder)
-    many.open(out, settings)
+    if workers is not None and workers < 1:
+        raise UserError(f"expected --workers of at least 1, got {workers}")
+    folders, read_tracks = Folders.search(videos), tracks.to_tracks()
+    names = output_names(folders.videos, folders.inside)
+    settings = (
+        *(model, _content(vocabulary), infer_seen, sensitivity, read_tracks, decoder),
+        *((words,) if words.text else ()),  # The settings of others are those of before.
+    )
+    checkpoints = words.weights()
+    folders.open(out, settings)
     files = {
         video: {suffix: out / f"{name}.{suffix}" for suffix in chosen}
         for video, name in names.items()
     }
-    todo = {v: paths for v, paths in files.items() if not many.is_done(v, paths.values())}
+    todo = {v: paths for v, paths in files.items() if not folders.is_done(v, paths.values())}
     num_done = len(files) - len(todo)
-    writable = {v: paths for v, paths in todo.items() if _can_write(paths.values())}
-    failed = len(todo) - len(writable)
+    possible = {
+        v: paths for v, paths in todo.items() if _can_write(paths.values()) and _can_read(v)
+    }
+    failed = len(todo) - len(possible)
     if failed == len(files):
         return 2
     screen, computing = console(), resolve_device(device)
     out.mkdir(parents=True, exist_ok=True)
-    if writable:
-        with screen.status("loading") as status:
+    if possible:
+        at_once = (folders.any or workers is not None) and not allow_references
+        together = {v: paths for v, paths in possible.items() if at_once and not is_pipe(v)}
+        alone = [
+            MediaFile(path=v, follow_references=allow_references)
+            for v in possible
+            if v not in together
+        ]
+        with progress("load", unit="") as update:
+            update(0, detail="the networks")
             pipeline = Pipeline(
                 model,
                 vocabulary=vocabulary,
+                text=words.text,
+                weights=checkpoints,
                 decoder=decoder,
                 sensitivity=sensitivity,
                 infer_seen=infer_seen,
                 device=computing,
-                limits=Limits(),
-                hook=status.update,
+                limits=Limits() if alone else None,
             )
         screen.print(Text(f"looking for {pipeline.sought}"), style="dim")
-    for number, (video, paths) in enumerate(writable.items()):
-        if number and not many.any:
-            screen.print()
-        file = MediaFile(path=video, follow_references=allow_references)
-        brief = names[video] if many.any else None
-        if _parse_one(file, read_tracks, pipeline, paths, embed, raw, screen, brief):
-            many.note(video)
-        else:
-            failed += 1
-    if many.any:
-        _summarize(many, out, files, names, num_done, failed, screen)
+        brief = names if folders.any else None
+        output = _Output(pipeline=pipeline, embed=embed, raw=raw, screen=screen, names=brief)
+        # A worker keeps two cores busy.
+        num_workers = workers or min(MOST_WORKERS, max(1, num_cores() // 2))
+        gpus = int(computing.startswith("cuda"))
+        engine = LocalEngine(workers=num_workers, limits=Limits(), gpus=gpus)
+        with closing(pipeline):
+            for video, is_done in _outcomes(
+                alone, [*together], engine, read_tracks, possible, output
+            ):
+                if is_done:
+                    folders.note(video)
+                else:
+                    failed += 1
+    if folders.any:
+        _summarize(folders, out, files, names, num_done, failed, screen)
     elif failed and len(names) > 1:
-        sys.stderr.write(f"mmpyramid parse: {failed} of {len(names)} files could not be parsed\n")
+        text = f"{failed} of {len(names)} files could not be parsed"
+        report(f"mmpyramid parse: {text}", {"failed": failed, "files": len(names)})
     return 0 if not failed else 2 if failed == len(names) else 1
 
 
 def _summarize(
-    many: Folders,
+    folders: Folders,
     out: Path,
     files: Mapping[Path, Mapping[str, Path]],
     names: Mapping[Path, str],
@@ -167,9 +214,9 @@ def _summarize(
     parsed = len(names) - num_done - failed
     already = f", {num_done} were parsed already" if num_done else ""
     screen.print(f"{parsed} parsed{already}, {failed} failed")
-    if many.left_out:
-        screen.print(Text(f"left out: {many.left_out}"))
-    if index := many.write_index(out, files, names):
+    if folders.left_out:
+        screen.print(Text(f"left out: {folders.left_out}"))
+    if index := folders.write_index(out, files, names):
         screen.print(f"  {index}", style="dim")
 
 
@@ -208,59 +255,117 @@ def output_names(
     return names
 
 
+def _can_read(video: Path) -> bool:
+    """Whether a video is there, so that networks are not loaded for nothing; if not, say why."""
+    try:
+        if not is_pipe(video):
+            check_file(video)
+    except UserError as error:
+        _report(video, error)
+        return False
+    return True
+
+
 def _can_write(paths: Iterable[Path]) -> bool:
     """Whether the files of a video can be written; if not, it is said why."""
     try:
         for path in paths:
             check_output_file(path)
     except UserError as error:
-        _report(error)
+        _report(path, error)
         return False
     return True
 
 
-def _parse_one(
-    file: MediaFile,
-    tracks: Tracks,
-    pipeline: Pipeline,
-    paths: Mapping[str, Path],
-    embed: bool,
-    raw: bool,
-    screen: Console,
-    brief: str | None = None,
-) -> bool:
-    """Parse and write one file; what goes wrong is reported and stops nothing else.
+@dataclass(frozen=True, kw_only=True)
+class _Output:
+    """Where timelines go: to the terminal, and into files.
 
-    With a name for it, one line is shown.
+    Attributes:
+        names: of the videos among many, of which one line each is shown; None shows timelines.
     """
-    video = file.path
+
+    pipeline: Pipeline
+    embed: bool
+    raw: bool
+    screen: Console
+    names: Mapping[Path, str] | None
+
+    def put(self, parsed: Parsed, video: Path, path: Path, paths: Mapping[str, Path]) -> bool:
+        """Show and write what was found in a video, of which `path` may be a copy.
+
+        Returns:
+            Whether all of it could be written.
+        """
+        brief = None if self.names is None else self.names[video]
+        self.screen.print(TerminalView(parsed.timeline) if brief is None else _line(brief, parsed))
+        page = {
+            # What came through a pipe is gone afterwards, unless it is in the page.
+            "video": path.resolve() if self.embed or path == video else None,
+            "embed": self.embed,
+            "scores": parsed.scores,
+            "decoder": self.pipeline.decoder,
+        }
+        return _write(parsed.timeline, paths, page, self.raw, self.screen, quiet=brief is not None)
+
+
+def _outcomes(
+    alone: Sequence[MediaFile],
+    together: Sequence[Path],
+    engine: LocalEngine,
+    tracks: Tracks,
+    files: Mapping[Path, Mapping[str, Path]],
+    output: _Output,
+) -> Iterator[tuple[Path, bool]]:
+    """Parse and write videos; of each, whether that went well. What fails stops no other."""
+    for number, file in enumerate(alone):
+        if number and output.names is None:
+            output.screen.print()
+        yield file.path, _parse_one(file, tracks, files[file.path], output)
+    if not together:
+        return
+    pipeline = output.pipeline
+    with ExitStack() as stack:
+        update = stack.enter_context(progress("parse"))
+        update(0, len(together))
+        for number, (video, result) in enumerate(
+            pipeline.run_each(together, engine, tracks=tracks), 1
+        ):
+            update(number, len(together))
+            if isinstance(result, Failure):
+                is_named = str(video) in result.reason
+                text = result.reason if is_named else f"{video}: {result.reason}"
+                _report(video, UserError(text))
+                yield video, False
+            else:
+                yield video, output.put(result, video, video, files[video])
+
+
+def _parse_one(file: MediaFile, tracks: Tracks, paths: Mapping[str, Path], output: _Output) -> bool:
+    """Parse and write one file; what goes wrong is reported and stops nothing else."""
+    video, pipeline = file.path, output.pipeline
     try:
         with regular_file(video) as path:
-            with screen.status(Text(video.name)) as status:
-                pipeline.hook = lambda step: status.update(Text(f"{video.name}: {step}"))
-                parsed = _run(replace(file, path=path), video, tracks, pipeline)
-            screen.print(TerminalView(parsed.timeline) if brief is None else _line(brief, parsed))
-            page = {
-                # What came through a pipe is gone afterwards, unless it is in the page.
-                "video": path.resolve() if embed or path == video else None,
-                "embed": embed,
-                "scores": parsed.scores,
-                "decoder": pipeline.decoder,
-            }
-            return _write(parsed.timeline, paths, page, raw, screen, quiet=brief is not None)
+            with progress("parse", unit="s") as update:
+                note = partial(update, detail=printable(video.name))
+                note(0)
+                parsed = _run(replace(file, path=path), video, tracks, pipeline, note)
+            return output.put(parsed, video, path, paths)
     except (UserError, OSError) as error:
-        _report(error)
+        _report(video, error)
         return False
 
 
-def _run(file: MediaFile, video: Path, tracks: Tracks, pipeline: Pipeline) -> Parsed:
+def _run(
+    file: MediaFile, video: Path, tracks: Tracks, pipeline: Pipeline, note: SegmentProgress
+) -> Parsed:
     """Parse one file, which is called by the name of the video that it may be a copy of."""
     copied = str(file.path)
     if file.path == video:
-        return pipeline.run(file, tracks=tracks)
+        return pipeline.run(file, tracks=tracks, on_progress=note)
     name = "standard input" if video == STANDARD_INPUT else str(video)
     try:
-        parsed = pipeline.run(file, tracks=tracks)
+        parsed = pipeline.run(file, tracks=tracks, on_progress=note)
     except UserError as error:
         raise UserError(str(error).replace(copied, name)) from error
     return replace(parsed, timeline=replace(parsed.timeline, source=name))
@@ -289,11 +394,11 @@ def _write(
     for name, path in paths.items():
         try:
             content = encode(timeline, name, **_options(name, path, page, raw=raw))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(path, content, outlast_power_cuts=False)
+            write_file(path, content)
         except (UserError, OSError) as error:
-            _report(error)
+            _report(path, error)
         else:
+            report_written(str(path))
             if not quiet:
                 screen.print(f"  {path}", style="dim")
             num_written += 1
@@ -313,6 +418,6 @@ def _options(
     return {**page, "video": from_page(path, video)}
 
 
-def _report(error: UserError | OSError) -> None:
-    problem = describe_os_error(error) if isinstance(error, OSError) else error
-    sys.stderr.write(f"mmpyramid parse: {problem}\n")
+def _report(item: Path, error: UserError | OSError) -> None:
+    problem = describe_os_error(error) if isinstance(error, OSError) else str(error)
+    report_failed(str(item), problem, f"mmpyramid parse: {problem}")

@@ -16,16 +16,18 @@ from mmpyramid.cli._options import (
     OptionalPath,
     check_raw,
     console,
-    progress_bar,
     raw_option,
-    resolve_device,
+    shows_progress,
     simulated,
     to_formats,
+    write_file,
 )
 from mmpyramid.core import AnyScores, Features, Modality, Timeline
 from mmpyramid.core.batch import Streams
+from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import check_output_file, check_output_folder, write_durably
+from mmpyramid.core.files import check_output_file, check_output_folder
+from mmpyramid.core.progress import progress, report_written
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.problems import Decoder, annotated, decode
 from mmpyramid.render import encode
@@ -49,6 +51,7 @@ class CorpusOptions:
     """Where the features are, if not in the corpus folder."""
 
 
+@shows_progress
 def predict(
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")],
     /,
@@ -73,10 +76,10 @@ def predict(
         corpus: Where the videos are known from.
         ids: Which videos, separated by spaces or commas. If the first one begins with a dash, write
             --ids=-4NLarMj4xU.
-        out: Folder for the files, which are called by the ids.
+        out: Folder for the files, which are named by the ids.
         formats: Names of formats, separated by commas.
-        truth: Write what is annotated as well, as `ID.truth.json`, and into the pages.
-        raw: Leave cells of tables as they are that a spreadsheet would run as formulas, for other
+        truth: Also write the annotations, as `ID.truth.json` and into the pages.
+        raw: Do not escape cells of tables that a spreadsheet would run as formulas; for other
             programs.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
@@ -100,7 +103,7 @@ def predict(
             check_output_file(out / f"{item_id}.{name}")
     notes = (SIMULATED,) if simulated(corpus.data, corpus.features) else ()
     files: dict[str, bytes] = {}
-    with progress_bar("predict") as update:
+    with progress("predict") as update:
         predicted = predict_items(network, dataset, chosen_ids, decoder, model, notes)
         for completed, (item_id, timeline, scores) in enumerate(predicted, start=1):
             page: dict[str, Any] = {"scores": scores, "decoder": decoder}
@@ -115,9 +118,9 @@ def predict(
                 for name in chosen
             }
             update(completed, len(chosen_ids))
-    out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        write_durably(out / name, content, outlast_power_cuts=False)
+        write_file(out / name, content)
+        report_written(str(out / name))
     console().print("\n".join([*notes, *(str(out / name) for name in files)]))
     return 0
 
@@ -131,6 +134,17 @@ def predict_items(
     notes: Sequence[str],
 ) -> Iterator[tuple[str, Timeline, AnyScores]]:
     """Score items, several at once, and decide each; in their order, with their ids.
+
+    Args:
+        network: what scores.
+        dataset: where their features are.
+        ids: the items.
+        decoder: how to decide.
+        model: what timelines name as their model.
+        notes: what timelines tell besides.
+
+    Yields:
+        The id of an item, its timeline, and the scores that it was decided from.
 
     Raises:
         UserError: if features are missing or damaged.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
 from mmpyramid.cli._options import (
     OPTIONAL,
+    OptionalNames,
     OptionalPath,
     check_raw,
     console,
@@ -57,9 +59,7 @@ def render(  # noqa: PLR0913 - one for each flag
     *,
     to: FormatName,
     out: OptionalPath = None,
-    names: Annotated[
-        str | None, tyro.conf.arg(metavar="NAMES", help_behavior_hint="(default: by the files)")
-    ] = None,
+    names: OptionalNames = None,
     original: OptionalPath = None,
     unit_weights: bool = False,
     video: Annotated[
@@ -73,13 +73,12 @@ def render(  # noqa: PLR0913 - one for each flag
 ) -> int:
     """Write a timeline in another format: json or annotations in, any of --to out.
 
-    Events that a person corrected in a spreadsheet (csv, tsv), in ELAN (eaf), Audacity (labels.txt,
-    or any other txt), Praat (TextGrid), BORIS (boris), an editor (otio) or another program that
-    docs/files.md lists are a timeline again.
+    Reads timelines, and files that a person corrected in a spreadsheet (csv, tsv), in ELAN (eaf),
+    Audacity (labels.txt, or any other txt), Praat (TextGrid), BORIS (boris), an editor (otio) or
+    another program listed in docs/files.md.
 
-    Several timelines of one video make one page (html) or picture (png, svg) that compares them,
-    such as the truth, a baseline and a network of yours; the page marks where the others differ
-    from the first.
+    Several timelines of one video, such as the truth, a baseline and your network, are compared in
+    one page (html) or picture (png, svg); the page marks where the others differ from the first.
 
     Example: mmpyramid render truth.json han.json ours.json --to png --names truth,HAN,ours
 
@@ -90,20 +89,21 @@ def render(  # noqa: PLR0913 - one for each flag
         out: The file to write; left out, beside the first timeline, where annotations are not
             overwritten.
         names: What the legend of a comparison calls the timelines, comma-separated.
-        original: The timeline that was corrected. What a table or a label track has no place for
-            (duration, labels, model) is taken from it; a label that it does not list is a mistake.
+        original: The timeline that was corrected. It supplies what a table or a label track cannot
+            hold (duration, labels, model); labels that it does not list are reported as mistakes.
         unit_weights: Show which pyramid units selective fusion chose: as a picture above the events
             (png, svg), or as a table with the columns modality, unit, second and weight (csv).
         video: The video that the page plays, or its URL; left out, the timeline's own source.
         embed: Put the video into the page instead of linking to it.
-        raw: Leave cells of tables as they are that a spreadsheet would run as formulas, for other
+        raw: Do not escape cells of tables that a spreadsheet would run as formulas; for other
             programs.
         fps: Frames per second of the video, such as 25, 29.97 or 30000/1001, for formats that count
             frames.
     """
     if not timelines:
         raise UserError("expected a timeline, as `mmpyramid parse` writes it, got none")
-    path = out or _beside(timelines[0], _kind(timelines, unit_weights), to)
+    kind = ".comparison" if timelines[1:] else ".unit-weights" if unit_weights else ""
+    path = out or _beside(timelines[0], kind, to)
     check_output_file(path)
     _check_no_input(path, timelines)
     source = None if original is None else read_timeline(original)
@@ -111,6 +111,7 @@ def render(  # noqa: PLR0913 - one for each flag
     named = dict(zip(_names(timelines, names), loaded, strict=True))
     first, *others = named.values()
     if others:
+        _warn_of_different_videos(loaded)
         options = _player(loaded, video, embed, path) if to == "html" else {}
         content = _comparison(named, to, unit_weights, options)
     elif unit_weights:
@@ -123,9 +124,13 @@ def render(  # noqa: PLR0913 - one for each flag
     return 0
 
 
-def _kind(timelines: Sequence[Path], unit_weights: bool) -> str:
-    """What stands before the suffix of a file that is not named by --out."""
-    return ".comparison" if len(timelines) > 1 else ".unit-weights" if unit_weights else ""
+def _warn_of_different_videos(timelines: Sequence[Timeline]) -> None:
+    names = dict.fromkeys(PurePath(t.source).stem for t in timelines if t.source)
+    if len(names) > 1:
+        sys.stderr.write(
+            f"mmpyramid render: the timelines name different videos ({', '.join(names)}); they are "
+            "compared second by second all the same\n"
+        )
 
 
 def _with_frame_rate(timeline: Timeline, to: str, fps: str | None, video: str | None) -> Timeline:
@@ -289,11 +294,12 @@ def _check_media(source: Path) -> None:
     Raises:
         UserError: if it is another file.
     """
-    from mmpyramid.extract.inspecting import Inspector
+    from mmpyramid.extract.search import Inspector
 
     try:
         with Inspector() as inspector:
-            inspector.probe(source)
+            # The name of a link may promise a format without a header, which any bytes would be.
+            inspector.probe(source.resolve())
     except UserError as error:
         raise UserError(
             f"the timeline names {source} as its video, which is no video or sound file, so that "

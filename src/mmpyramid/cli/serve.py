@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.cli._options import console, resolve_device
+from mmpyramid.cli._options import console
+from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import num_cores
 from mmpyramid.web.limits import Limits
 from mmpyramid.web.policy import Admission, is_loopback
-from mmpyramid.web.working_folder import working_folder
+from mmpyramid.web.uploads import working_folder
 
 
 def serve(  # noqa: PLR0913 - one for each flag
@@ -26,7 +27,9 @@ def serve(  # noqa: PLR0913 - one for each flag
     device: str = "auto",
     workers: int = 1,
     log_level: Literal["warning", "info"] = "warning",
-    admission: Annotated[Admission, tyro.conf.arg(name="")] = Admission(),  # noqa: B008 - frozen
+    admission: Annotated[
+        Admission, tyro.conf.arg(name=""), tyro.conf.FlagCreatePairsOff
+    ] = Admission(),  # noqa: B008 - frozen
     limits: Annotated[Limits, tyro.conf.arg(name="")] = Limits(),  # noqa: B008 - frozen
 ) -> int:
     """Serve the web app: upload or record a video, look at its timeline, download it.
@@ -39,11 +42,11 @@ def serve(  # noqa: PLR0913 - one for each flag
     Args:
         models: What visitors can choose from: `teachers`, which need no training, `teachers-llp`
             and `teachers-ave` with the labels of those benchmarks, checkpoint folders, hub ids; the
-            first is chosen at first.
+            first is the default.
         vocabulary: What `teachers` look and listen for: `everyday`, `llp`, `ave`, or a TOML file.
-        host: The address to listen at; 0.0.0.0 is all of this machine's, for everybody who can
-            reach it.
-        port: The port; 0 takes any that is free.
+        host: The address to listen on; 0.0.0.0 means all addresses of this machine, so that other
+            machines can connect.
+        port: The port; 0 takes any free one.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         workers: How many videos are parsed at once, each in a process of its own.
         log_level: `info` writes a line of JSON for each request to the standard error.
@@ -74,13 +77,13 @@ def serve(  # noqa: PLR0913 - one for each flag
         with console().status("loading the models"):
             pool = Pool(setup, limits, workers)
         address = f"http://{url_host(host)}:{port}"
-        run_server(pool, folder, listener, policy, lambda: _say(address, policy.token))
+        run_server(pool, folder, listener, policy, lambda: _print_addresses(address, policy.token))
     return 0
 
 
 def start_log() -> None:
     """Write the lines of the access log to the standard error."""
-    log = logging.getLogger("mmpyramid.web.access_log")
+    log = logging.getLogger("mmpyramid.web.access")
     log.addHandler(logging.StreamHandler())
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -129,7 +132,7 @@ def warning(host: str, *, has_token: bool) -> str:
     )
 
 
-def _say(address: str, token: str | None) -> None:
+def _print_addresses(address: str, token: str | None) -> None:
     entry = address if token is None else f"{address}/?token={token}"
     console().print(f"app   {entry}\nAPI   {address}/docs\nstop  Ctrl-C")
     sys.stdout.flush()

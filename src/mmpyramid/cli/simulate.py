@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.cli._options import OptionalPath, console, progress_bar
+from mmpyramid.cli._options import OptionalPath, console, shows_progress
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.progress import progress
 from mmpyramid.datasets import SPLITS
 from mmpyramid.datasets.ave import read_ave
 from mmpyramid.datasets.llp import read_llp
@@ -26,6 +27,7 @@ Size = Annotated[
 ]
 
 
+@shows_progress
 def simulate(  # noqa: PLR0913 - one for each flag
     *,
     out: Path,
@@ -38,9 +40,9 @@ def simulate(  # noqa: PLR0913 - one for each flag
     seed: int = 0,
     per_frame: bool = False,
 ) -> int:
-    """Make a corpus of simulated features in the layout of LLP or AVE: no video is behind them.
+    """Make a corpus of simulated features in the layout of LLP or AVE, without videos.
 
-    For trying out training and for benchmarks; numbers reached on it say nothing about videos.
+    For trial runs of training and for benchmarks; results on it say nothing about real videos.
 
     Example: mmpyramid simulate --out simulated --train 200 --val 50 --test 50
 
@@ -63,7 +65,7 @@ def simulate(  # noqa: PLR0913 - one for each flag
     read: Callable[..., Sized] = read_ave
     if layout == "llp":
         make, read = partial(simulate_features, per_frame=per_frame), read_llp
-    with progress_bar("simulate") as update:
+    with progress("simulate") as update:
         make(
             annotations,
             out,

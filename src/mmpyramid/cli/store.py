@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from mmpyramid.cli._options import console, progress_bar
+from mmpyramid.cli._options import console, shows_progress
 from mmpyramid.cli.main import run_one
 from mmpyramid.core import Modality
 from mmpyramid.core.files import check_output_folder
+from mmpyramid.core.progress import progress, report_failed
 
 OVERVIEW = """usage: mmpyramid store {import,export} FOLDER --out FOLDER [options]
        mmpyramid store check FOLDER
@@ -32,6 +32,7 @@ def store(args: list[str]) -> int:
     return run_one(commands, "store", OVERVIEW, args)
 
 
+@shows_progress
 def import_(
     features: Annotated[Path, tyro.conf.Positional],
     /,
@@ -55,15 +56,16 @@ def import_(
 
     check_output_folder(out)
     modalities = {**dict.fromkeys(audio, Modality.AUDIO), **dict.fromkeys(visual, Modality.VISUAL)}
-    with progress_bar("import") as update:
+    with progress("import") as update:
         store = import_features(features, out, modalities, pool=pool, progress=update)
     failures = store.failures
     for video_id, reason in list(failures.items()):
-        sys.stderr.write(f"mmpyramid store import: {video_id} skipped: {reason}\n")
+        report_failed(video_id, reason, f"mmpyramid store import: {video_id} skipped: {reason}")
     console().print(f"{out}: {len(store)} videos, {len(failures)} failed")
     return 1 if failures else 0
 
 
+@shows_progress
 def export(
     store: Annotated[Path, tyro.conf.Positional],
     /,
@@ -83,14 +85,15 @@ def export(
 
     check_output_folder(out)
     opened = FeatureStore(store)
-    with progress_bar("export") as update:
+    with progress("export") as update:
         export_features(opened, out, layout, update)
     console().print(f"{out}: {len(opened)} videos, {', '.join(opened.streams)}")
     return 0
 
 
+@shows_progress
 def check(store: Annotated[Path, tyro.conf.Positional], /) -> int:
-    """Read every file of a store, compare it with its checksum, and look for values that are none.
+    """Read every file of a store, compare it with its checksum, and look for NaN and infinity.
 
     Files of an export are compared with its `SHA256SUMS`. The exit code is 1 if something is
     damaged.
@@ -101,7 +104,7 @@ def check(store: Annotated[Path, tyro.conf.Positional], /) -> int:
     from mmpyramid.store.store import FeatureStore, check_files
     from mmpyramid.store.sums import SUMS_FILE, check_sums, read_sums
 
-    with progress_bar("check") as update:
+    with progress("check") as update:
         if (store / SUMS_FILE).is_file() and not FeatureStore.is_store(store):
             damaged: Mapping[str, str] = check_sums(store, update)
             read = f"{len(read_sums(store))} files of {SUMS_FILE}"
@@ -110,6 +113,6 @@ def check(store: Annotated[Path, tyro.conf.Positional], /) -> int:
             damaged = report.damaged
             read = f"{report.num_videos} videos in {report.num_files} files"
     for name, why in damaged.items():
-        sys.stderr.write(f"mmpyramid store check: {name}: {why}\n")
+        report_failed(name, why, f"mmpyramid store check: {name}: {why}")
     console().print(f"{store}: {read}, {len(damaged)} damaged")
     return 1 if damaged else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,15 +13,17 @@ from mmpyramid.cli._options import (
     OptionalName,
     OptionalPath,
     console,
-    progress_bar,
-    resolve_device,
+    shows_progress,
 )
+from mmpyramid.core.device import resolve_device
+from mmpyramid.core.progress import progress, report_failed
 from mmpyramid.extract.corpus import ExtractionProgress
 
 if TYPE_CHECKING:
     from mmpyramid.teaching import Taught
 
 
+@shows_progress
 def teach(  # noqa: PLR0913 - one for each flag
     corrections: Annotated[Path, tyro.conf.Positional],
     /,
@@ -42,31 +43,31 @@ def teach(  # noqa: PLR0913 - one for each flag
     """Learn classes of your own from corrected timelines.
 
     The result is a model for `mmpyramid parse VIDEO --model OUT`. Five to fifty examples of a class
-    teach something; what cannot be learned is refused, with the reason.
+    are enough to begin with; classes that cannot be learned are listed with the reason.
 
     Example: mmpyramid teach corrections --videos videos --out mine --keep-vocabulary everyday
 
     Args:
-        corrections: A folder with a file for each video, called as the video is, in any format that
-            is read (timelines of `parse`, ELAN, Audacity, CSV), or a table with the columns `file`
-            and `label`, and `modality`, `start`, `end` where that is known.
-        videos: The videos that they are about: a folder, or a glob pattern. What no correction
-            names counts as a video in which nothing of it happens.
+        corrections: A folder with a file for each video, named after the video, in any format that
+            can be read (timelines of `parse`, ELAN, Audacity, CSV), or a table with the columns
+            `file` and `label`, and `modality`, `start`, `end` where that is known.
+        videos: The corrected videos: a folder, or a glob pattern. A video without corrections
+            counts as one without these classes.
         out: Folder of the model; a model in it is replaced. Features of the videos stay in its
             folder `features`, so that more corrections do not read the videos again.
         keep_vocabulary: Find the labels of a vocabulary beside the new ones: `everyday`, `llp`,
             `ave`, or a TOML file of your own.
-        classes: Learn these alone; without it all labels that the corrections name.
+        classes: Learn only these; by default, all labels of the corrections.
         only_corrected: Leave out videos without corrections.
         method: `classifiers` of segments for few examples, the compact MM-Pyramid `network` for
-            hundreds of clips; `auto` takes what does better on clips kept aside.
+            hundreds of clips; `auto` takes the better one on held-out clips.
         features: Where features are kept instead.
-        seed: Of the folds and of the training.
+        seed: Seed of the folds and of the training.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
     """
     from mmpyramid.teaching import teach as teach_classes
 
-    with progress_bar("read") as update:
+    with progress("read") as update:
 
         def on_progress(done: ExtractionProgress) -> None:
             update(done.completed, done.total)
@@ -85,11 +86,11 @@ def teach(  # noqa: PLR0913 - one for each flag
             on_progress=on_progress,
         )
     for name, reason in taught.failed.items():
-        sys.stderr.write(f"mmpyramid teach: {name} left out: {reason}\n")
+        report_failed(name, reason, f"mmpyramid teach: {name} left out: {reason}")
     _report(taught)
     learned = {result.label for result in taught.results if not result.refused}
-    asked = {result.label for result in taught.results}
-    return 1 if taught.failed or asked - learned else 0
+    requested = {result.label for result in taught.results}
+    return 1 if taught.failed or requested - learned else 0
 
 
 def _report(taught: Taught) -> None:

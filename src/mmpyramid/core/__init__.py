@@ -1,10 +1,13 @@
 """What is carried between the rooms: `Features`, `Scores`, `Event`, `Timeline`. No torch here."""
 
-from mmpyramid.core.decoder import GATES, Decoder, Gate
 from mmpyramid.core.scores import (
+    GATES,
     AnyScores,
     Array,
+    Decoder,
+    DetectionScores,
     Features,
+    Gate,
     LocalizationScores,
     Progress,
     Scores,
@@ -25,6 +28,7 @@ __all__ = [
     "AnyScores",
     "Array",
     "Decoder",
+    "DetectionScores",
     "Event",
     "Features",
     "Gate",

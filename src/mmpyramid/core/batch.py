@@ -49,6 +49,8 @@ class Batch:
         pseudo_BTMC: what a teacher says of each segment and modality, within 0..1, for training.
         pseudo_weight_BTMC: how much each of these counts, 0 or more.
         segment_BT: int64 class of each segment in event localization, C where there is background.
+        extent_BTCX: seconds that the event of a class lasts before and after the middle of each
+            segment that it is in (X = 2), for training; 0 elsewhere.
     """
 
     streams: dict[str, Tensor]
@@ -61,6 +63,7 @@ class Batch:
     modality_BMC: Tensor | None = None
     pseudo_BTMC: Tensor | None = None
     pseudo_weight_BTMC: Tensor | None = None
+    extent_BTCX: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The batch with another tensor in the place of each, as a function gives it."""
@@ -80,7 +83,7 @@ class Batch:
         return streams | {n: value for n, value in named.items() if isinstance(value, Tensor)}
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device; from pinned memory to a GPU nobody waits for it."""
+        """The same batch on another device; copies from pinned memory to a GPU are asynchronous."""
         import torch
 
         waits = torch.device(device).type == "cpu"

@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 NUM_EXAMPLES = 3
 LONGEST_EXAMPLE = 500
+REPOSITORY = "https://github.com/mmpyramid/mmpyramid"
 
 
 class UserError(ValueError):
@@ -38,6 +43,45 @@ def describe_os_error(error: OSError) -> str:
     )
 
 
+def how_to_install(extra: str) -> str:
+    """The commands that bring an extra.
+
+    Example:
+        >>> how_to_install("elan").partition(",")[0]
+        "`pip install -e '.[elan]'` in a clone of the repository"
+    """
+    return (
+        f"`pip install -e '.[{extra}]'` in a clone of the repository, or "
+        f"`pip install 'mmpyramid[{extra}] @ git+{REPOSITORY}'`"
+    )
+
+
+@contextmanager
+def extra(name: str, what: str) -> Iterator[None]:
+    """Name the extra that brings a package which is missing inside.
+
+    Args:
+        name: of the extra.
+        what: needs it, as a sentence begins.
+
+    Raises:
+        ModuleNotFoundError: in place of the one that was raised.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise missing_package((error.name or "").partition(".")[0], name, what) from error
+
+
+def missing_package(package: str, extra: str, what: str) -> ModuleNotFoundError:
+    """What to raise where a package is missing that an extra brings."""
+    return ModuleNotFoundError(
+        f"{what} needs the package `{package}`, which is not installed here; install it with "
+        f"{how_to_install(extra)}",
+        name=package,
+    )
+
+
 class Problems:
     """Collects faults by kind, so that a user mends them in one go.
 
@@ -50,21 +94,27 @@ class Problems:
     """
 
     def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._examples)
+        return bool(self._counts)
 
     def add(self, kind: str, example: str) -> None:
         """Note one fault."""
-        cut = example if len(example) <= LONGEST_EXAMPLE else f"{example[:LONGEST_EXAMPLE]}…"
-        self._examples.setdefault(kind, []).append(cut)
+        self._counts[kind] += 1
+        examples = self._examples.setdefault(kind, [])
+        if len(examples) < NUM_EXAMPLES:
+            is_short = len(example) <= LONGEST_EXAMPLE
+            examples.append(example if is_short else f"{example[:LONGEST_EXAMPLE]}…")
+        elif len(examples) == NUM_EXAMPLES:
+            examples.append("…")
 
     def summary(self) -> str:
         """Every kind with its count and first examples, on one line."""
         return "; ".join(
-            f"{kind}: {len(examples)} ({', '.join(_first(examples))})"
-            for kind, examples in self._examples.items()
+            f"{kind}: {count} ({', '.join(self._examples[kind])})"
+            for kind, count in self._counts.items()
         )
 
     def raise_if_any(self, expected: str, remedy: str) -> None:
@@ -79,7 +129,3 @@ class Problems:
         """
         if self:
             raise UserError(f"{expected}, but found {self.summary()}. {remedy}")
-
-
-def _first(examples: list[str]) -> list[str]:
-    return examples if len(examples) <= NUM_EXAMPLES else [*examples[:NUM_EXAMPLES], "…"]

@@ -1,19 +1,28 @@
-"""Writes files so that no crash leaves half of one, and tells in time what cannot be written.
+"""Writes files so that no crash leaves half of one, and reports early what cannot be written.
 
-Everything that the package writes goes through this file: aside first, then renamed.
+Everything that the package writes goes through this module: to a temporary file, which is then
+renamed. Files that may be pipes or devices are opened here for reading.
+
+A sealed file ends with the SHA-256 of what comes before it, so that damage is found on reading.
+Formats that are read from their beginning or by offsets, such as HDF5 and zip, do not mind 48 bytes
+more at the end, and a file and its checksum can never be of different writes.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import secrets
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+from typing import Protocol
 
 from mmpyramid.core.errors import UserError
 
@@ -60,8 +69,29 @@ def write_durably(path: Path, content: bytes, *, outlast_power_cuts: bool = True
         aside.unlink(missing_ok=True)
 
 
+def write_json(path: Path, values: object) -> None:
+    """Write plain values as a JSON file, as `write_durably` does.
+
+    Raises:
+        UserError: if the disk is full.
+    """
+    write_durably(path, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file for reading, unless it is a pipe or a device, whose reading may never end.
+
+    Raises:
+        OSError: if it is absent, out of reach, or no regular file.
+    """
+    if _kind(path) not in {None, stat.S_IFREG}:
+        reason = "expected a file, got a folder, a pipe or a device"
+        raise OSError(errno.EINVAL, reason, str(path))
+    return path.open("rb")
+
+
 def check_output_file(path: Path) -> None:
-    """Check before any work that a file can be written; folders that lack are made later.
+    """Check before any work that a file can be written; missing folders are created later.
 
     Raises:
         UserError: if its name is too long, it is a folder, or its folder cannot be written to.
@@ -80,7 +110,7 @@ def check_output_file(path: Path) -> None:
 
 
 def check_output_folder(folder: Path) -> None:
-    """Check before any work that files can be written into a folder, which is made later.
+    """Check before any work that files can be written into a folder, which is created later.
 
     Raises:
         UserError: if a name is too long, it is a file, or it cannot be written to.
@@ -126,9 +156,9 @@ def _check(folder: Path, names: tuple[str, ...], path: Path) -> None:
 
 @contextmanager
 def only_writer(folder: Path, lock: str = "run.lock") -> Iterator[None]:
-    """Let one process at a time write into a folder, which is made if absent.
+    """Let one process at a time write into a folder, which is created if it does not exist.
 
-    The lock goes with the process, however that ends.
+    The lock is released with the process, however that ends.
 
     Args:
         folder: the folder.
@@ -141,9 +171,9 @@ def only_writer(folder: Path, lock: str = "run.lock") -> Iterator[None]:
 
     check_output_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    held = FileLock(folder / lock, timeout=0)
+    file_lock = FileLock(folder / lock, timeout=0)
     try:
-        held.acquire()
+        file_lock.acquire()
     except Timeout as error:
         raise UserError(
             f"another process writes to {folder} already; wait for it, stop it, or choose another "
@@ -154,7 +184,7 @@ def only_writer(folder: Path, lock: str = "run.lock") -> Iterator[None]:
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 def is_file_name(name: str) -> bool:
@@ -168,8 +198,19 @@ def is_file_name(name: str) -> bool:
     return harmless and name not in {"", ".", ".."} and len(name.encode(errors="replace")) <= 240
 
 
+def end_last_line(path: Path) -> None:
+    """Let what is appended to a file of lines begin a line, where the last one was cut off."""
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb+") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+
+
 def flush_names(folder: Path) -> None:
-    """Make new names in a folder outlast a power cut."""
+    """Make new names in a folder outlast a power cut, where a system can open folders."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -193,3 +234,101 @@ def disk_full_as_user_error(path: Path) -> Iterator[None]:
             f"the disk is full ({error.strerror} while writing {path}). All that was finished so "
             f"far is kept; free some space and run the same command again."
         ) from error
+
+
+SEAL_MARK = b"mmpyramid sha256"
+SEAL_LENGTH = len(SEAL_MARK) + hashlib.sha256().digest_size
+CHUNK = 2**20
+
+# Threads may compare a file at once, which costs time and no more.
+_compared: set[tuple[str, int, int, int]] = set()
+
+
+class DamagedFileError(UserError):
+    """A file whose content is not what was written."""
+
+
+class Digest(Protocol):
+    """A checksum that grows, as those of `hashlib`."""
+
+    def update(self, data: memoryview, /) -> None:
+        """Take more bytes."""
+        ...
+
+    def digest(self) -> bytes:
+        """The checksum of what was taken so far."""
+        ...
+
+
+def seal(content: bytes) -> bytes:
+    """Content with its checksum after it."""
+    return content + SEAL_MARK + hashlib.sha256(content).digest()
+
+
+def verify(path: Path) -> bool:
+    """Compare a file with its checksum, at the first call of a process.
+
+    Returns:
+        Whether it has a checksum; files of earlier versions have none.
+
+    Raises:
+        DamagedFileError: if the content is not what was written.
+        OSError: if it cannot be read.
+    """
+    with open_regular(path) as file:
+        file.seek(max(file.seek(0, 2) - SEAL_LENGTH, 0))
+        end = file.read(SEAL_LENGTH)
+    if not end.startswith(SEAL_MARK):
+        return False
+
+    def compare(file: BufferedReader, size: int) -> None:
+        if end != SEAL_MARK + digest_of(file, size - SEAL_LENGTH, hashlib.sha256()):
+            raise damaged(path)
+
+    compare_once(path, compare)
+    return True
+
+
+def compare_once(path: Path, compare: Callable[[BufferedReader, int], None]) -> None:
+    """Compare a file at the first call of a process; later calls cost nothing.
+
+    A file that was changed since is compared again.
+
+    Args:
+        path: the file.
+        compare: is given the open file and its size, and raises if the file is damaged.
+
+    Raises:
+        OSError: if it cannot be read; and what `compare` raises.
+    """
+    found = path.stat()
+    key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns)
+    if key in _compared:
+        return
+    with open_regular(path) as file:
+        compare(file, found.st_size)
+    _compared.add(key)
+
+
+def digest_of(file: BufferedReader, num_bytes: int, digest: Digest) -> bytes:
+    """The checksum of the beginning of a file.
+
+    Args:
+        file: open for reading; its position is after what was read then.
+        num_bytes: how much of it.
+        digest: a checksum that has taken nothing yet.
+    """
+    buffer = memoryview(bytearray(min(CHUNK, num_bytes)))
+    file.seek(0)
+    while num_bytes:
+        num_read = file.readinto(buffer[: min(num_bytes, CHUNK)])
+        if not num_read:
+            break
+        digest.update(buffer[:num_read])
+        num_bytes -= num_read
+    return digest.digest()
+
+
+def damaged(path: Path) -> DamagedFileError:
+    """The error of a file that does not match its checksum."""
+    return DamagedFileError(f"{path} is damaged: its checksum is another than when it was written")

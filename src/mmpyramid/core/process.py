@@ -39,7 +39,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.core.sandbox import give_up_the_rest, limit_memory
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.sandbox import confine, limit_memory
 
 LONGEST_WAIT = 2e6
 """Seconds, 23 days: little more fits into the milliseconds that the system takes."""
@@ -58,8 +59,8 @@ DTYPES = frozenset(
 )
 
 
-_said = Event()
-"""Set once a limited worker was started, which tells what this system cannot limit."""
+_limits_reported = Event()
+"""Set once a limited worker was started, which reports what this system cannot limit."""
 
 
 class WorkerError(Exception):
@@ -211,12 +212,24 @@ class Worker:
         return self._line.fileno()
 
     def start(self) -> None:
-        """Start the process; it takes requests at once."""
+        """Start the process; it takes requests at once.
+
+        Raises:
+            UserError: if the system has no such processes.
+            OSError: if it can start no more; the worker can be started again.
+        """
         assert self._line is None, "the worker was started already"
-        self._line, theirs = socket.socketpair()
+        if not hasattr(socket, "send_fds"):
+            raise UserError(
+                "expected Linux or macOS: this system cannot hand open files to the limited "
+                "processes that decode. On Windows, run mmpyramid in WSL, or use `Pipeline(...)` "
+                "without `limits` in Python, which decodes in its own process: for videos of your "
+                "own alone"
+            )
+        line, theirs = socket.socketpair()
         search = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
         code = f"from mmpyramid.core.process import run_worker; run_worker({theirs.fileno()})"
-        with theirs:
+        try:
             self._process = subprocess.Popen(
                 # -P: else Python would look for modules where the user happens to be.
                 [sys.executable, "-P", "-c", code, f"mmpyramid-{self._name}"],
@@ -224,9 +237,15 @@ class Worker:
                 env={**os.environ, "PYTHONPATH": search},
                 process_group=0,  # The terminal sends interrupts to the parent's group.
             )
-        is_first = self._is_limited and not _said.is_set()
+        except BaseException:  # There may be too many processes, or too little memory for one.
+            line.close()
+            raise
+        finally:
+            theirs.close()
+        self._line = line
+        is_first = self._is_limited and not _limits_reported.is_set()
         if self._is_limited:
-            _said.set()
+            _limits_reported.set()
         self.send((_main_module(self._payload), self._memory, is_first))
         self._send_bytes(self._payload)
 
@@ -317,7 +336,7 @@ def run_worker(descriptor: int) -> None:
         )
     if prepare is not None:
         prepare()
-        if (reason := give_up_the_rest(may_read=may_read)) is not None:
+        if (reason := confine(may_read=may_read)) is not None:
             missing.append(f"{reason}: a file that takes over its decoder may open others")
     if is_first:
         sys.stderr.writelines(f"mmpyramid: {text}\n" for text in missing)

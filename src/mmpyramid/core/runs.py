@@ -188,8 +188,8 @@ def rasterize(
 ) -> tuple[Mask, Mask]:
     """Draw a timeline on the grid of one-second segments: the way back from `decode`.
 
-    A segment is on when one event covers at least half of it; a last segment that the video does
-    not fill counts by the part that it has. An `audio_visual` event is heard and seen.
+    A segment is on when one event covers at least half of it; of a last segment that the video does
+    not fill, that is half of the part that it has. An `audio_visual` event is heard and seen.
 
     Args:
         timeline: the events.

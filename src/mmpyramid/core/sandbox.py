@@ -48,7 +48,7 @@ NEW_THREAD = 0x00010000
 """The flag of `clone` that makes a thread of this process, and no process."""
 
 
-def give_up_the_rest(*, may_read: bool = False) -> str | None:
+def confine(*, may_read: bool = False) -> str | None:
     """Let this process from now on only compute, and read and write what it has open.
 
     Threads and modules that are loaded already go on; nothing can be opened, listed, deleted,

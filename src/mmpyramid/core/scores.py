@@ -1,19 +1,110 @@
-"""The features of one video, and what a scorer says of it, segment by segment.
+"""The features of one video, what a scorer says of it by segment, and the settings of decisions.
 
 Axes: T segments of one second, C classes, L pyramid units.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
+
+Gate: TypeAlias = Literal["global", "per_modality", "none"]
+
+GATES: tuple[Gate, ...] = ("global", "per_modality", "none")
+
+NUM_BEST = 3
+"""A label is as sure in a video as in its best three seconds on average: one alone may mislead."""
+
+LONE = 0.9
+"""As sure as this a second has to be to count alone, as for a single bark in a long video."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoder:
+    """How probabilities become decisions; the defaults are the official rule of LLP.
+
+    The official rule (HAN, MM-Pyramid): a class is on in a segment when its segment probability and
+    its probability for the whole video both reach 0.5. Tune the fields on validation data; the
+    network is not needed for that.
+
+    Attributes:
+        threshold: A segment counts as positive if its probability is at least this.
+        visual_threshold: The same for what is seen; None takes `threshold`.
+        video_threshold: A label needs at least this probability in the video as a whole, too.
+        gate: Which video-level probability that is. `global`: that of the whole video,
+            for both modalities (HAN, MM-Pyramid); `per_modality`: that of the modality itself (MA);
+            `none` compares none. None takes the gate that the network was trained with, else
+            `global`.
+        max_gap: Gaps of up to this many seconds between two runs of a label are filled.
+        min_length: Runs shorter than this many seconds are dropped, once gaps are filled. A last
+            segment that the end of the video cuts off counts as a whole second. In parsing,
+            these are the audible and the visible runs; `audio_visual` events are where they
+            overlap, and may be shorter.
+
+    Raises:
+        UserError: if a threshold is outside 0..1, a length is negative or not finite, or the
+            gate is unknown.
+
+    Example:
+        >>> Decoder(threshold=0.4, gate="per_modality").gate
+        'per_modality'
+    """
+
+    threshold: float = 0.5
+    visual_threshold: float | None = None
+    video_threshold: float = 0.5
+    gate: Gate | None = None
+    max_gap: float = 0.0
+    min_length: float = 0.0
+
+    def with_sensitivity(self, sensitivity: float) -> Decoder:
+        """The same with the one dial for people: both thresholds move together.
+
+        Args:
+            sensitivity: 0 lets only certain labels through, 0.5 is the official rule, 1 all labels.
+
+        Raises:
+            UserError: if it is outside 0..1, or a threshold has been chosen already.
+
+        Example:
+            >>> decoder = Decoder(max_gap=1).with_sensitivity(0.75)
+            >>> decoder.threshold, decoder.video_threshold, decoder.max_gap
+            (0.25, 0.25, 1)
+        """
+        if not 0 <= sensitivity <= 1:
+            raise UserError(
+                f"expected `sensitivity` within 0..1, got {sensitivity}; 0.5 is the default"
+            )
+        chosen = (self.threshold, self.visual_threshold, self.video_threshold)
+        if chosen != (0.5, None, 0.5):
+            raise UserError(
+                "expected either the sensitivity, which moves all thresholds together, or "
+                "thresholds; got both"
+            )
+        return replace(self, threshold=1 - sensitivity, video_threshold=1 - sensitivity)
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "visual_threshold", "video_threshold"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise UserError(f"expected `{name}` within 0..1, got {value}; 0.5 is the default")
+        for name in ("max_gap", "min_length"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise UserError(
+                    f"expected `{name}` in seconds, 0 or more, got {value}; 3600 is an hour"
+                )
+        if self.gate is not None and self.gate not in GATES:
+            raise UserError(f"expected `gate` to be one of {', '.join(GATES)}, got {self.gate!r}")
+
 
 Array: TypeAlias = NDArray[np.float32]
 Features: TypeAlias = Mapping[str, Array]
@@ -34,8 +125,8 @@ class AnyScores(ABC):
         labels: the C class names.
         unit_weights: (T, 2, L) weight of each of L pyramid units in the audio and the visual
             features of each segment, within 0..1, if the scorer has such units.
-        nearest: notes for a timeline without events: what came nearest to one.
-        inferred: labels that are told to be seen only because they are heard.
+        nearest: notes for a timeline without events: the classes that came closest.
+        inferred: labels that are reported as seen only because they are heard.
     """
 
     problem: ClassVar[str]
@@ -103,8 +194,8 @@ class Scores(AnyScores):
             longer than those the network was trained on; `decode` gates with it instead of `video`.
         unit_weights: (T, 2, L) weight of each of L pyramid units in the audio and the visual
             features of each segment, within 0..1, if the network has such units.
-        nearest: notes for a timeline without events: what came nearest to one.
-        inferred: labels that are told to be seen only because they are heard.
+        nearest: notes for a timeline without events: the classes that came closest.
+        inferred: labels that are reported as seen only because they are heard.
 
     Raises:
         UserError: if the shapes do not agree.
@@ -194,6 +285,43 @@ class LocalizationScores(AnyScores):
     def per_segment(self) -> dict[str, Array]:
         """The relevance, and the categories of each segment."""
         return {"relevance": self.relevance, "local_category": self.categories}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DetectionScores(AnyScores):
+    """What a detector of dense events says of one video: T segments, C classes, float32.
+
+    Events of this problem are heard and seen at once; several happen at the same time.
+
+    Attributes:
+        happens: (T, C) probability that an event of the class is going on in the segment.
+        extent: (T, C, 2) seconds that it lasts before and after the middle of the segment.
+        labels: the C class names.
+        unit_weights: as in `Scores`.
+
+    Raises:
+        UserError: if the shapes do not agree.
+    """
+
+    problem: ClassVar[str] = "detection"
+
+    happens: Array
+    extent: Array
+    labels: tuple[str, ...]
+    unit_weights: Array | None = None
+
+    def __post_init__(self) -> None:
+        shape = (len(self.happens), len(self.labels))
+        self._check_shapes({"happens": shape, "extent": (*shape, 2)})
+
+    @property
+    def num_segments(self) -> int:
+        """T, the number of one-second segments."""
+        return len(self.happens)
+
+    def per_segment(self) -> dict[str, Array]:
+        """Probabilities and extents."""
+        return {"happens": self.happens, "extent": self.extent}
 
 
 def check_unit_weights(weights: Array | None, num_segments: int) -> None:

@@ -1,7 +1,8 @@
-"""Reads text that other people wrote: its encoding, its size, lines, tables and whole numbers.
+"""Reads text that others wrote: its encoding, its size, lines, tables, whole numbers and JSON.
 
 Every table and list goes through this file, whichever layout or format it belongs to, so that what
-`csv` or a codec cannot read is always a `UserError` that names the line and says what to do.
+`csv` or a codec cannot read is always a `UserError` that names the line and says what to do. JSON
+of unknown content is read into values of known types, or an error says what is wrong and where.
 """
 
 from __future__ import annotations
@@ -9,10 +10,17 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import json
+import math
+import re
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+
+import msgspec
 
 from mmpyramid.core.errors import UserError
 
@@ -63,6 +71,8 @@ def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except UserError:
+        raise
     except ValueError as error:  # A NUL in the name.
         raise UserError(f"cannot read {str(path)!r}: {error}") from error
 
@@ -77,14 +87,21 @@ def read_text(path: Path, largest: int = LARGEST_FILE) -> str:
         >>> read_text(Path("labels.txt"))  # doctest: +SKIP
         'Dog\nCat\n'
     """
-    try:
+    with _naming(path):
         return decode(read_bytes(path, largest))
-    except TextError as error:
-        raise UserError(f"cannot read {path}: {error}") from error
 
 
 class TextError(UserError):
     """Bytes that are no text, or rows that are no table; says at which line."""
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in what is wrong with its text."""
+    try:
+        yield
+    except TextError as error:
+        raise UserError(f"cannot read {path}: {error}") from error
 
 
 def decode(content: bytes) -> str:
@@ -200,16 +217,12 @@ def read_table(
         UserError: as `read_text` and `table_of`; names the file.
     """
     text = read_text(path)
-    try:
+    with _naming(path):
         columns, rows = table_of(text, delimiter, required, quoted=quoted, ragged=ragged)
-    except TextError as error:
-        raise UserError(f"cannot read {path}: {error}") from error
 
     def named() -> Iterator[Line]:
-        try:
+        with _naming(path):
             yield from rows
-        except TextError as error:
-            raise UserError(f"cannot read {path}: {error}") from error
 
     return columns, named()
 
@@ -221,10 +234,8 @@ def read_list(path: Path) -> list[tuple[int, str]]:
         UserError: as `read_text`, or if a line is too long.
     """
     text = read_text(path)
-    try:
+    with _naming(path):
         stripped = [(number, line.strip()) for number, line in lines_of(text)]
-    except TextError as error:
-        raise UserError(f"cannot read {path}: {error}") from error
     return [(number, line) for number, line in stripped if line]
 
 
@@ -277,3 +288,116 @@ def shorten(text: str, length: int = 80) -> str:
         'xxxxx… (100 characters)'
     """
     return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
+
+
+T = TypeVar("T")
+
+LARGEST_DESCRIPTION = 16 * 2**20
+"""Bytes of a file that describes another: a configuration, a store, a summary."""
+PLACE = re.compile(r"(?s)(?P<problem>.*) - at `\$\.?(?P<place>.*)`")
+
+
+def read_json(path: Path, kind: type[T], what: str, largest: int = LARGEST_DESCRIPTION) -> T:
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+        kind: type of its content, as `msgspec` knows types.
+        what: what it is, for messages: `the description of a store`.
+        largest: bytes.
+
+    Raises:
+        UserError: if the file cannot be read or its content is of another type; names the place.
+    """
+    text = read_text(path, largest)
+    try:
+        return from_json(text, kind, what)
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
+
+
+def from_json(text: str, kind: type[T], what: str) -> T:
+    """Read a JSON text; numbers have to be finite, and keys of an object different.
+
+    Args:
+        text: the JSON.
+        kind: type of its content.
+        what: what it is, for messages.
+
+    Raises:
+        UserError: if it is no JSON, or of another type; names the place.
+
+    Example:
+        >>> from_json('{"epochs": [3, "x"]}', dict[str, list[int]], "the log of a run")
+        Traceback (most recent call last):
+        ...
+        mmpyramid.core.errors.UserError: expected the log of a run; `[...][1]` should be `int`, ...
+    """
+    try:
+        # Not msgspec's own decoder: it refuses the escaped bytes of names that are no UTF-8.
+        value = json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_to_object
+        )
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"expected {what}, got text that is not JSON (line {error.lineno}: {error.msg})"
+        ) from error
+    except RecursionError as error:
+        raise UserError(f"expected {what}, got JSON of too many levels") from error
+    except _RepeatedKeyError as error:
+        raise UserError(f"expected {what}, got JSON with {error}; remove one of them") from error
+    except ValueError as error:
+        raise UserError(f"expected {what}, got JSON with a wrong number ({error})") from error
+    return to_type(value, kind, what)
+
+
+def to_type(value: Any, kind: type[T], what: str) -> T:
+    """Plain values, as JSON and YAML give them, as a type; nothing is converted.
+
+    Raises:
+        UserError: if they are of another type; names the place.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, UserError):  # From a `__post_init__`, with no place to add.
+            raise UserError(str(error.__cause__)) from error
+        raise UserError(f"expected {what}; {_in_words(str(error))}") from error
+    except (RecursionError, OverflowError) as error:
+        raise UserError(f"expected {what}, got values that are too deep or too large") from error
+    except UnicodeEncodeError as error:
+        raise UserError(f"expected {what}, got half a character ({error})") from error
+
+
+def _in_words(problem: str) -> str:
+    found = PLACE.fullmatch(problem)
+    if found is None:
+        return shorten(problem[:1].lower() + problem[1:], 300)
+    place, expected = shorten(found["place"]), shorten(found["problem"], 300)
+    if expected.startswith("Expected "):
+        return f"`{place}` should be {expected.removeprefix('Expected ')}"
+    return f"`{place}`: {expected[:1].lower()}{expected[1:]}"
+
+
+class _RepeatedKeyError(ValueError):
+    """A key of an object is there twice, so that one of its values would be lost."""
+
+
+def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        key = next(key for key, count in counts.items() if count > 1)
+        raise _RepeatedKeyError(f"the key {shorten(key)!r} {counts[key]} times in one object")
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant}, which is not finite")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{shorten(digits, 20)}, which is too large")
+    return value

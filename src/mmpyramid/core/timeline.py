@@ -1,4 +1,4 @@
-"""Events of one video, sorted into a timeline that is lossless to and from JSON.
+"""Events of one video, sorted into a timeline that is lossless to and from JSON, and its schema.
 
 Axes: M modalities (audio, visual), L pyramid units, T segments of one second.
 """
@@ -17,8 +17,7 @@ import msgspec
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.frames import check_frame_rate
-from mmpyramid.core.text import LARGEST_FILE, read_text, shorten
-from mmpyramid.core.typed import from_json
+from mmpyramid.core.text import LARGEST_FILE, from_json, read_text, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 TIMELINE_FORMAT = "mmpyramid-timeline-1"
 
 LONGEST = 366 * 24 * 3600
-"""Seconds of a video: a year. What lasts longer is a mistake, or would be drawn for ever."""
+"""Seconds of a video: a year. What lasts longer is a mistake, and would take too long to draw."""
 
 
 NUM_MODALITIES = 2
@@ -52,8 +51,8 @@ class Modality(StrEnum):
 class Event:
     """One event: `label` is perceived through `modality` from `start` to `end`, with a score.
 
-    Times are seconds from the start of the video; the score lies within 0..1. What is `inferred`
-    was not seen: it is heard, and what sounds so is nearly always in the picture.
+    Times are seconds from the start of the video; the score lies within 0..1. An `inferred` event
+    was not seen: it is heard, and things with this sound are nearly always in the picture.
 
     Events order by start, end, label, modality.
 
@@ -130,7 +129,7 @@ class Timeline:
         model: what made the scores.
         missing: the modalities that the file does not have, so that "nothing heard" and "no sound"
             differ.
-        notes: what a reader should know, for instance that the file is damaged after some second.
+        notes: remarks for the reader, for instance that the file is damaged after some second.
         unit_weights: (2, L, T) what selective fusion chose: the weight of each pyramid unit in the
             audio, then in the visual features of each second, within 0..1, rounded to four
             decimals; empty where the scorer has no such units.
@@ -223,7 +222,7 @@ class Timeline:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the JSON to a file, whole or not at all.
+        """Write the JSON to a file, completely or not at all.
 
         Raises:
             UserError: if the disk is full.
@@ -274,7 +273,7 @@ class Timeline:
 
 
 def event_json(event: Event) -> dict[str, Any]:
-    """An event as JSON; only where it is inferred this is told, which earlier versions do not know.
+    """An event as JSON; `inferred`, unknown to earlier versions, is left out where it is false.
 
     Example:
         >>> event_json(Event(0.0, 1.0, "Dog", Modality.AUDIO)).keys()
@@ -365,3 +364,24 @@ def weights_json(weights: UnitWeights) -> str:
     """
     modalities = (",\n".join(f"      {json.dumps(unit)}" for unit in units) for units in weights)
     return "[\n" + ",\n".join(f"    [\n{units}\n    ]" for units in modalities) + "\n  ]"
+
+
+SCHEMA_ADDRESS = "https://github.com/mmpyramid/mmpyramid/blob/main/docs/timeline.schema.json"
+
+
+def timeline_schema() -> dict[str, Any]:
+    """What a timeline as JSON looks like, for programs that write or check one.
+
+    The version is that of the field `format`. Reading checks more: that events lie within their
+    limits and carry listed labels.
+
+    Example:
+        >>> timeline_schema()["title"]
+        'mmpyramid-timeline-1'
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ADDRESS,
+        "title": TIMELINE_FORMAT,
+        **msgspec.json.schema(TimelineDocument),
+    }

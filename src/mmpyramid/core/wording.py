@@ -38,6 +38,16 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{text}" if hours else f"{minutes}:{text}"
 
 
+def elided(text: str, length: int) -> str:
+    """A text of at most so many characters, of which the last stands for what was cut off.
+
+    Example:
+        >>> elided("Chicken, rooster", 8)
+        'Chicken…'
+    """
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def perceived(event: Event) -> str:
     """How an event is perceived, in running text.
 

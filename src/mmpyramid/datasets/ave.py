@@ -17,19 +17,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.core import Array, Features, Modality
+from mmpyramid.core import Array, Modality
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.labels import AVE_LABELS
 from mmpyramid.core.runs import Mask
-from mmpyramid.datasets.ave_features import AveFolder, ClipReader
 from mmpyramid.datasets.ave_files import (
     ANNOTATIONS_FILE,
     NUM_SEGMENTS,
     WITHOUT_BACKGROUND_CLIPS,
+    AveFolder,
+    ClipReader,
     EventLines,
     Index,
-    annotation_folder,
     count_background_clips,
     read_lines,
     read_order,
@@ -43,6 +43,7 @@ from mmpyramid.datasets.base import (
     Supervision,
     check_layout,
     digest_of,
+    folder_of_files,
     read_labels,
     register,
 )
@@ -155,7 +156,7 @@ def read_ave(
         ((402, 10), 141)
     """
     check_layout(Path(folder), "AVE")
-    folder, problems = annotation_folder(folder), Problems()
+    folder, problems = folder_of_files(Path(folder), (ANNOTATIONS_FILE,)), Problems()
     classes = tuple(labels) if labels is not None else read_labels(folder, AVE_LABELS)
     lines = read_lines(folder, classes, num_segments, problems)
     rows = read_order(folder, split, len(lines.ids), problems)
@@ -166,8 +167,8 @@ def read_ave(
     advice = WITHOUT_BACKGROUND_CLIPS if with_noisy else ""
     problems.raise_if_any(
         f"expected the annotations of AVE's {split} split in {folder}",
-        f"Mend the files, or list your own classes in {folder / LABELS_FILE}, one per line."
-        + advice,
+        "`mmpyramid info --data DIR` says what a folder lacks, and docs/data.md where to get it; "
+        f"list your own classes in {folder / LABELS_FILE}, one per line." + advice,
     )
     return _assemble(lines, rows, lines.targets(supervision), num_noisy)
 
@@ -217,7 +218,10 @@ class AVEDataset(Dataset):
         streams: Streams | None = None,
     ) -> None:
         self.annotations = annotations
-        self.labels, self.ids = annotations.labels, tuple(dict.fromkeys(annotations.ids))
+        self._clips: dict[str, list[int]] = {}
+        for clip, video_id in enumerate(annotations.ids):
+            self._clips.setdefault(video_id, []).append(clip)
+        self.labels, self.ids = annotations.labels, tuple(self._clips)
         self.num_segments = annotations.num_segments
         if source is not None and streams is not None:
             self.reader = _reader(annotations, source, streams)
@@ -264,17 +268,9 @@ class AVEDataset(Dataset):
         mask_NTC: Mask = self.annotations.segment[..., None] == np.arange(len(self.labels))
         return mask_NTC, mask_NTC
 
-    def item(self, video_id: str) -> Features:
-        """The features of one video; of published files, the rows of its first clip."""
-        if isinstance(self.features, ById):
-            return self.features.item(video_id)
-        assert isinstance(self.features, ClipReader)
-        clip = np.array([self.annotations.ids.index(video_id)])
-        return {name: values[0] for name, values in self.features.read(clip).items()}
-
     def truth(self, video_id: str) -> Mapping[Modality, Mask]:
         """Where the events of all clips of a video are."""
-        clips = [clip for clip, other in enumerate(self.annotations.ids) if other == video_id]
+        clips = self._clips[video_id]
         classes = np.arange(len(self.labels))
         mask_TC: Mask = (self.annotations.segment[clips][..., None] == classes).any(axis=0)
         return {Modality.AUDIO_VISUAL: mask_TC}
@@ -311,7 +307,7 @@ def _reader(
 ) -> ClipReader | ById:
     rows, noisy = annotations.rows, annotations.noisy
     if isinstance(source, AveFolder):
-        return ClipReader(source, streams, rows, noisy, annotations.num_segments)
+        return ClipReader(source, annotations.ids, streams, rows, noisy, annotations.num_segments)
     if noisy.any():
         raise UserError(
             f"expected clips whose features can be found by id, but {noisy.sum()} are "

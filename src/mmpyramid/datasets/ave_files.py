@@ -1,28 +1,42 @@
-"""The files that AVE's annotations are distributed in: read one by one, and compared.
+"""The files that AVE's annotations and features are distributed in: read one by one, and compared.
 
 Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018. A line of
 `Annotations.txt` is a clip, and its number is the clip's row in every feature and label file.
 
-Shape letters: L lines (clips), T segments, C classes.
+Features are one HDF5 file per stream: `audio_feature.h5` (N, 10, 128) and `visual_feature.h5`
+(N, 10, 7, 7, 512), in float64; and the same with `_noisy` for the clips of background that weak
+training adds. The visual file has 8.3 GB, so only the rows of a batch are ever read.
+
+Shape letters: L lines (clips), N rows, B batch, T segments, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.core import Array
+from mmpyramid.core import Array, Features
+from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
 from mmpyramid.core.labels import AVE_LABELS
 from mmpyramid.core.text import TextError, lines_of, read_text, shorten, whole_number
-from mmpyramid.datasets.base import SPLITS, Kind, Split, read_labels
-from mmpyramid.store.hdf5 import read_dataset
+from mmpyramid.datasets.base import (
+    SPLITS,
+    Kind,
+    Split,
+    folder_of_files,
+    has_files,
+    read_labels,
+)
+from mmpyramid.datasets.features import check_streams
+from mmpyramid.store.hdf5 import RowFile, read_dataset
 
 Index: TypeAlias = NDArray[np.int64]
 
@@ -77,14 +91,6 @@ class EventLines:
         else:
             weak_LC[clips, self.category_L] = 1
         return weak_LC
-
-
-def annotation_folder(folder: Path | str) -> Path:
-    """The folder itself, or its `data/` where only that holds the annotations."""
-    folder = Path(folder)
-    inner = folder / "data"
-    outer_has_them = (folder / ANNOTATIONS_FILE).is_file()
-    return inner if not outer_has_them and (inner / ANNOTATIONS_FILE).is_file() else folder
 
 
 def raw_lines(folder: Path) -> list[tuple[int, str]]:
@@ -244,7 +250,7 @@ def verify_ave(folder: Path | str, *, num_segments: int = NUM_SEGMENTS) -> tuple
         >>> verify_ave("AVE-ECCV18/data")  # doctest: +SKIP
         ('labels.h5', 'mil_labels.h5')
     """
-    folder, problems = annotation_folder(folder), Problems()
+    folder, problems = folder_of_files(Path(folder), (ANNOTATIONS_FILE,)), Problems()
     lines = read_lines(folder, read_labels(folder, AVE_LABELS), num_segments, problems)
     _check_orders(folder, len(lines.ids), problems)
     compared = []
@@ -294,3 +300,147 @@ def _check_orders(folder: Path, num_lines: int, problems: Problems) -> None:
         for row in read_order(folder, split, num_lines, problems).tolist():
             if owner.setdefault(row, ORDER_FILES[split]) != ORDER_FILES[split]:
                 problems.add("clips in two splits", f"{row} in {owner[row]} and {split}")
+
+
+FILES = {"vggish": "audio_feature", "vgg19": "visual_feature"}
+"""Name of the file of each stream, without `.h5` or `_noisy.h5`."""
+FEATURE_FILES = tuple(f"{name}.h5" for name in FILES.values())
+
+SEGMENT_SHAPES: dict[str, tuple[int, ...]] = {"vggish": (128,), "vgg19": (7, 7, 512)}
+
+
+class AveFolder:
+    """The published feature files of one folder.
+
+    Args:
+        folder: the folder that holds them, or one whose `data/` does.
+
+    Example:
+        >>> AveFolder("AVE-ECCV18").streams  # doctest: +SKIP
+        {'vggish': 128, 'vgg19': 512}
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = folder_of_files(Path(folder), FEATURE_FILES)
+
+    @staticmethod
+    def is_published(folder: Path | str) -> bool:
+        """Whether a folder, or its `data`, has at least one of the published files."""
+        return has_files(folder_of_files(Path(folder), FEATURE_FILES), FEATURE_FILES)
+
+    @property
+    def streams(self) -> Mapping[str, int]:
+        """The width D of every stream by name."""
+        return MappingProxyType({name: shape[-1] for name, shape in SEGMENT_SHAPES.items()})
+
+    def describe(self) -> str:
+        """What made these features, on one line."""
+        return f"the published VGGish and VGG-19 features in {self.folder}"
+
+    def open(
+        self, streams: Collection[str], num_rows: int, num_segments: int, *, noisy: bool = False
+    ) -> dict[str, RowFile]:
+        """Open the files of some streams.
+
+        Args:
+            streams: names out of `streams`.
+            num_rows: how many rows a file needs at least.
+            num_segments: T.
+            noisy: whether to open the files of the noisy set.
+
+        Raises:
+            UserError: one report of all files that are missing, damaged, or of a wrong shape.
+        """
+        problems = Problems()
+        files = {}
+        for stream in streams:
+            path = self.folder / f"{FILES[stream]}{'_noisy' if noisy else ''}.h5"
+            if not path.is_file():
+                problems.add("missing files", path.name)
+                continue
+            file = files[stream] = RowFile.open(path)
+            expected = (num_segments, *SEGMENT_SHAPES[stream])
+            if file.shape[1:] != expected or file.shape[0] < num_rows:
+                shape = ", ".join(map(str, (f"at least {num_rows}", *expected)))
+                problems.add("wrong shapes", f"{file.shape} in {path.name}, not ({shape})")
+        remedy = "They come with AVE's feature archive; a file of another shape is of another set."
+        if noisy:
+            remedy += WITHOUT_BACKGROUND_CLIPS
+        problems.raise_if_any(f"expected the feature files of AVE in {self.folder}", remedy)
+        return files
+
+
+class ClipReader:
+    """Reads the published features of chosen clips, a batch at a time.
+
+    Args:
+        folder: where the files are.
+        ids: the video of each clip.
+        streams: what the network reads, out of `AveFolder.streams`.
+        rows_N: row of each clip in its files.
+        noisy_N: True where those are the files of the noisy set.
+        num_segments: T.
+
+    Raises:
+        UserError: as `AveFolder.open`, or if there are no such streams.
+    """
+
+    def __init__(
+        self,
+        folder: AveFolder,
+        ids: Sequence[str],
+        streams: Streams,
+        rows_N: Index,
+        noisy_N: NDArray[np.bool_],
+        num_segments: int,
+    ) -> None:
+        check_streams(folder, streams)
+        self._present_M = [bool(streams.audio), bool(streams.visual)]
+        self._ids, self._rows_N, self._noisy_N = ids, rows_N, noisy_N
+        self._shapes = {name: (num_segments, *SEGMENT_SHAPES[name]) for name in streams.widths}
+        self._files = {
+            noisy: folder.open(
+                tuple(streams.widths),
+                1 + int(rows_N[noisy_N == noisy].max()),
+                num_segments,
+                noisy=noisy,
+            )
+            for noisy in (False, True)
+            if (noisy_N == noisy).any()
+        }
+
+    def check(self) -> None:
+        """Do nothing: names and shapes are checked on opening, values whenever they are read."""
+
+    def read(self, clips_B: Index) -> dict[str, Array]:
+        """The features (B, T, ...) float32 of some clips by stream.
+
+        Raises:
+            UserError: if a clip has NaN or infinite values.
+        """
+        streams = {
+            name: np.empty((len(clips_B), *shape), np.float32)
+            for name, shape in self._shapes.items()
+        }
+        for noisy, files in self._files.items():
+            places = np.flatnonzero(self._noisy_N[clips_B] == noisy)
+            for name, file in files.items():
+                file.fill(streams[name], places, self._rows_N[clips_B[places]])
+        return streams
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """The features of some clips, without labels."""
+        import torch
+
+        features = self.read(np.asarray(rows))
+        num_segments = next(iter(self._shapes.values()))[0]
+        return Batch(
+            streams={name: torch.from_numpy(values) for name, values in features.items()},
+            mask_BT=torch.ones(len(rows), num_segments, dtype=torch.bool),
+            present_BM=torch.tensor([self._present_M]).repeat(len(rows), 1),
+        )
+
+    def item(self, video_id: str) -> Features:
+        """The features of the first clip of a video."""
+        clip = np.array([self._ids.index(video_id)])
+        return {name: values[0] for name, values in self.read(clip).items()}

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 
 from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.runs import Mask
+from mmpyramid.core.runs import Mask, Runs
 from mmpyramid.core.text import read_list
 from mmpyramid.datasets.features import FeatureReader
 from mmpyramid.datasets.segment_labels import SegmentLabels
@@ -47,6 +47,15 @@ class Supervision:
     background_clips: bool = True
     refined: Path | None = None
     segments: SegmentLabels | None = None
+
+
+class ExactEvent(NamedTuple):
+    """An event as annotated: row of its video, class, seconds."""
+
+    video: int
+    label: int
+    start: float
+    end: float
 
 
 class Dataset(ABC):
@@ -100,17 +109,34 @@ class Dataset(ABC):
         """
 
     @property
+    def events(self) -> list[ExactEvent]:
+        """Every event that is heard and seen at once, to the second or as exactly as annotated.
+
+        Raises:
+            UserError: if the split has weak labels only.
+        """
+        heard_NTC, seen_NTC = self.masks
+        runs, num_classes = Runs.of(heard_NTC & seen_NTC), len(self.labels)
+        columns = (runs.column // num_classes, runs.column % num_classes, runs.start, runs.stop)
+        return [
+            ExactEvent(video, label, float(start), float(stop))
+            for video, label, start, stop in zip(*(c.tolist() for c in columns), strict=True)
+        ]
+
+    @property
     def groups(self) -> Mapping[str, Mask]:
         """Rows that are also measured by themselves, (N,) by name; none in most data sets."""
         return {}
 
-    @abstractmethod
     def item(self, video_id: str) -> Features:
         """The features of one video, (T, ..., D) by stream at the video's own length.
+
+        Of AVE's published files, they are those of the first of its clips.
 
         Raises:
             UserError: if they are missing or damaged.
         """
+        return self.features.item(video_id)
 
     @abstractmethod
     def truth(self, video_id: str) -> Mapping[Modality, Mask]:
@@ -199,8 +225,30 @@ class Layout:
 
     def is_in(self, folder: Path) -> bool:
         """Whether a folder, or its `data/`, has files of this layout."""
-        patterns = (f"{place}{pattern}" for pattern in self.files for place in ("", "data/"))
-        return any(any(folder.glob(pattern)) for pattern in patterns)
+        return any(has_files(folder / place, self.files) for place in ANNOTATION_PLACES)
+
+
+ANNOTATION_PLACES = ("", "data")
+"""Where annotations may be, from the corpus folder on."""
+
+
+def has_files(folder: Path, patterns: Iterable[str]) -> bool:
+    """Whether a folder has files of any glob pattern."""
+    return any(any(folder.glob(pattern)) for pattern in patterns)
+
+
+def folder_of_files(
+    folder: Path, patterns: Sequence[str], places: Sequence[str] = ANNOTATION_PLACES
+) -> Path:
+    """The first place with files of any glob pattern; the folder itself if there is none.
+
+    Args:
+        folder: the corpus folder.
+        patterns: of the files.
+        places: paths from the corpus folder on.
+    """
+    found = (folder / place for place in places if has_files(folder / place, patterns))
+    return next(found, folder)
 
 
 LAYOUTS: dict[str, Layout] = {}

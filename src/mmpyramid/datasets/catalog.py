@@ -221,7 +221,7 @@ def check_corpus(folder: Path, known: KnownData) -> Iterator[FileState]:
         UserError: if there is no such folder, or a file cannot be read.
     """
     if not folder.is_dir():
-        raise UserError(f"expected a corpus folder, got {folder}, which is none")
+        raise UserError(f"expected a corpus folder, but {folder} is not a folder")
     for file in known.files:
         found = _find(folder, known.places, file.path)
         is_as_seen = None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mmpyramid.core import Features
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.progress import progress
 from mmpyramid.store.mapped import FeatureTable
 from mmpyramid.store.npy import NpyFolder, StreamFolders
 from mmpyramid.store.source import FeatureSource, find_marker
@@ -35,6 +36,10 @@ class FeatureReader(Protocol):
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The features of some rows, without labels."""
+        ...
+
+    def item(self, video_id: str) -> Features:
+        """The features of one video; see `Dataset.item`."""
         ...
 
 
@@ -100,7 +105,8 @@ class ById:
 
     @cached_property
     def _table(self) -> FeatureTable:
-        return self.source.table(self.ids, self.names)
+        with progress("check features") as update:
+            return self.source.table(self.ids, self.names, update)
 
 
 class Described(Protocol):

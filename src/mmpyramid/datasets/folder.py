@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.core import Array, Features, Modality, Timeline
+from mmpyramid.core import Array, Modality, Timeline
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.runs import Mask, rasterize
+from mmpyramid.core.text import read_bytes
 from mmpyramid.datasets.base import Dataset, Layout, Split, Supervision, digest_of, register
 from mmpyramid.datasets.features import ById, open_source
 from mmpyramid.datasets.folder_files import BOTH, FOLDER, TABLES, Video, read_folder, split_of
@@ -80,10 +81,12 @@ class FolderDataset(Dataset):
         self._refined = None
         if supervision.refined:
             self.modality_NMC = read_refined(supervision.refined, self)
-            self._refined = digest_of(supervision.refined.read_bytes())
+            self._refined = digest_of(read_bytes(supervision.refined))
         self.segments = None
         if supervision.segments:
-            self.segments = SegmentTargets(supervision.segments, self.ids, self._weak_NC)
+            self.segments = SegmentTargets(
+                supervision.segments, self.ids, self._weak_NC, self.labels
+            )
 
     @classmethod
     def open(
@@ -145,11 +148,6 @@ class FolderDataset(Dataset):
             for side, mask_TC in zip(masks, self._masks_of(row), strict=True):
                 side[row, : len(mask_TC)] = mask_TC
         return masks[0], masks[1]
-
-    def item(self, video_id: str) -> Features:
-        """The features of one video."""
-        assert isinstance(self.features, ById)
-        return self.features.item(video_id)
 
     def truth(self, video_id: str) -> Mapping[Modality, Mask]:
         """What is heard, what is seen, and where both are."""

@@ -15,7 +15,14 @@ from mmpyramid.core import Event, Modality
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
 from mmpyramid.core.text import SEPARATORS, read_list, read_table, shorten
-from mmpyramid.datasets.base import LABELS_FILE, SPLITS, Split, read_labels
+from mmpyramid.datasets.base import (
+    LABELS_FILE,
+    SPLITS,
+    Split,
+    folder_of_files,
+    has_files,
+    read_labels,
+)
 from mmpyramid.formats import READERS, read_timeline, reader_of
 from mmpyramid.formats.rows import Row
 from mmpyramid.formats.tables import unescaped
@@ -69,7 +76,7 @@ def read_folder(data: Path) -> tuple[dict[str, Video], tuple[str, ...]]:
             all rows that are no events, unknown labels, names that are no names of files, and
             videos with several files.
     """
-    data, problems = corpus_folder(data), Problems()
+    data, problems = folder_of_files(data, (FOLDER, *TABLES)), Problems()
     places = [place for place in (FOLDER, *TABLES) if (data / place).exists()]
     if len(places) != 1:
         raise UserError(
@@ -91,12 +98,6 @@ def read_folder(data: Path) -> tuple[dict[str, Video], tuple[str, ...]]:
         "Mend the files; every label has to be a line of labels.txt, if there is one.",
     )
     return videos, labels
-
-
-def corpus_folder(data: Path) -> Path:
-    """The folder itself, or its `data/` where only that holds annotations."""
-    has_some = any((data / place).exists() for place in (FOLDER, *TABLES))
-    return data if has_some or not (data / "data").is_dir() else data / "data"
 
 
 def read_annotations(place: Path) -> tuple[dict[str, Video], list[str]]:
@@ -121,7 +122,7 @@ def read_annotations(place: Path) -> tuple[dict[str, Video], list[str]]:
     """
     if not place.exists():
         raise UserError(f"expected annotations, but there is no file or folder {place}")
-    if place.is_dir() and any((place / name).exists() for name in (FOLDER, *TABLES)):
+    if place.is_dir() and has_files(place, (FOLDER, *TABLES)):
         return read_folder(place)[0], []
     problems = Problems()
     videos: dict[str, Video] = {}
@@ -251,7 +252,7 @@ def split_of(data: Path, videos: Mapping[str, Video]) -> dict[Split, list[str]]:
         UserError: one report of videos that are in two splits, are listed twice, or have no
             annotations, and of unknown splits.
     """
-    data, problems = corpus_folder(data), Problems()
+    data, problems = folder_of_files(data, (FOLDER, *TABLES)), Problems()
     found: dict[Split, list[str]] = {split: [] for split in SPLITS}
     listed: dict[str, str] = {}
     stated = list(_stated_splits(data, videos))

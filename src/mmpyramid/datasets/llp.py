@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from mmpyramid.core import Array, Features, Modality
+from mmpyramid.core import Array, Modality
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
@@ -35,6 +35,7 @@ from mmpyramid.datasets.base import (
     Supervision,
     check_layout,
     digest_of,
+    folder_of_files,
     read_labels,
     register,
 )
@@ -170,7 +171,7 @@ def read_llp(
         (649, 10, 25)
     """
     check_layout(Path(folder), "LLP")
-    folder = _annotation_folder(Path(folder))
+    folder = folder_of_files(Path(folder), ("AVVP_*.csv",))
     reader = _Reader(
         folder, tuple(labels) if labels is not None else read_labels(folder, LLP_LABELS)
     )
@@ -190,7 +191,8 @@ def read_llp(
     audio, visual = (_paint(events, shape) for events in dense) if dense else (None, None)
     reader.problems.raise_if_any(
         f"expected the annotations of LLP's {split} split in {folder}",
-        f"Mend the files, or list your own classes in {folder / LABELS_FILE}, one per line.",
+        "`mmpyramid info --data DIR` says what a folder lacks, and docs/data.md where to get it; "
+        f"list your own classes in {folder / LABELS_FILE}, one per line.",
     )
     return Annotations(
         ids=tuple(clips),
@@ -275,6 +277,9 @@ class _Reader:
             return
         found, rows = read_table(path, "\t", ragged=True)
         absent = [name for name in columns if name not in found]
+        if absent and len(found) == 1 and "," in found[0]:
+            self.problems.add("tables separated by commas instead of tabs", file)
+            return
         for name in absent:
             self.problems.add("missing columns", f"{name!r} in {file}")
         if not absent:
@@ -298,11 +303,6 @@ def _paint(events: Sequence[DenseEvent], shape_NTC: tuple[int, int, int]) -> Mas
     for video, onset, offset, classes in events:
         truth_NTC[video, onset:offset, classes] = True
     return truth_NTC
-
-
-def _annotation_folder(folder: Path) -> Path:
-    inner = folder / "data"
-    return inner if not any(folder.glob("AVVP_*.csv")) and inner.is_dir() else folder
 
 
 class LLPDataset(Dataset):
@@ -332,6 +332,7 @@ class LLPDataset(Dataset):
         self.annotations, self.reader, self._refined = annotations, reader, refined
         self.segments = segments
         self.labels, self.ids = annotations.labels, annotations.ids
+        self._row = {video_id: row for row, video_id in enumerate(self.ids)}
         self.num_segments = annotations.num_segments
         self.modality_NMC = modality_NMC
 
@@ -365,7 +366,9 @@ class LLPDataset(Dataset):
             modality_NMC = read_refined(supervision.refined, annotations)
             refined = digest_of(read_bytes(supervision.refined))
         if split == "train" and supervision.segments:
-            segments = SegmentTargets(supervision.segments, annotations.ids, annotations.weak)
+            segments = SegmentTargets(
+                supervision.segments, annotations.ids, annotations.weak, annotations.labels
+            )
         if streams is not None and len(annotations):
             reader = ById(source(), annotations.ids, streams, annotations.num_segments)
         return cls(annotations, reader, modality_NMC, refined, segments)
@@ -403,14 +406,9 @@ class LLPDataset(Dataset):
         """What is heard and what is seen, two (N, T, C)."""
         return self.annotations.truth
 
-    def item(self, video_id: str) -> Features:
-        """The features of one video."""
-        assert isinstance(self.features, ById)
-        return self.features.item(video_id)
-
     def truth(self, video_id: str) -> Mapping[Modality, Mask]:
         """What is heard, what is seen, and where both are."""
-        row = self.ids.index(video_id)
+        row = self._row[video_id]
         audio_TC, visual_TC = (mask_NTC[row] for mask_NTC in self.masks)
         return {
             Modality.AUDIO: audio_TC,

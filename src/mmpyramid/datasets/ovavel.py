@@ -23,10 +23,9 @@ from mmpyramid.core.batch import Streams
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
 from mmpyramid.core.runs import Mask
-from mmpyramid.core.text import LARGEST_FILE, read_list, read_table, shorten
-from mmpyramid.core.typed import from_json, read_json
+from mmpyramid.core.text import LARGEST_FILE, from_json, read_json, read_list, read_table, shorten
 from mmpyramid.datasets.ave import AVEDataset, EventAnnotations
-from mmpyramid.datasets.base import Layout, Split, Supervision, register
+from mmpyramid.datasets.base import Layout, Split, Supervision, folder_of_files, register
 from mmpyramid.datasets.features import open_source
 from mmpyramid.store.source import FeatureSource
 
@@ -112,8 +111,7 @@ def read_ovavel(folder: Path | str, split: Split) -> tuple[EventAnnotations, Mas
 
 def _annotation_folder(folder: Path) -> Path:
     files = (ANNOTATIONS_FILE, SPLITS_FILE, CATEGORIES_FILE)
-    places = [folder / place for place in PLACES]
-    found = next((each for each in places if (each / ANNOTATIONS_FILE).is_file()), places[0])
+    found = folder_of_files(folder, (ANNOTATIONS_FILE,), PLACES)
     missing = [name for name in files if not (found / name).is_file()]
     if missing:
         raise UserError(

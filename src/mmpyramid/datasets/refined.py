@@ -1,12 +1,17 @@
 """Modality-aware labels of training videos: which classes are heard, which are seen.
 
-The file is tab-separated text with a header, one row per video, in any order:
+Our file is tab-separated text with a header, one row per video, in any order:
 
     filename              audio_labels    visual_labels
     00BDwKBD5i8_0_10      Speech,Dog      Dog
 
 Labels are separated by commas; an empty cell means that no class of the video is believed to occur
-in that modality. The list that MA's authors published is read as well, see `removals`.
+in that modality.
+
+The labels that MA's authors removed are read as they were published: `need_to_change.pkl`, a pickle
+of two lists, visual and audio, of one list for each class: tensors without dimensions, each the row
+in `AVVP_train.csv` of a video that the class was removed from. Where it comes from:
+GenjiB/CM-Co-Occurrence-AVVP, for MA (Wu & Yang, CVPR 2021). No code in the file is run.
 """
 
 from __future__ import annotations
@@ -17,10 +22,54 @@ from typing import Protocol
 import numpy as np
 
 from mmpyramid.core import Array
-from mmpyramid.core.errors import Problems
+from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.core.tensors import read_pickle
 from mmpyramid.core.text import read_bytes, read_table, shorten
-from mmpyramid.datasets.removals import PICKLE, read_removals
+
+PICKLE = b"\x80"
+"""What pickles begin with, and no text."""
+LARGEST = 2**26
+"""Bytes; the published file has 2 MB."""
+SIDES = ("visual", "audio")
+"""In the order of the file."""
+
+
+def read_removals(path: Path, weak_NC: Array) -> Array:
+    """The labels that are left in each modality, (N, 2, C).
+
+    Args:
+        path: the file.
+        weak_NC: the weak labels of the training videos, in the order of `AVVP_train.csv`.
+
+    Raises:
+        UserError: if the file is another pickle, or removes what no video has.
+    """
+    try:
+        sides = read_pickle(read_bytes(path, LARGEST))
+        rows = [[[int(row) for row in rows] for rows in side] for side in sides]
+    except (UserError, TypeError, ValueError) as error:
+        raise UserError(
+            f"expected lists of rows in {path}, as the labels that MA removes are published; got "
+            f"another pickle ({shorten(str(error))})"
+        ) from error
+    if [len(side) for side in rows] != [weak_NC.shape[1]] * len(SIDES):
+        raise UserError(
+            f"expected {len(SIDES)} x {weak_NC.shape[1]} lists of rows in {path}, for each "
+            f"modality and class; got {' and '.join(str(len(side)) for side in rows)} lists"
+        )
+    modality_NMC = np.stack((weak_NC, weak_NC), axis=1).astype(np.float32)
+    for index, (name, classes) in enumerate(zip(SIDES, rows, strict=True)):
+        for column, removed in enumerate(classes):
+            wrong = [n for n in removed if not 0 <= n < len(weak_NC) or not weak_NC[n, column]]
+            if wrong:
+                raise UserError(
+                    f"{path} removes {name} labels of class {column} that videos do not have, such "
+                    f"as in row {wrong[0]}; it is for the training split of LLP as it was published"
+                )
+            modality_NMC[removed, 1 - index, column] = 0
+    return modality_NMC
+
 
 COLUMNS = ("filename", "audio_labels", "visual_labels")
 

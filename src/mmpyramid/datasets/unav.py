@@ -14,8 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,10 +26,18 @@ from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
 from mmpyramid.core.runs import Mask, rasterize
-from mmpyramid.core.text import LARGEST_FILE, shorten
+from mmpyramid.core.text import LARGEST_FILE, read_json, shorten
 from mmpyramid.core.timeline import LONGEST
-from mmpyramid.core.typed import read_json
-from mmpyramid.datasets.base import Dataset, Layout, Split, Supervision, digest_of, register
+from mmpyramid.datasets.base import (
+    Dataset,
+    ExactEvent,
+    Layout,
+    Split,
+    Supervision,
+    digest_of,
+    folder_of_files,
+    register,
+)
 from mmpyramid.datasets.features import ById, open_source
 from mmpyramid.store.mapped import FeatureTable, packed_table
 from mmpyramid.store.npy import read_features
@@ -74,15 +82,6 @@ class UnAVFile(msgspec.Struct):
     """The file of annotations."""
 
     database: dict[str, UnAVVideo]
-
-
-class ExactEvent(NamedTuple):
-    """An event as annotated: row of its video, class, seconds."""
-
-    video: int
-    label: int
-    start: float
-    end: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +155,13 @@ def read_unav(folder: Path | str, split: Split) -> UnAVAnnotations:
 
 
 def _find(folder: Path) -> Path:
-    for place in PLACES:
-        if (path := folder / place / ANNOTATIONS_FILE).is_file():
-            return path
-    raise UserError(
-        f"expected {ANNOTATIONS_FILE} in {folder} or its annotations/, but there is none; the data "
-        "set's page has it"
-    )
+    path = folder_of_files(folder, (ANNOTATIONS_FILE,), PLACES) / ANNOTATIONS_FILE
+    if not path.is_file():
+        raise UserError(
+            f"expected {ANNOTATIONS_FILE} in {folder} or its annotations/, but there is none; the "
+            "data set's page has it"
+        )
+    return path
 
 
 class UnAVFeatures:
@@ -312,23 +311,26 @@ class UnAVDataset(Dataset):
 
         read = self.features.batch(rows)
         truth = np.zeros((*read.mask_BT.shape, len(self.labels)), np.float32)
+        extent = np.zeros((*truth.shape, 2), np.float32)
         for place, row in enumerate(rows):
             mask_TC = self._mask_of(row)
             truth[place, : len(mask_TC)] = mask_TC
+            self._measure(row, mask_TC, extent[place, : len(mask_TC)])
         truth_BTC = torch.from_numpy(truth)
         return replace(
             read,
             weak_BC=torch.from_numpy(self.weak[np.asarray(rows)]),
             audio_BTC=truth_BTC,
             visual_BTC=truth_BTC,
+            extent_BTCX=torch.from_numpy(extent),
         )
 
-    @property
+    @cached_property
     def events(self) -> list[ExactEvent]:
         """Every event with its exact times."""
         return self.annotations.events
 
-    @property
+    @cached_property
     def weak(self) -> Array:
         """(N, C) float32, 1 where a class occurs in the video."""
         weak_NC = np.zeros((len(self), len(self.labels)), np.float32)
@@ -345,11 +347,6 @@ class UnAVDataset(Dataset):
             mask_NTC[row, : len(mask_TC)] = mask_TC
         return mask_NTC, mask_NTC
 
-    def item(self, video_id: str) -> Features:
-        """The features of one video."""
-        assert isinstance(self.features, ById)
-        return self.features.item(video_id)
-
     def truth(self, video_id: str) -> Mapping[Modality, Mask]:
         """Where the events of a video are."""
         return {Modality.AUDIO_VISUAL: self._mask_of(self._row[video_id])}
@@ -364,6 +361,17 @@ class UnAVDataset(Dataset):
     def describe(self) -> str:
         """The number of videos and classes."""
         return f"{len(self)} videos of {len(self.labels)} classes in the layout of UnAV-100"
+
+    def _measure(self, row: int, mask_TC: Mask, extent_TCX: Array) -> None:
+        """Write how long the shortest event in each segment lasts before and after its middle."""
+        middle_T = np.arange(len(mask_TC)) + 0.5
+        column = {label: index for index, label in enumerate(self.labels)}
+        events = self.annotations.videos[self.ids[row]].annotations
+        for event in sorted(events, key=lambda each: each.segment[0] - each.segment[1]):
+            (start, end), label = event.segment, column[event.label]
+            is_in_T = mask_TC[:, label] & (start <= middle_T) & (middle_T <= end)
+            extent_TCX[is_in_T, label, 0] = middle_T[is_in_T] - start
+            extent_TCX[is_in_T, label, 1] = end - middle_T[is_in_T]
 
     def _mask_of(self, row: int) -> Mask:
         video, length = self.annotations.videos[self.ids[row]], int(self._lengths[row])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mmpyramid.experiments.printed import Row, Table
+from mmpyramid.experiments.tables import Row, Table
 from mmpyramid.formats.tables import to_table
 
 CSV_COLUMNS = ("table", "system", "source", "column", "mean", "deviation", "seeds", "paper")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,18 +11,17 @@ import msgspec
 from pytorch_lightning.utilities import rank_zero_only
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
-from mmpyramid.core.typed import read_json
+from mmpyramid.core.files import write_json
+from mmpyramid.core.text import read_json, whole_number
 from mmpyramid.datasets import SPLITS, open_dataset
-from mmpyramid.experiments.by_length import found_by_length
-from mmpyramid.experiments.cost import costs
-from mmpyramid.experiments.printed import DEFAULT, FOUND, Row, Table
+from mmpyramid.experiments.measured import costs, found_by_length
+from mmpyramid.experiments.tables import DEFAULT, FOUND, Row, Table
 from mmpyramid.problems import problem_named
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.modality_aware import fit_modality_aware
 from mmpyramid.training.recipes import RECIPES
-from mmpyramid.training.recipes.ablations import ABLATIONS
-from mmpyramid.training.run import Run, fit, identify, wait_for_all_processes
+from mmpyramid.training.recipes.mm_pyramid import ABLATIONS
+from mmpyramid.training.run import Run, fit, identify, is_first_process, wait_for_all_processes
 
 Report: TypeAlias = dict[str, Any]
 Overrides: TypeAlias = Mapping[str, Any]
@@ -78,7 +76,7 @@ def check_same_data(out: Path, recipe: str, data: Path, features: Path | None = 
     path = out / f"data-{problem}.json"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
-        write_durably(path, (json.dumps(found, indent=2) + "\n").encode())
+        write_json(path, found)
     elif read_json(path, dict[str, str], "the digests of a corpus") != found:
         raise UserError(
             f"the runs in {out} are of other annotations or features than those of {data}; choose "
@@ -182,8 +180,9 @@ def collect_reports(
     for row in table.rows:
         for setting, recipe in row.recipes.items():
             runs = _runs(out, row, recipe).glob("seed-*")
-            seeds = sorted(int(run.name.removeprefix("seed-")) for run in runs)
-            for job in jobs([row], seeds, overrides, out):
+            seeds = (whole_number(run.name.removeprefix("seed-")) for run in runs)
+            known = sorted(seed for seed in seeds if seed is not None)
+            for job in jobs([row], known, overrides, out):
                 if job.setting == setting and (report := finished(job)) is not None:
                     reports.setdefault((row.slug, setting), []).append(report)
     return reports
@@ -206,8 +205,7 @@ def measure_costs(
     Raises:
         UserError: if the data cannot be used.
     """
-    is_first = getattr(rank_zero_only, "rank", 0) == 0
-    if not (table.reference and is_first):
+    if not (table.reference and is_first_process()):
         return {}
     configs = {row.slug: run_config(row, row.recipes[DEFAULT], overrides) for row in table.rows}
     plain = {slug: config.to_dict() for slug, config in configs.items()}
@@ -226,8 +224,7 @@ def measure_costs(
         supervision=config.objective.labels(),
     )
     found = {slug: asdict(cost) for slug, cost in costs(configs, table.reference, train).items()}
-    content = json.dumps({"configs": plain, "costs": found}, indent=2) + "\n"
-    write_durably(path, content.encode())
+    write_json(path, {"configs": plain, "costs": found})
     return found
 
 
@@ -255,7 +252,6 @@ def _score(job: Job, run: Run, data: Path, features: Path | None) -> None:
     corpus = open_dataset(data, "test", network.inputs, problem=problem.name, features=features)
     report = problem.evaluate(network, corpus).to_dict()
     report[FOUND] = found_by_length(network, corpus)
-    content = json.dumps({"config": job.config.to_dict(), "report": report}, indent=2) + "\n"
-    write_durably(job.result, content.encode())
+    write_json(job.result, {"config": job.config.to_dict(), "report": report})
     for resumable in job.folder.rglob("last.ckpt"):  # Three times the size of the network.
         resumable.unlink()

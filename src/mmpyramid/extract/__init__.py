@@ -1,1 +1,1 @@
-"""Room 2: from sound and picture to features, and the store that keeps them."""
+"""From the files of a corpus to features in a store: search, decoding, embedding, engines."""

@@ -19,7 +19,7 @@ from itertools import islice
 from multiprocessing.connection import wait
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -39,7 +39,7 @@ from mmpyramid.core.process import (
     num_cores,
 )
 from mmpyramid.core.sandbox import limit_cpu
-from mmpyramid.media import SAMPLE_RATE, Segment, View
+from mmpyramid.media import SAMPLE_RATE, Segment, SegmentReader, Sound, View
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.media.source import (
     MediaFile,
@@ -60,8 +60,8 @@ REFERRED = 24
 """How many times as much a list of files may take as one file."""
 
 
-Input: TypeAlias = View | Literal[Modality.AUDIO]
-"""What an extractor takes of a segment: sound, or pictures of some kind."""
+Input: TypeAlias = View | Sound
+"""What an extractor takes of a segment: sound of some rate, or pictures of some kind."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Failure:
 def required_input(extractor: Extractor) -> Input:
     """What an extractor takes."""
     if extractor.modality == Modality.AUDIO:
-        return Modality.AUDIO
+        return Sound(getattr(extractor, "sample_rate", SAMPLE_RATE))
     return View(extractor.frames_per_segment, extractor.frame_size, extractor.resizing)
 
 
@@ -89,13 +89,13 @@ class RequiredInputs:
     """What is read of a file, in one pass for all extractors.
 
     Attributes:
-        audio: whether sound is read.
+        sounds: which sounds are read, if any.
         views: which pictures are read, if any.
         sampling: how the file is cut into segments.
         tracks: which tracks of the file.
     """
 
-    audio: bool
+    sounds: tuple[Sound, ...]
     views: tuple[View, ...]
     sampling: Sampling
     tracks: Tracks = PLAYED
@@ -120,7 +120,7 @@ class RequiredInputs:
             )
         inputs = dict.fromkeys(map(required_input, extractors))
         return cls(
-            audio=Modality.AUDIO in inputs,
+            sounds=tuple(sound for sound in inputs if isinstance(sound, Sound)),
             views=tuple(view for view in inputs if isinstance(view, View)),
             sampling=samplings.pop(),
             tracks=tracks,
@@ -129,8 +129,9 @@ class RequiredInputs:
     @property
     def names(self) -> dict[str, Input]:
         """The inputs by the names that a decoder's answers give them."""
+        sounds = {f"sound {number}": sound for number, sound in enumerate(self.sounds)}
         views = {f"view {number}": view for number, view in enumerate(self.views)}
-        return {"audio": Modality.AUDIO, **views} if self.audio else {**views}
+        return {**sounds, **views}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,8 +142,8 @@ class Piece:
         stop: number of segments that have come, these included.
         promised: seconds that the header promises, if it does.
         missing: the modalities that the file lacks, whether they are required or not.
-        inputs: (N, 16000) float32 waveforms and, by view, (N, F, height, width, 3) uint8 pictures;
-            what the file lacks has no entry.
+        inputs: by sound, (N, rate) float32 waveforms and, by view, (N, F, height, width, 3) uint8
+            pictures; what the file lacks has no entry.
     """
 
     stop: int
@@ -177,18 +178,31 @@ def read_pieces(
     reader = required.sampling.reader(
         source,
         required.views,
-        audio=required.audio,
+        sounds=required.sounds,
+        audio=bool(required.sounds),
         video=bool(required.views),
         tracks=required.tracks,
     )
+    for message in pieces_of_reader(reader, size):
+        if isinstance(message, Piece):
+            _check_length(path, reader.duration, max_seconds)
+        yield message
+
+
+def pieces_of_reader(reader: SegmentReader, size: int) -> Iterator[Piece | VideoInfo]:
+    """What `read_pieces` gives, of a reader that is open.
+
+    Args:
+        reader: of the file.
+        size: number of segments in a piece.
+    """
     segments = iter(reader)
     while some := list(islice(segments, size)):
-        _check_length(path, reader.duration, max_seconds)
         yield Piece(
             stop=some[-1].index + 1,
             promised=reader.info.duration,
             missing=reader.missing,
-            inputs=_stack(some, required.views),
+            inputs=_stack(some, reader),
         )
     yield VideoInfo(
         duration=reader.duration,
@@ -206,13 +220,12 @@ def _check_length(path: Path, seconds: float, most: float | None) -> None:
         )
 
 
-def _stack(segments: Sequence[Segment], views: Sequence[View]) -> dict[Input, NDArray[Any]]:
+def _stack(segments: Sequence[Segment], reader: SegmentReader) -> dict[Input, NDArray[Any]]:
     inputs: dict[Input, NDArray[Any]] = {}
-    waveforms = [s.waveform for s in segments if s.waveform is not None]
-    if waveforms:
-        inputs[Modality.AUDIO] = np.stack(waveforms)
-    for view, frames in zip(views, zip(*(s.views for s in segments), strict=True), strict=False):
-        inputs[view] = np.stack(frames)
+    heard = zip(*(segment.waveforms for segment in segments), strict=True)
+    seen = zip(*(segment.views for segment in segments), strict=True)
+    inputs.update(zip(reader.sounds, map(np.stack, heard), strict=False))
+    inputs.update(zip(reader.views, map(np.stack, seen), strict=False))
     return inputs
 
 
@@ -257,7 +270,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Order:
+class _Request:
     """One file to decode; its bytes come as a descriptor, for a decoder cannot open it."""
 
     file: MediaFile
@@ -297,7 +310,7 @@ class Decoding:
         self.expected: deque[Path] = deque()
         self._limits, self._alone = limits, alone
         self._follow_references = follow_references
-        self._orders: deque[_Order] = deque()
+        self._requests: deque[_Request] = deque()
         self._worker = Worker(
             partial(decode_requests, limits),
             "decode",
@@ -342,24 +355,24 @@ class Decoding:
         self.expected.append(path)
         longest = self._limits.max_seconds if max_seconds is None else max_seconds
         file = MediaFile(path=path, follow_references=self._follow_references)
-        order = _Order(file=file, required=required, size=size, max_seconds=longest)
-        self._orders.append(order)
+        request = _Request(file=file, required=required, size=size, max_seconds=longest)
+        self._requests.append(request)
         self.start()
         self._send()
 
     def receive(self) -> tuple[Path, Message]:
         """The next message about the first expected file; `VideoInfo` or `Failure` is its last."""
-        order = self._orders[0]
-        message = self._receive(order)
+        request = self._requests[0]
+        message = self._receive(request)
         if not isinstance(message, Piece):
             self.expected.popleft()
-            self._orders.popleft()
+            self._requests.popleft()
             self._num_sent -= 1
             self._waited, self._stop = 0.0, 0
             if self._alone:
                 self._worker.stop()
                 self.start()
-        return order.file.path, message
+        return request.file.path, message
 
     def close(self) -> None:
         """End the process."""
@@ -369,17 +382,17 @@ class Decoding:
         """Send orders, as many as may be under way.
 
         Returns:
-            Why the file of the first order cannot be opened, if that is so; others can wait.
+            Why the file of the first request cannot be opened, if that is so; others can wait.
         """
-        most = 1 if self._alone else len(self._orders)
+        most = 1 if self._alone else len(self._requests)
         while self._num_sent < most:
-            order = self._orders[self._num_sent]
+            request = self._requests[self._num_sent]
             try:
-                descriptor = open_file(order.file.path)
+                descriptor = open_file(request.file.path)
             except UserError as error:
                 return error if self._num_sent == 0 else None
             try:
-                self._worker.send(order, descriptor)
+                self._worker.send(request, descriptor)
             finally:
                 os.close(descriptor)
             self._num_sent += 1
@@ -401,17 +414,17 @@ class Decoding:
         """Count seconds in which somebody waited for the first expected file."""
         self._waited += seconds
 
-    def _receive(self, order: _Order) -> Message:
+    def _receive(self, request: _Request) -> Message:
         self.start()
         if (error := self._send()) is not None:
             self._num_sent += 1  # As if it had been sent: `receive` takes it away.
             return Failure(str(error))
-        path = order.file.path
+        path = request.file.path
         allowed, since = self._limits.seconds(path), monotonic()
         try:
             answer = self._worker.receive(max(0.0, allowed - self._waited))
             self._waited += monotonic() - since
-            message = parse_answer(answer, order.required, order.size, self._stop)
+            message = parse_answer(answer, request.required, request.size, self._stop)
             if isinstance(message, Piece):
                 self._stop = message.stop
                 self._limits.check(path, message)
@@ -460,12 +473,12 @@ def _too_slow(seconds: float) -> str:
 def decode_requests(limits: Limits, channel: Channel) -> None:
     """Decode in this process the files that a channel gives; see `Decoding`."""
     while True:
-        order: _Order = channel.requests.get()
+        request: _Request = channel.requests.get()
         descriptor = channel.descriptors.get()
-        file, required = replace(order.file, descriptor=descriptor), order.required
+        file, required = replace(request.file, descriptor=descriptor), request.required
         limit_cpu(num_cores() * limits.seconds_for(os.fstat(descriptor).st_size))
         try:
-            for piece in read_pieces(file, required, order.size, order.max_seconds):
+            for piece in read_pieces(file, required, request.size, request.max_seconds):
                 channel.send(make_answer(piece, required))
         except MemoryError:
             reason = (
@@ -538,7 +551,7 @@ def parse_answer(answer: Answer, required: RequiredInputs, size: int, start: int
 
 def _expected_array(need: Input) -> tuple[tuple[int, ...], str]:
     """Shape of one segment, and type."""
-    if not isinstance(need, View):
-        return (SAMPLE_RATE,), "float32"
+    if isinstance(need, Sound):
+        return (need.rate,), "float32"
     assert need.size is not None, "extractors take pictures of one size"
     return (need.frames_per_segment, need.size[1], need.size[0], 3), "uint8"

@@ -6,11 +6,9 @@ Shape letters: N segments of one second, D width of an embedding.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.prefetch import prefetch
 from mmpyramid.extract.decoding import (
     Decoding,
     Failure,
@@ -45,30 +44,6 @@ None where the header does not say, and an estimate where it is wrong."""
 
 Results: TypeAlias = Generator[tuple[Path, Extracted | Failure]]
 """Files that are over, with their features or why they failed."""
-
-Item = TypeVar("Item")
-
-
-def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """Iterate with the next item always in the making, in a thread of its own.
-
-    Decoding and networks leave Python's lock alone most of the time, so both cores are busy. What
-    the items raise is raised here, in its place.
-
-    Example:
-        >>> list(one_ahead(range(3)))
-        [0, 1, 2]
-    """
-    iterator = iter(items)
-
-    def take() -> tuple[Item, ...]:
-        return tuple(islice(iterator, 1))
-
-    with ThreadPoolExecutor(1, thread_name_prefix="one-ahead") as pool:
-        coming = pool.submit(take)
-        while item := coming.result():
-            coming = pool.submit(take)
-            yield from item
 
 
 def extract_features(
@@ -139,7 +114,7 @@ def pieces_of(
         UserError: if the file cannot be decoded, or is too long.
     """
     if decoding is None:
-        yield from one_ahead(read_pieces(source, required, size, max_seconds))
+        yield from prefetch(read_pieces(source, required, size, max_seconds))
         return
     decoding.expect(to_media_file(source).path, required, size, max_seconds)
     while decoding.expected:
@@ -218,7 +193,7 @@ class Embedder:
     """Takes the pieces of videos, those of each in order, and gives their features.
 
     Short videos fill the batches of a network together. Where an extractor fails on a batch, its
-    videos are tried one by one, so that each answers for itself.
+    videos are tried one by one, so that each fails or succeeds alone.
 
     Args:
         extractors: the backbones.

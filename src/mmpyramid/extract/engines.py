@@ -5,12 +5,10 @@ A worker process that dies costs the file that it worked on, not the run.
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -22,11 +20,12 @@ from mmpyramid.backbones.base import Extractor
 from mmpyramid.core.code import load_inherited_code
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import Answer, Channel, Worker, WorkerDiedError, num_cores
+from mmpyramid.core.threads import one_thread, use_threads
 from mmpyramid.extract.decoding import Failure, Limits
 from mmpyramid.extract.embedding import NUM_AHEAD, FileExtractor, Results
 from mmpyramid.media.streams import PLAYED, Tracks
-from mmpyramid.store.provenance import Provenance
 from mmpyramid.store.shard import Extracted, VideoInfo
+from mmpyramid.store.store import Provenance
 
 GPU_BATCH = 64
 """Segments that a GPU embeds together, at least: several chunks of each backbone, one behind the
@@ -46,7 +45,7 @@ class Job:
         batch: how many segments are embedded together.
         tracks: which tracks of the videos are read.
         provenance: what the features of the whole corpus are made by; set by `Engine.prepare`.
-        made: the extractors, where this process has made them; they do not travel.
+        made: the extractors, where this process has made them already; they do not travel.
     """
 
     factory: Factory
@@ -62,7 +61,7 @@ class Job:
     def prepare(self) -> Job:
         """Make the extractors here, and note what they are for all other processes."""
         load_inherited_code()
-        made = self.factory(self.extractors)
+        made = self.made or self.factory(self.extractors)
         return replace(self, made=made, provenance=Provenance.of(made, self.tracks))
 
     def for_gpus(self) -> Job:
@@ -89,7 +88,7 @@ class Job:
                 f"expected the same backbones in all processes, but in one of them there "
                 f"{'; '.join(differences)}. Name the number format by --precision"
             )
-        use_one_thread()
+        use_threads(1)
         return FileExtractor(job.made, self.batch, limits, self.tracks, decoders)
 
 
@@ -154,7 +153,7 @@ class LocalEngine(Engine):
         elif paths:
             assert job.made is not None, "`prepare` made them"
             made = FileExtractor(job.made, job.batch, self.limits, job.tracks, decoders)
-            with one_thread_here(), made as extractor:
+            with one_thread(), made as extractor:
                 yield from extractor.each(paths)
 
 
@@ -299,8 +298,8 @@ def _serve_job(job: Job, limits: Limits, decoders: int, gpu: int | None, channel
         if isinstance(result, Failure):
             channel.send(Answer(content | {"failure": result.reason}))
         else:
-            info = VideoInfo(duration=result.duration, missing=result.missing, notes=result.notes)
-            channel.send(Answer(content | {"info": asdict(info)}, result.features))
+            known = {each.name: getattr(result, each.name) for each in fields(VideoInfo)}
+            channel.send(Answer(content | {"info": known}, result.features))
 
 
 def _parse_result(answer: Answer) -> tuple[int, Extracted | Failure]:
@@ -317,27 +316,3 @@ def use_gpu(number: int) -> None:
 
     if torch.cuda.is_available():
         torch.cuda.set_device(number)
-
-
-def use_one_thread() -> None:
-    """Keep networks to one thread, whatever runs beside them.
-
-    Speed comes from processes. The number of threads decides in which order some kernels sum, so it
-    must not depend on the machine.
-    """
-    torch = sys.modules.get("torch")  # Loading it takes seconds; extractors may do without.
-    if torch is not None:
-        torch.set_num_threads(1)
-
-
-@contextmanager
-def one_thread_here() -> Iterator[None]:
-    """`use_one_thread` in a process that does other things afterwards."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 0
-    use_one_thread()
-    try:
-        yield
-    finally:
-        if torch:
-            torch.set_num_threads(before)

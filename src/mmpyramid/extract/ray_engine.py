@@ -25,7 +25,7 @@ from mmpyramid.core.process import num_cores
 from mmpyramid.extract.decoding import Limits
 from mmpyramid.extract.embedding import FileExtractor, Results
 from mmpyramid.extract.engines import Engine, Job, work
-from mmpyramid.store.provenance import Provenance
+from mmpyramid.store.store import Provenance
 
 PATIENCE = 10.0
 """Seconds for a cluster to answer."""
@@ -158,7 +158,7 @@ class _Actor:
         self._extractor: FileExtractor | UserError
         try:
             self._extractor = job.start(limits, decoders)
-        except UserError as error:  # An actor that cannot be made would be made again for ever.
+        except UserError as error:  # Ray would restart an actor that cannot be made without end.
             self._extractor = error
 
     def __call__(self, rows: Rows) -> Iterator[Rows]:

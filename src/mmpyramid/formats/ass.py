@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.palette import PALETTE
 from mmpyramid.core.wording import INFERRED, title_of
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import to_ticks
@@ -12,12 +13,8 @@ from mmpyramid.formats.rows import to_ticks
 CENTISECONDS = 100
 HEIGHT = 720
 """Lines of the script's own screen, which players scale to the picture."""
-STYLES = {
-    Modality.AUDIO: ("&H00F5B041", 1),
-    Modality.VISUAL: ("&H0043C0F5", 9),
-    Modality.AUDIO_VISUAL: ("&H0080D080", 7),
-}
-"""Colour (blue, green, red) and place as on a keypad: bottom left, top right, top left."""
+PLACES = {Modality.AUDIO: 1, Modality.VISUAL: 9, Modality.AUDIO_VISUAL: 7}
+"""As on a keypad: bottom left, top right, top left."""
 HEAD = f"""[Script Info]
 ScriptType: v4.00+
 PlayResX: {HEIGHT * 16 // 9}
@@ -48,12 +45,16 @@ def to_ass(timeline: Timeline) -> str:
         >>> print(to_ass(Timeline(events=(event,), labels=("Dog",))).splitlines()[-1])
         Dialogue: 0,0:00:02.00,0:00:09.00,audio,,0,0,0,,Dog
     """
-    styles = "".join(
+    return HEAD + "".join(map(_style, PLACES)) + EVENTS + "".join(map(_dialogue, timeline))
+
+
+def _style(modality: Modality) -> str:
+    red, green, blue = re.findall("..", PALETTE[modality].dark[1:].upper())
+    colour = f"&H00{blue}{green}{red}"
+    return (
         f"Style: {modality},sans-serif,36,{colour},{colour},&H00000000,&H00000000,"
-        f"0,0,0,0,100,100,0,0,1,2,0,{place},24,24,24,1\n"
-        for modality, (colour, place) in STYLES.items()
+        f"0,0,0,0,100,100,0,0,1,2,0,{PLACES[modality]},24,24,24,1\n"
     )
-    return HEAD + styles + EVENTS + "".join(map(_dialogue, timeline))
 
 
 def _dialogue(event: Event) -> str:

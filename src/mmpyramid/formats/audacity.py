@@ -61,10 +61,10 @@ def _rows(text: str, unstated: Modality) -> Iterator[Row]:
             continue
         start, end, label = _cells(line, number)
         before, _, after = label.rpartition(" [")
-        said = STATED.fullmatch(after) if label != after else None
-        parts = {"label": before if said else label, "modality": unstated}
-        if said:
-            parts |= {name: part for name, part in said.groupdict().items() if part is not None}
+        stated = STATED.fullmatch(after) if label != after else None
+        parts = {"label": before if stated else label, "modality": unstated}
+        if stated:
+            parts |= {name: part for name, part in stated.groupdict().items() if part is not None}
         yield Row(where=f"line {number}", start=start, end=end, **parts)
 
 

@@ -18,8 +18,7 @@ import msgspec
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.text import SEPARATORS, shorten, table_of
-from mmpyramid.core.typed import from_json, to_type
+from mmpyramid.core.text import SEPARATORS, from_json, shorten, table_of, to_type
 from mmpyramid.core.wording import MODALITY_WORDS, clock, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import MILLISECONDS, Row, to_ticks, to_timeline, with_events
@@ -52,11 +51,12 @@ def to_boris(timeline: Timeline, *, media: Path | None = None) -> str:
         True
     """
     path = printable(timeline.source) if media is None else str(media)
+    name = printable(PurePath(timeline.source).stem)
     labels = dict.fromkeys(map(printable, timeline.labels))
     document = {
         "time_format": "hh:mm:ss",
         "project_date": DATE,
-        "project_name": printable(PurePath(timeline.source).stem),
+        "project_name": name,
         "project_description": f"events found by mmpyramid ({printable(timeline.model)})",
         "project_format_version": VERSION,
         "subjects_conf": {
@@ -64,7 +64,7 @@ def to_boris(timeline: Timeline, *, media: Path | None = None) -> str:
             for number, word in enumerate(SUBJECTS)
         },
         "behaviors_conf": {str(n): _behaviour(label) for n, label in enumerate(labels)},
-        "observations": {_name(timeline.source): _observation(timeline, path)},
+        "observations": {name or "video": _observation(timeline, path)},
         "behavioral_categories": [],
         "behavioral_categories_config": {},
         "independent_variables": {},
@@ -222,10 +222,6 @@ def _from_table(text: str, unstated: Modality) -> Timeline:
 
 def _left_out(num_points: int) -> tuple[str, ...]:
     return (f"{num_points} point events of BORIS were left out",) if num_points else ()
-
-
-def _name(source: str) -> str:
-    return printable(PurePath(source).stem) or "video"
 
 
 def _behaviour(label: str) -> dict[str, Any]:

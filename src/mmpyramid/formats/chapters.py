@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.wording import MODALITY_PHRASES, title_of
+from mmpyramid.core.wording import MODALITY_PHRASES, clock, title_of
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import MILLISECONDS, to_ticks
 
@@ -123,7 +123,7 @@ def to_youtube(timeline: Timeline) -> str:
             f"of this video ({timeline.duration:.6g} s) give {len(different)}; for short videos "
             "take another format, such as vtt or ffmetadata"
         )
-    return "".join(f"{_clock(parts[0].start)} {title}\n" for title, parts in different)
+    return "".join(f"{clock(parts[0].start)} {title}\n" for title, parts in different)
 
 
 def _long_enough(chapters: Iterable[Chapter]) -> list[list[Chapter]]:
@@ -168,12 +168,6 @@ def _names(parts: Sequence[Chapter]) -> str:
     return title or (max(seconds, key=len)[:LONGEST_TITLE] if seconds else NOTHING)
 
 
-def _clock(seconds: int) -> str:
-    minutes, second = divmod(seconds, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
 register(
     Format(
         name="ffmetadata",
@@ -189,6 +183,7 @@ register(
         description="chapters for the description of a video",
         programs="YouTube",
         write=to_youtube,
+        least_seconds=FEWEST * SHORTEST,
         markers_for=("youtube",),
     )
 )

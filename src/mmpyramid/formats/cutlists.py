@@ -34,7 +34,7 @@ def to_losslesscut(timeline: Timeline, *, raw: bool = False) -> str:
 
     Args:
         timeline: what to write.
-        raw: leave labels as they are that a spreadsheet would run as formulas; `from_losslesscut`
+        raw: do not escape labels that a spreadsheet would run as formulas; `from_losslesscut`
             reads both.
 
     Example:

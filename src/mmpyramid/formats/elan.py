@@ -27,7 +27,8 @@ from mmpyramid.formats.rows import (
     MILLISECONDS,
     Row,
     check_listed,
-    tiers,
+    modality_of_tier,
+    named_tiers,
     to_ticks,
     to_timeline,
 )
@@ -53,6 +54,9 @@ ENCODING = re.compile(r"^\s*<\?xml[^>]*\?>")
 def to_elan(timeline: Timeline) -> str:
     """Write an annotation document, which keeps everything but the weights of pyramid units.
 
+    The media file is linked relative to the document. Of an absolute path only the name is written,
+    so that a document that is passed on reveals no folders of this machine.
+
     Source: ELAN Annotation Format 2.8 (Max Planck Institute for Psycholinguistics).
 
     Example:
@@ -66,11 +70,8 @@ def to_elan(timeline: Timeline) -> str:
     eaf.remove_tier("default")
     _add_head(eaf, timeline)
     _add_vocabulary(eaf, timeline.labels)
-    for modality in Modality:
-        for number, events in enumerate(
-            tiers(timeline.of(modality), MILLISECONDS) or [[]], start=1
-        ):
-            _add_tier(eaf, f"{modality} {number}" if number > 1 else f"{modality}", events)
+    for name, events in named_tiers(timeline, MILLISECONDS).items():
+        _add_tier(eaf, name, events)
     return f"{DECLARATION}{to_string(eaf)}\n"
 
 
@@ -115,8 +116,8 @@ def from_elan(text: str, name: str = "") -> Timeline:
     if kept is None:
         found = to_timeline(events)
         return replace(found, labels=labels or found.labels, notes=notes)
-    notes = tuple(dict.fromkeys((*kept.notes, *notes)))
-    return replace(kept, events=tuple(events), labels=labels, notes=notes)
+    new = (note for note in notes if note not in kept.notes)
+    return replace(kept, events=tuple(events), labels=labels, notes=(*kept.notes, *new))
 
 
 def _media(eaf: Eaf, name: str, source: str) -> tuple[int, tuple[str, ...]]:
@@ -158,13 +159,15 @@ def _printable(timeline: Timeline) -> Timeline:
 
 
 def _add_head(eaf: Eaf, timeline: Timeline) -> None:
-    head = replace(timeline, events=(), unit_weights=(), labels=())
+    path = PurePath(timeline.source)
+    source = path.name if path.is_absolute() else timeline.source
+    head = replace(timeline, events=(), unit_weights=(), labels=(), source=source)
     eaf.add_property(HEAD, json.dumps(json.loads(head.to_json())))
-    kind, _ = mimetypes.guess_type(timeline.source)
+    kind, _ = mimetypes.guess_type(source)
     if kind is not None:
-        path = Path(printable(timeline.source))
-        beside = f"./{path.name if path.is_absolute() else path}"
-        eaf.add_linked_file(path.as_uri() if path.is_absolute() else beside, beside, kind)
+        # ELAN looks for the name in the folder of the document if the path leads nowhere.
+        url = f"./{printable(source)}"
+        eaf.add_linked_file(url, url, kind)
 
 
 def _add_vocabulary(eaf: Eaf, labels: Iterable[str]) -> None:
@@ -229,8 +232,7 @@ def _rows(eaf: Eaf, tier: str, origin: int) -> Iterator[Row]:
     annotations = eaf.get_annotation_data_for_tier(tier)
     if eaf.get_parameters_for_tier(tier).get("PARENT_REF") or not annotations:
         return
-    modality = tier.rstrip(" 0123456789").lower()
-    if modality not in set(Modality):
+    if (modality := modality_of_tier(tier)) is None:
         raise UserError(
             f"expected tiers named by modality ({', '.join(Modality)}, or `audio 2` and so on), "
             f"got annotations in the tier {tier!r}; rename or delete it in ELAN"

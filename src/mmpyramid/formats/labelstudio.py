@@ -17,8 +17,7 @@ import msgspec
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.frames import to_frame_rate, to_frames
-from mmpyramid.core.text import shorten
-from mmpyramid.core.typed import from_json
+from mmpyramid.core.text import from_json, shorten
 from mmpyramid.core.wording import INFERRED, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import Row, frame_rate_of, media_url, to_timeline, with_events

@@ -15,8 +15,7 @@ import msgspec
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.text import shorten
-from mmpyramid.core.typed import from_json, to_type
+from mmpyramid.core.text import from_json, shorten, to_type
 from mmpyramid.core.wording import INFERRED, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import MILLISECONDS, URL, Row, media_url, to_ticks, with_events

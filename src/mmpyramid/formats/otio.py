@@ -18,9 +18,8 @@ import msgspec
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.frames import HIGHEST_RATE, LOWEST_RATE, nearest_rate, to_frames
-from mmpyramid.core.text import shorten
+from mmpyramid.core.text import from_json, shorten, to_type
 from mmpyramid.core.timeline import EventDocument, event_json
-from mmpyramid.core.typed import from_json, to_type
 from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import (

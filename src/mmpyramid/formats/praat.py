@@ -11,12 +11,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
 from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
-from mmpyramid.formats.rows import MICROSECONDS, Row, tiers, to_seconds, to_timeline
+from mmpyramid.formats.rows import (
+    MICROSECONDS,
+    Row,
+    modality_of_tier,
+    named_tiers,
+    to_seconds,
+    to_timeline,
+)
 
 SCORE = " score"
 HEAD = ("ooTextFile", "TextGrid")
@@ -45,16 +52,14 @@ def to_textgrid(timeline: Timeline) -> str:
     end = max([timeline.duration, *(to_seconds(event)[1] for event in timeline)])
     if end == 0:
         raise UserError("a TextGrid lasts longer than 0 s; this timeline has no duration")
-    spread = {
-        f"{modality} {number}" if number > 1 else f"{modality}": tier
-        for modality in Modality
-        for number, tier in enumerate(tiers(timeline.of(modality), MICROSECONDS) or [[]], start=1)
-    }
-    named = {
-        name + kind: _intervals([(*to_seconds(event), text(event)) for event in tier], end)
-        for name, tier in spread.items()
-        for kind, text in (("", _label), (SCORE, _score))
-    }
+    named: dict[str, list[tuple[float, float, str]]] = {}
+    for name, tier in named_tiers(timeline, MICROSECONDS).items():
+        times = [to_seconds(event) for event in tier]
+        labels = [printable(event.label) for event in tier]
+        scores = [f"{round(event.score, 6)}" for event in tier]
+        for kind, texts in (("", labels), (SCORE, scores)):
+            rows = [(*span, text) for span, text in zip(times, texts, strict=True)]
+            named[name + kind] = _intervals(rows, end)
     head = (
         f'File type = "{HEAD[0]}"\nObject class = "{HEAD[1]}"\n\n'
         f"xmin = 0\nxmax = {_number(end)}\ntiers? <exists>\nsize = {len(named)}\nitem []:\n"
@@ -79,6 +84,7 @@ def from_textgrid(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
         UserError: if it is no TextGrid, or an interval is no event; names tier and time.
 
     Example:
+        >>> from mmpyramid.core import Event
         >>> event = Event(1.0, 4.0, "Dog", Modality.VISUAL, 0.5)
         >>> timeline = Timeline(events=(event,), duration=9.0, labels=("Dog",))
         >>> from_textgrid(to_textgrid(timeline)) == timeline
@@ -118,7 +124,7 @@ def _rows(
     if name.endswith(SCORE) and name.removesuffix(SCORE) in tiers_by_name:
         return
     scores = {(start, end): score for start, end, score in tiers_by_name.get(name + SCORE, ())}
-    stem = name.rstrip(" 0123456789").lower()
+    modality = modality_of_tier(name) or unstated
     for start, end, label in tiers_by_name[name]:
         if label.strip():
             yield Row(
@@ -126,7 +132,7 @@ def _rows(
                 start=str(start),
                 end=str(end),
                 label=label,
-                modality=stem if stem in set(Modality) else unstated,
+                modality=modality,
                 score=scores.get((start, end), "").strip() or "1",
             )
 
@@ -169,14 +175,6 @@ class _Tokens:
         return match[kind]
 
 
-def _label(event: Event) -> str:
-    return printable(event.label)
-
-
-def _score(event: Event) -> str:
-    return f"{round(event.score, 6)}"
-
-
 def _intervals(
     events: Sequence[tuple[float, float, str]], end: float
 ) -> list[tuple[float, float, str]]:
@@ -197,15 +195,14 @@ def _tier(number: int, name: str, intervals: Sequence[tuple[float, float, str]])
         f'    item [{number}]:\n        class = "IntervalTier"\n        name = "{name}"\n'
         f"        xmin = 0\n        xmax = {end}\n        intervals: size = {len(intervals)}\n"
     )
-    return head + "".join(
-        f"        intervals [{place}]:\n            xmin = {_number(start)}\n"
-        f"            xmax = {_number(stop)}\n            text = {_quoted(text)}\n"
-        for place, (start, stop, text) in enumerate(intervals, start=1)
-    )
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
+    lines = [head]
+    for place, (start, stop, text) in enumerate(intervals, start=1):
+        quoted = text.replace('"', '""')
+        lines.append(
+            f"        intervals [{place}]:\n            xmin = {_number(start)}\n"
+            f'            xmax = {_number(stop)}\n            text = "{quoted}"\n'
+        )
+    return "".join(lines)
 
 
 def _number(seconds: float) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Format:
         reads_name: whether `read` has an argument `name`, the name of the file without its suffix.
         package: the module that it needs and not everybody has installed.
         counts_frames: whether times are whole frames, so that the timeline needs a frame rate.
+        least_seconds: how long a video is at least that has such a file.
         links_media: whether `write` has an argument `media`, the path of the video that the file
             links to instead of the timeline's source.
         markers_for: programs that take their markers from it, as `parse --markers-for` names them.
@@ -55,11 +57,23 @@ class Format:
     states_modality: bool = True
     reads_name: bool = False
     counts_frames: bool = False
+    least_seconds: float = 0.0
     links_media: bool = False
     markers_for: tuple[str, ...] = ()
     package: str | None = None
     media_type: str = "text/plain"
     for_spreadsheets: bool = False
+
+    def suits(self, timeline: Timeline) -> bool:
+        """Whether a timeline of such a video can be written here, whatever its events are.
+
+        Example:
+            >>> FORMATS["edl"].suits(Timeline(duration=9.0))  # Of a sound, which has no frames.
+            False
+        """
+        has_rate = bool(timeline.frame_rate) or not self.counts_frames
+        is_installed = self.package is None or find_spec(self.package) is not None
+        return has_rate and timeline.duration >= self.least_seconds and is_installed
 
 
 FORMATS: dict[str, Format] = {}

@@ -155,6 +155,33 @@ def tiers(events: Iterable[Event], per_second: int) -> list[list[Event]]:
     return spread
 
 
+def named_tiers(timeline: Timeline, per_second: int) -> dict[str, list[Event]]:
+    """The events of a timeline in tiers named by modality: `audio`, `audio 2` and so on.
+
+    Every modality has a tier. See `tiers` for the arguments.
+
+    Example:
+        >>> list(named_tiers(Timeline(), MILLISECONDS))
+        ['audio', 'visual', 'audio_visual']
+    """
+    return {
+        f"{modality} {number}" if number > 1 else f"{modality}": tier
+        for modality in Modality
+        for number, tier in enumerate(tiers(timeline.of(modality), per_second) or [[]], start=1)
+    }
+
+
+def modality_of_tier(name: str) -> Modality | None:
+    """The modality that a tier is named by, whatever its number; None if by none.
+
+    Example:
+        >>> modality_of_tier("Audio 2"), modality_of_tier("speaker")
+        (<Modality.AUDIO: 'audio'>, None)
+    """
+    stem = name.rstrip(" 0123456789").lower()
+    return Modality(stem) if stem in set(Modality) else None
+
+
 def frame_rate_of(timeline: Timeline) -> Fraction:
     """The frame rate of a timeline, for formats that count frames.
 

@@ -28,7 +28,7 @@ def to_csv(timeline: Timeline, *, raw: bool = False) -> str:
 
     Args:
         timeline: what to write.
-        raw: leave labels as they are that a spreadsheet would run as formulas; `from_csv` reads
+        raw: do not escape labels that a spreadsheet would run as formulas; `from_csv` reads
             both.
 
     Example:
@@ -65,7 +65,7 @@ def to_tsv(timeline: Timeline, *, raw: bool = False) -> str:
 
     Args:
         timeline: what to write.
-        raw: leave names and labels as they are that a spreadsheet would run as formulas, as
+        raw: do not escape names and labels that a spreadsheet would run as formulas, as
             programs other than ours need them; `from_tsv` reads both.
 
     Example:
@@ -130,7 +130,7 @@ def to_table(
         columns: the header.
         rows: as many cells each; numbers are not text.
         delimiter: comma or tab.
-        raw: leave cells that a spreadsheet would run as they are.
+        raw: do not escape cells that a spreadsheet would run.
     """
     as_written = (lambda cell: cell) if raw else escaped
     return "".join(_line(map(as_written, cells), delimiter) for cells in (columns, *rows))

@@ -1,23 +1,44 @@
-"""Questions to a library, as SQL for DuckDB."""
+"""Questions to a library, as SQL for DuckDB, and what was found, for people and for programs."""
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
+import json
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
+import msgspec
+
+from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
-from mmpyramid.library.index import Library
+from mmpyramid.core.wording import MODALITY_WORDS, clock, title_of
+from mmpyramid.formats.tables import escaped
+from mmpyramid.library.index import Library, from_text, to_text, unreadable
+from mmpyramid.render.page.document import build, escape
+
+QUOTED = r'"(?:[^"]|"")+"'
+"""A label as it is, even if it reads like a question; a quote in it is written twice."""
 
 NEAR = re.compile(
-    r"(?P<label>.+?)\s+within\s+(?P<gap>[0-9]+(\.[0-9]+)?)\s*(s|sec|seconds?)?\s+of\s+(?P<other>.+)",
+    rf"(?P<label>{QUOTED}|.+?)\s+within\s+(?P<gap>[0-9]+(\.[0-9]+)?)\s*(s|sec|seconds?)?\s+of\s+"
+    rf"(?P<other>{QUOTED}|.+)",
     re.IGNORECASE,
 )
 """`Applause within 5 s of Singing`."""
+
+
+MOST = 2**62
+"""What DuckDB can count to."""
 
 
 class Moment(NamedTuple):
@@ -92,13 +113,22 @@ class Query:
         """Read a question: a label, or two as in `Applause within 5 s of Singing`.
 
         Args:
-            text: the question; None asks for any event.
+            text: the question; None asks for any event. A label in double quotes is one label,
+                whatever words are in it.
             **conditions: the other attributes.
+
+        Example:
+            >>> Query.parse('"one within 5 s of another"').label
+            'one within 5 s of another'
         """
-        if text is None or not (match := NEAR.fullmatch(text.strip())):
-            return cls(label=text, **conditions)
-        label, near, gap = match["label"], match["other"], float(match["gap"])
-        return cls(label=label, near=near, gap=gap, **conditions)
+        if text is None:
+            return cls(**conditions)
+        text = text.strip()
+        match = None if re.fullmatch(QUOTED, text) else NEAR.fullmatch(text)
+        if match is None:
+            return cls(label=_unquoted(text), **conditions)
+        label, near = _unquoted(match["label"]), _unquoted(match["other"])
+        return cls(label=label, near=near, gap=float(match["gap"]), **conditions)
 
     def to_sql(self) -> tuple[str, list[Any]]:
         """The statement over the views of `Library.connect`, and its parameters."""
@@ -112,8 +142,8 @@ class Query:
 
         if self.label is not None:
             add("e.label = ?", self.label)
-        for side, asked in (("audio", self.heard), ("visual", self.seen)):
-            if asked is False:
+        for side, required in (("audio", self.heard), ("visual", self.seen)):
+            if required is False:
                 add(
                     "NOT EXISTS (FROM events o WHERE o.video = e.video AND o.label = e.label AND "
                     f'o.modality = \'{side}\' AND o.start < e."end" AND o."end" > e.start)'
@@ -160,32 +190,45 @@ def search(library: Library, query: Query, *, limit: int | None = None) -> list[
         limit: at most so many.
 
     Raises:
-        UserError: if the library has no such label; those that may be meant are named.
+        UserError: if the library has no such label; those that may be meant are named. If a table
+            is damaged.
 
     Example:
         >>> search(Library(Path("lib")), Query(label="Dog", heard=True))  # doctest: +SKIP
         [Moment(video='park', path='/videos/park.mp4', start=3.0, end=5.0, ...)]
     """
+    import duckdb
+
     with library.connect() as connection:
-        known = [
-            row[0] for row in connection.execute("SELECT DISTINCT label FROM events").fetchall()
-        ]
-        statement, values = _resolved(query, known).to_sql()
-        if limit is not None:
-            statement = f"{statement} LIMIT {int(limit)}"
-        return [Moment(*row) for row in connection.execute(statement, values).fetchall()]
+        try:
+            labels = connection.execute("SELECT DISTINCT label FROM events").fetchall()
+            known = [label for (label,) in msgspec.convert(labels, list[tuple[str]])]
+            statement, values = _resolved(query, known).to_sql()
+            if limit is not None:
+                statement = f"{statement} LIMIT {min(limit, MOST)}"
+            rows = connection.execute(statement, values).fetchall()
+            found = msgspec.convert(rows, list[Moment])
+        except (duckdb.Error, msgspec.ValidationError) as error:
+            raise unreadable(library.folder, error) from error
+    return [moment._replace(path=from_text(moment.path)) for moment in found]
 
 
 def select(library: Library, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """The names of the columns and the rows of an SQL statement over `events` and `videos`.
+    """The names of the columns and the rows of a question in SQL over `events` and `videos`.
+
+    It reads nothing but the library, and changes nothing.
 
     Raises:
-        UserError: if DuckDB refuses it.
+        UserError: if it is not one SELECT, or DuckDB refuses it.
     """
     import duckdb
 
     with library.connect() as connection:
         try:
+            kinds = [each.type for each in connection.extract_statements(statement)]
+            if kinds != [duckdb.StatementType.SELECT]:
+                told = ", ".join(kind.name for kind in kinds) or "none"
+                raise UserError(f"expected one statement, a SELECT, got {told}")
             found = connection.execute(statement)
             return [column[0] for column in found.description or ()], found.fetchall()
         except duckdb.Error as error:
@@ -209,6 +252,8 @@ def _resolved(query: Query, known: Sequence[str]) -> Query:
             if close
             else f"it has {', '.join(sorted(known)[:10])}{' and others' if len(known) > 10 else ''}"
         )
+        if re.search(r"\bwithin\b", label):
+            hint = f"what is near is asked for in seconds, such as `A within 5 s of B`; {hint}"
         raise UserError(f"nothing in the library is called {shorten(label)!r}; {hint}")
 
     return replace(
@@ -220,5 +265,95 @@ def _resolved(query: Query, known: Sequence[str]) -> Query:
     )
 
 
+def _unquoted(label: str) -> str:
+    return label[1:-1].replace('""', '"') if re.fullmatch(QUOTED, label) else label
+
+
 def _plain(label: str) -> str:
     return " ".join(label.replace("_", " ").casefold().split())
+
+
+BEFORE = 1.0
+"""Seconds that players start before an event."""
+LOADED = 50
+"""So many players show their first picture at once; loading more would take long."""
+
+
+def to_json(moments: Sequence[Moment], out: Path, title: str) -> str:
+    """A list of objects with the fields of `Moment`."""
+    del out, title
+    return json.dumps([moment._asdict() for moment in moments], indent=2) + "\n"
+
+
+def to_csv(moments: Sequence[Moment], out: Path, title: str) -> str:
+    """A row per event, with a header; what a spreadsheet would run as a formula is escaped."""
+    del out, title
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(Moment._fields)
+    for moment in moments:
+        writer.writerow(map(escaped, moment._replace(path=to_text(moment.path))))
+    return file.getvalue()
+
+
+def to_m3u(moments: Sequence[Moment], out: Path, title: str) -> str:
+    """A playlist that VLC plays moment by moment; paths are relative to the file `out`.
+
+    Other players play the whole files.
+    """
+    lines = ["#EXTM3U", f"#PLAYLIST:{' '.join(title.split())}"]
+    for moment in moments:
+        if moment.path:
+            start, end = max(0.0, moment.start - BEFORE), moment.end + BEFORE
+            name = f"{moment.video} {_span(moment)} {title_of(moment.label)}"
+            lines += [
+                f"#EXTINF:{end - start:.0f},{' '.join(name.split())}",
+                f"#EXTVLCOPT:start-time={start:g}",
+                f"#EXTVLCOPT:stop-time={end:g}",
+                _link(moment.path, out),
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def to_html(moments: Sequence[Moment], out: Path, title: str) -> str:
+    """A page with a player for each video, and links to the moments in it."""
+    sections: list[str] = []
+    for video, group in groupby(moments, key=lambda moment: moment.video):
+        found = list(group)
+        preload = "metadata" if len(sections) < LOADED else "none"
+        link = _link(found[0].path, out) if found[0].path else ""
+        player = (
+            f'<video controls preload="{preload}" src="{escape(link)}#t={found[0].start:g}">'
+            "</video>"
+            if link
+            else '<p class="quiet">Where this video lies is not known.</p>'
+        )
+        rows = "".join(
+            f'<li><a data-start="{max(0, m.start - BEFORE):g}" href="{escape(link)}#t={m.start:g}">'
+            f"{escape(_span(m))}</a> {escape(title_of(m.label))}, "
+            f"{escape(MODALITY_WORDS[Modality(m.modality)])}, {m.score:.2f}</li>"
+            for m in found
+        )
+        sections.append(f"<section><h2>{escape(video)}</h2>{player}<ol>{rows}</ol></section>")
+    return build(
+        "found",
+        styles=("base", "found"),
+        script="found",
+        data=None,
+        site=None,
+        title=escape(title),
+        count=f"{len(moments)} event{'s' * (len(moments) != 1)}",
+        sections="".join(sections),
+    )
+
+
+def _span(moment: Moment) -> str:
+    return f"{clock(moment.start)}–{clock(moment.end)}"
+
+
+def _link(path: str, out: Path) -> str:
+    return quote(os.fsencode(os.path.relpath(path, os.path.realpath(out.parent))))
+
+
+TEXTS = {"json": to_json, "csv": to_csv, "m3u": to_m3u, "html": to_html}
+"""What writes each form: of the moments, the file that it goes to, and a title."""

@@ -1,9 +1,10 @@
-"""Room 1: any video or sound file, read as one-second segments of pictures and sound."""
+"""Any video or sound file, read as one-second segments of pictures and sound."""
 
 from mmpyramid.media.container import SAMPLE_RATE, MediaInfo, probe
 from mmpyramid.media.pictures import thumbnail
 from mmpyramid.media.resizing import Resizing, View
 from mmpyramid.media.segments import Segment, SegmentReader
+from mmpyramid.media.sound import Sound
 from mmpyramid.media.source import MediaFile
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Resizing",
     "Segment",
     "SegmentReader",
+    "Sound",
     "View",
     "probe",
     "thumbnail",

@@ -41,7 +41,7 @@ STRAGGLE = 2
 WRAP = Fraction(2**33, 90_000)
 """Seconds after which the clock of MPEG streams begins at zero again."""
 
-NUM_TOLD = 5
+NUM_REPORTED = 5
 """Jumps whose places a note tells."""
 
 
@@ -133,6 +133,7 @@ class Clock:
     ) -> None:
         self.jumps: list[Fraction] = []
         self._restarts = may_restart(container)
+        self._counts = container.format.name == "mxf"
         self._wraps = container.format.name in {"mpegts", "mpeg"}
         self._step_back = LIVE_STEP_BACK if self._restarts else Fraction(MAX_STEP_BACK)
         self._header_end = Fraction(0) if self._restarts else header_end(container)
@@ -161,7 +162,9 @@ class Clock:
             self._place_by_display(packet, stream)
             return
         last = stream.last
-        if last is None or not last - stream.step_back <= stamp <= stream.due + stream.straggle:
+        if self._counts and stamp == last:
+            self._count_on(stream)
+        elif last is None or not last - stream.step_back <= stamp <= stream.due + stream.straggle:
             if stream.before and stream.follows(stamp, *stream.before[1:]):
                 self._move(stream, stream.before[0])  # What seemed a jump was one wrong stamp.
             else:
@@ -172,15 +175,16 @@ class Clock:
             packet.dts = stamp + stream.shift
             packet.pts = None if shown is None else shown + stream.shift
 
-    def notes(self, zero: Fraction) -> tuple[str, ...]:
-        """Tell where the clock jumped, with seconds counted from `zero`."""
-        if not self.jumps:
+    def notes(self, zero: Fraction, until: Fraction) -> tuple[str, ...]:
+        """Tell where the clock jumped up to a second, with seconds counted from `zero`."""
+        jumps = [jump for jump in self.jumps if jump <= until]
+        if not jumps:
             return ()
-        told = [f"{max(0.0, float(jump - zero)):.1f} s" for jump in self.jumps[:NUM_TOLD]]
-        if len(self.jumps) > NUM_TOLD:
-            told.append(f"{len(self.jumps) - NUM_TOLD} times later")
+        times = [f"{max(0.0, float(jump - zero)):.1f} s" for jump in jumps[:NUM_REPORTED]]
+        if len(jumps) > NUM_REPORTED:
+            times.append(f"{len(jumps) - NUM_REPORTED} times later")
         return (
-            f"the file's clock jumps at {', '.join(told)}, as where recordings were joined; what "
+            f"the file's clock jumps at {', '.join(times)}, as where recordings were joined; what "
             "follows is placed right after what came before",
         )
 
@@ -206,6 +210,16 @@ class Clock:
             return
         epoch.last = max(epoch.last, second)
         packet.pts += stream.shift
+
+    def _count_on(self, stream: _StreamClock) -> None:
+        """Place a packet after the one before it, which has the same number.
+
+        FFmpeg numbers the packets of MXF by the index of the first file, and gives all that follow
+        its end, in files that were joined or are still being written, the last number of it.
+        """
+        if not self.jumps:
+            self.jumps.append(self.end)
+        stream.shift += stream.due - (stream.last or 0)
 
     def _enter(self, stream: _StreamClock, stamp: int, shown: int) -> _Epoch:
         """Find where a packet belongs that does not simply follow the one before it.

@@ -10,16 +10,16 @@ from av.container import InputContainer
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.frames import HIGHEST_RATE, LOWEST_RATE, nearest_rate
-from mmpyramid.media.clock import may_restart
+from mmpyramid.media.clock import may_restart, to_fraction
+from mmpyramid.media.resizing import UPRIGHT, Orientation, pixel_aspect
 from mmpyramid.media.source import Source, open_media, to_media_file
 from mmpyramid.media.streams import PLAYED, Tracks, choose_picture, choose_sound
-from mmpyramid.media.upright import UPRIGHT, Orientation, pixel_aspect
 
 SAMPLE_RATE = 16_000
-"""Samples per second of every waveform: what the sound backbones were trained on."""
+"""Samples per second of a waveform, unless a backbone was trained on another rate."""
 
-HEADERLESS = ("aac", "mp3")
-"""Formats whose length FFmpeg may have to guess from the bit rate."""
+HEADERLESS = ("aac", "ac3", "adx", "amr", "dts", "eac3", "mp3")
+"""Formats of sound whose length FFmpeg has to guess from the bit rate, as a rule."""
 
 
 def length_is_guessed(container: InputContainer) -> bool:
@@ -121,7 +121,7 @@ def probe(source: Source, tracks: Tracks = PLAYED) -> MediaInfo:
             rotation=orientation.rotation,
             mirrored=orientation.flips,
             frame_rate=float(video.average_rate) if video and video.average_rate else None,
-            nominal_rate=_nominal_rate(video),
+            nominal_rate=nominal_rate(video),
             audio_codec=audio.codec_context.codec.canonical_name if audio else None,
             sample_rate=audio.sample_rate if audio else None,
             channels=audio.channels if audio else None,
@@ -132,10 +132,13 @@ def probe(source: Source, tracks: Tracks = PLAYED) -> MediaInfo:
         )
 
 
-def _nominal_rate(stream: av.VideoStream | None) -> str:
-    """Empty for what is no rate of pictures: some containers tell their clock instead."""
-    rate = stream.average_rate if stream else None
-    return str(nearest_rate(rate)) if rate and LOWEST_RATE <= rate <= HIGHEST_RATE else ""
+def nominal_rate(stream: av.VideoStream | None) -> str:
+    """The rate of a picture as a timeline has it.
+
+    Empty for what is no rate of pictures: some containers tell their clock instead.
+    """
+    rate = to_fraction(stream.average_rate if stream else None)
+    return str(nearest_rate(rate)) if LOWEST_RATE <= rate <= HIGHEST_RATE else ""
 
 
 def _shown_size(stream: av.VideoStream, orientation: Orientation) -> tuple[int, int]:
@@ -150,6 +153,8 @@ def _orientation(stream: av.VideoStream) -> Orientation:
     assert isinstance(container, av.container.InputContainer)
     try:
         frame = next(container.decode(stream), None)
+    except IndexError:  # It has no picture; see `packets_of`.
+        return UPRIGHT
     except av.FFmpegError:  # a damaged beginning; whoever reads the pictures will say so
         return UPRIGHT
     return UPRIGHT if frame is None else Orientation.of(frame)

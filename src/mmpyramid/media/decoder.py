@@ -12,16 +12,27 @@ from av.container import InputContainer
 
 from mmpyramid.media.clock import MAX_PAUSE, MAX_STEP_BACK, Clock, header_end, to_fraction
 from mmpyramid.media.container import HEADERLESS, length_is_guessed
+from mmpyramid.media.joined import Reading
+from mmpyramid.media.source import packets_of
 from mmpyramid.media.streams import AnyStream
 
 TAGS = (b"ID3", b"TAG", b"APETAGEX")
 """What text and pictures begin with that stand between MP3 files which were joined."""
+
+RAW = (*HEADERLESS, "loas")
+"""Formats of sound without time stamps."""
+
+HEADER = b"OVP80"
+"""What headers of VP8 begin with, which FFmpeg gives as pictures where Ogg files were joined."""
 
 ROUNDING = Fraction(1, 1000)
 """Seconds. The precision with which headers give the end of a file."""
 
 UNTOLD = Fraction(1, 25)
 """Seconds of a picture of which neither stream nor header tells a length."""
+
+SEAM = 1
+"""Seconds before the end in which errors belong to another file that begins there."""
 
 FrameT = TypeVar("FrameT", av.VideoFrame, av.AudioFrame)
 
@@ -65,11 +76,15 @@ class Decoder(Generic[FrameT]):
         self._codec = codec or stream
         self._streams = (stream, *others)
         self._name = name
+        self._is_ogg = container.format.name == "ogg"
         self._time_base = to_fraction(stream.time_base)
         self._last_second = header_end(container)
         self.clock = Clock(container, self._streams)
         self._end = Fraction(0)
-        self._damage: dict[str, Fraction] = {}
+        self._late: Fraction | None = None
+        self._rate = 0
+        self._reading = Reading(stream, length_is_guessed(container))
+        self._damage: dict[str, tuple[Fraction, int]] = {}
 
     def __iter__(self) -> Iterator[Timed[FrameT]]:
         previous: Timed[FrameT] | None = None
@@ -95,19 +110,34 @@ class Decoder(Generic[FrameT]):
 
     def remember(self, reason: str) -> None:
         """Note damage at the second reached so far."""
-        self._damage.setdefault(reason, self._end)
+        self._damage.setdefault(reason, (self._end, self._reading.num_read))
 
     def notes(self, zero: Fraction) -> tuple[str, ...]:
         """Tell what was wrong, with seconds counted from `zero`."""
-        notes = list(self.clock.notes(zero))
-        if self._damage:
-            since = max(0.0, float(min(self._damage.values()) - zero))
-            notes.append(
-                f"the {self._name} is damaged after {since:.1f} s ({', '.join(self._damage)}); "
-                "what could be decoded is kept"
-            )
+        following = self._reading.following(self._name, self._end - zero)
+        # Where another file begins, FFmpeg may stumble before it stops.
+        until = self._end - SEAM if following else self._end
+        notes = list(self.clock.notes(zero, until))
+        damage = {
+            reason: second
+            for reason, (second, byte) in self._damage.items()
+            if second <= until and (not following or byte < self._reading.num_decoded)
+        }
         declared = self._declared_end
-        if declared is not None and not self.clock.jumps and declared - self._end > 1:
+        if declared is None or self.clock.jumps or following or declared - self._end <= 1:
+            declared = None
+        if damage:
+            since = min(damage.values())
+            at = f"{max(0.0, float(since - zero)):.1f} s ({', '.join(damage)})"
+            if since < self._end - SEAM:
+                notes.append(
+                    f"the {self._name} is damaged after {at}; what could be decoded is kept"
+                )
+            elif declared is None:
+                notes.append(f"the {self._name} breaks off at {at}; the file may be cut off")
+        if following:
+            notes.append(following)
+        if declared is not None:
             notes.append(
                 f"the header promises {float(declared - zero):.1f} s of {self._name}, but only "
                 f"{float(self._end - zero):.1f} s are there; the file may be cut off"
@@ -125,23 +155,33 @@ class Decoder(Generic[FrameT]):
         is_tag = False
         for packet in self._packets():
             if packet is not None:
-                self.clock.place(packet)
+                self._reading.read(packet)
                 # Theora repeats a picture by a packet without content; that at the end flushes.
                 is_empty = not packet.size and packet.pts is not None
-                if packet.stream is not self._stream or is_empty:
+                if packet.stream is not self._stream or is_empty or self._is_header(packet):
                     continue
+                self._reading.decode()
             try:
-                frames = cast("list[FrameT]", self._codec.decode(packet))
-            except av.FFmpegError as error:
+                frames = self._decode(packet)
+            except (av.FFmpegError, ValueError) as error:
                 is_tag = is_tag or self._is_tag(packet)
                 if not is_tag:
-                    self.remember(str(error.strerror))
+                    # PyAV 19 has a plain `ValueError` for a codec that it does not know.
+                    self.remember(str(getattr(error, "strerror", error)))
+                    self._reading.fail(packet)
                 continue
             is_tag = is_tag and not frames
             for frame in frames:
+                self._reading.succeed()
                 if frame.is_corrupt:
                     self.remember("parts of it are garbled")
                 yield frame
+
+    def _is_header(self, packet: av.Packet[Any]) -> bool:
+        return self._is_ogg and bytes(memoryview(packet)[: len(HEADER)]) == HEADER
+
+    def _decode(self, packet: av.Packet[Any] | None) -> list[FrameT]:
+        return cast("list[FrameT]", self._codec.decode(packet))
 
     def _is_tag(self, packet: av.Packet[Any] | None) -> bool:
         """Whether a packet that is no sound is none for a good reason."""
@@ -150,18 +190,39 @@ class Decoder(Generic[FrameT]):
         return any(tag in bytes(packet) for tag in TAGS)
 
     def _packets(self) -> Iterator[av.Packet[Any] | None]:
-        """Every packet and then a flush, which `demux` gives unless the container breaks off."""
+        """Every packet in its place, then a flush, which `demux` gives unless it breaks off."""
         try:
-            yield from self._container.demux(*self._streams)
+            for packet in packets_of(self._container, *self._streams):
+                if self._reading.is_beyond(packet):
+                    break
+                self.clock.place(packet)
+                yield packet
+            else:
+                return
         except av.FFmpegError as error:
             self.remember(str(error.strerror))
-            yield None
+        yield None
 
     def _timed(self, frame: FrameT) -> Timed[FrameT]:
-        start = self._end if frame.pts is None else frame.pts * self._time_base
+        start = self._start(frame)
         if isinstance(frame, av.AudioFrame):
             return Timed(frame, start, start + Fraction(frame.samples, frame.sample_rate))
         return Timed(frame, start, start + self._length(frame, start))
+
+    def _start(self, frame: FrameT) -> Fraction:
+        """When a frame begins; FFmpeg computes the time stamps of raw sound, at times wrongly."""
+        if frame.pts is None:
+            return self._end
+        stamp = frame.pts * self._time_base
+        rate = frame.sample_rate if isinstance(frame, av.AudioFrame) else 0
+        if self._late is None:
+            # Of LATM it knows none for the first seconds, and then counts from zero.
+            is_late = 0 <= stamp < self._end - MAX_STEP_BACK
+            self._late, self._rate = (self._end - stamp if is_late else Fraction(0)), rate
+        elif rate != self._rate and self._container.format.name in RAW:
+            # It goes on with the sample rate of the beginning.
+            self._late = self._end - stamp
+        return stamp + self._late
 
     def _length(self, picture: av.VideoFrame, start: Fraction) -> Fraction:
         """How long a picture shows if it is the last one.

@@ -14,10 +14,9 @@ from av.container import InputContainer
 from PIL import Image as Pillow
 
 from mmpyramid.media.decoder import Decoder, Timed
-from mmpyramid.media.resizing import Converter, Image, View
+from mmpyramid.media.resizing import Converter, Image, View, pixel_aspect
 from mmpyramid.media.source import Source, open_media
 from mmpyramid.media.streams import AnyStream, best_video
-from mmpyramid.media.upright import pixel_aspect
 
 MOST_FRAMES = 300
 """Frames that are decoded for a thumbnail to come from a key frame to the middle of a video."""
@@ -56,6 +55,7 @@ class PictureTrack:
         stream: the picture, of a container that is opened for it alone and owned by the caller.
         views: the required pictures.
         others: the other streams that are chosen; see `Clock`.
+        decoder: what gives its frames, if not a decoder of its own.
 
     Attributes:
         start: when the first frame shows, seconds of the time line; None if no frame decodes.
@@ -63,13 +63,17 @@ class PictureTrack:
     """
 
     def __init__(
-        self, stream: av.VideoStream, views: Sequence[View], others: Sequence[AnyStream] = ()
+        self,
+        stream: av.VideoStream,
+        views: Sequence[View],
+        others: Sequence[AnyStream] = (),
+        decoder: Decoder[av.VideoFrame] | None = None,
     ) -> None:
         self._views = views
         name, aspect = stream.container.name, pixel_aspect(stream)
         self._converters = [Converter(name, view, aspect) for view in views]
         self._zero = self._second = Fraction(0)
-        self._decoder = picture_decoder(stream, others)
+        self._decoder = decoder or picture_decoder(stream, others)
         self._frames = iter(self._decoder)
         self._images: dict[int, Image] = {}
         self._current = self._next = next(self._frames, None)

@@ -23,12 +23,11 @@ from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.downmix import Downmix
 from mmpyramid.media.pictures import PictureTrack, picture_decoder
-from mmpyramid.media.resizing import Converter, Image, View
+from mmpyramid.media.resizing import Converter, Image, View, pixel_aspect
 from mmpyramid.media.segments import Segment, SegmentReader
-from mmpyramid.media.sound import AnySound
+from mmpyramid.media.sound import AnySound, Sound
 from mmpyramid.media.source import Source, open_media
 from mmpyramid.media.streams import PLAYED, Tracks
-from mmpyramid.media.upright import pixel_aspect
 
 NUM_SEGMENTS = 10
 LLP_RATE = LLP_FRAMES = 8
@@ -109,6 +108,7 @@ class PublishedReader(SegmentReader):
     Args:
         source: the file.
         views: the required pictures: 8 a segment as LLP takes them, or 16 as AVE does.
+        sounds: the required sounds.
         audio: whether to read the sound.
         video: whether to read the picture.
         tracks: which tracks of the file to read.
@@ -129,11 +129,12 @@ class PublishedReader(SegmentReader):
         source: Source,
         views: Sequence[View] = (View(LLP_FRAMES),),
         *,
+        sounds: Sequence[Sound] = (Sound(),),
         audio: bool = True,
         video: bool = True,
         tracks: Tracks = PLAYED,
     ) -> None:
-        super().__init__(source, views, audio=audio, video=video, tracks=tracks)
+        super().__init__(source, views, sounds=sounds, audio=audio, video=video, tracks=tracks)
         for view in views:
             if view.frames_per_segment not in FRAME_CHOICES:
                 raise UserError(
@@ -143,21 +144,21 @@ class PublishedReader(SegmentReader):
 
     def __iter__(self) -> Iterator[Segment]:
         with ExitStack() as stack:
-            sound, pictures = self._open_sound(stack), self._open_pictures(stack)
-            zero = self._find_zero(sound, pictures)
-            waveforms = _first_seconds(sound)
+            sounds, pictures = self._open_sounds(stack), self._open_pictures(stack)
+            zero = self._find_zero(sounds, pictures)
+            waveforms = [*zip(*map(_first_seconds, sounds), strict=True)]
             choices = self._choose(pictures, zero)
-            tracks = [track for track in (sound, pictures) if track is not None]
+            tracks = [track for track in (*sounds, pictures) if track is not None]
             end = max(track.end for track in tracks if track.start is not None)
             self.duration = float(end - zero)
-            self.notes = self._all_notes(tracks)
+            self.notes = self._all_notes(tracks, zero)
         images = self._read(choices)
         for index in range(NUM_SEGMENTS):
             shown = tuple(
                 np.stack([images[number, n] for n in chosen_TF[index]])
                 for number, chosen_TF in enumerate(choices)
             )
-            yield Segment(index, shown, waveforms[index] if waveforms else None)
+            yield Segment(index, shown, waveforms[index] if waveforms else ())
 
     def _choose(self, pictures: PictureTrack | None, zero: Fraction) -> list[Indices]:
         """The (T, F) numbers of the chosen frames for each view, nothing at all without picture."""
@@ -185,13 +186,13 @@ class PublishedReader(SegmentReader):
             }
 
 
-def _first_seconds(sound: AnySound | None) -> list[Array]:
+def _first_seconds(sound: AnySound) -> list[Array]:
     """The waveforms of the T segments, none without sound; the rest is decoded and dropped.
 
     They count from the first sample, even where the picture begins earlier: so do sound files.
     """
     waveforms: list[Array] = []
-    if sound is not None and sound.start is not None:
+    if sound.start is not None:
         sound.begin(sound.start)
         for index in count():
             waveform = sound.next_segment()

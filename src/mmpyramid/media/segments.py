@@ -17,7 +17,7 @@ from mmpyramid.media.container import MediaInfo, probe
 from mmpyramid.media.downmix import Downmix
 from mmpyramid.media.pictures import PictureTrack
 from mmpyramid.media.resizing import Image, View
-from mmpyramid.media.sound import AnySound, MixedSound, SoundTrack
+from mmpyramid.media.sound import AnySound, MixedSound, Sound, SoundTrack
 from mmpyramid.media.source import Source, open_media, to_media_file
 from mmpyramid.media.streams import PLAYED, AnyStream, Tracks
 
@@ -29,17 +29,22 @@ class Segment:
     Attributes:
         index: k; the segment lasts from second k to second k + 1.
         views: (F, height, width, 3) uint8 RGB for each view; nothing without picture.
-        waveform: (16000,) float32 in -1..1, mono at 16 kHz, or None without sound.
+        waveforms: (rate,) float32 in -1..1, mono, for each sound; nothing without sound.
     """
 
     index: int
     views: tuple[Image, ...]
-    waveform: Array | None
+    waveforms: tuple[Array, ...]
 
     @property
     def frames(self) -> Image | None:
         """The first view, or None without picture."""
         return self.views[0] if self.views else None
+
+    @property
+    def waveform(self) -> Array | None:
+        """The first waveform, or None without sound."""
+        return self.waveforms[0] if self.waveforms else None
 
 
 class SegmentReader:
@@ -54,11 +59,12 @@ class SegmentReader:
 
     A modality that the file lacks is listed in `missing`, damage in `notes`; neither is an error.
     Read both modalities with one reader where they must line up: t0 and T depend on both. Several
-    views share one pass of decoding.
+    views share one pass of decoding, several sounds do not.
 
     Args:
         source: the file.
         views: the required pictures, for each network that takes some.
+        sounds: the required sounds, which are read if `audio` says so.
         audio: whether to read the sound.
         video: whether to read the picture.
         tracks: which tracks of the file to read.
@@ -89,6 +95,7 @@ class SegmentReader:
         source: Source,
         views: Sequence[View] = (View(),),
         *,
+        sounds: Sequence[Sound] = (Sound(),),
         audio: bool = True,
         video: bool = True,
         tracks: Tracks = PLAYED,
@@ -103,43 +110,49 @@ class SegmentReader:
                 f"{self.info.path}, which has {' and '.join(m for m in present if present[m])} only"
             )
         self.source = to_media_file(source)
-        self.views = tuple(views)
+        self.views, self.sounds = tuple(views), tuple(sounds)
         self.duration = 0.0
         self.missing = tuple(m for m in present if not present[m])
         self.notes = self.info.notes
 
     def __iter__(self) -> Iterator[Segment]:
         with ExitStack() as stack:
-            sound, pictures = self._open_sound(stack), self._open_pictures(stack)
-            tracks = [track for track in (sound, pictures) if track is not None]
-            zero = self._find_zero(sound, pictures)
+            sounds, pictures = self._open_sounds(stack), self._open_pictures(stack)
+            tracks = [track for track in (*sounds, pictures) if track is not None]
+            zero = self._find_zero(sounds, pictures)
             for track in tracks:
                 track.begin(zero)
             for index in count():
                 shown = pictures.next_segment() if pictures else ()
-                waveform = sound.next_segment() if sound else None
+                waveforms = [sound.next_segment() for sound in sounds]
                 duration = max(track.end for track in tracks if track.start is not None) - zero
                 self.duration = float(duration)
                 if index and duration < index + Fraction(1, 2):
                     break
-                yield Segment(index, shown, waveform)
-            self.notes = self._all_notes(tracks)
+                yield Segment(index, shown, tuple(w for w in waveforms if w is not None))
+            self.notes = self._all_notes(tracks, zero)
 
-    def _all_notes(self, tracks: Sequence[AnySound | PictureTrack]) -> tuple[str, ...]:
+    def _all_notes(
+        self, tracks: Sequence[AnySound | PictureTrack], zero: Fraction
+    ) -> tuple[str, ...]:
         """What the header, the tracks and, if they say nothing, the length tell; each note once."""
         notes = [note for track in tracks for note in track.notes()]
-        return tuple(dict.fromkeys((*self.info.notes, *(notes or self._shortfall(len(tracks))))))
+        return tuple(dict.fromkeys((*self.info.notes, *(notes or self._shortfall(zero)))))
 
-    def _open_sound(self, stack: ExitStack) -> AnySound | None:
+    def _open_sounds(self, stack: ExitStack) -> list[AnySound]:
         """Each track comes from a container of its own: bad interleaving has nothing to pile up."""
         if Modality.AUDIO not in self._modalities:
-            return None
+            return []
+        return [self._open_sound(stack, sound.rate) for sound in self.sounds]
+
+    def _open_sound(self, stack: ExitStack, rate: int) -> AnySound:
         tracks = []
         for number in self.info.audio_streams:
             container = stack.enter_context(open_media(self.source))
             stream = container.streams[number]
             assert isinstance(stream, av.AudioStream), "`probe` saw it"
-            tracks.append(SoundTrack(stream, self.downmix, self._others(container, number)))
+            others = self._others(container, number)
+            tracks.append(SoundTrack(stream, self.downmix, others, rate=rate))
         return tracks[0] if len(tracks) == 1 else MixedSound(tracks)
 
     def _open_pictures(self, stack: ExitStack) -> PictureTrack | None:
@@ -165,10 +178,10 @@ class SegmentReader:
         streams: list[AnyStream] = [*container.streams.video, *container.streams.audio]
         return [stream for stream in streams if stream.index in chosen]
 
-    def _find_zero(self, sound: AnySound | None, pictures: PictureTrack | None) -> Fraction:
+    def _find_zero(self, sounds: Sequence[AnySound], pictures: PictureTrack | None) -> Fraction:
         """t0, the earliest start of a track that is alive."""
-        self._check_alive(sound, pictures)
-        tracks = [track for track in (sound, pictures) if track is not None]
+        self._check_alive(sounds[0] if sounds else None, pictures)
+        tracks = [track for track in (*sounds, pictures) if track is not None]
         return min(track.start for track in tracks if track.start is not None)
 
     def _check_alive(self, sound: AnySound | None, pictures: PictureTrack | None) -> None:
@@ -179,18 +192,24 @@ class SegmentReader:
         self.missing = tuple(m for m in tracks if m in dead.union(self.missing))
         if len(dead) == len(read):
             notes = sum((track.notes() for track in read.values()), self.info.notes)
+            advice = "fetch or record it again"
+            if self.info.video_codec == "webp":
+                advice = "this FFmpeg reads no animated WebP: convert it to GIF or MP4"
             raise UserError(
                 f"expected media, but nothing in {self.info.path} can be decoded "
-                f"({'; '.join(notes) or 'its streams are empty'}); fetch or record it again"
+                f"({'; '.join(notes) or 'its streams are empty'}); {advice}"
             )
 
-    def _shortfall(self, num_tracks: int) -> tuple[str, ...]:
-        """Where streams have no length of their own (Matroska), compare with that of the file."""
+    def _shortfall(self, zero: Fraction) -> tuple[str, ...]:
+        """Where streams have no length of their own (Matroska), compare with that of the file.
+
+        Some programs write where the file ends on its clock instead, which need not begin at 0.
+        """
         promised = self.info.duration
-        reads_all = num_tracks == self.info.has_audio + self.info.has_video
+        reads_all = len(self._modalities) == self.info.has_audio + self.info.has_video
         if promised is None or not reads_all or self.info.length_is_guessed:
             return ()
-        if promised - self.duration <= 1:
+        if promised - self.duration - max(0.0, float(zero)) <= 1:
             return ()
         return (
             f"the header promises {promised:.1f} s, but only {self.duration:.1f} s are there; "

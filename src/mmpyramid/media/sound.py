@@ -1,8 +1,9 @@
-"""The sound track: one unbroken mono waveform at 16 kHz, whatever the file stores."""
+"""The sound track: one unbroken mono waveform at one rate, whatever the file stores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, groupby
 from operator import itemgetter
@@ -28,6 +29,17 @@ MIN_RATE, MAX_RATE = 40, 2**20
 a header that claims more than 2^20 is damaged, and filters for it take gigabytes."""
 
 
+@dataclass(frozen=True)
+class Sound:
+    """Which sound is read of each second.
+
+    Attributes:
+        rate: samples per second.
+    """
+
+    rate: int = SAMPLE_RATE
+
+
 class SoundTrack:
     """Reads a sound track from front to back, second by second.
 
@@ -35,6 +47,8 @@ class SoundTrack:
         stream: the track, of a container that is opened for it alone and owned by the caller.
         downmix: how its channels become one.
         others: the other streams that are chosen; see `Clock`.
+        decoder: what gives its frames, if not a decoder of its own.
+        rate: samples per second of what is given.
 
     Attributes:
         start: when the sound begins, seconds of the time line; None if nothing decodes.
@@ -42,10 +56,16 @@ class SoundTrack:
     """
 
     def __init__(
-        self, stream: av.AudioStream, downmix: Downmix, others: Sequence[AnyStream] = ()
+        self,
+        stream: av.AudioStream,
+        downmix: Downmix,
+        others: Sequence[AnyStream] = (),
+        decoder: Decoder[av.AudioFrame] | None = None,
+        rate: int = SAMPLE_RATE,
     ) -> None:
+        self._rate = rate
         self._path = stream.container.name
-        self._decoder: Decoder[av.AudioFrame] = Decoder(stream, "sound", others)
+        self._decoder: Decoder[av.AudioFrame] = decoder or Decoder(stream, "sound", others)
         self._mix = Mixer(downmix)
         self._filled = self._cut = Fraction(0)
         self._first_filled = self._first_cut = Fraction(0)
@@ -53,7 +73,7 @@ class SoundTrack:
         first = next(frames, None)
         self.start = first.start if first else None
         self.end = first.start if first else Fraction(0)
-        self._blocks = _resample(self._unbroken(chain([first], frames) if first else ()))
+        self._blocks = _resample(self._unbroken(chain([first], frames) if first else ()), rate)
         self._zero = Fraction(0)
         self._rest: Array = np.zeros(0, np.float32)
 
@@ -61,24 +81,24 @@ class SoundTrack:
         """Set the point of the time line at which the first segment begins."""
         self._zero = zero
         if self.start is not None:
-            self._blocks = chain(_silence(round((self.start - zero) * SAMPLE_RATE)), self._blocks)
+            self._blocks = chain(_silence(round((self.start - zero) * self._rate)), self._blocks)
 
     def next_segment(self) -> Array | None:
         """The next second, zero-padded past the end.
 
         Returns:
-            (16000,) float32 in -1..1 at 16 kHz, or None if no sound of the file decodes.
+            (rate,) float32 in -1..1, or None if no sound of the file decodes.
         """
         if self.start is None:
             return None
         pieces, num_samples = [self._rest], len(self._rest)
-        while num_samples < SAMPLE_RATE and (block := next(self._blocks, None)) is not None:
+        while num_samples < self._rate and (block := next(self._blocks, None)) is not None:
             pieces.append(block)
             num_samples += len(block)
         samples = np.concatenate(pieces)
-        self._rest = samples[SAMPLE_RATE:].copy()
-        padding = max(0, SAMPLE_RATE - num_samples)
-        return np.clip(np.pad(samples[:SAMPLE_RATE], (0, padding)), -1, 1)
+        self._rest = samples[self._rate :].copy()
+        padding = max(0, self._rate - num_samples)
+        return np.clip(np.pad(samples[: self._rate], (0, padding)), -1, 1)
 
     def notes(self) -> tuple[str, ...]:
         """What is wrong with the track, and where the file's clock jumps."""
@@ -173,15 +193,15 @@ class MixedSound:
 AnySound: TypeAlias = SoundTrack | MixedSound
 
 
-def _resample(blocks: Iterable[tuple[int, Array]]) -> Iterator[Array]:
-    """Bring blocks to 16 kHz; the rate may change on the way."""
+def _resample(blocks: Iterable[tuple[int, Array]], new_rate: int) -> Iterator[Array]:
+    """Bring blocks to one rate; theirs may change on the way."""
     for rate, group in groupby(blocks, key=itemgetter(0)):
         samples = (block for _, block in group)
-        yield from samples if rate == SAMPLE_RATE else _resample_from(rate, samples)
+        yield from samples if rate == new_rate else _resample_from(rate, new_rate, samples)
 
 
-def _resample_from(rate: int, blocks: Iterable[Array]) -> Iterator[Array]:
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
+def _resample_from(rate: int, new_rate: int, blocks: Iterable[Array]) -> Iterator[Array]:
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=new_rate)
     for block in blocks:
         frame = av.AudioFrame.from_ndarray(block[None], format="fltp", layout="mono")
         frame.sample_rate = rate

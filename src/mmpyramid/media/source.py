@@ -1,8 +1,9 @@
 """A file as FFmpeg sees it: bytes that it may read, and nothing else on this machine.
 
 FFmpeg opens whatever a playlist, a manifest or an edit list names, by itself and in many formats.
-Here it gets no name to open but a function that reads one file, a list of allowed formats, and no
-protocol to open another file or the network with.
+Here it gets no name to open but a function that reads one file, a list of allowed formats (those
+that hold their sound and picture themselves), and no protocol to open another file or the network
+with. What comes through a pipe is kept in a file, since FFmpeg has to read it more than once.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ from __future__ import annotations
 import os
 import pkgutil
 import re
+import stat
+import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias, TypeVar, cast
 
 import av
 import av.logging
 from av.container import InputContainer
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.demuxers import REFERRING, SELF_CONTAINED, why_refused
 
 EXPECTED = "expected a video or sound file"
 
@@ -36,7 +39,7 @@ _PICTURE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 _CLOCK_OPTIONS = {"correct_ts_overflow": "0"}
 
 # Tags in an old encoding must not make a file unreadable; from PyAV 19 on they never do.
-_OPEN_OPTIONS: dict[str, Any] = (
+OPEN_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
 
@@ -89,12 +92,51 @@ def open_media(source: Source) -> Iterator[InputContainer]:
         return
     descriptor = open_file(file.path) if file.descriptor is None else file.descriptor
     try:
-        reader = _Reader(descriptor, file.path)
+        reader = FileReader(descriptor, file.path)
         with _open(reader, file.path, SELF_CONTAINED, "none") as container:
             yield container
     finally:
         if file.descriptor is None:
             os.close(descriptor)
+
+
+def open_rest(container: InputContainer, begin: int) -> InputContainer | None:
+    """Open what is after a byte of a file that `open_media` opened, as a file of its own.
+
+    Returns:
+        The caller's to close; None if FFmpeg finds no media there, or opened the file by its name.
+    """
+    reader = reader_of(container)
+    if reader is None:
+        return None
+    options = demuxer_options(SELF_CONTAINED, "none")
+    try:
+        rest: InputContainer = av.open(
+            reader.rest(begin), mode="r", options=options, **OPEN_OPTIONS
+        )
+    except av.FFmpegError:  # Most bytes are no beginning of a file.
+        return None
+    limit_pictures(rest)
+    return rest
+
+
+StreamT = TypeVar("StreamT", bound=av.VideoStream | av.AudioStream)
+
+
+def packets_of(container: InputContainer, *streams: StreamT) -> Iterator[av.Packet[StreamT]]:
+    """The packets of streams, and one without content for each at the end.
+
+    Streams may appear on the way, in broadcasts above all. PyAV does not know them, and may stumble
+    over them at the very end, once the ones that were asked for are done.
+    """
+    with suppress(IndexError):
+        yield from cast("Iterator[av.Packet[StreamT]]", container.demux(*streams))
+
+
+def reader_of(container: InputContainer) -> FileReader | None:
+    """What `open_media` gave FFmpeg to read, None if it was the name of a file."""
+    reader = getattr(container.file, "file", None)
+    return reader if isinstance(reader, FileReader) else None
 
 
 def load_decoders() -> None:
@@ -113,7 +155,7 @@ def open_file(path: Path) -> int:
     """
     check_file(path)
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise UserError(
             f"{EXPECTED}, but {path} cannot be opened: {error.strerror}; check its permissions"
@@ -127,37 +169,33 @@ def check_file(path: Path) -> None:
         UserError: if it is absent, out of reach, a folder, or empty.
     """
     try:
-        exists = path.exists()
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"{EXPECTED}, but {path} does not exist; check the path") from error
     except OSError as error:
         raise UserError(
             f"{EXPECTED}, but {path} cannot be reached: {error.strerror}; check the path and the "
             "permissions of its folders"
         ) from error
-    if not exists:
-        raise UserError(f"{EXPECTED}, but {path} does not exist; check the path")
-    if path.is_dir():
+    except ValueError as error:  # A NUL in the name.
+        raise UserError(f"{EXPECTED}, but {str(path)!r} is no path: {error}") from error
+    if stat.S_ISDIR(found.st_mode):
         raise UserError(f"{EXPECTED}, but {path} is a folder; name a file inside it")
-    if not path.is_file():
+    if not stat.S_ISREG(found.st_mode):
         raise UserError(
             f"{EXPECTED}, but {path} is a pipe or a device, which cannot be read twice; save what "
             "it gives as a file, or give a pipe to `mmpyramid parse`"
         )
-    if path.stat().st_size == 0:
+    if found.st_size == 0:
         raise UserError(f"{EXPECTED}, but {path} is empty (0 bytes); fetch or record it again")
 
 
 def _open(
-    file: str | _Reader, path: Path, demuxers: frozenset[str], protocols: str
+    file: str | FileReader, path: Path, demuxers: frozenset[str], protocols: str
 ) -> InputContainer:
-    options = {
-        **_PICTURE_OPTIONS,
-        **_LIST_OPTIONS,
-        **_CLOCK_OPTIONS,
-        "format_whitelist": ",".join(sorted(demuxers)),
-        "protocol_whitelist": protocols,
-    }
+    options = demuxer_options(demuxers, protocols)
     try:
-        container: InputContainer = av.open(file, mode="r", options=options, **_OPEN_OPTIONS)
+        container: InputContainer = av.open(file, mode="r", options=options, **OPEN_OPTIONS)
     except av.FFmpegError as error:
         refused = _refused_demuxer(file, options)
         if refused is not None:
@@ -166,21 +204,42 @@ def _open(
             f"{EXPECTED}, but FFmpeg cannot open {path}: {error.strerror}; "
             "the file is not media, or its beginning or index is missing"
         ) from error
-    for stream in container.streams.video:
-        if stream.codec_context is not None:
-            stream.codec_context.options = _PICTURE_OPTIONS
+    limit_pictures(container)
     return container
 
 
-def _refused_demuxer(file: str | _Reader, options: dict[str, str]) -> str | None:
+def demuxer_options(demuxers: frozenset[str], protocols: str) -> dict[str, str]:
+    """What FFmpeg is told whenever it opens something.
+
+    Args:
+        demuxers: the formats that are allowed.
+        protocols: by which files and connections may be opened, separated by commas.
+    """
+    return {
+        **_PICTURE_OPTIONS,
+        **_LIST_OPTIONS,
+        **_CLOCK_OPTIONS,
+        "format_whitelist": ",".join(sorted(demuxers)),
+        "protocol_whitelist": protocols,
+    }
+
+
+def limit_pictures(container: InputContainer) -> None:
+    """Let no picture of an open container be larger than `MAX_PIXELS`."""
+    for stream in container.streams.video:
+        if stream.codec_context is not None:
+            stream.codec_context.options = _PICTURE_OPTIONS
+
+
+def _refused_demuxer(file: str | FileReader, options: dict[str, str]) -> str | None:
     """The format that a file is in, if that is why it was not opened: FFmpeg only logs it."""
-    if isinstance(file, _Reader):
+    if isinstance(file, FileReader):
         file.seek(0)
     before = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
         with av.logging.Capture():
-            av.open(file, mode="r", options=options, **_OPEN_OPTIONS).close()
+            av.open(file, mode="r", options=options, **OPEN_OPTIONS).close()
     except av.FFmpegError as error:
         log: Any = error.log  # (level, name of the format, message)
         return str(log[1]) if log and "not on whitelist" in log[2] else None
@@ -189,23 +248,164 @@ def _refused_demuxer(file: str | _Reader, options: dict[str, str]) -> str | None
     return None
 
 
-class _Reader:
-    """The bytes of an open file, at a position that no other reader of the same file moves."""
+class FileReader:
+    """The bytes of an open file, at a position that no other reader of the same file moves.
 
-    def __init__(self, descriptor: int, path: Path) -> None:
+    Args:
+        descriptor: the open file.
+        path: its name.
+        begin: the byte that is read as the first one.
+    """
+
+    def __init__(self, descriptor: int, path: Path, begin: int = 0) -> None:
         # What looks like a pattern would make FFmpeg look for numbered pictures.
         self.name = re.sub(r"[%*?\[{]", "_", str(path.absolute()))
-        self._descriptor, self._position = descriptor, 0
+        self._descriptor, self._path, self._begin = descriptor, path, begin
+        self._position = 0
+
+    def rest(self, begin: int) -> FileReader:
+        """A reader of what is after a byte."""
+        return FileReader(self._descriptor, self._path, self._begin + begin)
+
+    def read_at(self, begin: int, num_bytes: int) -> bytes:
+        """The bytes at a position, fewer at the end of the file."""
+        return os.pread(self._descriptor, num_bytes, self._begin + begin)
 
     def read(self, num_bytes: int) -> bytes:
-        content = os.pread(self._descriptor, num_bytes, self._position)
+        """The next bytes, fewer at the end of the file."""
+        content = self.read_at(self._position, num_bytes)
         self._position += len(content)
         return content
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        size = os.fstat(self._descriptor).st_size
+        """Go to a position, which is returned."""
+        size = max(0, os.fstat(self._descriptor).st_size - self._begin)
         self._position = max(0, offset + (0, self._position, size)[whence])
         return self._position
 
     def tell(self) -> int:
+        """The position."""
         return self._position
+
+
+SELF_CONTAINED = frozenset(
+    """
+    3dostr 3g2 3gp 4xm aa aac aax ac3 ac4 ace acm act adp ads adx aea afc aiff aix alaw
+    alias_pix alp amr amrnb amrwb anm apac apc ape apm apng aptx aptx_hd apv argo_asf argo_brp
+    argo_cvg asf asf_o ast au av1 avi avr avs avs2 avs3 bethsoftvid bfi bfstm bink binka bit
+    bitpacked bmp_pipe bmv boa bonk brender_pix brstm c93 caf cavsvideo cdg cdxl cine codec2
+    codec2raw cri_pipe daud dcstr dds_pipe derf dfa dfpwm dhav dirac dnxhd dpx_pipe dsf dsicin
+    dss dts dtshd dv dxa ea ea_cdata eac3 epaf evc exr_pipe f32be f32le f64be f64le film_cpk
+    filmstrip fits flac flic flv frm fsb fwse g722 g723_1 g726 g726le g728 g729 gdv gem_pipe
+    genh gif gif_pipe gsm gxf h261 h263 h264 hca hcom hdr_pipe hevc hnm hxvs iamf ico idcin iff
+    ifv ilbc ingenient ipmovie ipu ircam iss iv8 ivf ivr j2k_pipe jpeg_pipe jpegls_pipe
+    jpegxl_anim jpegxl_pipe jpegxs_pipe jv kux kvag laf lc3 live_flv lmlm4 loas luodat lvf lxf
+    m4v matroska mca mgsts mjpeg mjpeg_2000 mlp mm mmf mods moflex mov mp3 mp4 mpc mpc8 mpeg
+    mpegts mpegtsraw mpegvideo mpjpeg msf msnwctcp msp mtaf mtv mulaw musx mv mvi mxf mxg nc
+    nistsphere nsp nsv nut nuv obu ogg oma osq paf pam_pipe pbm_pipe pcx_pipe pdv pfm_pipe
+    pgm_pipe pgmyuv_pipe pgx_pipe phm_pipe photocd_pipe pictor_pipe pmp png_pipe pp_bnk ppm_pipe
+    psd_pipe psxstr pva pvf qcp qdraw_pipe qoa qoi_pipe r3d rawvideo redspark rka rl2 rm roq rpl
+    rsd rso s16be s16le s24be s24le s32be s32le s337m s8 sbc scd sdns sdr2 sds sdx ser sga
+    sgi_pipe shn siff simbiosis_imx sln smjpeg smk smush sol sox spdif sunrast_pipe svag svs swf
+    tak thp tiertexseq tiff_pipe tmv truehd tta txd ty u16be u16le u24be u24le u32be u32le u8
+    usm v210 v210x vag vbn_pipe vc1 vc1test vidc vividas vivo vmd voc vpk vqf vvc w64 wady wav
+    wavarc wc3movie webm webp_anim webp_pipe wsaud wsd wsvqa wtv wv wve xa xbm_pipe xmd xmv xpm_pipe
+    xvag xwd_pipe xwma yop yuv4mpegpipe
+    """.split()  # noqa: SIM905 - a list would take 300 lines
+)
+"""Formats with sound or picture inside the file."""
+
+REFERRING = frozenset(
+    "concat dash hls image2 image2pipe imf mlv sdp svg_pipe vobsub webm_dash_manifest".split()  # noqa: SIM905
+)
+"""Playlists, manifests, sequences and drawings, whose sound and picture are in other files."""
+
+TEXT = frozenset(
+    """
+    adf aqtitle ass bin data dvbsub dvbtxt ffmetadata idf jacosub lrc mcc microdvd mpl2 mpsub pjs
+    rcwt realtext sami sbg scc srt stl subviewer subviewer1 sup tedcaptions tty vplayer webvtt xbin
+    """.split()  # noqa: SIM905
+)
+"""Captions, tables and text, some of which FFmpeg would show as a film of a terminal."""
+
+DEVICES = frozenset(
+    "alsa fbdev kmsgrab lavfi oss rtp rtsp sap video4linux2 v4l2 x11grab".split()  # noqa: SIM905
+)
+"""What is no file at all."""
+
+
+def why_refused(demuxer: str) -> str:
+    """What is wrong with a format that is not among the `SELF_CONTAINED` ones, and what to do."""
+    names = set(demuxer.split(","))
+    if names & TEXT:
+        return f"is a text file or captions (`{demuxer}`), without sound or picture of its own"
+    if names & REFERRING:
+        return (
+            f"is a list or manifest (`{demuxer}`) that refers to other files, which are not "
+            "opened; give the files that it names, or convert it into one. For a list of your own, "
+            "`mmpyramid parse --allow-references` reads what it names on this machine"
+        )
+    return (
+        f"is in a format (`{demuxer}`) that is not known to hold its sound and picture itself; "
+        "convert it into MP4 or Matroska"
+    )
+
+
+STANDARD_INPUT = Path("-")
+
+MAX_PIPED_BYTES = 2**33
+"""Of what a pipe may bring; all of it is kept in a temporary file while it is read."""
+
+PIPED_CHUNK = 2**20
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether a file can be read once only: standard input (`-`), a pipe, `<(command)`."""
+    if path == STANDARD_INPUT:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # Whoever opens it will say so.
+        return False
+    return stat.S_ISFIFO(mode)
+
+
+@contextmanager
+def regular_file(path: Path) -> Iterator[Path]:
+    """A file that can be read again and again: the given one, or one for as long as it is needed.
+
+    Raises:
+        UserError: if nothing comes through a pipe, or more than `MAX_PIPED_BYTES`.
+
+    Example:
+        >>> with regular_file(Path("-")) as path:  # doctest: +SKIP
+        ...     probe(path)
+    """
+    if not is_pipe(path):
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(prefix="mmpyramid-", suffix=path.suffix) as spooled:
+        if path == STANDARD_INPUT:
+            _copy(sys.stdin.buffer, spooled.file, "standard input")
+        else:
+            with path.open("rb") as pipe:
+                _copy(pipe, spooled.file, str(path))
+        spooled.flush()
+        yield Path(spooled.name)
+
+
+def _copy(source: IO[bytes], target: IO[bytes], name: str) -> None:
+    num_bytes = 0
+    while chunk := source.read(PIPED_CHUNK):
+        num_bytes += len(chunk)
+        if num_bytes > MAX_PIPED_BYTES:
+            raise UserError(
+                f"expected at most {MAX_PIPED_BYTES / 2**30:g} GiB of video or sound through a "
+                f"pipe, but more comes from {name}; save it as a file and name that"
+            )
+        target.write(chunk)
+    if not num_bytes:
+        raise UserError(
+            f"expected a video or sound file, but nothing came from {name}; see what its command "
+            "says"
+        )

@@ -15,6 +15,7 @@ from av.stream import Disposition
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.downmix import to_channels
+from mmpyramid.media.source import packets_of
 
 AnyStream: TypeAlias = av.VideoStream | av.AudioStream
 StreamT = TypeVar("StreamT", av.VideoStream, av.AudioStream)
@@ -125,6 +126,14 @@ def choose_sound(
     return tuple(chosen), notes + left_out
 
 
+def played_sound(
+    container: InputContainer, picture: av.VideoStream | None
+) -> av.AudioStream | None:
+    """The sound that a player would play with a picture, silent or not; nothing is read."""
+    decodable = [s for s in container.streams.audio if can_be_decoded(s)]
+    return next(iter(_of_program(container, picture, decodable)), None)
+
+
 def moving_pictures(container: InputContainer) -> tuple[av.VideoStream, ...]:
     """All pictures but cover art."""
     return tuple(
@@ -137,8 +146,18 @@ def moving_pictures(container: InputContainer) -> tuple[av.VideoStream, ...]:
 def best_video(container: InputContainer) -> av.VideoStream | None:
     """The picture that a player would show, None if there is none that can be decoded."""
     candidates = [s for s in moving_pictures(container) if can_be_decoded(s)]
-    preferred = container.streams.best("video")
+    preferred = _best(container, "video")
     return next((s for s in candidates if s is preferred), next(iter(candidates), None))
+
+
+def _best(
+    container: InputContainer, kind: Literal["video", "audio"], related: AnyStream | None = None
+) -> object:
+    """The stream that FFmpeg prefers; None if it is one that has appeared since the opening."""
+    try:
+        return container.streams.best(kind, related=related)
+    except IndexError:  # PyAV does not know it.
+        return None
 
 
 def can_be_decoded(stream: AnyStream) -> bool:
@@ -170,10 +189,10 @@ def _of_program(
 
     FFmpeg tells which program a stream belongs to by naming the best other stream of it.
     """
-    preferred = container.streams.best("audio", related=video)
+    preferred = _best(container, "audio", video)
     if video is not None:
-        program = container.streams.best("video", related=video)
-        own = [s for s in sounds if container.streams.best("video", related=s) is program]
+        program = _best(container, "video", video)
+        own = [s for s in sounds if _best(container, "video", s) is program]
         sounds = own or sounds
     return sorted(sounds, key=lambda stream: stream is not preferred)
 
@@ -213,7 +232,7 @@ def _listen(
 ) -> None:
     """Add the tracks to `heard` that are not silent in the next seconds."""
     first: float | None = None
-    for packet in islice(container.demux(*streams), MAX_PEEK_PACKETS):
+    for packet in islice(packets_of(container, *streams), MAX_PEEK_PACKETS):
         if packet.pts is not None and packet.time_base is not None:
             second = float(packet.pts * packet.time_base)
             first = second if first is None else first
@@ -256,7 +275,7 @@ def _describe(stream: AnyStream) -> str:
     words = [stream.codec_context.codec.canonical_name]
     if isinstance(stream, av.VideoStream):
         words.append(f"{stream.width}x{stream.height}")
-    else:
+    elif stream.channels:  # None is known of a track that begins late in the file.
         words.append({1: "mono", 2: "stereo"}.get(stream.channels, stream.layout.name))
     words += filter(None, (stream.language, stream.metadata.get("title")))
     return ", ".join(words)

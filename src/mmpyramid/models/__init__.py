@@ -1,5 +1,11 @@
-"""Room 4: from batches to probabilities."""
+"""The networks: from batches of features to probabilities."""
 
+from mmpyramid.models import (  # noqa: F401 - importing registers
+    baselines,
+    detector,
+    hybrid_transformer,
+    pyramid_plugin,
+)
 from mmpyramid.models.checkpoint import load_pretrained, save_pretrained
 from mmpyramid.models.han import HAN, HANConfig
 from mmpyramid.models.localization import LocalizationConfig, LocalizationNetwork

@@ -155,9 +155,17 @@ class TransformerLayer(nn.Module):
 
     def forward(self, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
         """Give the query with what the memory adds to it, (B, T, D)."""
+        return self.feed(self.mix(query_BTD, memory_BSD, mask_BS))
+
+    def mix(self, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
+        """The first half: the query after attention, (B, T, D)."""
         mixed = self.attention(self.attention_norm(query_BTD), memory_BSD, mask_BS)
-        x = query_BTD + self.dropout(mixed)
-        out: Tensor = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        out: Tensor = query_BTD + self.dropout(mixed)
+        return out
+
+    def feed(self, x_BTD: Tensor) -> Tensor:
+        """The second half, (B, T, D)."""
+        out: Tensor = x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD)))
         return out
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +14,8 @@ from torch import Tensor
 
 from mmpyramid.core.device import use_float32
 from mmpyramid.core.errors import Problems, UserError
-from mmpyramid.core.files import write_durably
-from mmpyramid.core.text import shorten
-from mmpyramid.core.typed import read_json, to_type
+from mmpyramid.core.files import open_regular, write_durably, write_json
+from mmpyramid.core.text import read_json, shorten, to_type
 from mmpyramid.models.network import Network, NetworkConfig
 from mmpyramid.models.registry import architecture
 from mmpyramid.version import __version__
@@ -35,6 +33,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     format: Literal["mmpyramid-model-1"] = "mmpyramid-model-1"
     version: str = "unknown"
     vocabulary: str = ""
+    weights_sha256: str = ""
     metrics: dict[str, int | float | str | None] = {}
 
 
@@ -56,23 +55,24 @@ def save_pretrained(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    description = {
-        "format": "mmpyramid-model-1",
-        "architecture": model.config.architecture,
-        "version": __version__,
-        "config": model.config.to_dict(),
-        **({"vocabulary": model.vocabulary} if model.vocabulary else {}),
-        "metrics": metrics or {},
-    }
     # Layers may share a weight, which the file holds once for each.
     weights = {
         name: tensor.clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
     }
     content = save(weights)
-    metadata = {CHECKSUM: hashlib.sha256(content[_start_of_values(content[:8]) :]).hexdigest()}
-    write_durably(folder / WEIGHTS, save(weights, metadata))
-    write_durably(folder / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
+    checksum = hashlib.sha256(content[_start_of_values(content[:8]) :]).hexdigest()
+    description = {
+        "format": "mmpyramid-model-1",
+        "architecture": model.config.architecture,
+        "version": __version__,
+        "config": model.config.to_dict(),
+        **({"vocabulary": model.vocabulary} if model.vocabulary else {}),
+        "weights_sha256": checksum,
+        "metrics": metrics or {},
+    }
+    write_durably(folder / WEIGHTS, save(weights, {CHECKSUM: checksum}))
+    write_json(folder / DESCRIPTION, description)
     return folder
 
 
@@ -102,7 +102,7 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
     config = network_class.config_class.from_dict(description["config"])
     with torch.device("meta"):  # Takes no memory, whatever the configuration says.
         shapes = network_class(config).state_dict()
-    weights = _read_weights(folder / WEIGHTS, shapes)
+    weights = _read_weights(folder / WEIGHTS, shapes, description["weights_sha256"])
     network = network_class(config)
     network.load_state_dict(weights)
     network.vocabulary = description["vocabulary"]
@@ -121,7 +121,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"expected a checkpoint folder with {WEIGHTS} and {DESCRIPTION} at {folder}, but there "
-            f"is no {DESCRIPTION}"
+            f"is no {DESCRIPTION}{_meant(folder)}"
         )
     found = read_json(path, Description, f"the {DESCRIPTION} of a checkpoint folder")
     config_class = architecture(found.architecture).config_class
@@ -150,17 +150,30 @@ def _read_config(config_class: type[NetworkConfig], values: dict[str, Any]) -> N
     return config
 
 
-def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
+def _read_weights(path: Path, expected: dict[str, Tensor], checksum: str) -> dict[str, Tensor]:
     """The weights of a network, compared with its shapes before memory is taken for them.
+
+    Args:
+        path: the file.
+        expected: tensors of the right shapes, by name.
+        checksum: of the weights that the description was written with; "" is any.
 
     Raises:
         UserError: if the file is absent, damaged or of another network, or a weight is not finite.
     """
     try:
+        open_regular(path).close()
         with safe_open(path, framework="pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             _check_shapes(path, shapes, expected)
-            _check_sum(path, (file.metadata() or {}).get(CHECKSUM))
+            found = (file.metadata() or {}).get(CHECKSUM)
+            if checksum and found != checksum:
+                raise UserError(
+                    f"the checkpoint cannot be loaded: expected the weights {path} that its "
+                    f"{DESCRIPTION} was written with, got others, as when a run was killed while "
+                    "it replaced the checkpoint; copy or train the network again"
+                )
+            _check_sum(path, found)
             weights = {name: file.get_tensor(name) for name in shapes}
     except (OSError, SafetensorError, RuntimeError) as error:
         raise UserError(
@@ -202,6 +215,12 @@ def _check_sum(path: Path, checksum: str | None) -> None:
                 f"the weights {path} cannot be loaded: their checksum is another than when they "
                 "were written; copy or train the network again"
             )
+
+
+def _meant(folder: Path) -> str:
+    """Where the checkpoint is if the folder is that of a run."""
+    inside = sorted(path.parent for path in folder.glob(f"*/{DESCRIPTION}"))
+    return f"; did you mean {inside[0]}?" if inside else ""
 
 
 def _start_of_values(head: bytes) -> int:

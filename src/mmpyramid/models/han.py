@@ -16,6 +16,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import WindowedAttention
 from mmpyramid.models.network import Encoded, StreamProjection
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -85,6 +86,7 @@ def _initialize(attention: WindowedAttention) -> None:
     nn.init.zeros_(attention.output.bias)
 
 
+@register
 class HAN(ParsingNetwork):
     """Hybrid attention network with attentive MMIL pooling; the baseline of Table 2.
 

@@ -16,6 +16,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import TransformerLayer, positional_encoding
 from mmpyramid.models.network import Encoded, StreamProjection
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -43,6 +44,7 @@ class HybridTransformerConfig(ParsingConfig):
             raise UserError(f"width {self.width} is odd or no multiple of {self.num_heads} heads")
 
 
+@register
 class HybridTransformer(ParsingNetwork):
     """Self-attention in each modality, then attention across, with one layer for all four.
 

@@ -222,13 +222,17 @@ def event_probabilities(
 ) -> tuple[Tensor, Tensor]:
     """Relevance (B, T) and category (B, C) probabilities, whatever heads the network has.
 
-    A network that decomposes the problem gives both. For one that scores classes and
-    background segment by segment, relevance is what its softmax does not give to the background,
-    and the category is the mean over existing segments of the event scores' softmax.
+    A network that decomposes the problem gives both. For one that scores classes and background
+    segment by segment, relevance is the probability of the best category against background alone,
+    which exceeds a half where the argmax rule finds an event; the category is the mean over
+    existing segments of the event scores' softmax, weighted by the relevance.
     """
     if output.relevance_BT is not None and output.category_BC is not None:
         category_BC = output.category_BC.softmax(-1)[:, :num_classes]
         return torch.sigmoid(output.relevance_BT), category_BC
-    relevance_BT = 1 - output.score_BTC.softmax(-1)[..., num_classes]
-    category_BTC = F.softmax(output.score_BTC[..., :num_classes], dim=-1) * mask_BT[..., None]
-    return relevance_BT, category_BTC.sum(1) / mask_BT.sum(1, keepdim=True)
+    score_BTC = output.score_BTC.float()
+    event_BTC, background_BT = score_BTC[..., :-1], score_BTC[..., -1]
+    relevance_BT = torch.sigmoid(event_BTC.amax(-1) - background_BT)
+    weight_BT = relevance_BT.clamp_min(torch.finfo(relevance_BT.dtype).tiny) * mask_BT
+    category_BC = torch.einsum("bt,btc->bc", weight_BT, F.softmax(event_BTC, dim=-1))
+    return relevance_BT, category_BC / weight_BT.sum(1, keepdim=True)

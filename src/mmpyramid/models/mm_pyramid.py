@@ -25,6 +25,7 @@ from mmpyramid.models.network import (
     check_settings,
 )
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork
+from mmpyramid.models.registry import register
 
 MOST_UNITS = 100
 
@@ -322,6 +323,7 @@ class MMPyramidConfig(ParsingConfig):
         self.pyramid.check_width(self.width)
 
 
+@register
 class MMPyramid(ParsingNetwork):
     """Multimodal Pyramid Attentional Network with attentive MMIL pooling.
 

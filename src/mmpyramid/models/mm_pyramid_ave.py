@@ -3,7 +3,8 @@
 The paper describes it in one paragraph and its authors released no code for it. What the text says
 is followed: audio-guided attention over the visual map as in prior work, the pyramid, a video-level
 category from the temporal mean and a relevance for every segment. What it leaves open is decided
-here: both modalities are concatenated before the heads, and weak supervision pools as CMRAN does.
+here: both modalities are concatenated before the heads, and weak supervision pools the scores of
+segments.
 
 Shape letters: B batch, T segments, D width, C classes, M modalities (audio, visual).
 """
@@ -26,6 +27,7 @@ from mmpyramid.models.localization import (
 )
 from mmpyramid.models.mm_pyramid import PyramidConfig, PyramidEncoder
 from mmpyramid.models.network import Encoded, Localized, StreamProjection
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -40,9 +42,11 @@ class MMPyramidAVEConfig(LocalizationConfig):
 
     pyramid: PyramidConfig = field(default_factory=PyramidConfig)
     """The encoder: sizes of the units and the parts that they are made of."""
-    head: Literal["category", "fused"] = "category"
+    head: Literal["category", "fused", "segments"] = "category"
     """`category`: C categories from the temporal mean, beside the relevance (full supervision).
-    `fused`: C + 1 scores times the relevance, pooled over time by the objective (weak)."""
+    `fused`: C + 1 scores of the temporal mean times the relevance, pooled over time by the
+    objective (weak, as CMRAN). `segments`: C + 1 scores of each segment, pooled over time by the
+    objective (weak, as AVEL and PSP)."""
     map_size: tuple[int, int] | None = (7, 7)
     """Height and width of the visual map; None for features without positions."""
 
@@ -58,6 +62,7 @@ class MMPyramidAVEConfig(LocalizationConfig):
             )
 
 
+@register
 class MMPyramidAVE(LocalizationNetwork):
     """Audio-guided attention, the pyramid, and the category and relevance heads.
 
@@ -87,8 +92,9 @@ class MMPyramidAVE(LocalizationNetwork):
         self.audio_projection = StreamProjection(config.audio_streams, config.width)
         self.visual_projection = StreamProjection(config.visual_streams, config.width)
         self.encoder = PyramidEncoder(config.width, config.pyramid)
-        num_categories = len(config.labels) + (config.head == "fused")
-        self.relevance = nn.Linear(2 * config.width, 1)
+        num_categories = len(config.labels) + (config.head != "category")
+        if config.head != "segments":
+            self.relevance = nn.Linear(2 * config.width, 1)
         self.category = nn.Linear(2 * config.width, num_categories)
 
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
@@ -106,9 +112,12 @@ class MMPyramidAVE(LocalizationNetwork):
     def score(
         self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
     ) -> Localized:
-        """Decompose the task: what the video shows, and which segments show it."""
+        """Score what the video shows, and which segments show it."""
         encoded = self.encode(streams, mask_BT, present_BM)
         fused_BTD = encoded.fused_BTMD.flatten(2)
+        if self.config.head == "segments":
+            weights_BTML = encoded.unit_weights_BTML
+            return Localized(self.category(fused_BTD), unit_weights_BTML=weights_BTML)
         relevance_BT = self.relevance(fused_BTD).squeeze(-1)
         exists_BTO = mask_BT[..., None]
         mean_BD = (fused_BTD * exists_BTO).sum(1) / exists_BTO.sum(1)

@@ -130,7 +130,7 @@ class NetworkConfig:
 
     @property
     def decoder(self) -> Decoder:
-        """What decides on its scores, unless something else is asked for."""
+        """The decoder that is used by default."""
         return Decoder()
 
     def to_dict(self) -> dict[str, Any]:
@@ -263,7 +263,7 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
 
     @property
     def decoder(self) -> Decoder:
-        """What decides on its scores, unless something else is asked for."""
+        """The decoder that is used by default."""
         return self.config.decoder
 
     @property

@@ -9,18 +9,20 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from mmpyramid.core import Decoder, Gate, Scores
 from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
 from mmpyramid.core.labels import LLP_LABELS
-from mmpyramid.models.attention import MASKED
+from mmpyramid.models.attention import MASKED, TransformerLayer
 from mmpyramid.models.network import Encoded, Network, NetworkConfig, Pooled, windows_by_size
 
 Encode: TypeAlias = Callable[[Mapping[str, Tensor], Tensor, Tensor], Encoded]
+Head: TypeAlias = Literal["mmil", "leap", "leap-paper"]
 
 PIECE = 1024
 """Segments that are kept of a piece; what is computed of it then stays in a processor's cache."""
@@ -39,6 +41,9 @@ class ParsingConfig(NetworkConfig):
     gate: Gate = "global"
     """Which video-level probability a segment also needs: `global` (HAN, MM-Pyramid) or
     `per_modality` (MA)."""
+    head: Head = "mmil"
+    """What turns features into probabilities: attentive MMIL pooling, or the decoder of LEAP as
+    released (`leap`) or as its paper has it (`leap-paper`)."""
 
     @property
     def decoder(self) -> Decoder:
@@ -101,6 +106,90 @@ class AttentiveMMIL(PoolingHead):
         return Pooled(prob, stream.clamp(max=1), video.clamp(max=1))
 
 
+class LabelDecoder(PoolingHead):
+    """The decoder of LEAP (Zhou et al., ECCV 2024): labels attend to the segments of each modality.
+
+    What a label has read tells whether it occurs in the video, and its attention scores before any
+    softmax, averaged over the heads, tell in which segments. In the paper these are the scores with
+    which the last layer reads. The released code computes them once more, from the label that has
+    just read and without its normalization.
+
+    Departures: the release projects GloVe's vectors of the labels' names, which are learned here,
+    and starts its layers from equal weights. It thresholds both modalities before it says that the
+    video has what either has; here the video has the larger probability, so that the gate is the
+    same and there is a gradient.
+
+    Args:
+        width: D, a multiple of 8.
+        num_classes: C.
+        form: of the paper, or of the released code.
+
+    Raises:
+        UserError: if the heads cannot share the width.
+
+    Example:
+        >>> decoder, every = LabelDecoder(16, 3), torch.ones(2, 7, dtype=torch.bool)
+        >>> pooled = decoder(torch.zeros(2, 7, 2, 16), every, torch.ones(2, 2, dtype=torch.bool))
+        >>> tuple(pooled.prob_BTMC.shape), tuple(pooled.stream_BMC.shape)
+        ((2, 7, 2, 3), (2, 2, 3))
+    """
+
+    def __init__(
+        self, width: int, num_classes: int, form: Literal["released", "paper"] = "released"
+    ) -> None:
+        super().__init__()
+        self.label_CD = nn.Parameter(torch.randn(num_classes, width))
+        self.audio, self.visual = (LabelReader(width, form) for _ in range(2))
+
+    def pool(self, x_BTMD: Tensor, mask_BT: Tensor, present_BM: Tensor) -> Pooled:
+        """Let the labels read each modality by itself."""
+        audio_BTD, visual_BTD = x_BTMD.unbind(2)
+        audio_BTC, heard_BC = self.audio(self.label_CD, audio_BTD, mask_BT)
+        visual_BTC, seen_BC = self.visual(self.label_CD, visual_BTD, mask_BT)
+        prob_BTMC = torch.stack((audio_BTC, visual_BTC), dim=2).sigmoid()
+        stream_BMC = torch.stack((heard_BC, seen_BC), dim=1).sigmoid() * present_BM[..., None]
+        return Pooled(prob_BTMC * present_BM[:, None, :, None], stream_BMC, stream_BMC.amax(1))
+
+
+class LabelReader(nn.Module):
+    """Two layers in which labels attend to the segments of one modality.
+
+    Args:
+        width: D, a multiple of 8.
+        form: of the paper, or of the released code.
+
+    Raises:
+        UserError: if the heads cannot share the width.
+    """
+
+    num_heads = 8
+
+    def __init__(self, width: int, form: Literal["released", "paper"]) -> None:
+        super().__init__()
+        if width % self.num_heads:
+            raise UserError(
+                f"expected a multiple of {self.num_heads}, the heads of LEAP's decoder, as width, "
+                f"got {width}"
+            )
+        self.form = form
+        self.first, self.last = (
+            TransformerLayer(width, self.num_heads, None, dropout=0.2, attention_dropout=0.1)
+            for _ in range(2)
+        )
+        self.occurrence = nn.Linear(width, 1)
+
+    def forward(self, label_CD: Tensor, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the logits of segments (B, T, C) and of the whole video (B, C)."""
+        label_BCD = self.first(label_CD.expand(len(x_BTD), -1, -1), x_BTD, mask_BT)
+        read_BCD = self.last.mix(label_BCD, x_BTD, mask_BT)
+        reads_as_BCD = read_BCD if self.form == "released" else self.last.attention_norm(label_BCD)
+        attention = self.last.attention
+        query_BCD, key_BTD = attention.query(reads_as_BCD), attention.key(x_BTD)
+        # The heads' products add up to the product of the whole.
+        score_BTC = key_BTD @ query_BCD.mT / (self.num_heads * key_BTD.shape[-1]) ** 0.5
+        return score_BTC, self.occurrence(self.last.feed(read_BCD)).squeeze(-1)
+
+
 class ParsingNetwork(Network[Pooled, Scores]):
     """A network that says what can be heard and seen in each segment.
 
@@ -113,6 +202,10 @@ class ParsingNetwork(Network[Pooled, Scores]):
 
     def __init__(self, config: ParsingConfig) -> None:
         super().__init__(config)
+        if config.head != "mmil" and type(self).make_head is not ParsingNetwork.make_head:
+            raise UserError(
+                f"the network `{config.architecture}` has a head of its own; leave --model.head out"
+            )
         self.head = self.make_head()
 
     def make_head(self) -> PoolingHead:
@@ -120,7 +213,12 @@ class ParsingNetwork(Network[Pooled, Scores]):
 
         It is called before a subclass has made its own layers.
         """
-        return AttentiveMMIL(self.config.width, len(self.config.labels))
+        width, num_classes = self.config.width, len(self.config.labels)
+        if self.config.head == "mmil":
+            return AttentiveMMIL(width, num_classes)
+        return LabelDecoder(
+            width, num_classes, "paper" if self.config.head == "leap-paper" else "released"
+        )
 
     @abstractmethod
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
@@ -191,26 +289,29 @@ class ParsingNetwork(Network[Pooled, Scores]):
         """Pool half-overlapping windows of each video, float32.
 
         Returns:
-            Probabilities of the segments (B, T, M, C); of the video around each segment (B, T, C),
-            the highest of the windows that it is in; of each modality in the whole video (B, M, C).
+            Probabilities of the segments (B, T, M, C), and of the video around each segment
+            (B, T, C), the highest of the windows that it is in; of each modality in the whole video
+            (B, M, C).
         """
         (B, T), num_classes = fused_BTMD.shape[:2], len(self.labels)
-        prob_BTMC = fused_BTMD.new_zeros(B, T, 2, num_classes, dtype=torch.float32)
-        local_NC, stream_BMC = prob_BTMC.new_zeros(B * T, num_classes), prob_BTMC[:, 0].clone()
+        prob_NX = fused_BTMD.new_zeros(B * T, 2 * num_classes, dtype=torch.float32)
+        local_NC = prob_NX.new_zeros(B * T, num_classes)
+        stream_BMC = prob_NX.new_zeros(B, 2, num_classes)
         for size, windows in windows_by_size(lengths, self.context):
             every = torch.tensor(windows, device=fused_BTMD.device)
             for row_W, start_W in (some.T for some in torch.split(every, max(1, PIECE // size))):
                 at = row_W[:, None], start_W[:, None] + torch.arange(size, device=every.device)
                 exists_WS = torch.ones_like(at[1], dtype=torch.bool)
                 pooled: Pooled = self.head(fused_BTMD[at], exists_WS, present_BM[row_W])
-                prob_BTMC[at] = pooled.prob_BTMC.float()
+                index_N1 = (at[0] * T + at[1]).reshape(-1, 1)
+                values_NX = pooled.prob_BTMC.float().flatten(2).flatten(0, 1)
+                prob_NX.scatter_reduce_(0, index_N1.expand_as(values_NX), values_NX, "amax")
                 stream_WMC, video_WC = pooled.stream_BMC.float(), pooled.video_BC.float()
                 index_WMC = row_W[:, None, None].expand_as(stream_WMC)
                 stream_BMC.scatter_reduce_(0, index_WMC, stream_WMC, "amax")
-                index_NC = (at[0] * T + at[1]).reshape(-1, 1).expand(-1, num_classes)
                 video_NC = video_WC.repeat_interleave(size, 0)
-                local_NC.scatter_reduce_(0, index_NC, video_NC, "amax")
-        return prob_BTMC, local_NC.view(B, T, -1), stream_BMC
+                local_NC.scatter_reduce_(0, index_N1.expand_as(video_NC), video_NC, "amax")
+        return prob_NX.view(B, T, 2, -1), local_NC.view(B, T, -1), stream_BMC
 
 
 def encode_in_pieces(

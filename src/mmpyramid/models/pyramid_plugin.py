@@ -20,6 +20,7 @@ from mmpyramid.models.baselines.cmran import CMRAN, CMRANConfig
 from mmpyramid.models.baselines.psp import PSP, PSPConfig
 from mmpyramid.models.han import HAN, HANConfig
 from mmpyramid.models.mm_pyramid import PyramidConfig, PyramidEncoder
+from mmpyramid.models.registry import register
 
 
 class PyramidPlugin(nn.Module):
@@ -80,6 +81,20 @@ class PyramidPlugin(nn.Module):
         )
 
 
+class _BehindPyramid(nn.Module):
+    """A network that reads what its `front` gives, two sequences, behind the pyramid."""
+
+    plugin: PyramidPlugin
+
+    def front(
+        self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What the network reads, with what the pyramid adds."""
+        both = super().front(streams, mask_BT, present_BM)  # type: ignore[misc]
+        audio_BTA, visual_BTV = self.plugin(*both, mask_BT)
+        return audio_BTA, visual_BTV
+
+
 @dataclass(kw_only=True, slots=True)
 class HANPyramidConfig(HANConfig):
     """HAN behind the pyramid.
@@ -99,7 +114,8 @@ class HANPyramidConfig(HANConfig):
         self.pyramid.check_width(self.width)
 
 
-class HANPyramid(HAN):
+@register
+class HANPyramid(_BehindPyramid, HAN):
     """HAN, whose layer reads projected features behind the pyramid.
 
     Args:
@@ -118,14 +134,6 @@ class HANPyramid(HAN):
     def __init__(self, config: HANPyramidConfig | None = None) -> None:
         super().__init__(config := config or HANPyramidConfig())
         self.plugin = PyramidPlugin(config.width, config.width, config.width, config.pyramid)
-
-    def front(
-        self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Projected features, with what the pyramid adds."""
-        both: tuple[Tensor, Tensor]
-        both = self.plugin(*super().front(streams, mask_BT, present_BM), mask_BT)
-        return both
 
 
 @dataclass(kw_only=True, slots=True)
@@ -147,7 +155,8 @@ class CMRANPyramidConfig(CMRANConfig):
         self.pyramid.check_width(self.width)
 
 
-class CMRANPyramid(CMRAN):
+@register
+class CMRANPyramid(_BehindPyramid, CMRAN):
     """CMRAN, whose encoders and decoders read audio and attended vision behind the pyramid.
 
     Args:
@@ -169,14 +178,6 @@ class CMRANPyramid(CMRAN):
             self.audio_width, 2 * config.width, config.width, config.pyramid
         )
 
-    def front(
-        self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Audio and attended vision, with what the pyramid adds."""
-        both: tuple[Tensor, Tensor]
-        both = self.plugin(*super().front(streams, mask_BT, present_BM), mask_BT)
-        return both
-
 
 @dataclass(kw_only=True, slots=True)
 class PSPPyramidConfig(PSPConfig):
@@ -197,7 +198,8 @@ class PSPPyramidConfig(PSPConfig):
         self.pyramid.check_width(self.width)
 
 
-class PSPPyramid(PSP):
+@register
+class PSPPyramid(_BehindPyramid, PSP):
     """PSP, whose LSTMs read projected features behind the pyramid.
 
     Args:
@@ -218,11 +220,3 @@ class PSPPyramid(PSP):
         self.plugin = PyramidPlugin(
             self.audio_lstm.input_size, self.visual_lstm.input_size, config.width, config.pyramid
         )
-
-    def front(
-        self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Projected features, with what the pyramid adds."""
-        both: tuple[Tensor, Tensor]
-        both = self.plugin(*super().front(streams, mask_BT, present_BM), mask_BT)
-        return both

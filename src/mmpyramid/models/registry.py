@@ -1,32 +1,20 @@
-"""Which networks exist: name to class. A network of your own joins them by `register`."""
+"""Which networks exist: name to class. Each joins them by `register` in its own file."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
-from mmpyramid.models.baselines import BASELINES
-from mmpyramid.models.han import HAN
-from mmpyramid.models.hybrid_transformer import HybridTransformer
-from mmpyramid.models.mm_pyramid import MMPyramid
-from mmpyramid.models.mm_pyramid_ave import MMPyramidAVE
 from mmpyramid.models.network import Network, NetworkConfig
-from mmpyramid.models.pyramid_plugin import CMRANPyramid, HANPyramid, PSPPyramid
-from mmpyramid.models.segment_classifier import SegmentClassifier
 
-_OWN: tuple[type[Network[Any, Any]], ...] = (
-    *(MMPyramid, HAN, HybridTransformer, MMPyramidAVE),
-    *(HANPyramid, CMRANPyramid, PSPPyramid),
-    SegmentClassifier,
-)
-ARCHITECTURES: dict[str, type[Network[Any, Any]]] = {
-    network.config_class.architecture: network for network in _OWN + BASELINES
-}
+ARCHITECTURES: dict[str, type[Network[Any, Any]]] = {}
 """Name to class of every network that a checkpoint can hold."""
 
+N = TypeVar("N", bound=Network[Any, Any])
 
-def register(network: type[Network[Any, Any]]) -> type[Network[Any, Any]]:
+
+def register(network: type[N]) -> type[N]:
     """Make a network known under its architecture's name; usable as a decorator.
 
     Raises:
@@ -56,8 +44,9 @@ def architecture(name: str) -> type[Network[Any, Any]]:
         UserError: if there is none; the known ones are listed.
     """
     if name not in ARCHITECTURES:
+        known = ", ".join(sorted(ARCHITECTURES))
         raise UserError(
-            f"there is no network `{shorten(name)}`; known are {', '.join(ARCHITECTURES)}. One of "
-            "your own is known once its file has been imported (`mmpyramid --code FILE.py ...`)"
+            f"there is no network `{shorten(name)}`; known are {known}. One of your own is known "
+            "once its file has been imported (`mmpyramid --code FILE.py ...`)"
         )
     return ARCHITECTURES[name]

@@ -18,16 +18,12 @@ from torch.nn import functional as F
 
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.scores import LONE, NUM_BEST
 from mmpyramid.core.text import shorten
 from mmpyramid.models.attention import MASKED
 from mmpyramid.models.network import LARGEST_SIZE, Encoded, Pooled, check_vectors
 from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork, PoolingHead
-
-NUM_BEST = 3
-"""A label is as sure in a video as in its best three seconds on average: one alone may mislead."""
-
-LONE = 0.9
-"""As sure as this a second has to be to count alone, as for a single bark in a long video."""
+from mmpyramid.models.registry import register
 
 IMPOSSIBLE = math.log(1e-4)
 """Logit of a class that is not there."""
@@ -91,6 +87,7 @@ class SurestSegments(PoolingHead):
         return Pooled(prob_BTMC, stream_BMC, stream_BMC.amax(1))
 
 
+@register
 class SegmentClassifier(ParsingNetwork):
     """Logistic regression on the features of each segment, one for each modality.
 

@@ -1,4 +1,4 @@
-"""What is asked of a video: each problem's decision rule, official numbers and losses.
+"""The problems: decision rule, official numbers and losses of each.
 
 Deciding needs numpy alone; torch and torchmetrics are imported by what trains and evaluates.
 """
@@ -12,6 +12,7 @@ from mmpyramid.core import GATES, AnyScores, Decoder, Gate, Modality, Timeline, 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import annotated, events_of, rasterize
 from mmpyramid.problems.base import Objective, Problem, problem_named, register_problem
+from mmpyramid.problems.dense.problem import DetectionProblem
 from mmpyramid.problems.localization.decisions import category_mask
 from mmpyramid.problems.localization.problem import LocalizationProblem
 from mmpyramid.problems.parsing.decisions import segment_masks
@@ -20,6 +21,7 @@ from mmpyramid.problems.parsing.problem import ParsingProblem
 __all__ = [
     "GATES",
     "Decoder",
+    "DetectionProblem",
     "Gate",
     "LocalizationProblem",
     "Objective",
@@ -62,7 +64,7 @@ def decode(
         missing: modalities that the file does not have; they yield no events, and nothing that is
             heard and seen at once.
         notes: what a reader of the timeline should know; where nothing is found, what came nearest
-            is told as well.
+            is added.
 
     Raises:
         UserError: if the duration and the number of segments disagree, a probability or a weight is
@@ -101,7 +103,7 @@ def decode(
             () if modality == Modality.AUDIO else scores.inferred,
         )
     )
-    told = [note for note in notes if note not in scores.nearest]
+    others = [note for note in notes if note not in scores.nearest]
     return Timeline(
         events=events,
         duration=duration,
@@ -109,6 +111,6 @@ def decode(
         source=source,
         model=model,
         missing=tuple(missing),
-        notes=(*told, *(() if events else scores.nearest)),
+        notes=(*others, *(() if events else scores.nearest)),
         unit_weights=to_unit_weights(() if weights_T2L is None else weights_T2L.transpose(1, 2, 0)),
     )

@@ -1,7 +1,16 @@
 """What several annotators or programs made of the same videos, compared on a grid of one second.
 
+Segments of all videos are pooled before anything is computed: where nobody marks anything,
+agreement by chance is undefined, so that a mean over videos would be over some of them only.
+Silence counts, and more of it raises kappa and alpha; read them beside the share of segments that
+are marked, and beside F, which silence does not change.
+
+Source: Cohen, "A coefficient of agreement for nominal scales", 1960; Krippendorff, "Content
+Analysis", 3rd edition, 2013, chapter 12, nominal data.
+
 Axes: N videos, S raters, P pairs of raters, T segments of one second, L labels, C columns (labels
-heard, then labels seen); 4 and 3 are the counts of `pair_counts` and `coincidences`.
+heard, then labels seen), R draws; 4 and 3 are the counts of `pair_counts` and `coincidences`; `...`
+any.
 """
 
 from __future__ import annotations
@@ -10,6 +19,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +27,7 @@ from numpy.typing import NDArray
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import rasterize
-from mmpyramid.problems.agreement import (
-    ABSENT,
-    FEWEST_RATERS,
-    Numbers,
-    Ratings,
-    cohen_kappa,
-    coincidences,
-    krippendorff_alpha,
-    overlap_f,
-    pair_counts,
-)
-from mmpyramid.problems.counts import ratio
+from mmpyramid.problems.counts import mean_of_known, ratio
 from mmpyramid.problems.parsing.metrics import event_counts
 from mmpyramid.problems.resampling import FEWEST_VIDEOS, bootstrap
 
@@ -132,7 +131,7 @@ class Agreement:
 
             def kappa_of(weight_RN: Numbers) -> Numbers:
                 counts = (weight_RN @ flat_NX).reshape(len(weight_RN), *pair_P4.shape)
-                return _mean(cohen_kappa(counts))
+                return mean_of_known(cohen_kappa(counts))
 
             kappa_ends = self._ends(kappa_of, resamples, seed)
             alpha_ends = self._ends(
@@ -141,10 +140,10 @@ class Agreement:
         return Row(
             label=label,
             modality=modality,
-            kappa=float(_mean(cohen_kappa(pair_P4))),
+            kappa=float(mean_of_known(cohen_kappa(pair_P4))),
             alpha=float(krippendorff_alpha(coincidence_3)),
-            segment_f=float(_mean(overlap_f(pair_P4))),
-            event_f=float(_mean(events)),
+            segment_f=float(mean_of_known(overlap_f(pair_P4))),
+            event_f=float(mean_of_known(events)),
             marked=float(100 * ratio(coincidence_3[1], coincidence_3[1] + coincidence_3[2])),
             kappa_ends=kappa_ends,
             alpha_ends=alpha_ends,
@@ -254,11 +253,89 @@ def _event_counts(first_TC: Ratings, second_TC: Ratings) -> Numbers:
     """Events that match, and those of the first and of the second alone, (C, 3)."""
     judged_TC = (first_TC != ABSENT) & (second_TC != ABSENT)
     found = event_counts(((first_TC == 1) & judged_TC)[None], ((second_TC == 1) & judged_TC)[None])
-    parts = (found.true_positive_NC, found.false_positive_NC, found.false_negative_NC)
-    return np.stack([part[0] for part in parts], axis=-1).astype(np.float64)
+    counts_C3: Numbers = found.stacked[0].astype(np.float64)
+    return counts_C3
 
 
-def _mean(value_P: NDArray[np.float64]) -> Numbers:
-    """The mean over the pairs of raters that have a value, the last axis."""
-    known = ~np.isnan(value_P)
-    return ratio(np.where(known, value_P, 0).sum(axis=-1), known.sum(axis=-1))
+ABSENT = -1
+"""Where a rater did not judge."""
+FEWEST_RATERS = 2
+
+Ratings = NDArray[np.int8]
+Numbers = NDArray[np.float64]
+
+
+def pair_counts(first_TC: Ratings, second_TC: Ratings) -> Numbers:
+    """How often both, the first alone, the second alone and neither marks a segment, (C, 4).
+
+    Args:
+        first_TC: 1 where marked, 0 where not, `ABSENT` where not judged.
+        second_TC: the same of the other rater.
+
+    Raises:
+        UserError: if the shapes differ.
+    """
+    if first_TC.shape != second_TC.shape:
+        raise UserError(
+            "expected two raters on the same segments and classes, got "
+            f"{first_TC.shape} and {second_TC.shape}"
+        )
+    pairs = ((1, 1), (1, 0), (0, 1), (0, 0))
+    counts = [((first_TC == a) & (second_TC == b)).sum(axis=0) for a, b in pairs]
+    return np.stack(counts, axis=-1).astype(np.float64)
+
+
+def cohen_kappa(count_4: NDArray[Any]) -> Numbers:
+    """Agreement beyond chance from counts (..., 4) of `pair_counts`, at most 1.
+
+    NaN where both mark everything or nothing: then there is nothing to agree on by chance or not.
+
+    Example:
+        >>> a = np.array([1, 1, 1, 0, 0, 0, 0, 1, 1, 0], np.int8)[:, None]
+        >>> b = np.array([1, 1, 0, 0, 0, 0, 0, 1, 1, 1], np.int8)[:, None]
+        >>> round(float(cohen_kappa(pair_counts(a, b))[0]), 4)
+        0.6
+    """
+    both, first, second, neither = np.moveaxis(np.asarray(count_4, np.float64), -1, 0)
+    total = both + first + second + neither
+    agreed = (both + neither) * total
+    chance = (both + first) * (both + second) + (second + neither) * (first + neither)
+    return ratio(agreed - chance, total**2 - chance)
+
+
+def overlap_f(count_4: NDArray[Any]) -> Numbers:
+    """F of the segments marked by one against the other, per cent, from counts (..., 4).
+
+    It is the same whichever rater counts as the truth (Dice); NaN where neither marks any.
+    """
+    both, first, second, _ = np.moveaxis(np.asarray(count_4, np.float64), -1, 0)
+    return 100 * ratio(2 * both, 2 * both + first + second)
+
+
+def coincidences(rating_STC: Ratings) -> Numbers:
+    """What alpha is made of: disagreements, marks and blanks of all raters, (C, 3).
+
+    Segments that fewer than two raters judged are left out.
+    """
+    judged_TC = (rating_STC != ABSENT).sum(axis=0)
+    marked_TC = (rating_STC == 1).sum(axis=0)
+    pairable_TC = judged_TC >= FEWEST_RATERS
+    blank_TC = judged_TC - marked_TC
+    others_TC = np.maximum(judged_TC - 1, 1)
+    parts = (2 * marked_TC * blank_TC / others_TC, marked_TC, blank_TC)
+    return np.stack([np.where(pairable_TC, part, 0).sum(axis=0) for part in parts], axis=-1)
+
+
+def krippendorff_alpha(sum_3: NDArray[Any]) -> Numbers:
+    """Agreement of any number of raters beyond chance from sums (..., 3) of `coincidences`.
+
+    NaN where all that was judged is marked, or none of it.
+
+    Example:
+        >>> a = np.array([1, 1, 1, 0, 0, 0, 0, 1, 1, 0], np.int8)
+        >>> b = np.array([1, 1, 0, 0, 0, 0, 0, 1, 1, 1], np.int8)
+        >>> float(krippendorff_alpha(coincidences(np.stack([a, b])[..., None]))[0])
+        0.62
+    """
+    unequal, marked, blank = np.moveaxis(np.asarray(sum_3, np.float64), -1, 0)
+    return 1 - ratio(unequal * (marked + blank - 1), 2 * marked * blank)

@@ -1,6 +1,7 @@
-"""From counts of true positives, false positives and false negatives to F-scores.
+"""Counts of true positives, false positives and false negatives, and F-scores of them.
 
-Axes: `...` any, C classes, 3 (true positives, false positives, false negatives).
+Axes: `...` any, N videos, T segments, C classes, 3 (true positives, false positives, false
+negatives).
 """
 
 from __future__ import annotations
@@ -9,6 +10,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmpyramid.core.runs import Mask
+
+
+def segment_counts(predicted_NTC: Mask, truth_NTC: Mask) -> NDArray[np.int64]:
+    """Count segments, (N, C, 3); both masks are off where no segment is.
+
+    Example:
+        >>> segment_counts(np.array([[[True], [True]]]), np.array([[[False], [True]]])).tolist()
+        [[[1, 1, 0]]]
+    """
+    hit_NC = np.count_nonzero(predicted_NTC & truth_NTC, axis=1)
+    predicted_NC = np.count_nonzero(predicted_NTC, axis=1)
+    truth_NC = np.count_nonzero(truth_NTC, axis=1)
+    return np.stack([hit_NC, predicted_NC - hit_NC, truth_NC - hit_NC], axis=-1)
 
 
 def f_scores(count_3: NDArray[Any]) -> NDArray[np.float64]:
@@ -38,9 +54,18 @@ def macro_f(count_C3: NDArray[Any]) -> NDArray[np.float64]:
         >>> float(macro_f(np.array([found, missed])))
         50.0
     """
-    f_C = f_scores(count_C3)
-    occurs_C = ~np.isnan(f_C)
-    return ratio(np.where(occurs_C, f_C, 0).sum(axis=-1), occurs_C.sum(axis=-1))
+    return mean_of_known(f_scores(count_C3))
+
+
+def mean_of_known(value_C: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean over the last axis of all that is not NaN; NaN if there is nothing else.
+
+    Example:
+        >>> mean_of_known(np.array([[1, 3, np.nan], [np.nan, np.nan, np.nan]])).tolist()
+        [2.0, nan]
+    """
+    known_C = ~np.isnan(value_C)
+    return ratio(np.where(known_C, value_C, 0).sum(axis=-1), known_C.sum(axis=-1))
 
 
 def ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:

@@ -37,6 +37,10 @@ class Criterion(nn.Module):
         """The network that is trained."""
         return self._network[0]
 
+    def trained(self) -> list[nn.Parameter]:
+        """What it has of weights that are trained beside those of the network."""
+        return [weight for weight in self.parameters() if weight.requires_grad]
+
     def phase(self, epoch: int) -> int:
         """A number that differs between epochs whose steps compute something else.
 

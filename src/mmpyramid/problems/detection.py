@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask, Runs
-from mmpyramid.problems.counts import ratio
+from mmpyramid.problems.counts import mean_of_known, ratio
 
 TIOU = tuple(np.linspace(0.1, 0.9, 9).tolist())
 """The thresholds of UnAV-100, as its evaluator makes them: 0.3 and 0.7 are a little more than that,
@@ -82,17 +82,6 @@ class EventTable:
             end=runs.stop.astype(np.float64),
             score=np.ones(len(runs.first)) if value_NTC is None else runs.mean(value_NTC),
         )
-
-    def touched(self, shape_NTC: tuple[int, int, int]) -> Mask:
-        """Every segment that an event touches, as segment-based measures of sound events count."""
-        N, T, C = shape_NTC
-        mask_NCT = np.zeros((N, C, T + 1), np.int64)
-        first = np.floor(self.start).astype(np.int64).clip(0, T)
-        stop = np.ceil(self.end).astype(np.int64).clip(0, T)
-        np.add.at(mask_NCT, (self.video, self.label, first), 1)
-        np.add.at(mask_NCT, (self.video, self.label, stop), -1)
-        touched: Mask = (mask_NCT.cumsum(axis=-1)[..., :T] > 0).swapaxes(1, 2)
-        return touched
 
     def order(self, *columns: NDArray[Any]) -> Ids:
         """Where to find the events sorted by columns, the first one first, then by time."""
@@ -197,22 +186,28 @@ def average_precision(matches: Matches, weight_RN: NDArray[Any] | None = None) -
     for c in np.flatnonzero(matches.truth_NC.any(axis=0)):
         rows = order[bounds[c] : bounds[c + 1]]
         of_class = score[bounds[c] : bounds[c + 1]]
-        ends = np.flatnonzero(np.diff(of_class, append=np.inf))
-        weight_RP = weights[:, predicted.video[rows]]
-        found_RKP = (weight_RP[:, None] * is_right_KP[:, rows]).cumsum(axis=-1)[..., ends]
-        listed_RP = weight_RP.cumsum(axis=-1)[:, None, ends]
-        precision = found_RKP / np.maximum(listed_RP, 1)
-        precision = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
-        gain = np.diff(found_RKP, prepend=0, axis=-1)
-        area_RK = (gain * precision).sum(axis=-1)
+        right = np.flatnonzero(is_right_KP[:, rows].any(axis=0))
+        # Precision only rises where something right is listed: the other places need no look.
+        stops, firsts = np.unique(
+            np.searchsorted(-of_class, -of_class[right], side="right"), return_index=True
+        )
+        if not len(right):
+            value_RKC[..., c] = 0
+            continue
+        weight_RP = weights[:, predicted.video[rows[: stops[-1]]]]
+        listed_RU = np.add.reduceat(weight_RP, [0, *stops[:-1]], axis=1).cumsum(axis=1)
+        right_RKQ = weight_RP[:, None, right] * is_right_KP[:, rows[right]]
+        gain_RKU = np.add.reduceat(right_RKQ, firsts, axis=2)
+        precision = gain_RKU.cumsum(axis=2) / np.maximum(listed_RU, 1)[:, None]
+        precision = np.maximum.accumulate(precision[..., ::-1], axis=2)[..., ::-1]
+        area_RK = (gain_RKU * precision).sum(axis=2)
         value_RKC[..., c] = 100 * ratio(area_RK, total_RC[:, c, None])
     return value_RKC if weight_RN is not None else value_RKC[0]
 
 
 def mean_average_precision(value_KC: Times) -> Times:
     """The mean over classes that are true somewhere, (..., K); NaN if none is."""
-    known = ~np.isnan(value_KC)
-    return ratio(np.where(known, value_KC, 0).sum(axis=-1), known.sum(axis=-1))
+    return mean_of_known(value_KC)
 
 
 def collar_counts(
@@ -229,6 +224,14 @@ def collar_counts(
     An onset may be off by the collar, an offset by the collar or a share of the true length, if
     that is more. As many pairs are made as possible. On a grid of one second an onset is right or
     off by a second at least: the measure is for comparison with systems that are finer.
+
+    Args:
+        predicted: events of all videos; scores do not count.
+        truth: the annotated ones.
+        num_videos: N.
+        num_classes: C.
+        collar: seconds.
+        share: of the length of the true event.
 
     Source: Mesaros, Heittola and Virtanen, "Metrics for Polyphonic Sound Event Detection", 2016.
     """
@@ -248,6 +251,13 @@ def collar_errors(
     """Substitutions, deletions, insertions and true events, (4,), of which the error rate is made.
 
     A substitution is a wrong class at a right time; it is sought among what has no match.
+
+    Args:
+        predicted: events of all videos; scores do not count.
+        truth: the annotated ones.
+        num_classes: C.
+        collar: seconds, as in `collar_counts`.
+        share: of the length of the true event.
     """
     mine, theirs = _near(predicted, truth, num_classes, collar, share)
     taken = maximum_matching(mine, theirs)
@@ -263,14 +273,6 @@ def collar_errors(
             len(truth),
         ]
     )
-
-
-def segment_counts(predicted_NTC: Mask, truth_NTC: Mask) -> Ids:
-    """Count segments, (N, C, 3), pooled later; the masks are off where no segment is."""
-    hit_NC = np.count_nonzero(predicted_NTC & truth_NTC, axis=1)
-    predicted_NC = np.count_nonzero(predicted_NTC, axis=1)
-    truth_NC = np.count_nonzero(truth_NTC, axis=1)
-    return np.stack([hit_NC, predicted_NC - hit_NC, truth_NC - hit_NC], axis=-1)
 
 
 def segment_errors(predicted_NTC: Mask, truth_NTC: Mask) -> Ids:
@@ -307,8 +309,16 @@ def intersection_counts(
 ) -> Ids:
     """Count events that cover each other, (N, C, 3), whether they are split or merged or not.
 
-    A prediction is false unless truths of its class cover a share of it (`detection`). A truth is
-    found if predictions that are not false cover a share of it (`truth_share`).
+    A prediction is false unless truths of its class cover a share of it. A truth is found if
+    predictions that are not false cover a share of it.
+
+    Args:
+        predicted: events of all videos; scores do not count.
+        truth: the annotated ones.
+        num_videos: N.
+        num_classes: C.
+        detection: share of a prediction that truths cover at least (detection tolerance).
+        truth_share: share of a truth that predictions cover at least (ground truth intersection).
 
     Source: Bilen et al., "A Framework for the Robust Evaluation of Sound Event Detection", 2020.
     """

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from mmpyramid.core.errors import UserError
 
 RESAMPLES = 9_999
+MOST_RESAMPLES = 1_000_000
+"""The statistics of all of them are in memory."""
 CONFIDENCE = 0.95
 FEWEST_VIDEOS = 2
 BLOCK = 2**20
@@ -81,7 +83,16 @@ def mean_intervals(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Numbers:
-    """The percentile intervals of means over videos, (2, ...), of values (N, ...).
+    """The percentile intervals of means over videos.
+
+    Args:
+        value_NK: (N, ...) the values of each video.
+        resamples: how many draws.
+        confidence: the share of the draws between the ends.
+        seed: the same seed gives the same intervals.
+
+    Returns:
+        (2, ...) the lower and the upper ends.
 
     Raises:
         UserError: as `bootstrap`.
@@ -116,6 +127,12 @@ class PairedTest:
     p: Numbers
     p_holm: Numbers
     num_videos: int
+
+    def rows(self) -> list[dict[str, float]]:
+        """The numbers of each measure by name, as JSON has them."""
+        names = ("difference", "low", "high", "p", "p_holm")
+        columns = [getattr(self, name).tolist() for name in names]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def paired_test(
@@ -165,6 +182,46 @@ def paired_test(
         p_holm=holm(p),
         num_videos=len(delta_NK),
     )
+
+
+def swap_videos(
+    differences: Callable[[Numbers, Numbers], NDArray[Any]],
+    num_videos: int,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Numbers:
+    """The p (K,) of two systems whose numbers are no means over videos, such as mAP.
+
+    The two exchange what they say about half of the videos, drawn at random, again and again; p is
+    the share of draws, two-sided, that makes them differ as much as they do.
+
+    Args:
+        differences: gives (R, K), how a system that takes some videos (R, N) of the first and
+            others (R, N) of the second differs from the one that takes the rest.
+        num_videos: N.
+        resamples: R in all.
+        seed: the same seed gives the same p.
+
+    Raises:
+        UserError: as `bootstrap`.
+
+    Example:
+        >>> first_N, second_N = np.ones(4), np.zeros(4)
+        >>> def differences(mine_RN, theirs_RN):
+        ...     return (mine_RN - theirs_RN) @ (first_N - second_N)[:, None]
+        >>> swap_videos(differences, 4, resamples=999).round(1).tolist()
+        [0.1]
+    """
+    _check(num_videos, resamples, CONFIDENCE)
+    random = np.random.default_rng(seed)
+    every_1N = np.ones((1, num_videos))
+    bound_K = np.abs(differences(every_1N, 0 * every_1N)[0]) * (1 - TOLERANCE)
+    extreme_K = np.zeros(len(bound_K))
+    for rows in _rows(resamples, num_videos):
+        mine_RN = random.integers(2, size=(rows, num_videos)).astype(np.float64)
+        extreme_K += np.count_nonzero(np.abs(differences(mine_RN, 1 - mine_RN)) >= bound_K, axis=0)
+    return (extreme_K + 1) / (resamples + 1)
 
 
 def holm(p_K: Numbers) -> Numbers:
@@ -220,8 +277,8 @@ def _check(num_videos: int, resamples: int, confidence: float) -> None:
             f"expected at least {FEWEST_VIDEOS} videos to draw from, got {num_videos}; an interval "
             "says how numbers differ from video to video"
         )
-    if resamples < 1 or not 0 < confidence < 1:
+    if not 1 <= resamples <= MOST_RESAMPLES or not 0 < confidence < 1:
         raise UserError(
-            "expected one or more resamples and a confidence between 0 and 1, got "
+            f"expected 1 to {MOST_RESAMPLES:,} resamples and a confidence between 0 and 1, got "
             f"{resamples} and {confidence}"
         )

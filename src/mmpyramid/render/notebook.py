@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mmpyramid.core import Timeline
+from mmpyramid.core.errors import extra
 from mmpyramid.render.figures import timeline_figure
 from mmpyramid.render.lanes import to_lanes
 from mmpyramid.render.page import to_html
@@ -64,21 +63,3 @@ def to_pandas(timeline: Timeline) -> DataFrame:
     table = pd.DataFrame(rows, columns=COLUMNS)
     table.attrs = {name: getattr(timeline, name) for name in ("source", "model", "duration")}
     return table
-
-
-@contextmanager
-def extra(name: str, what: str) -> Iterator[None]:
-    """Name the extra that brings a package which is missing inside.
-
-    Raises:
-        ModuleNotFoundError: in place of the one that was raised.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        raise ModuleNotFoundError(
-            f"{what} needs the package `{package}`, which is not installed here; install it with "
-            f"`pip install 'mmpyramid[{name}]'`",
-            name=package,
-        ) from error

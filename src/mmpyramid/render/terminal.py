@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from mmpyramid.core import Event, Modality, Timeline
-from mmpyramid.core.wording import INFERRED, MODALITY_WORDS, clock, printable, title_of
+from mmpyramid.core.wording import INFERRED, MODALITY_WORDS, clock, elided, printable, title_of
 from mmpyramid.formats import Format, register
 from mmpyramid.render.lanes import Lane, remarks, span, ticks, to_lanes
 
@@ -99,15 +99,11 @@ def _lanes(timeline: Timeline, width: int) -> list[Text]:
     for lane in lanes:
         name = "" if lane.label == previous else title_of(lane.label)
         line = Text(no_wrap=True)
-        line.append(_fit(name, names), style="bold")
+        line.append(elided(name, names).ljust(names), style="bold")
         line.append(f"  {MODALITY_WORDS[lane.modality]:<{WORD_WIDTH}} ", style="dim")
         lines.append(line.append_text(_track(lane, span(timeline), columns)))
         previous = lane.label
     return lines
-
-
-def _fit(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
 
 
 def _axis(duration: float, columns: int) -> tuple[str, str]:

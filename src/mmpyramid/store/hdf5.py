@@ -12,16 +12,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import disk_full_as_user_error
+from mmpyramid.core.files import disk_full_as_user_error, open_regular
 from mmpyramid.core.text import shorten
+
+if TYPE_CHECKING:
+    import h5py
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +52,10 @@ def only_dataset(path: Path) -> Iterator[h5py.Dataset]:
         ...     dataset.shape
         (4143, 10, 128)
     """
+    import h5py  # Takes a while to load, as in all of this file.
+
     try:
+        open_regular(path).close()
         file = h5py.File(str(path), "r")
     except FileNotFoundError as error:
         raise UserError(f"expected the file {path}, but it does not exist") from error
@@ -157,6 +162,8 @@ def _chunks(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, ...]:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[h5py.File]:
+    import h5py
+
     file = h5py.File(str(path), "w")
     try:
         yield file
@@ -255,6 +262,8 @@ class RowFile:
             self.check(self.path)
         try:
             if self.offset is None:
+                import h5py
+
                 with h5py.File(str(self.path), "r", locking=False) as file:
                     yield file[self.key]
             else:

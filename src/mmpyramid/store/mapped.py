@@ -16,6 +16,7 @@ import errno
 import hashlib
 import logging
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -227,7 +228,8 @@ def pack(
         UserError: one report of all that is missing or damaged.
         OSError: if the folder cannot be written.
     """
-    aside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    # Not named by the process alone: in containers the next one often has the same number.
+    aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.tmp")
     aside.mkdir(parents=True)
     try:
         length = {name: np.zeros(len(ids), np.int64) for name in streams}
@@ -282,7 +284,7 @@ def _fingerprint(ids: Sequence[str], streams: Collection[str], paths: Iterable[P
     """A digest of the names, sizes and times of change of files, and of how they are read."""
     digest = hashlib.sha256(repr((PACK_VERSION, tuple(ids), tuple(streams))).encode())
     for path in paths:
-        with suppress(FileNotFoundError):  # Reading says what is missing.
+        with suppress(OSError):  # Reading says what is missing or out of reach.
             found = path.stat()
             facts = (str(path.absolute()), found.st_size, found.st_mtime_ns, found.st_ctime_ns)
             digest.update(repr(facts).encode())

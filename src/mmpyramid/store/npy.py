@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Features, Progress
 from mmpyramid.core.batch import per_segment
@@ -35,8 +36,8 @@ FOLDERS = {"vggish": "vggish", "resnet152": "res152", "r2plus1d_18": "r2plus1d_1
 DIMS = {"vggish": 128, "resnet152": 2048, "r2plus1d_18": 512}
 PER_FRAME = "resnet152"
 FRAMES_PER_SEGMENT = 8
-VERSION_1 = np.lib.format.magic(1, 0)
-"""What nearly every file begins with; the length of its header follows in two bytes."""
+LONGEST_HEADER = 2**16
+"""Bytes; NumPy itself refuses more than 10,000."""
 
 
 class NpyFolder:
@@ -236,16 +237,26 @@ def read_features(path: Path) -> Array:
     Raises:
         FeatureError: if it is missing or damaged, or holds no numbers.
     """
+    stored = read_array(path)
+    if stored.dtype.kind not in NUMBERS:
+        where = f"{path}: expected numbers, got {stored.dtype}"
+        raise FeatureError([Fault(FaultKind.UNREADABLE, where)])
+    with np.errstate(over="ignore"):  # What is too large is reported as infinite.
+        return stored.astype(np.float32, copy=False)
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Read one `.npy` file as it is stored, without running pickled code.
+
+    Raises:
+        FeatureError: if it is missing, damaged, or no regular file.
+    """
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("expected a file, got a folder, a pipe or a device")
         with path.open("rb", buffering=0) as file:
-            stored = _read_array(file)
-        if stored.dtype.kind not in NUMBERS:
-            raise ValueError(f"expected numbers, got {stored.dtype}")
-        with np.errstate(over="ignore"):  # What is too large is told as infinite.
-            return stored.astype(np.float32, copy=False)
+            return _read_array(file)
     except FileNotFoundError as error:
         raise FeatureError([Fault(FaultKind.MISSING, str(path))]) from error
     # numpy parses headers as Python, and reports damage by nearly every kind of exception.
@@ -254,33 +265,40 @@ def read_features(path: Path) -> Array:
         raise FeatureError([Fault(FaultKind.UNREADABLE, where)]) from error
 
 
-def _read_array(file: FileIO) -> Array:
+def _read_array(file: FileIO) -> NDArray[Any]:
     """What `numpy.load` does, but a header is parsed once: all files of a stream have the same.
 
     Raises:
         ValueError: if it is no such file, or holds less than its header claims.
     """
-    start = file.read(len(VERSION_1) + 2)
-    if not start.startswith(VERSION_1):
-        file.seek(0)
-        rare: Array = np.lib.format.read_array(file)
-        return rare
-    header = start + file.read(int.from_bytes(start[-2:], "little"))
-    shape, transposed, dtype = _parse_header(header)
+    version, _ = np.lib.format.read_magic(file)
+    length = file.read(2 if version == 1 else 4)
+    header = length + file.read(min(int.from_bytes(length, "little"), LONGEST_HEADER))
+    shape, transposed, dtype = _parse_header(header, version)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{shape} is no shape")
     num_bytes, available = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size
-    if available - len(header) < num_bytes:
+    if available - file.tell() < num_bytes:
         raise ValueError(f"{num_bytes} bytes expected for {shape}, {available} in the file")
-    stored: Array = np.empty(shape[::-1] if transposed else shape, dtype)
-    file.readinto(stored.reshape(-1).view(np.uint8).data)
+    stored: NDArray[Any] = np.empty(shape[::-1] if transposed else shape, dtype)
+    rest = stored.reshape(-1).view(np.uint8).data
+    while num_read := file.readinto(rest):  # Linux reads at most 2 GiB at once.
+        rest = rest[num_read:]
+    if rest:
+        raise ValueError(f"{num_bytes} bytes expected for {shape}, {len(rest)} of them are gone")
     return np.atleast_1d(stored.T if transposed else stored)
 
 
 @lru_cache
-def _parse_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns come first, and type of the numbers."""
-    file = BytesIO(header)
-    file.seek(len(VERSION_1))
-    shape, transposed, dtype = np.lib.format.read_array_header_1_0(file)
+def _parse_header(header: bytes, version: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type of the numbers.
+
+    Versions 2 and 3 differ in the encoding of the names of columns only, which numbers have not.
+    """
+    parse = np.lib.format.read_array_header_1_0
+    if version > 1:
+        parse = np.lib.format.read_array_header_2_0
+    shape, transposed, dtype = parse(BytesIO(header))
     if dtype.hasobject:
         raise ValueError("expected numbers, got Python objects")
     return shape, transposed, dtype

@@ -19,22 +19,22 @@ import json
 import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from io import BufferedReader
 from itertools import pairwise
 from math import prod
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, TypeAlias
 
-import h5py
 import msgspec
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.seal import DamagedFileError, compare_once, damaged, digest_of
-from mmpyramid.core.text import shorten
+from mmpyramid.core.files import DamagedFileError, compare_once, damaged, digest_of, open_regular
+from mmpyramid.core.text import from_json, shorten
 from mmpyramid.core.timeline import LONGEST
-from mmpyramid.core.typed import from_json
 from mmpyramid.store.hdf5 import RowFile
 
 MARK = b"mmpyramid shard2"
@@ -56,7 +56,7 @@ class VideoInfo:
     Attributes:
         duration: seconds.
         missing: the modalities that the file does not have.
-        notes: what a reader should know, for instance that the file is damaged after some second.
+        notes: remarks for the reader, for instance that the file is damaged after some second.
         frame_rate: pictures per second as a timeline has it; stores do not keep it.
     """
 
@@ -103,6 +103,8 @@ def encode_shard(videos: Mapping[str, Extracted]) -> bytes:
     The file is made in memory, so that a full disk is an ordinary error of writing bytes and never
     leaves an HDF5 library with a file that it cannot close.
     """
+    import h5py  # Takes a while to load, and most commands write no store.
+
     names = sorted({name for video in videos.values() for name in video.features})
     described = [_describe(video_id, video) for video_id, video in videos.items()]
     streams = {}
@@ -132,6 +134,10 @@ def _describe(video_id: str, info: VideoInfo) -> dict[str, object]:
         "missing": info.missing,
         "notes": info.notes,
     }
+
+
+StreamRuns: TypeAlias = dict[str, tuple[RowFile, NDArray[np.int64]]]
+"""By stream: the rows of several videos, and where each begins, with the end at the end."""
 
 
 class Shard:
@@ -180,6 +186,14 @@ class Shard:
         }
 
     @property
+    def runs(self) -> StreamRuns:
+        """The rows of all videos, one after the other, and where each begins, by stream."""
+        return {
+            name: (self._files[name], np.array(stream.begins))
+            for name, stream in self._streams.items()
+        }
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape (..., D) of one segment by stream."""
         return {name: stream.shape[1:] for name, stream in self._streams.items()}
@@ -213,7 +227,7 @@ def verify_shard(path: Path) -> None:
         OSError: if it cannot be read.
     """
 
-    def compare(file: BinaryIO, size: int) -> None:
+    def compare(file: BufferedReader, size: int) -> None:
         whole = digest_of(file, size - 16, xxhash.xxh3_128())
         if whole != file.read(16):
             raise damaged(path)
@@ -231,7 +245,7 @@ def _read_index(path: Path) -> Index:
         UserError, ValueError: if there is none, or it does not.
         OSError: if the file cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, 2)
         file.seek(max(size - END.size, 0))
         end = file.read()

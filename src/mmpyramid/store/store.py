@@ -9,26 +9,196 @@ in the store when its file is: files appear by renaming, complete or not at all.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
 
-from mmpyramid.core import Features, Progress
+from mmpyramid.backbones.base import Extractor, Precision
+from mmpyramid.backbones.weights import NOTHING_LEARNED
+from mmpyramid.core import Features, Modality, Progress
 from mmpyramid.core.errors import Problems, UserError
-from mmpyramid.core.text import read_text
-from mmpyramid.core.typed import LARGEST_DESCRIPTION, from_json
+from mmpyramid.core.text import LARGEST_DESCRIPTION, from_json, read_text, shorten, to_type
+from mmpyramid.media.resizing import Resizing
+from mmpyramid.media.sampling import Sampling
+from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.hdf5 import RowFile
 from mmpyramid.store.mapped import FeatureTable, MappedTable, StreamRows
-from mmpyramid.store.provenance import STORE_FORMAT, Provenance
-from mmpyramid.store.shard import Extracted, Shard, VideoInfo, verify_shard
+from mmpyramid.store.shard import Extracted, Shard, StreamRuns, VideoInfo, verify_shard
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, choose_streams, find_faults
+from mmpyramid.version import __version__
+
+STORE_FORMAT = "mmpyramid-features-2"
+OLD_FORMAT = "mmpyramid-features-1"
+"""Of earlier versions, see `store.old`."""
+ADDRESS = "https://github.com/mmpyramid/mmpyramid/blob/main/docs/provenance.schema.json"
+
+
+class StreamProvenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The backbone of one stream; the attributes are those of `Extractor`."""
+
+    modality: Modality
+    dim: Annotated[int, msgspec.Meta(ge=1, le=2**20)]
+    frames_per_segment: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+    frame_size: tuple[int, int]
+    weights_sha256: str
+    resizing: Resizing = Resizing.SCALER
+    sampling: Sampling = Sampling.SECONDS
+    precision: Precision = Precision.FLOAT32
+
+    def describe(self) -> str:
+        """What a person should know: width and weights; sampling and precision if unusual."""
+        weights = self.weights_sha256
+        learned = weights and weights != NOTHING_LEARNED
+        facts = [
+            f"{self.dim}-d",
+            f"weights {weights[:8]}" if learned else weights,
+            "" if self.sampling == Sampling.SECONDS else f"{self.sampling} sampling",
+            "" if self.precision == Precision.FLOAT32 else self.precision,
+        ]
+        return ", ".join(filter(None, facts))
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The backbones of a store, and when and with which version of this package it was begun.
+
+    Example:
+        >>> Provenance.of(create_extractors("open")).streams["yamnet"].dim  # doctest: +SKIP
+        1024
+    """
+
+    streams: Mapping[str, StreamProvenance]
+    tracks: Tracks = PLAYED
+    package_version: str = __version__
+    created: str = msgspec.field(
+        default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds")
+    )
+
+    @classmethod
+    def of(cls, extractors: Iterable[Extractor], tracks: Tracks = PLAYED) -> Provenance:
+        """The provenance of what these extractors will make of these tracks."""
+        names = StreamProvenance.__struct_fields__
+        return cls(
+            streams={
+                extractor.name: StreamProvenance(
+                    **{name: getattr(extractor, name) for name in names}
+                )
+                for extractor in extractors
+            },
+            tracks=tracks,
+        )
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """The width D of every stream."""
+        return {name: stream.dim for name, stream in self.streams.items()}
+
+    def differences(self, other: Provenance) -> list[str]:
+        """Say in which backbones or tracks two stores differ; dates and versions may."""
+        found = []
+        if self.tracks != other.tracks:
+            was, required = _tracks_in_words(self.tracks), _tracks_in_words(other.tracks)
+            found.append(f"{was} was read, and not {required}")
+        for name in sorted({*self.streams, *other.streams}):
+            ours, theirs = self.streams.get(name), other.streams.get(name)
+            if ours is None or theirs is None:
+                found.append(f"{shorten(name)} is {'new' if ours is None else 'not asked for'}")
+                continue
+            for attribute, value in msgspec.structs.asdict(ours).items():
+                if value != getattr(theirs, attribute):
+                    was, required = shorten(str(value)), shorten(str(getattr(theirs, attribute)))
+                    found.append(f"{attribute} of {shorten(name)} is {was} and not {required}")
+        return found
+
+    def check_weights(self, extractors: Iterable[Extractor]) -> None:
+        """See that features are of the very weights that something is to be compared with.
+
+        Raises:
+            UserError: if they are of others; where their weights are not known, nothing is said.
+        """
+        for extractor in extractors:
+            stream, ours = self.streams.get(extractor.name), extractor.weights_sha256
+            theirs = stream.weights_sha256 if stream else ""
+            if len(theirs) == len(ours) and theirs != ours:
+                raise UserError(
+                    f"expected features `{extractor.name}` of the same checkpoint (weights "
+                    f"{ours[:8]}), got those of another one (weights {theirs[:8]}); name the "
+                    "checkpoint that they were extracted with (--checkpoints "
+                    f"{extractor.name}=PATH), or extract them again"
+                )
+
+    def describe(self) -> str:
+        """One line for people."""
+        streams = [f"{name} ({stream.describe()})" for name, stream in self.streams.items()]
+        chosen = "" if self.tracks == PLAYED else f" of {_tracks_in_words(self.tracks)}"
+        made = f"by mmpyramid {self.package_version}, begun {self.created}"
+        return f"{', '.join(streams)}{chosen}, {made}"
+
+    def to_json(self) -> str:
+        """Write as JSON."""
+        return json.dumps({"format": STORE_FORMAT, **msgspec.to_builtins(self)}, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, form: str = STORE_FORMAT) -> Provenance:
+        """Read what `to_json` wrote.
+
+        Args:
+            text: the JSON.
+            form: which version of the format is expected.
+
+        Raises:
+            UserError: if the text is not such JSON.
+        """
+        data = from_json(text, dict[str, Any], "the description of a store")
+        found = data.pop("format", None)
+        if found == OLD_FORMAT != form:
+            raise UserError(
+                "the store is of an earlier version; `mmpyramid store import OLD --out NEW` makes "
+                "one of this version of it"
+            )
+        if found != form:
+            raise UserError(f"expected a description whose `format` is `{form}`")
+        return to_type(data, cls, "the description of a store")
+
+
+def provenance_schema() -> dict[str, Any]:
+    """The JSON Schema of the description of a store, published as `docs/provenance.schema.json`.
+
+    The version is that of the field `format`.
+
+    Example:
+        >>> provenance_schema()["title"]
+        'mmpyramid-features-2'
+    """
+    _, parts = msgspec.json.schema_components([Provenance], ref_template="#/$defs/{name}")
+    described = parts.pop(Provenance.__name__)
+    described["properties"] = {"format": {"const": STORE_FORMAT}, **described["properties"]}
+    described["required"] = ["format", *described["required"]]
+    described["properties"]["package_version"] = {"type": "string"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": ADDRESS,
+        **described,
+        "title": STORE_FORMAT,
+        "description": described["description"].partition("\n")[0],
+        "$defs": parts,
+    }
+
+
+def _tracks_in_words(tracks: Tracks) -> str:
+    """Tracks, for people."""
+    chosen = {"audio": tracks.audio, "video": tracks.video}
+    numbers = [f"{kind} track {number}" for kind, number in chosen.items() if number is not None]
+    return " and ".join(numbers) or "what a player plays"
+
 
 STORE_FILE, FAILURES_FILE, PENDING_FOLDER = "store.json", "failures.jsonl", "pending"
 SHARD_PATTERN = "shard-*.h5"
@@ -126,6 +296,19 @@ class FeatureStore:
         names = choose_streams(self, streams)
         widths = {name: self.streams[name] for name in names}
         return MappedTable(widths, partial(self._locate_rows, ids, names, progress))
+
+    def files(self) -> Iterator[tuple[Sequence[str], StreamRuns]]:
+        """All that is stored, file by file: ids, and the rows of each stream.
+
+        Video k has the rows [begins[k], begins[k + 1]) of a stream, none where it lacks it.
+
+        Raises:
+            UserError: if a file is damaged.
+        """
+        for path in dict.fromkeys(self._places.values()):
+            with self._lock:
+                shard = self._shard(path)
+            yield shard.ids, shard.runs
 
     def _locate_rows(
         self, ids: Sequence[str], streams: Collection[str], progress: Progress | None

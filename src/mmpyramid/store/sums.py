@@ -17,7 +17,8 @@ from typing import TypeAlias
 
 from mmpyramid.core import Progress
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import open_regular, write_durably
+from mmpyramid.core.text import read_bytes
 from mmpyramid.store.hdf5 import read_through
 
 SUMS_FILE = "SHA256SUMS"
@@ -29,8 +30,12 @@ Sums: TypeAlias = Mapping[str, str]
 
 
 def sum_of(path: Path) -> str:
-    """The checksum of a file, as digits."""
-    with path.open("rb") as file:
+    """The checksum of a file, as digits.
+
+    Raises:
+        OSError: if it is absent, out of reach, or no regular file.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -48,10 +53,11 @@ def read_sums(folder: Path) -> dict[str, str]:
     """Read the file.
 
     Raises:
-        UserError: if a line is none, or names a file elsewhere.
+        UserError: if the file cannot be read, a line is none, or one names a file elsewhere.
     """
     path, sums = folder / SUMS_FILE, {}
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    *lines, unfinished = read_bytes(path).split(b"\n")
+    for number, line in enumerate([*lines, *filter(None, [unfinished])], start=1):
         found = LINE.fullmatch(line)
         if found is None:
             raise UserError(

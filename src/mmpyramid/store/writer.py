@@ -23,7 +23,6 @@ from mmpyramid.core.files import (
     write_durably,
 )
 from mmpyramid.core.text import whole_number
-from mmpyramid.store.provenance import Provenance
 from mmpyramid.store.shard import Extracted, Shard, encode_shard, verify_shard
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, find_faults
 from mmpyramid.store.store import (
@@ -31,6 +30,7 @@ from mmpyramid.store.store import (
     PENDING_FOLDER,
     SHARD_PATTERN,
     STORE_FILE,
+    Provenance,
     pending_name,
     read_failures,
     read_provenance,
@@ -83,7 +83,7 @@ class StoreWriter:
                 self._tidy()
             except OSError as error:
                 raise UserError(f"cannot write to the store {folder}: {error}") from error
-            self._held = stack.pop_all()
+            self._lock = stack.pop_all()
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -93,7 +93,7 @@ class StoreWriter:
             if kind is None:
                 self.pack()
         finally:
-            self._held.close()
+            self._lock.close()
 
     @property
     def done(self) -> frozenset[str]:
@@ -174,7 +174,7 @@ class StoreWriter:
     def _settle_provenance(self) -> None:
         """Note what makes the features, or see that it is the same as before."""
         path = self.folder / STORE_FILE
-        if not path.is_file():
+        if not path.exists():
             write_durably(path, self.provenance.to_json().encode())
             return
         differences = read_provenance(self.folder).differences(self.provenance)

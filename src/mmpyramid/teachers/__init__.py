@@ -6,6 +6,7 @@ file of one's own. What the class lists have no counterpart for, they never find
 """
 
 from mmpyramid.teachers.beside import Beside
+from mmpyramid.teachers.text import TextTeacher, load_prompts, load_text_teacher, prompts_for
 from mmpyramid.teachers.vocabulary import (
     VOCABULARIES,
     Entry,
@@ -22,10 +23,14 @@ __all__ = [
     "Beside",
     "Entry",
     "Teacher",
+    "TextTeacher",
     "Vocabulary",
+    "load_prompts",
     "load_teacher",
+    "load_text_teacher",
     "load_vocabulary",
     "parse_vocabulary",
+    "prompts_for",
     "record_vocabulary",
     "recorded_vocabulary",
 ]

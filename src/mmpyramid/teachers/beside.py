@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmpyramid.core import Array, Decoder, Features, Scores
 from mmpyramid.core.errors import UserError
-from mmpyramid.models import Network
 from mmpyramid.teachers.zero_shot import Teacher
+
+if TYPE_CHECKING:
+    from mmpyramid.models import Network
 
 
 class Beside:
@@ -59,7 +61,7 @@ class Beside:
 
     @property
     def decoder(self) -> Decoder:
-        """What decides on its scores, unless something else is asked for."""
+        """The decoder that is used by default."""
         return self._network.decoder
 
     @property

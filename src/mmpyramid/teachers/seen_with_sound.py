@@ -25,7 +25,7 @@ class SeenWithSound:
 
     Attributes:
         labels: those that can be seen so.
-        inferred: those of them that are told to be seen only because they are heard.
+        inferred: those of them that are reported as seen only because they are heard.
 
     Raises:
         UserError: if it is to be inferred, and there is no label that can be.
@@ -46,7 +46,7 @@ class SeenWithSound:
         self._share_C = np.array(shares, np.float32)
         if infer_seen and not self._share_C.any():
             raise UserError(
-                "expected a vocabulary that tells by `seen_if_heard` what is nearly always seen "
+                "expected a vocabulary that lists by `seen_if_heard` what is nearly always seen "
                 f"where it is heard, got {vocabulary.title}, which has no such label; leave out "
                 "`--infer-seen`"
             )

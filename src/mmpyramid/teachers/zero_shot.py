@@ -19,10 +19,9 @@ from mmpyramid.backbones.faces import FaceExtractor
 from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core import Array, Decoder, Features, Modality, Scores
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.segment_classifier import LONE, NUM_BEST
-from mmpyramid.teachers.classes import audioset, background
+from mmpyramid.core.scores import LONE, NUM_BEST
 from mmpyramid.teachers.seen_with_sound import SeenWithSound
-from mmpyramid.teachers.vocabulary import Vocabulary, load_vocabulary
+from mmpyramid.teachers.vocabulary import Vocabulary, audioset, background, load_vocabulary
 
 RADIUS = 5
 """The surroundings of a segment in a long video: this many seconds before and after it."""
@@ -35,7 +34,7 @@ class Rule(NamedTuple):
     """From which raw score on a label counts as found in a video, and what it has to beat.
 
     The threshold of a label is `threshold + slope * background`, at most `HIGHEST`; see
-    `classes.background`.
+    `vocabulary.background`.
 
     Attributes:
         threshold: of a label that never scores high by chance.
@@ -161,10 +160,11 @@ class Teacher:
         vocabulary: the labels and their counterparts.
         classifiers: one per stream of sounds or pictures.
         faces: finds faces, for labels that are seen with them.
-        infer_seen: whether labels that are nearly always seen where they are heard are told to be.
+        infer_seen: whether labels that are nearly always seen where they are heard are reported as
+            seen.
 
     Attributes:
-        name: who speaks, for messages.
+        name: what messages call it.
         labels: the C labels.
         sought: what is looked and listened for, in words.
         extractors: the backbones, which extract those streams.
@@ -216,7 +216,7 @@ class Teacher:
 
     @property
     def decoder(self) -> Decoder:
-        """What decides on its scores, unless something else is asked for."""
+        """The decoder that is used by default."""
         return Decoder()
 
     @property
@@ -248,7 +248,10 @@ class Teacher:
         """
         if not isinstance(features, Mapping):
             return [self.predict(one) for one in features]
-        shape = self._check(features), len(self.labels)
+        shape = (
+            shared_length(features, self.streams, self.name, "the feature set `open`"),
+            len(self.labels),
+        )
         sure = {modality: np.zeros(shape, np.float32) for modality in RULES}
         segment = {modality: np.zeros(shape, np.float32) for modality in RULES}
         nearest = []
@@ -302,23 +305,6 @@ class Teacher:
         for scores, more_TC in ((sure, sure_TC), (segment, segment_TC)):
             np.maximum(scores[Modality.VISUAL], more_TC, out=scores[Modality.VISUAL])
 
-    def _check(self, features: Features) -> int:
-        """The number of segments T, which all streams must share."""
-        shapes: dict[str, tuple[int, ...]] = {
-            name: features[name].shape for name in self.streams if name in features
-        }
-        lengths = {shape[0] for shape in shapes.values()}
-        if len(lengths) != 1 or any(
-            shape != (shape[0], self.streams[name]) for name, shape in shapes.items()
-        ):
-            wanted = ", ".join(f"{name} (T, {dim})" for name, dim in self.streams.items())
-            given = ", ".join(f"{name} {values.shape}" for name, values in features.items())
-            raise UserError(
-                f"{self.name} read one or more of the streams {wanted}, with the same T; got "
-                f"{given or 'nothing'}. Extract the feature set `open`"
-            )
-        return lengths.pop()
-
     def _most_specific(self, found_TC: Array) -> Array:
         """How sure it is that nothing more specific is there, (T, C)."""
         shown_TC = np.ones_like(found_TC)
@@ -340,7 +326,8 @@ def load_teacher(
         vocabulary: one that comes along, a file of one's own, or what was read from it.
         device: where the backbones run.
         faces: whether to look for faces; without them, labels that are seen by a face are not.
-        infer_seen: whether labels that are nearly always seen where they are heard are told to be.
+        infer_seen: whether labels that are nearly always seen where they are heard are reported as
+            seen.
 
     Raises:
         UserError: if there is no such vocabulary, it is wrong, the weights cannot be had, or
@@ -454,6 +441,38 @@ Pooling = Callable[[Array], Array]
 
 Around = Callable[[Array, Pooling], Array]
 """Pools what is around each segment: (T, C) to (T, C), or to (1, C) where it is all the same."""
+
+
+def shared_length(features: Features, streams: Mapping[str, int], teacher: str, advice: str) -> int:
+    """The number of segments T, which all streams must share.
+
+    Args:
+        features: by stream, (T, D).
+        streams: D of each stream that is read; some may be missing, but not all.
+        teacher: who reads them, for the message.
+        advice: what to extract, for the message.
+
+    Raises:
+        UserError: if there is no stream to read, or shapes do not agree.
+
+    Example:
+        >>> shared_length({"yamnet": np.zeros((9, 2))}, {"yamnet": 2}, "teachers", "`open`")
+        9
+    """
+    shapes: dict[str, tuple[int, ...]] = {
+        name: features[name].shape for name in streams if name in features
+    }
+    lengths = {shape[0] for shape in shapes.values()}
+    if len(lengths) != 1 or any(
+        shape != (shape[0], streams[name]) for name, shape in shapes.items()
+    ):
+        wanted = ", ".join(f"{name} (T, {dim})" for name, dim in streams.items())
+        given = ", ".join(f"{name} {values.shape}" for name, values in features.items())
+        raise UserError(
+            f"{teacher} read one or more of the streams {wanted}, with the same T; got "
+            f"{given or 'nothing'}. Extract {advice}"
+        )
+    return lengths.pop()
 
 
 def surroundings(score_TC: Array, pool: Pooling) -> Array:

@@ -164,7 +164,8 @@ def read_lesson(
         videos: a folder, a file, or a glob pattern.
         store: folder of the features.
         classes: the labels to learn; None takes all that occur.
-        only_corrected: leave out videos without corrections; else nothing happens in them.
+        only_corrected: leave out videos without corrections; otherwise they count as videos without
+            the classes.
         device: where the backbones run.
         on_progress: called after each video that is read.
 

@@ -12,17 +12,27 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from mmpyramid.backbones import runtime
 from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core import AnyScores, Features, Modality
 from mmpyramid.core.runs import Mask
 from mmpyramid.models import Network, SegmentClassifier, SegmentClassifierConfig
 from mmpyramid.problems import problem_named
 from mmpyramid.teachers import Teacher
-from mmpyramid.teaching.classifier import WINDOW, Linear, calibrate, fit, fit_folds, held_out
+from mmpyramid.teaching.classifier import (
+    WINDOW,
+    Linear,
+    Measured,
+    calibrate,
+    fit,
+    fit_folds,
+    folds_of,
+    held_out,
+    measure,
+    windows_with,
+)
 from mmpyramid.teaching.examples import STREAMS, WIDTHS, Examples, Lesson
-from mmpyramid.teaching.validation import Measured, folds_of, measure
 
 SIDES = (Modality.AUDIO, Modality.VISUAL)
 
@@ -87,21 +97,21 @@ class Side:
         raw, stream = lesson.examples(modality), STREAMS[modality]
         with torch.inference_mode():
             described = network.described({stream: torch.from_numpy(raw.feature_SD)}, [stream])
-        said_NC = lesson.annotated(modality)
-        has_NC = said_NC & np.isin(np.arange(len(said_NC)), raw.clip_S)[:, None]
+        annotated_NC = lesson.annotated(modality)
+        has_NC = annotated_NC & np.isin(np.arange(len(annotated_NC)), raw.clip_S)[:, None]
         without_NC = np.zeros_like(has_NC)
         for clip in np.unique(raw.clip_S):
             without_NC[clip] = (raw.target_SC[raw.clip_S == clip] == 0).any(axis=0)
         refused, num_clips = {}, {}
         for column, label in enumerate(lesson.labels):
-            if said_NC[:, column].any():
-                num_clips[label] = int(said_NC[:, column].sum())
+            if annotated_NC[:, column].any():
+                num_clips[label] = int(annotated_NC[:, column].sum())
                 refused[label] = _why_not(
                     modality,
                     num_clips[label],
                     int(has_NC[:, column].sum()),
                     int(without_NC[:, column].sum()),
-                )
+                ) or _why_not_apart(raw, column)
         learned = [not refused.get(label, "not asked for") for label in lesson.labels]
         return cls(
             modality=modality,
@@ -130,13 +140,20 @@ class Side:
         return calibration.of(fit(examples)), folds
 
 
-def _why_not(modality: Modality, num_said: int, num_usable: int, num_without: int) -> str:
+def _why_not_apart(examples: Examples, column: int) -> str:
+    """Why a class cannot be calibrated, which scores of what lacks it are for; empty if it can."""
+    if windows_with(examples, column).all():
+        return f"videos, or stretches of {WINDOW} s, without it: 0, it takes 1"
+    return ""
+
+
+def _why_not(modality: Modality, num_annotated: int, num_usable: int, num_without: int) -> str:
     """Why a class cannot be learned; empty if it can."""
-    if num_said < FEWEST:
-        return f"{num_said} video is too few, it takes {FEWEST}"
+    if num_annotated < FEWEST:
+        return f"{num_annotated} video is too few, it takes {FEWEST}"
     if num_usable < FEWEST:
         what = "sound" if modality is Modality.AUDIO else "a picture"
-        return f"{num_usable} of its {num_said} videos have {what}, it takes {FEWEST}"
+        return f"{num_usable} of its {num_annotated} videos have {what}, it takes {FEWEST}"
     if num_without < FEWEST:
         return f"videos, or parts of videos, without it: {num_without}, it takes {FEWEST}"
     return ""
@@ -156,8 +173,7 @@ def learn_classifiers(
         The network, None if nothing was learned; what became of every class and modality that the
         corrections name; what was found in each clip by what was learned without it.
     """
-    classes = YAMNetExtractor().network.classifier
-    assert isinstance(classes, nn.Linear)
+    classes = YAMNetExtractor().classifier
     network = _blank(classes, lesson.labels, [lesson.labels] * 2)
     sides = [Side.of(lesson, modality, network) for modality in SIDES]
     column = {label: index for index, label in enumerate(lesson.labels)}
@@ -214,7 +230,7 @@ def _why_useless(num_clips: int, measured: Measured, other: Measured | None) -> 
 
 
 def _blank(
-    classes: nn.Linear, labels: Sequence[str], perceived: Sequence[Sequence[str]]
+    classes: runtime.Linear, labels: Sequence[str], perceived: Sequence[Sequence[str]]
 ) -> SegmentClassifier:
     """A network on the open features that knows the classes of YAMNet, and nothing else yet."""
     audio, visual = (STREAMS[modality] for modality in SIDES)
@@ -226,11 +242,12 @@ def _blank(
             visual_streams={visual: WIDTHS[visual]},
             heard=tuple(heard),
             seen=tuple(seen),
-            backbone_classes={audio: classes.out_features},
+            backbone_classes={audio: len(classes.bias_K)},
             context=WINDOW,
         )
     )
-    network.backbone_classes[audio].load_state_dict(classes.state_dict())
+    weights = {"weight": torch.tensor(classes.weight_KD), "bias": torch.tensor(classes.bias_K)}
+    network.backbone_classes[audio].load_state_dict(weights)
     return network.eval()
 
 

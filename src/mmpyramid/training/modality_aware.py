@@ -10,7 +10,6 @@ Shape letters: N videos, B batch, M modalities (audio, visual), C classes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +25,8 @@ from torch import Tensor
 from mmpyramid.core import Array, Progress
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import check_output_folder, write_durably
-from mmpyramid.core.typed import read_json
+from mmpyramid.core.files import check_output_folder, write_json
+from mmpyramid.core.text import read_json
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.datasets.refined import write_refined
 from mmpyramid.models import Network
@@ -158,8 +157,7 @@ def _write_labels(
     train = open_dataset(data, "train", network.inputs, problem=network.problem, features=features)
     refinement = refine_labels(network, train, config.seed + 1, on_refine)
     write_refined(run.labels, train, refinement.modality_NMC)
-    summary = json.dumps(_summary(refinement, train, config), indent=2) + "\n"
-    write_durably(run.summary, summary.encode())
+    write_json(run.summary, _summary(refinement, train, config))
 
 
 def _summary(refinement: Refinement, corpus: Dataset, config: TrainConfig) -> dict[str, Any]:

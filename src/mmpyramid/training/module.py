@@ -1,4 +1,7 @@
-"""Training in Lightning: the one module, its checkpoints, progress and number format."""
+"""Training in Lightning: the one module, its checkpoints, progress and number format.
+
+Several processes may validate: every video counts once, whichever of them have scored it.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ import io
 import sys
 import zipfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
-from pytorch_lightning.callbacks import TQDMProgressBar
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -23,15 +26,14 @@ from mmpyramid.accelerate.step import Recorder
 from mmpyramid.backbones.base import computes_in_bf16
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
-from mmpyramid.core.seal import DamagedFileError, seal, verify
+from mmpyramid.core.files import DamagedFileError, seal, verify, write_durably
+from mmpyramid.core.progress import Update, progress, report
 from mmpyramid.core.text import shorten
 from mmpyramid.models import Network, create_model, save_pretrained
 from mmpyramid.models.network import to_full_precision
 from mmpyramid.problems import problem_named
 from mmpyramid.problems.base import DIVERGED
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.validation import places_to_count
 
 LOGGED = 10
 """Every so many steps have their loss in the log."""
@@ -50,7 +52,7 @@ class NetworkModule(pl.LightningModule):
 
         Args:
             config: the run.
-            placement: in words where the features lie, if that is worth telling.
+            placement: where the features are, in words; empty on a CPU.
         """
         super().__init__()
         self.config, self.placement = config, placement
@@ -85,9 +87,8 @@ class NetworkModule(pl.LightningModule):
         """Adam with the schedule of the configuration, stepped once per epoch."""
         # Lightning clips no gradients in bf16 if the optimizer is fused.
         fused = not self.config.clip_norm or self._takes_whole_steps
-        optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=self.config.learning_rate, fused=fused
-        )
+        weights = [*self.network.parameters(), *self.criterion.trained()]
+        optimizer = torch.optim.Adam(weights, lr=self.config.learning_rate, fused=fused)
         return [optimizer], [LambdaLR(optimizer, self.config.schedule)]
 
     @property
@@ -96,14 +97,14 @@ class NetworkModule(pl.LightningModule):
         return self.config.cuda_graph != "off" and self.device.type == "cuda" and is_alone
 
     def on_train_start(self) -> None:
-        """Choose how steps are taken, and tell what is not the same on every machine."""
+        """Choose how steps are taken, and report what differs between machines."""
         if self._takes_whole_steps:
             self.take_whole_steps(CudaRecorder(self.device))
         elif self.device.type == "cuda":
-            self._tell("steps operator by operator")
+            self._report("steps operator by operator")
 
     def on_train_epoch_start(self) -> None:
-        """Tell the criterion which epoch it is; where it computes something else, record anew."""
+        """Set the epoch of the criterion; record the step again where it computes another loss."""
         epoch, before = self.current_epoch, self.criterion.phase(self.criterion.epoch)
         self.criterion.epoch = epoch
         if self.step is not None and self.criterion.phase(epoch) != before:
@@ -113,15 +114,15 @@ class NetworkModule(pl.LightningModule):
         """Leave forward, backward and optimizer to a `TrainingStep`."""
         self.step = TrainingStep(
             self.loss,
-            self.network,
+            torch.nn.ModuleList((self.network, self.criterion)),
             cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False)),
             clip_norm=self.config.clip_norm,
             recorder=recorder,
             required=self.config.cuda_graph == "on",
-            say=self._tell,
+            report=self._report,
         )
 
-    def _tell(self, steps: str) -> None:
+    def _report(self, steps: str) -> None:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
         how = f"{self.trainer.precision}{', tf32' if self.config.precision == 'tf32' else ''}"
         if self.trainer.is_global_zero:
@@ -288,31 +289,48 @@ class NetworkCheckpoint(pl.Callback):
         self.best = state_dict["best"]
 
 
-class EpochProgressBar(TQDMProgressBar):
-    """Lightning's progress bar with the metrics only."""
+class EpochProgress(pl.Callback):
+    """Reports how many steps of the whole run are done, and each epoch's result."""
 
-    def get_metrics(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> dict[str, int | str | float | dict[str, float]]:
-        """All metrics but the version of the logger."""
-        metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._update: Update | None = None
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin; a resumed run begins where it stopped."""
+        if trainer.is_global_zero:
+            self._update = self._open.enter_context(progress("train", unit="steps"))
+            self._report(trainer)
 
-class EpochLog(pl.Callback):
-    """One line per epoch on standard error, for runs without a terminal."""
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Count the step."""
+        self._report(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the loss and the validation number."""
+        """Report the loss and the validation number."""
         assert isinstance(pl_module, NetworkModule)
         if trainer.is_global_zero:
-            metrics = trainer.callback_metrics
-            sys.stderr.write(
-                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-                f"loss {metrics['train/loss']:.3f}, validation "
-                f"{pl_module.problem.selection_title} {metrics[pl_module.selection_metric]:.2f}\n"
+            metrics, epoch = trainer.callback_metrics, trainer.current_epoch + 1
+            values = {
+                "train/loss": float(metrics["train/loss"]),
+                pl_module.selection_metric: float(metrics[pl_module.selection_metric]),
+            }
+            report(
+                f"epoch {epoch}/{trainer.max_epochs}: loss {values['train/loss']:.3f}, validation "
+                f"{pl_module.problem.selection_title} {values[pl_module.selection_metric]:.2f}",
+                {"epoch": epoch, "epochs": trainer.max_epochs or 0, **values},
             )
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """End, however the run ended."""
+        self._open.close()
+        self._update = None
+
+    def _report(self, trainer: pl.Trainer) -> None:
+        if self._update is not None:
+            epochs = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            total = trainer.num_training_batches * (trainer.max_epochs or 1)
+            self._update(trainer.global_step, int(total), detail=epochs)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -348,7 +366,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except Exception as error:
             raise UserError(
                 f"the run cannot go on from {path}, which is damaged ({shorten(str(error), 200)}); "
-                "copy it again, or delete it to begin anew"
+                "copy it again, or delete it to start over"
             ) from error
         return state
 
@@ -374,3 +392,44 @@ def resolve_precision(
     if precision != "auto":
         return precision
     return "bf16-mixed" if computes_in_bf16(device) else "32-true"
+
+
+Batches: TypeAlias = Sequence[Sequence[int]]
+"""The rows of a split that are in each batch."""
+
+
+def places_to_count(loader: DataLoader[Batch]) -> list[list[int]]:
+    """Which videos of each batch count in this process, as places in the batch.
+
+    Samplers repeat videos until all processes have as many; the processes exchange which rows of
+    the split they have. All of them have to call this.
+
+    Args:
+        loader: this process's share of the validation split.
+    """
+    assert loader.batch_sampler is not None, "batches are made of rows"
+    mine = [list(rows) for rows in loader.batch_sampler]
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return first_places([mine], 0)
+    shares: list[Batches] = [()] * distributed.get_world_size()
+    distributed.all_gather_object(shares, mine)
+    return first_places(shares, distributed.get_rank())
+
+
+def first_places(shares: Sequence[Batches], rank: int) -> list[list[int]]:
+    """The places in the batches of one share whose rows neither came before nor in one before.
+
+    Example:
+        >>> shares = [[[0, 2], [4, 0]], [[1, 3], [0, 1]]]
+        >>> first_places(shares, 0), first_places(shares, 1)
+        ([[0, 1], [0]], [[0, 1], []])
+    """
+    seen = {row for share in shares[:rank] for rows in share for row in rows}
+    places: list[list[int]] = []
+    for rows in shares[rank]:
+        places.append([])
+        for place, row in enumerate(rows):
+            if row not in seen:
+                seen.add(row)
+                places[-1].append(place)
+    return places

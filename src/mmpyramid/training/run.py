@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.core.device import resolve_device, use_float32
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder, only_writer, write_durably
+from mmpyramid.core.progress import shown_anyway
 from mmpyramid.core.text import read_text, shorten
-from mmpyramid.core.typed import LARGEST_DESCRIPTION
 from mmpyramid.datasets import Dataset, Split, open_dataset
 from mmpyramid.datasets.base import digest_of
 from mmpyramid.models import Network, load_pretrained
@@ -37,8 +38,7 @@ from mmpyramid.problems.base import BATCH
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.module import (
     AtomicCheckpointIO,
-    EpochLog,
-    EpochProgressBar,
+    EpochProgress,
     NetworkCheckpoint,
     NetworkModule,
     resolve_precision,
@@ -52,6 +52,12 @@ HARMLESS = (
     ".*LeafSpec",  # Lightning's own use of a newer torch
 )
 """Warnings of Lightning that users cannot act on."""
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Ten times as fast where PyYAML was built with its library."""
+
+LARGEST_CONFIG, DEEPEST_CONFIG = 2**20, 50
+"""Bytes and levels of a configuration. 10,000 classes take a quarter of a mebibyte."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +116,7 @@ def fit(
         features: where the features are, if not in the corpus folder.
         refined: modality-aware labels of the training videos, see `mmpyramid.datasets.refined`.
         resume: continue after the last finished epoch of the run in `out`, if there is one.
-        progress: show a bar on a terminal, elsewhere a line per epoch.
+        progress: report each step and epoch; where nothing else shows it, on the standard error.
 
     Returns:
         The run, whose `model` is the network of the epoch that `config.keep` names.
@@ -141,7 +147,12 @@ def fit(
     (placed, placement), (placed_val, _) = place(train, device), place(val, device)
     module, shuffle = NetworkModule(config, placement), EpochShuffle(train, config.seed)
     found = {**config.to_dict(), "data": identify({"train": train, "val": val})}
-    with _only_run_in(out), warnings.catch_warnings(), _reasons_told(trainer):
+    with (
+        shown_anyway() if progress else nullcontext(),
+        _only_run_in(out),
+        warnings.catch_warnings(),
+        _errors_explained(trainer),
+    ):
         _save_config(run, found)
         _report_global_batch(trainer, config)
         for message in HARMLESS:
@@ -157,8 +168,7 @@ def fit(
 
 def _only_run_in(folder: Path) -> AbstractContextManager[None]:
     """Let one run at a time write into a folder; its first process locks it for all."""
-    is_first = getattr(rank_zero_only, "rank", 0) == 0
-    return only_writer(folder) if is_first else nullcontext()
+    return only_writer(folder) if is_first_process() else nullcontext()
 
 
 def loader(
@@ -222,6 +232,11 @@ def identify(splits: Mapping[Split, Dataset]) -> dict[str, str]:
     return {**next(iter(digests.values())), "annotations": digest_of(annotations)}
 
 
+def is_first_process() -> bool:
+    """Whether this process of a run writes the files."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
 def wait_for_all_processes() -> None:
     """Return when every process of a run has called this; at once if there is one process."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -240,19 +255,45 @@ def _check_folder(run: Run, resume: bool) -> None:
         )
 
 
+class _ConfigLoader(LOADER):  # type: ignore[misc]
+    """Refuses a key that is there twice, of which YAML would take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(found) < len(node.value):
+            counts = Counter(key.value for key, _ in node.value)
+            key = next((key for key, count in counts.items() if count > 1), "")
+            raise ValueError(f"the key {shorten(str(key))!r} is there twice")
+        return found
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What a run was started with, which is compared and not used.
+
+    Raises:
+        UserError: if it is no such file. What refers to itself could double with every line.
+    """
+    try:
+        text, depth = read_text(path, LARGEST_CONFIG), 0
+        for event in yaml.parse(text, LOADER):
+            is_begin = isinstance(event, yaml.CollectionStartEvent)
+            depth += is_begin - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST_CONFIG:
+                raise ValueError("it has aliases or too many levels, as no run writes them")
+        started = yaml.load(text, _ConfigLoader)
+    except (yaml.YAMLError, ValueError) as error:
+        reason = shorten(str(error).replace("\n", " "), 200)
+        raise UserError(f"{path} cannot be read ({reason}); choose another --out") from error
+    if not isinstance(started, dict):
+        raise UserError(f"{path} is no configuration of a run; choose another --out")
+    return started
+
+
 @rank_zero_only
 def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
     """Write the resolved configuration, unless the run in the folder was started with another."""
     if run.config.exists():
-        try:
-            started = yaml.safe_load(read_text(run.config, LARGEST_DESCRIPTION))
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            reason = shorten(str(error).replace("\n", " "), 200)
-            raise UserError(
-                f"{run.config} cannot be read ({reason}); choose another --out"
-            ) from error
-        if not isinstance(started, dict):
-            raise UserError(f"{run.config} is no configuration of a run; choose another --out")
+        started = read_config(run.config)
         since = {each.name: each.default for each in dataclasses.fields(TrainConfig)}
         differing = [
             name
@@ -303,8 +344,7 @@ def _make_trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
             f"--cuda-graph on is for one CUDA GPU, got --device {where} with --devices "
             f"{config.devices}; use --cuda-graph auto"
         )
-    on_terminal = sys.stderr.isatty()
-    reports = [EpochProgressBar() if on_terminal else EpochLog()] if progress else []
+    reports = [EpochProgress()] if progress else []
     try:
         return pl.Trainer(
             max_epochs=config.epochs,
@@ -319,7 +359,7 @@ def _make_trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
             logger=TensorBoardLogger(run.folder, name=None, version=run.log.name),
             num_sanity_val_steps=0,
             log_every_n_steps=10,
-            enable_progress_bar=progress and on_terminal,
+            enable_progress_bar=False,
             enable_model_summary=False,
         )
     except (ValueError, MisconfigurationException) as error:
@@ -330,7 +370,7 @@ def _make_trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
 
 
 @contextmanager
-def _reasons_told(trainer: pl.Trainer) -> Iterator[None]:
+def _errors_explained(trainer: pl.Trainer) -> Iterator[None]:
     """Pass on why training ended early.
 
     Upon Ctrl-C Lightning exits or returns, depending on its version.

@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABCMeta
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import FileData, ListFiles
 
-from mmpyramid.core import Event, Modality
-from mmpyramid.datasets.synthetic.planting import ClipPlan
-from mmpyramid.datasets.synthetic.rendered import ClipFormat
-from mmpyramid.datasets.synthetic.rendered.corpus import render_clip
-from mmpyramid.problems import Decoder
 from mmpyramid.web.handlers import WELCOME, Handlers, introduction
 
-CLIP = ClipFormat(width=320, height=240)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """A clip in which something is heard from second 1 to 7, and seen from 4 to 9.
-
-    Attributes:
-        label: which of the rendered classes.
-        seed: same seed, same clip.
-        model: which of the teachers has a label for it.
-        threshold: where they recognize drawings and synthesized sounds.
-    """
-
-    label: str
-    model: str
-    seed: int
-    threshold: float
-
-
-EXAMPLES = (
-    Example(label="Bell", model="teachers-ave", seed=3, threshold=0.1),
-    Example(label="Clock", model="teachers-ave", seed=2, threshold=0.1),
-    Example(label="Engine", model="teachers-ave", seed=1, threshold=0.15),
-)
-
-
-def render_example(example: Example, folder: Path) -> Path:
-    """Render the MP4 file of an example, unless it is there.
-
-    Example:
-        >>> render_example(EXAMPLES[0], Path("examples")).name  # doctest: +SKIP
-        'Clock.mp4'
-    """
-    events = (
-        Event(1.0, 7.0, example.label, Modality.AUDIO, 1.0),
-        Event(4.0, 9.0, example.label, Modality.VISUAL, 1.0),
-    )
-    plan = ClipPlan(example.label, events)
-    return render_clip(plan, folder=folder, clip=CLIP, seed=example.seed)
-
+EXAMPLE = Path(__file__).with_name("film.mp4")
+"""A clock while a telephone rings elsewhere, then the sea; `docs/site/film.py` draws it."""
 
 TITLE = "mmpyramid"
 CSS = Path(__file__).with_name("app.css").read_text(encoding="utf-8")
@@ -72,16 +30,57 @@ THEME = gr.themes.Base(
 )
 """Fonts of the visitor's own system, so that nothing is fetched; gray text that can be read."""
 
-USUAL = Decoder().threshold
-"""Where thresholds begin; the page of the result has the controls that move them."""
+
+def _paths(self: gr.File, payload: ListFiles | FileData | None) -> list[str]:
+    """What handlers get of the files that a visitor chose."""
+    del self
+    files = payload if isinstance(payload, ListFiles) else [payload] if payload else []
+    return [file.path for file in files]
 
 
-def create_app(handlers: Handlers, examples: Mapping[Example, Path]) -> gr.Blocks:
+def _named_files(self: gr.File, value: Sequence[tuple[str, str]] | None) -> ListFiles | None:
+    """Files from pairs of path and name."""
+    del self
+    if not value:
+        return None
+    return ListFiles(
+        root=[
+            FileData(path=path, orig_name=name, size=Path(path).stat().st_size)
+            for path, name in value
+        ]
+    )
+
+
+def subclass(name: str, base: type, members: dict[str, Any]) -> Any:
+    """A component like another, without the stub that Gradio's metaclass writes beside its source.
+
+    Should Gradio have a metaclass of another kind one day, it makes the class as it likes.
+
+    Args:
+        name: of the class.
+        base: the other one.
+        members: what differs.
+    """
+    metaclass = type(base)
+    if issubclass(metaclass, ABCMeta):
+        return ABCMeta.__new__(metaclass, name, (base,), members)
+    return metaclass(name, (base,), members)
+
+
+# Gradio's own methods make an empty temporary file of each, and show files of the server by their
+# names on its disk.
+Files = subclass(
+    "Files", gr.File, {"is_template": True, "preprocess": _paths, "postprocess": _named_files}
+)
+"""A field for files of any kind and name, several at once."""
+
+
+def create_app(handlers: Handlers, example: Path) -> gr.Blocks:
     """Lay out the page and connect it.
 
     Args:
         handlers: what happens when a visitor does something.
-        examples: clips to try.
+        example: a film to try.
     """
     pool = handlers.pool
     app: gr.Blocks
@@ -89,13 +88,22 @@ def create_app(handlers: Handlers, examples: Mapping[Example, Path]) -> gr.Block
         gr.HTML(introduction(pool.limits, pool.setup.sought), elem_classes="introduction")
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
-                form = Form.create(list(pool.setup.choices), examples)
+                form = Form.create(list(pool.setup.choices))
             with gr.Column(scale=3, min_width=480, elem_classes="shown"):
+                listed = gr.HTML(elem_id="results")
                 shown = gr.HTML(WELCOME, elem_id="result")
-        form.connect(handlers, examples, shown)
+        form.connect(handlers, example, listed, shown)
         app.unload(handlers.leave)
-    app.queue(max_size=pool.limits.max_waiting, default_concurrency_limit=len(pool.workers))
+    # The pool has its own queue; here nobody waits for those who wait there.
+    app.queue(
+        max_size=pool.limits.max_waiting,
+        default_concurrency_limit=min(pool.capacity, MOST_THREADS),
+    )
     return app
+
+
+MOST_THREADS = 32
+"""Of the forty that Gradio has; the others answer what takes no time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,86 +111,90 @@ class Form:
     """What a visitor fills in.
 
     Attributes:
-        video: uploads and records.
-        examples: a button for each clip to try.
-        chosen: says what was uploaded, or why it cannot be taken.
+        files: uploads.
+        camera: records a video.
+        microphone: records a sound.
+        example: chooses the film to try.
+        chosen: says what was chosen, or why it cannot be taken.
         model: one of those that the server has loaded.
         button: begins.
-        threshold: where the thresholds of the result begin.
     """
 
-    video: gr.Video
-    examples: Mapping[Example, gr.Button]
+    files: gr.File
+    camera: gr.Video
+    microphone: gr.Audio
+    example: gr.Button
     chosen: gr.HTML
     model: gr.Dropdown
     button: gr.Button
-    threshold: gr.State
 
     @classmethod
-    def create(cls, models: Sequence[str], examples: Iterable[Example]) -> Form:
+    def create(cls, models: Sequence[str]) -> Form:
         """Lay it out, from top to bottom."""
+        with gr.Tabs():
+            with gr.Tab("Files"):
+                files = Files(label="Videos and sounds", file_count="multiple", height=150)
+            with gr.Tab("Camera"):
+                camera = gr.Video(
+                    label="Camera",
+                    sources=["webcam"],
+                    webcam_options=gr.WebcamOptions(mirror=False),
+                    include_audio=True,
+                    height=280,
+                )
+            with gr.Tab("Microphone"):
+                microphone = gr.Audio(
+                    label="Microphone", sources=["microphone"], type="filepath", editable=False
+                )
         return cls(
-            video=gr.Video(
-                label="Video",
-                sources=["upload", "webcam"],
-                webcam_options=gr.WebcamOptions(mirror=False),
-                height=280,
-            ),
-            examples=_example_buttons(examples),
+            files=files,
+            camera=camera,
+            microphone=microphone,
+            example=gr.Button("Try a film: a clock, a telephone, the sea", size="sm"),
             chosen=gr.HTML(elem_classes="chosen"),
             model=gr.Dropdown(list(models), value=models[0], label="Model"),
             button=gr.Button("Parse", variant="primary", interactive=False),
-            threshold=gr.State(USUAL),
         )
 
-    def connect(self, handlers: Handlers, clips: Mapping[Example, Path], shown: gr.HTML) -> None:
+    @property
+    def inputs(self) -> list[Any]:
+        """What can be parsed."""
+        return [self.files, self.camera, self.microphone]
+
+    def connect(
+        self,
+        handlers: Handlers,
+        example: Path,
+        listed: gr.HTML,
+        shown: gr.HTML,
+    ) -> None:
         """Let it do something.
 
         Args:
             handlers: what happens.
-            clips: the files of the examples.
-            shown: where results go.
+            example: the film to try.
+            listed: where the list of several results goes.
+            shown: where one result goes.
         """
-        self.video.change(
+        gr.on(
+            [each.change for each in self.inputs],
             handlers.choose,
-            self.video,
+            self.inputs,
             [self.chosen, self.button],
             queue=False,
             api_visibility="private",
         )
         self.button.click(
             handlers.parse,
-            [self.model, self.threshold],
-            [shown, self.video],
-            show_progress_on=shown,
+            [*self.inputs, self.model],
+            [listed, shown, *self.inputs],
+            show_progress_on=listed,
             api_visibility="private",
         )
-        gr.on(
-            [self.video.upload, self.video.start_recording, self.video.clear],
-            lambda: USUAL,
+        self.example.click(
+            lambda: [[(str(example), EXAMPLE.name)], None, None],
             None,
-            self.threshold,
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
-        for example, button in self.examples.items():
-            self._connect_example(button, example, clips[example])
-
-    def _connect_example(self, button: gr.Button, example: Example, clip: Path) -> None:
-        def fill_in() -> list[Any]:
-            return [str(clip), example.model, example.threshold]
-
-        button.click(
-            fill_in,
-            None,
-            [self.video, self.model, self.threshold],
+            self.inputs,
             queue=False,
             api_visibility="private",
         )
-
-
-def _example_buttons(examples: Iterable[Example]) -> dict[Example, gr.Button]:
-    with gr.Row(elem_classes="examples"):
-        gr.HTML("Try", min_width=40)
-        return {example: gr.Button(example.label, size="sm", min_width=60) for example in examples}

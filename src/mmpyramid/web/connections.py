@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10
 """How long the head of a request may take; Uvicorn itself waits for ever."""
+
+LAST_SECONDS = 5
+"""How long an answer may take to a visitor who will send no more, who may be gone altogether."""
 
 MOST_CONNECTIONS = 800
 MOST_EACH = 100
@@ -63,8 +67,16 @@ class Connections:
             await self.app(scope, receive, send)
             return
         connection.begin_request()
+
+        async def counted() -> Message:
+            assert connection is not None
+            with connection.waiting():
+                message = await receive()
+            connection.has_body = not message.get("more_body", False)
+            return message
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, counted, send)
         finally:
             connection.end_request()
 
@@ -93,7 +105,9 @@ class _Connection(asyncio.Protocol):
         self._peer: Peer | None = None
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._last: asyncio.TimerHandle | None = None
         self._num_requests = 0
+        self.has_body = self._is_waiting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -116,11 +130,19 @@ class _Connection(asyncio.Protocol):
             # Of a head that is whole, the request begins in a moment, which ends this.
             self._expect_head()
 
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._peer is not None else None
+    def eof_received(self) -> bool:
+        """Keep open for an answer what a visitor has closed for requests, or altogether."""
+        if self._transport is None or not self._num_requests or self._is_cut_off:
+            return False
+        if self._last is None:
+            loop = asyncio.get_running_loop()
+            self._last = loop.call_later(LAST_SECONDS, self._transport.abort)
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_expecting()
+        if self._last is not None:
+            self._last.cancel()
         if self._peer is not None:
             self._connections.remove(self._peer)
             self._inner.connection_lost(exc)
@@ -133,10 +155,39 @@ class _Connection(asyncio.Protocol):
 
     def begin_request(self) -> None:
         self._num_requests += 1
+        self.has_body = False
         self._stop_expecting()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While more is awaited from the visitor."""
+        self._is_waiting = True
+        if self._last is not None:
+            # What has come is handed over at once; of the rest nothing will.
+            asyncio.get_running_loop().call_soon(self._end_if_cut_off)
+        try:
+            yield
+        finally:
+            self._is_waiting = False
 
     def end_request(self) -> None:
         self._num_requests -= 1
+        if self._last is not None:
+            # A request that came with this one begins first.
+            asyncio.get_running_loop().call_soon(self._end_if_answered)
+
+    @property
+    def _is_cut_off(self) -> bool:
+        """Whether the rest of a body is awaited."""
+        return self._is_waiting and not self.has_body
+
+    def _end_if_cut_off(self) -> None:
+        if self._is_cut_off and self._transport is not None:
+            self._transport.abort()
+
+    def _end_if_answered(self) -> None:
+        if not self._num_requests and self._transport is not None:
+            self._transport.close()
 
     def _expect_head(self) -> None:
         if self._deadline is None and not self._num_requests:

@@ -5,6 +5,7 @@ Names that visitors chose are escaped.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,11 +14,10 @@ from typing import Any
 import gradio as gr
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.pipeline import Parsed
 from mmpyramid.problems import Decoder
-from mmpyramid.web.limits import BusyError, GivenUpError, Limits, TooManyError
+from mmpyramid.web.limits import BusyError, GivenUpError, Limits
 from mmpyramid.web.pages import page_address
-from mmpyramid.web.pool import Job, Pool, Stage
+from mmpyramid.web.pool import Job, OnStage, Pool, Stage
 from mmpyramid.web.uploads import Upload, Uploads
 from mmpyramid.web.visits import Result, Visit, Visits
 
@@ -36,65 +36,124 @@ class Handlers:
     uploads: Uploads
     visits: Visits
 
-    def choose(self, path: str | None, request: gr.Request) -> tuple[str, gr.Button]:
-        """Take a video that was uploaded or recorded; with none, release the last."""
+    def choose(
+        self,
+        files: list[str] | None,
+        camera: str | None,
+        microphone: str | None,
+        request: gr.Request,
+    ) -> tuple[str, gr.Button]:
+        """Take what was uploaded or recorded, and release what no longer is there."""
         visit = self.visits.of(_session(request))
-        upload, message = None, ""
-        try:
-            if path is not None:
-                upload = self.uploads.use(Path(path))
-                message = facts_of(upload)
-        except UserError as error:
-            message = problem(error)
-        visit.choose(upload)
-        return message, gr.Button(interactive=upload is not None)
+        chosen: list[Upload] = []
+        message = ""
+        for path in _given(files, camera, microphone):
+            try:
+                chosen.append(self.uploads.use(path))
+            except UserError as error:
+                message = problem(error)
+        visit.choose(*chosen)
+        return message or facts_of(chosen), gr.Button(interactive=bool(chosen))
 
     def parse(
         self,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio asks for one
+        files: list[str] | None = None,
+        camera: str | None = None,
+        microphone: str | None = None,
         model: str = "",
-        threshold: float = Decoder().threshold,
-    ) -> tuple[str, Any]:
-        """Parse the chosen video. One that is bad is deleted at once, and leaves the form."""
+    ) -> Iterator[tuple[Any, ...]]:
+        """Parse what was chosen, one file after the other; what is bad leaves the form.
+
+        Yields:
+            The list of results, the frame with the first of them, and the values of the form.
+        """
         visit = self.visits.of(_session(request))
-        upload = visit.upload
+        visit.clear()
+        run: list[Entry] = []
         try:
-            if upload is None:
-                raise UserError("no video is chosen; upload one, record one or take an example")
-            video = self.uploads.use(upload.path)
-            with self.visits.keeping(visit):
-                parsed = self._parsed(video, visit.visitor.address, model, threshold, progress)
-            shown = visit.show(parsed, video)
-            return result(visit, shown), gr.skip()
-        except (TooManyError, BusyError, GivenUpError) as error:
-            return problem(error), gr.skip()
+            run = [Entry(self.uploads.use(path)) for path in _given(files, camera, microphone)]
+            if not run:
+                raise UserError("nothing is chosen; upload a file, record one or try the film")
+            with self.visits.keeping(visit), self.pool.place(visit.visitor.address):
+                yield results(visit, run), "", gr.skip(), gr.skip(), gr.skip()
+                for entry in run:
+                    self._parse(visit, entry, model, _stage_reporter(progress, run, entry))
+                    is_first = [each for each in run if each.result] == [entry]
+                    shown = result(visit, entry.result) if is_first and entry.result else gr.skip()
+                    yield results(visit, run), shown, gr.skip(), gr.skip(), gr.skip()
         except UserError as error:
-            return problem(error), None if visit.reject(upload) else gr.skip()
+            yield "", problem(error), gr.skip(), gr.skip(), gr.skip()
+            return
+        finally:
+            for entry in run:
+                entry.upload.release()
+        shown = gr.skip()
+        if not any(entry.result for entry in run):
+            shown = problem(run[0].error) if len(run) == 1 and run[0].error else ""
+        bad = {entry.upload.path for entry in run if entry.is_bad}
+        kept = [path for path in files or () if Path(path) not in bad]
+        yield (
+            gr.skip(),
+            shown,
+            gr.skip() if len(kept) == len(files or ()) else [self._named(path) for path in kept],
+            None if camera and Path(camera) in bad else gr.skip(),
+            None if microphone and Path(microphone) in bad else gr.skip(),
+        )
 
     def leave(self, request: gr.Request) -> None:
         """Delete everything of a visitor."""
         self.visits.end(_session(request))
 
-    def _parsed(
-        self,
-        video: Upload,
-        visitor: str,
-        model: str,
-        threshold: float,
-        progress: gr.Progress,
-    ) -> Parsed:
-        def on_stage(stage: Stage) -> None:
-            share, text = progress_of(stage)
-            progress(share, desc=text)
-
-        decoder = Decoder(threshold=threshold, video_threshold=threshold)
-        job = Job(path=video.path, name=video.name, model=model, decoder=decoder)
+    def _parse(self, visit: Visit, entry: Entry, model: str, on_stage: OnStage) -> None:
+        upload = entry.upload
+        job = Job(path=upload.path, name=upload.name, model=model, decoder=Decoder())
         try:
-            return self.pool.parse(job, visitor, on_stage)
-        except BaseException:
-            video.release()
-            raise
+            parsed = self.pool.take_turn(job, on_stage)
+            entry.result = visit.show(parsed, self.uploads.use(upload.path))
+        except UserError as error:
+            entry.error = error
+            entry.is_bad = not isinstance(error, BusyError | GivenUpError)
+            if entry.is_bad:
+                visit.reject(upload.path)
+
+    def _named(self, path: str) -> tuple[str, str]:
+        with self.uploads.use(Path(path)) as upload:
+            return path, upload.name
+
+
+@dataclass(eq=False)
+class Entry:
+    """One file of those that are parsed together.
+
+    Attributes:
+        upload: the file.
+        result: what was found.
+        error: why nothing was.
+        is_bad: whether it is the file's fault, so that it is no use to try again.
+    """
+
+    upload: Upload
+    result: Result | None = None
+    error: UserError | None = None
+    is_bad: bool = False
+
+
+def _given(files: list[str] | None, *recordings: str | None) -> list[Path]:
+    """The paths in the form."""
+    return [Path(path) for path in (*(files or ()), *recordings) if path is not None]
+
+
+def _stage_reporter(progress: gr.Progress, run: list[Entry], entry: Entry) -> OnStage:
+    """How the page learns how far one of several files is."""
+    number = run.index(entry)
+    prefix = f"{number + 1} of {len(run)}: " if len(run) > 1 else ""
+
+    def on_stage(stage: Stage) -> None:
+        progress((number + stage.share) / len(run), desc=f"{prefix}{stage.words}")
+
+    return on_stage
 
 
 def _session(request: gr.Request) -> str:
@@ -104,8 +163,8 @@ def _session(request: gr.Request) -> str:
 
 WELCOME = (
     '<div class="welcome"><h2>What can be heard, what can be seen, and what is both</h2>'
-    "<p>Choose a video, record one, or take an example; then parse it. The timeline appears "
-    "here.</p></div>"
+    "<p>Choose videos or sound files, record something, or try a film; then parse it. The "
+    "timeline appears here.</p></div>"
 )
 
 
@@ -118,7 +177,7 @@ def introduction(limits: Limits, sought: str) -> str:
     """
     return (
         "<h1>mmpyramid</h1>"
-        f"<p>Any video in, a timeline out: of {escape(sought)}. "
+        f"<p>Any video or sound in, a timeline out: of {escape(sought)}. "
         f"At most {limits.max_minutes:g} minutes and "
         f"{limits.max_megabytes:g} MB. Uploads stay on this server, and are deleted when you "
         f"close the page, at the latest after {limits.keep_minutes:g} idle minutes. "
@@ -126,10 +185,12 @@ def introduction(limits: Limits, sought: str) -> str:
     )
 
 
-def facts_of(upload: Upload) -> str:
-    """The video that was chosen."""
-    size = upload.path.stat().st_size / 1e6
-    return f'<p class="chosen">{escape(upload.name)}, {size:.1f} MB</p>'
+def facts_of(uploads: Sequence[Upload]) -> str:
+    """What was chosen."""
+    size = sum(upload.path.stat().st_size for upload in uploads) / 1e6
+    names = [upload.name for upload in uploads]
+    title = names[0] if len(names) == 1 else f"{len(names)} files"
+    return f'<p class="chosen">{escape(title)}, {size:.1f} MB</p>' if names else ""
 
 
 def problem(error: UserError) -> str:
@@ -140,25 +201,36 @@ def problem(error: UserError) -> str:
 
 
 def result(visit: Visit, shown: Result) -> str:
-    """The frame with a result of a visit."""
+    """The frame with a result of a visit; `results` opens others in it."""
     title = escape(f"Timeline of {shown.parsed.timeline.source}")
     return (
-        f'<iframe class="timeline" src="{page_address(visit, shown)}" title="{title}" '
-        f'onload="{FIT}"></iframe>'
+        f'<iframe class="timeline" name="timeline" src="{page_address(visit, shown)}" '
+        f'title="{title}" onload="{FIT}"></iframe>'
     )
 
 
-def progress_of(stage: Stage) -> tuple[float, str]:
-    """How much of a job is done, 0..1, and what it is at."""
-    if stage.name != "extract":
-        return SHARES[stage.name], WORDS[stage.name]
-    if not stage.done:
-        return SHARES["extract"], "Looking and listening"
-    if not stage.total:
-        return SHARES["extract"], f"Looking and listening: second {stage.done}"
-    done = stage.done / stage.total
-    share = SHARES["extract"] + done * (SHARES["score"] - SHARES["extract"])
-    return share, f"Looking and listening: {done:.0%}"
+def results(visit: Visit, run: Sequence[Entry]) -> str:
+    """The list of several results, which open in the frame; none of one that is over."""
+    if len(run) == 1 and (run[0].result or run[0].error):
+        return ""
+    num_done = sum(entry.result is not None for entry in run)
+    items = "".join(f"<li>{_item(visit, entry)}</li>" for entry in run)
+    return (
+        f'<nav class="results" aria-label="Results"><p>{num_done} of {len(run)} parsed</p>'
+        f"<ol>{items}</ol></nav>"
+    )
+
+
+def _item(visit: Visit, entry: Entry) -> str:
+    name = escape(entry.upload.name)
+    if entry.result is not None:
+        found = {event.label for event in entry.result.parsed.timeline}
+        labels = f"{len(found)} label{'' if len(found) == 1 else 's'}"
+        link = f'<a href="{page_address(visit, entry.result)}" target="timeline">{name}</a>'
+        return f"{link} <small>{labels}</small>"
+    if entry.error is not None:
+        return f'{name} <small class="failed">{_text(entry.error)}</small>'
+    return f"{name} <small>waits</small>"
 
 
 FIT = (
@@ -169,15 +241,6 @@ FIT = (
     "}).observe(body)"
 )
 """Keeps the frame as high as the page in it, whose player must then not measure the frame."""
-
-WORDS = {
-    "wait": "Waiting for a free worker",
-    "load": "Loading the models",
-    "score": "Scoring",
-    "decode": "Deciding",
-}
-SHARES = {"wait": 0.0, "load": 0.0, "extract": 0.02, "score": 0.95, "decode": 0.99}
-"""Nearly all the time goes into decoding pictures and sound and into the backbones."""
 
 
 def _text(error: UserError) -> str:

@@ -1,8 +1,13 @@
-"""What visitors may ask of one server, and the errors when it is too much."""
+"""What visitors may ask of one server, their room on its disk, and errors when it is too much."""
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
 from dataclasses import dataclass, fields
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
 
 from mmpyramid.core.errors import UserError
 
@@ -14,13 +19,15 @@ class Limits:
     Attributes:
         max_megabytes: Size of an upload in MB (millions of bytes).
         max_minutes: Length of a video.
-        max_seconds: How long the work on one video may take; it is then stopped.
-        max_waiting: How many may wait for their turn; more are asked to come back.
-        max_each: How many videos of one visitor may be here at once: on their way, kept, waiting
-            or worked on. A visitor is an address; of IPv6, the first half of one.
+        max_seconds: Time limit for one video; the work is then stopped.
+        max_waiting: How many videos may wait; further ones are refused for now.
+        max_each: How many videos of one visitor the server holds at once: arriving, waiting, being
+            parsed, or kept. A visitor is an IPv4 address, or the first 64 bits of an IPv6 address.
+        max_jobs: How many jobs of programs the server holds at once: waiting, running, or finished
+            and kept.
         max_total_megabytes: Size of all uploads together.
-        min_free_megabytes: How much of the disk stays free; uploads that need it are refused.
-        keep_minutes: How long an upload and its timeline are kept for somebody who does nothing.
+        min_free_megabytes: Disk space to keep free; uploads that need it are refused.
+        keep_minutes: How long an upload and its timeline are kept without any activity.
 
     Raises:
         UserError: if one of them is not positive.
@@ -35,6 +42,7 @@ class Limits:
     max_seconds: float = 600
     max_waiting: int = 20
     max_each: int = 10
+    max_jobs: int = 100
     max_total_megabytes: float = 10_000
     min_free_megabytes: float = 500
     keep_minutes: float = 60
@@ -81,3 +89,119 @@ class NoSpaceError(UserError):
 
 class GivenUpError(UserError):
     """The work on a file took too long, or its process died."""
+
+
+class Budget:
+    """The room for uploads. Every upload has a lease, which is given back when it is gone.
+
+    Args:
+        root: where uploads are.
+        limits: how much there is.
+
+    Example:
+        >>> budget = Budget(Path("."), Limits())
+        >>> with budget.lease("127.0.0.1") as lease:
+        ...     lease.grow(1_000_000)
+        ...     budget.num_bytes
+        1000000
+        >>> budget.num_bytes
+        0
+    """
+
+    def __init__(self, root: Path, limits: Limits) -> None:
+        self.num_bytes = 0
+        self._root, self._limits = root, limits
+        self._num_files: Counter[str] = Counter()
+        self._num_coming = 0
+        self._lock = Lock()
+
+    def lease(self, visitor: str) -> Lease:
+        """Room for one file, of no bytes yet.
+
+        Raises:
+            TooManyError: if the visitor has as many files as one may have.
+        """
+        with self._lock:
+            if self._num_files[visitor] >= self._limits.max_each:
+                raise TooManyError(
+                    f"{self._limits.max_each} videos of yours are on this server already, which is "
+                    "as many as one visitor may have at once; wait until one is done"
+                )
+            self._num_files[visitor] += 1
+        return Lease(self, visitor)
+
+    def _grow(self, num_bytes: int) -> None:
+        limits = self._limits
+        with self._lock:
+            total = self.num_bytes + num_bytes
+            # What is on its way may be on the disk already, so this errs towards free space.
+            free = shutil.disk_usage(self._root).free - self._num_coming - num_bytes
+            if total > limits.max_total_megabytes * 10**6 or free < limits.min_free_megabytes * 1e6:
+                raise NoSpaceError(
+                    "the server has no room left for uploads; try again when others are done"
+                )
+            self.num_bytes = total
+            self._num_coming += num_bytes
+
+    def _settle(self, coming: int, arrived: int) -> None:
+        with self._lock:
+            self._num_coming -= coming
+            self.num_bytes += arrived - coming
+
+    def _free(self, visitor: str, coming: int, arrived: int) -> None:
+        with self._lock:
+            self._num_coming -= coming
+            self.num_bytes -= coming + arrived
+            self._num_files[visitor] -= 1
+            if not self._num_files[visitor]:
+                del self._num_files[visitor]
+
+
+class Lease:
+    """Room for one file, until `release` or the end of a `with` block.
+
+    Args:
+        budget: of what.
+        visitor: whose file it is.
+    """
+
+    def __init__(self, budget: Budget, visitor: str) -> None:
+        self._budget, self._visitor = budget, visitor
+        self._coming = self._arrived = 0
+        self._released = self._kept = False
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._kept:
+            self.release()
+
+    def grow(self, num_bytes: int) -> None:
+        """Ask for room before so many more bytes come.
+
+        Raises:
+            NoSpaceError: if there is none.
+        """
+        self._budget._grow(num_bytes)
+        self._coming += num_bytes
+
+    def settle(self, num_bytes: int) -> None:
+        """Keep room for so many bytes only: the whole file is on the disk."""
+        self._budget._settle(self._coming, num_bytes)
+        self._coming, self._arrived = 0, num_bytes
+
+    def keep(self) -> None:
+        """Leave it to somebody else to release the room, after the end of the block."""
+        self._kept = True
+
+    def release(self) -> None:
+        """Give the room back: the file is gone. Twice is once."""
+        if not self._released:
+            self._released = True
+            self._budget._free(self._visitor, self._coming, self._arrived)

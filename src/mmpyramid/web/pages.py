@@ -1,4 +1,4 @@
-"""Timelines as files to download, and the result of a visit as a page for its frame."""
+"""Timelines as files to download, by thresholds in the address, and as pages for a frame."""
 
 import mimetypes
 from collections.abc import Mapping
@@ -7,16 +7,44 @@ from types import MappingProxyType
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from mmpyramid.formats import FORMATS, encode, find_format
 from mmpyramid.pipeline import Parsed
-from mmpyramid.problems import Decoder
+from mmpyramid.problems import Decoder, Gate
 from mmpyramid.render import to_html
 from mmpyramid.web.access import visitor_of
-from mmpyramid.web.queries import decoder_of
 from mmpyramid.web.visits import Result, Visit, Visits
+
+Probability = Annotated[float, Query(ge=0, le=1)]
+Seconds = Annotated[float, Query(ge=0)]
+
+
+def decoder_of(
+    threshold: Probability = 0.5,
+    visual_threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
+    video_threshold: Probability = 0.5,
+    gate: Gate | None = None,
+    max_gap: Seconds = 0.0,
+    min_length: Seconds = 0.0,
+    sensitivity: Annotated[float | None, Query(ge=0, le=1)] = None,
+) -> Decoder:
+    """The decoder that a request asks for.
+
+    Example:
+        >>> decoder_of(threshold=0.3).threshold
+        0.3
+    """
+    decoder = Decoder(
+        threshold=threshold,
+        visual_threshold=visual_threshold,
+        video_threshold=video_threshold,
+        gate=gate,
+        max_gap=max_gap,
+        min_length=min_length,
+    )
+    return decoder if sensitivity is None else decoder.with_sensitivity(sensitivity)
 
 
 def as_file(parsed: Parsed, format: str) -> Response:  # noqa: A002
@@ -71,17 +99,19 @@ GONE = (
     "this timeline is no longer here: uploads and what was found in them are deleted when the page "
     "is closed or left alone for long; choose the file again"
 )
+LONGEST_NUMBER = 10
 PRIVATE = {"Cache-Control": "no-store"}
 """The browser keeps nothing after the visit."""
 
 
 def create_router(visits: Visits) -> APIRouter:
-    """The routes below `/visits/TOKEN`."""
-    router = APIRouter(prefix="/visits/{token}", include_in_schema=False)
+    """The routes below `/visits/TOKEN/NUMBER`, of one result each."""
+    router = APIRouter(prefix="/visits/{token}/{number}", include_in_schema=False)
 
-    def find(token: str, request: Request) -> Result:
+    def find(token: str, number: str, request: Request) -> Result:
         visit = visits.by_token(token, visitor_of(request))
-        result = None if visit is None else visit.result
+        is_number = number.isascii() and number.isdecimal() and len(number) < LONGEST_NUMBER
+        result = visit.results.get(int(number)) if visit is not None and is_number else None
         if result is None:
             raise HTTPException(404, GONE)
         return result
@@ -90,7 +120,9 @@ def create_router(visits: Visits) -> APIRouter:
 
     @router.get("/page")
     def page(found: Found) -> HTMLResponse:
-        files = {name: f"files/{name}?version={found.version}" for name in FORMATS}
+        timeline = found.parsed.timeline
+        suitable = (name for name, form in FORMATS.items() if form.suits(timeline))
+        files = {name: f"files/{name}" for name in suitable}
         return HTMLResponse(page_of(found.parsed, "media", files), headers=PRIVATE)
 
     @router.get("/media")
@@ -113,4 +145,4 @@ def create_router(visits: Visits) -> APIRouter:
 
 def page_address(visit: Visit, result: Result) -> str:
     """Where a result of a visit is shown, relative to the app."""
-    return f"visits/{visit.token}/page?version={result.version}"
+    return f"visits/{visit.token}/{result.number}/page"

@@ -24,15 +24,15 @@ class Admission:
     """Whom the server lets in, as its user says it.
 
     Attributes:
-        token: What visitors must know. Without one, anybody on this machine may come in; at other
-            addresses than 127.0.0.1 a token is made up and printed. `env:NAME` reads it from the
-            environment, where no other user of the machine sees it.
-        no_auth: Let in everybody who can reach the machine, without a token.
+        token: The token that visitors must give. Without it, everybody on this machine has access;
+            at other addresses than 127.0.0.1, a random token is made and printed. `env:NAME` reads
+            it from the environment, where no other user of the machine sees it.
+        no_auth: Ask for no token: everybody who can reach the machine may use it.
         allowed_host: Names by which visitors may call the server, besides `localhost` and its
             addresses, such as the name that a proxy has.
-        root_path: Where a proxy puts the server, such as /mmpyramid.
-        trusted_proxy: Addresses of proxies, such as 127.0.0.1, whose word is taken for who a
-            visitor is (`X-Forwarded-For`).
+        root_path: Path under which a proxy serves the app, such as /mmpyramid.
+        trusted_proxy: Addresses of proxies, such as 127.0.0.1, that are trusted to name the visitor
+            (`X-Forwarded-For`).
 
     Example:
         >>> Admission().policy("127.0.0.1", 7860).token is None

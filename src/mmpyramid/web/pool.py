@@ -30,6 +30,8 @@ from mmpyramid.core.process import (
     WorkerError,
     WorkerTimeoutError,
 )
+from mmpyramid.core.progress import Display, shown
+from mmpyramid.core.threads import use_threads
 from mmpyramid.extract.decoding import Limits as DecodingLimits
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.pipeline import TEACHERS, Parsed, Pipeline, vocabulary_of
@@ -101,13 +103,47 @@ class Job:
     tracks: Tracks = PLAYED
 
 
+WORDS = {
+    "wait": "Waiting for a free worker",
+    "load": "Loading the models",
+    "score": "Scoring",
+    "decode": "Deciding",
+}
+SHARES = {"wait": 0.0, "load": 0.0, "extract": 0.02, "score": 0.95, "decode": 0.99}
+"""Nearly all the time goes into decoding pictures and sound and into the backbones."""
+
+
 @dataclass(frozen=True)
 class Stage:
-    """How far a job is: `wait`, `load`, `extract`, `score` or `decode`, with segments done."""
+    """How far a job is: `wait`, `load`, `extract`, `score` or `decode`, with segments done.
+
+    Example:
+        >>> Stage("extract", 5, 10).words
+        'Looking and listening: 50%'
+    """
 
     name: str
     done: int = 0
     total: int | None = None
+
+    @property
+    def share(self) -> float:
+        """How much of the job is done, 0..1."""
+        begun = SHARES[self.name]
+        if self.name != "extract" or not self.total:
+            return begun
+        return begun + self.done / self.total * (SHARES["score"] - begun)
+
+    @property
+    def words(self) -> str:
+        """What the job is at, as people read it."""
+        if self.name != "extract":
+            return WORDS[self.name]
+        if not self.done:
+            return "Looking and listening"
+        if not self.total:
+            return f"Looking and listening: second {self.done}"
+        return f"Looking and listening: {self.done / self.total:.0%}"
 
 
 def _shown(model: str, models: tuple[str, ...]) -> str:
@@ -165,8 +201,8 @@ class JobWorker:
             GivenUpError: if the work takes too long, or the process dies.
         """
         is_over = False
+        on_stage(Stage("load"))
         try:
-            on_stage(Stage("load"))
             self.start(LOAD_SECONDS)
             self._process.send(job)
             deadline = time.monotonic() + seconds
@@ -211,25 +247,24 @@ class JobWorker:
 
 def serve_jobs(setup: Setup, channel: Channel) -> None:
     """What a worker process does: load the models, then parse one video after the other."""
-    import torch
-
     load_inherited_code()
-    torch.set_num_threads(setup.num_threads)
     limits = DecodingLimits(max_seconds=setup.max_seconds)
     try:
-        pipelines = {
-            name: Pipeline(
-                model,
-                vocabulary=setup.vocabulary if model == TEACHERS else None,
-                device=setup.device,
-                limits=limits,
-                alone=True,
-            )
-            for name, model in setup.choices.items()
-        }
+        with shown(Display(kind="lines", name="mmpyramid serve")):  # Downloads of weights.
+            pipelines = {
+                name: Pipeline(
+                    model,
+                    vocabulary=setup.vocabulary if model == TEACHERS else None,
+                    device=setup.device,
+                    limits=limits,
+                    alone=True,
+                )
+                for name, model in setup.choices.items()
+            }
     except UserError as error:
         channel.send(Answer({"mistake": str(error)}))
         return
+    use_threads(setup.num_threads)
     channel.send(Answer({}))
     while True:
         channel.send(_answer(channel.requests.get(), pipelines, channel))

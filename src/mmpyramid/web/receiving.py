@@ -2,7 +2,7 @@
 
 Starlette reads whole forms before anything is known about them, of up to a thousand files, and
 waits for ever for the next byte. Here a sender must keep up a rate from the beginning, a form holds
-one file, and what is refused leaves nothing.
+few files, and what is refused leaves nothing.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mmpyramid.web.budget import Lease
-from mmpyramid.web.limits import Limits
+from mmpyramid.web.access import visitor_of
+from mmpyramid.web.limits import Budget, Limits
 from mmpyramid.web.uploads import Stored, Uploads
 
 GRACE_SECONDS = 10
@@ -36,6 +36,9 @@ LINGER_SECONDS = 2
 
 TAKE_SECONDS = 60
 """How long a visitor may take nothing of an answer that is ready."""
+
+FAULT = 500
+"""The status of answers to what failed with an exception."""
 
 OVERHEAD = 10_000
 """Bytes of a form that are not the file."""
@@ -74,68 +77,75 @@ async def pieces(request: Request) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def receive_file(
+async def receive_files(
     request: Request,
     field: str,
     uploads: Uploads,
-    lease: Lease,
+    budget: Budget,
     *,
-    owner: str,
     limits: Limits,
+    most: int = 1,
     on_piece: Callable[[str, int], None] | None = None,
-) -> Stored:
-    """Write the one file of a multipart form to the disk as it comes.
+) -> list[Stored]:
+    """Write the files of a multipart form to the disk as they come; all of them, or none.
 
     Args:
         request: whose body is the form.
-        field: the name of the form's field.
-        uploads: where the file goes.
-        lease: its room; released if the file is refused.
-        owner: who may name the file.
-        limits: how large it may be.
+        field: the name of the form's fields.
+        uploads: where the files go; they belong to the visitor who sends them.
+        budget: what room they have.
+        limits: how large each may be.
+        most: how many there may be.
         on_piece: called with the name of the file and the size of each piece.
 
     Raises:
         HTTPException: if the body is no such form, or comes too slowly.
-        TooLargeError: if the file is too large.
-        NoSpaceError: if there is no room for it.
+        TooLargeError: if a file is too large.
+        TooManyError: if the visitor has as many files as one may have.
+        NoSpaceError: if there is no room for them.
     """
+    visitor = visitor_of(request)
     promised = int(request.headers.get("content-length", "0"))
-    limits.check_size(promised - OVERHEAD)
-    lease.grow(promised)
-    form = FileForm(request.headers.get("content-type", ""), field)
-    num_bytes = 0
-    stored: Stored | None = None
+    limits.check_size(promised // most - OVERHEAD)
+    stored: list[Stored] = []
     with ExitStack() as opened:
+        lease = opened.enter_context(budget.lease(visitor.address))
+        lease.grow(promised)
+        form = FileForm(request.headers.get("content-type", ""), field, most)
         file: BinaryIO | None = None
+        num_bytes, sizes = 0, [0] * most
         async for piece in pieces(request):
             num_bytes += len(piece)
-            limits.check_size(num_bytes - OVERHEAD)
+            limits.check_size(num_bytes // most - OVERHEAD)
             if num_bytes > promised:  # Chunked, so that no header told its size.
                 lease.grow(len(piece))
-            content = form.feed(piece)
-            if form.name is None:
-                continue
-            if stored is None or file is None:
-                stored = opened.enter_context(uploads.receive(form.name, owner, lease))
-                file = opened.enter_context(stored.path.open("wb"))
-            await to_thread.run_sync(file.write, content)
-            if on_piece is not None:
-                on_piece(form.name, len(piece))
+            for number, content in form.feed(piece):
+                sizes[number] += len(content)
+                limits.check_size(sizes[number])
+                if number == len(stored):
+                    own = lease if number == 0 else budget.lease(visitor.address)
+                    received = uploads.receive(form.names[number], visitor.id, own)
+                    stored.append(opened.enter_context(received))
+                    file = opened.enter_context(stored[-1].path.open("wb"))
+                assert file is not None, "the first piece of a file opens it"
+                await to_thread.run_sync(file.write, content)
+                if on_piece is not None:
+                    on_piece(form.names[number], len(content))
         form.finish()
-    assert stored is not None, "a form that is finished has a file"
+        lease.keep()
     return stored
 
 
 class FileForm:
-    r"""A multipart form with one file, read piece by piece.
+    r"""A multipart form with files, read piece by piece.
 
     Args:
         content_type: the header of the request.
-        field: the name of the only field.
+        field: the name of the fields.
+        most: how many files there may be.
 
     Attributes:
-        name: of the file, once it is known.
+        names: of the files, as far as they are known.
 
     Raises:
         HTTPException: if it is none; so does `feed`.
@@ -143,20 +153,21 @@ class FileForm:
     Example:
         >>> form = FileForm("multipart/form-data; boundary=x", "video")
         >>> head = b'--x\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"'
-        >>> form.feed(head + b"\r\n\r\ncontent"), form.name
-        (b'content', 'a.mp4')
+        >>> form.feed(head + b"\r\n\r\ncontent"), form.names
+        ([(0, b''), (0, b'content')], ['a.mp4'])
     """
 
-    def __init__(self, content_type: str, field: str) -> None:
+    def __init__(self, content_type: str, field: str, most: int = 1) -> None:
+        self._field, self._most = field, most
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary:
-            raise self._refusal(400, field, "another type of body")
-        self.name: str | None = None
-        self._field = field
+            raise self._refusal(400, "another type of body")
+        self.names: list[str] = []
+        self._num_parts = 0
         self._head: dict[bytes, bytes] = {}
         self._key, self._value = b"", b""
-        self._content: list[bytes] = []
+        self._content: list[tuple[int, bytes]] = []
         self._finished = False
         try:
             self._parser = MultipartParser(
@@ -172,28 +183,31 @@ class FileForm:
                 },
             )
         except FormParserError as error:
-            raise self._refusal(400, field, "a bad boundary") from error
+            raise self._refusal(400, "a bad boundary") from error
 
-    def feed(self, piece: bytes) -> bytes:
-        """What a piece of the body has of the file."""
+    def feed(self, piece: bytes) -> list[tuple[int, bytes]]:
+        """What a piece of the body has of the files, each with its number.
+
+        A file begins with nothing, so that one without content is known as well.
+        """
         try:
             self._parser.write(piece)
         except FormParserError as error:
-            raise self._refusal(400, self._field, "something that is no form") from error
-        content = b"".join(self._content)
-        self._content.clear()
+            raise self._refusal(400, "something that is no form") from error
+        content, self._content = self._content, []
         return content
 
     def finish(self) -> None:
         """Check that the form was whole."""
         if not self._finished:
-            raise self._refusal(400, self._field, "a form that breaks off")
-        if self.name is None:
-            raise self._refusal(422, self._field, "no field")
+            raise self._refusal(400, "a form that breaks off")
+        if not self.names:
+            raise self._refusal(422, "no field")
 
     def _begin_part(self) -> None:
-        if self.name is not None:
-            raise self._refusal(422, self._field, "more than one field")
+        if self._num_parts == self._most:
+            raise self._refusal(422, "more than one field" if self._most == 1 else "more")
+        self._num_parts += 1
         self._head = {}
 
     def _read_key(self, data: bytes, start: int, end: int) -> None:
@@ -211,13 +225,14 @@ class FileForm:
     def _end_head(self) -> None:
         _, options = parse_options_header(self._head.get(b"content-disposition", b""))
         if options.get(b"name") != self._field.encode():
-            raise self._refusal(422, self._field, "another field")
+            raise self._refusal(422, "another field")
         if b"filename" not in options:
-            raise self._refusal(422, self._field, "a field that is no file")
-        self.name = options[b"filename"].decode("utf-8", "replace")
+            raise self._refusal(422, "a field that is no file")
+        self.names.append(options[b"filename"].decode("utf-8", "replace"))
+        self._content.append((len(self.names) - 1, b""))
 
     def _read_content(self, data: bytes, start: int, end: int) -> None:
-        self._content.append(data[start:end])
+        self._content.append((len(self.names) - 1, data[start:end]))
 
     def _end(self) -> None:
         self._finished = True
@@ -225,17 +240,18 @@ class FileForm:
     def _check_head(self) -> None:
         size = len(self._key) + len(self._value)
         if size + sum(len(key) + len(value) for key, value in self._head.items()) > LONGEST_HEAD:
-            raise self._refusal(400, self._field, "a part with a long head")
+            raise self._refusal(400, "a part with a long head")
 
-    @staticmethod
-    def _refusal(status: int, field: str, got: str) -> HTTPException:
+    def _refusal(self, status: int, got: str) -> HTTPException:
+        files = "one file" if self._most == 1 else f"1 to {self._most} files"
         return HTTPException(
-            status, f"expected a multipart form with one file, as `{field}`, got {got}; see /docs"
+            status,
+            f"expected a multipart form with {files}, as `{self._field}`, got {got}; see /docs",
         )
 
 
-class Courtesy:
-    """ASGI middleware: how answers end.
+class LingeringClose:
+    """ASGI middleware that reads on for a moment after an answer, and gives up on slow readers.
 
     Who still sends when the answer is there may miss it if the connection closes at once; who takes
     nothing of it may not keep it open.
@@ -264,7 +280,9 @@ class Courtesy:
             return message
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and is_coming:
+            # After a fault, Uvicorn closes the connection: no request may be on its way by then.
+            is_start = message["type"] == "http.response.start"
+            if is_start and (is_coming or message["status"] == FAULT):
                 MutableHeaders(scope=message)["Connection"] = "close"
             is_last = message["type"] == "http.response.body" and not message.get("more_body")
             if is_last and is_coming:

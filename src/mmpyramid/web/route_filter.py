@@ -1,22 +1,31 @@
-"""ASGI middleware around Gradio: only routes that the page needs, only files of the visitor."""
+"""What of Gradio visitors reach: the routes that its page needs, and own ones for its files.
+
+Gradio's own routes of uploads and downloads take a thousand files at once, leave those that break
+off, and name them by paths of the server.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import HTTPException, Request
+from anyio import move_on_after
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import FileResponse, StreamingResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from mmpyramid.web.access import Visitor, route_of, visitor_of
-from mmpyramid.web.receiving import pieces
+from mmpyramid.web.limits import Budget, Limits
+from mmpyramid.web.pages import playable_type
+from mmpyramid.web.receiving import pieces, receive_files
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.visits import Visits
 
@@ -73,12 +82,12 @@ class RouteFilter:
             await WebSocketClose()(scope, receive, send)
             return
         request = Request(scope, receive)
-        asked = f"{scope['method']} {route_of(scope)}"
-        if re.fullmatch(EVENT, asked):
+        route = f"{scope['method']} {route_of(scope)}"
+        if re.fullmatch(EVENT, route):
             await self._pass_event(request, send)
             return
         for pattern, parameters in ROUTES.items():
-            if found := re.fullmatch(pattern, asked):
+            if found := re.fullmatch(pattern, route):
                 watched = found.groupdict().get("session")
                 if watched is not None:
                     self._claim(watched, visitor_of(request))
@@ -146,9 +155,11 @@ class RouteFilter:
         return {**passed, "data": data}
 
     def _checked_value(self, value: Any, visitor: Visitor) -> Any:
-        """A number, a text or an upload, of which nothing but the path is passed on."""
+        """A number, a text, an upload, of which nothing but the path is passed on, or uploads."""
         if isinstance(value, list):
-            raise HTTPException(422, "expected numbers, texts and uploads, got a list")
+            if not all(isinstance(each, dict) for each in value):
+                raise HTTPException(422, "expected a list of uploads")
+            return [self._checked_value(each, visitor) for each in value]
         if not isinstance(value, dict):
             return value
         address = value.get("path")
@@ -202,3 +213,77 @@ def _with_query(scope: Scope, names: tuple[str, ...]) -> Scope:
     query = parse_qsl(scope["query_string"].decode("latin-1"))
     passed = urlencode([(name, value) for name, value in query if name in names])
     return {**scope, "query_string": passed.encode("latin-1")}
+
+
+FILE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "sandbox"}
+"""An upload that is opened as a page of its own runs no script here."""
+
+UploadId = Annotated[str | None, Query(max_length=64)]
+START_SECONDS = 3
+
+Arrivals: TypeAlias = asyncio.Queue[tuple[str, int] | None]
+"""The name of a file and the size of each piece of it that has arrived; None at the end."""
+
+
+def create_router(uploads: Uploads, budget: Budget, limits: Limits) -> APIRouter:
+    """The routes of the page's uploads and downloads, at Gradio's addresses.
+
+    Args:
+        uploads: where files are.
+        budget: what room they have.
+        limits: how large one may be.
+    """
+    router = APIRouter(prefix=API, include_in_schema=False)
+    under_way: dict[str, Arrivals] = {}
+
+    @router.post("/upload")
+    async def upload(request: Request, upload_id: UploadId = None) -> list[str]:
+        arrived: Arrivals = asyncio.Queue()
+        key = f"{visitor_of(request).id} {upload_id}"
+        under_way[key] = arrived
+        try:
+            stored = await receive_files(
+                request,
+                "files",
+                uploads,
+                budget,
+                limits=limits,
+                most=limits.max_each,
+                on_piece=lambda name, num_bytes: arrived.put_nowait((name, num_bytes)),
+            )
+        finally:
+            arrived.put_nowait(None)
+            if under_way.get(key) is arrived:  # Else it is another upload of the same name.
+                del under_way[key]
+        return [uploads.address(each) for each in stored]
+
+    @router.get("/upload_progress")
+    async def upload_progress(request: Request, upload_id: UploadId = None) -> StreamingResponse:
+        key = f"{visitor_of(request).id} {upload_id}"
+        with move_on_after(START_SECONDS):  # The page may ask before its upload begins.
+            while key not in under_way:
+                await asyncio.sleep(0.05)
+        arrived = under_way.get(key)
+        if arrived is None:  # It was a small one, which is over.
+            arrived = asyncio.Queue()
+            arrived.put_nowait(None)
+        return StreamingResponse(_progress(arrived), media_type="text/event-stream")
+
+    @router.get("/file={address:path}")
+    def file(request: Request, address: str) -> FileResponse:
+        stored = uploads.stored(address, visitor_of(request).id)
+        if stored is None or not stored.path.is_file():
+            raise HTTPException(404)
+        return FileResponse(
+            stored.path, media_type=playable_type(stored.path.name), headers=FILE_HEADERS
+        )
+
+    return router
+
+
+async def _progress(arrived: Arrivals) -> AsyncIterator[str]:
+    """What the page shows while it uploads."""
+    while piece := await arrived.get():
+        message = {"msg": "update", "orig_name": piece[0], "chunk_size": piece[1]}
+        yield f"data: {json.dumps(message)}\n\n"
+    yield 'data: {"msg": "done"}\n\n'

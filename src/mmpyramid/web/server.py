@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 import gradio as gr
@@ -22,15 +21,14 @@ from starlette.types import ASGIApp
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.version import __version__
-from mmpyramid.web import api, pages, transfers
-from mmpyramid.web.access import Access, Forwarded
-from mmpyramid.web.access_log import AccessLog
-from mmpyramid.web.app import CSS, EXAMPLES, THEME, Example, create_app, render_example
-from mmpyramid.web.budget import Budget
+from mmpyramid.web import api, pages, route_filter
+from mmpyramid.web.access import Access, AccessLog, Forwarded, SecurityHeaders
+from mmpyramid.web.app import CSS, EXAMPLE, THEME, create_app
 from mmpyramid.web.connections import Connections
 from mmpyramid.web.handlers import FIT, Handlers
-from mmpyramid.web.headers import SecurityHeaders
+from mmpyramid.web.jobs import JobQueue, ServerFaultError
 from mmpyramid.web.limits import (
+    Budget,
     BusyError,
     GivenUpError,
     Limits,
@@ -40,8 +38,7 @@ from mmpyramid.web.limits import (
 )
 from mmpyramid.web.policy import Policy
 from mmpyramid.web.pool import Pool
-from mmpyramid.web.receiving import Courtesy
-from mmpyramid.web.route_filter import RouteFilter
+from mmpyramid.web.receiving import LingeringClose
 from mmpyramid.web.uploads import Uploads
 from mmpyramid.web.visits import Visits
 
@@ -51,6 +48,7 @@ STATUS: dict[type[Exception], int] = {
     NoSpaceError: 507,
     BusyError: 503,
     GivenUpError: 503,
+    ServerFaultError: 500,
 }
 """HTTP status of mistakes; all others are 422."""
 
@@ -65,7 +63,7 @@ SHUTDOWN_SECONDS = 3
 
 
 def create_server(pool: Pool, root: Path, root_path: str = "") -> FastAPI:
-    """Put the parts together, without their doors.
+    """Put the parts together, without middleware.
 
     Args:
         pool: does the work.
@@ -73,27 +71,31 @@ def create_server(pool: Pool, root: Path, root_path: str = "") -> FastAPI:
         root_path: where a proxy puts the server.
     """
     uploads, visits, budget = Uploads(root), Visits(), Budget(root, pool.limits)
+    jobs = JobQueue(pool)
     page = _create_page(Handlers(pool, uploads, visits), root_path)
     server: FastAPI = FastAPIOffline(
         title="mmpyramid",
         version=__version__,
         description="Any video in, a timeline out: what can be heard, seen, and both.",
-        lifespan=_housekeeping(pool, uploads, visits, page),
+        lifespan=_housekeeping(pool, uploads, visits, jobs, page),
         redoc_url=None,
     )
     server.add_exception_handler(UserError, _report_mistake)
     server.add_exception_handler(ModuleNotFoundError, _report_missing_package)
     server.add_exception_handler(RequestValidationError, _report_invalid_request)
     server.add_exception_handler(ClientDisconnect, _report_to_nobody)
-    server.include_router(api.create_router(pool, uploads, budget))
+    server.add_exception_handler(Exception, _report_fault)
+    programs = api.create_router(pool, uploads, budget, jobs)
+    server.include_router(programs)
+    server.include_router(api.refuse_other_methods(programs))
     server.include_router(pages.create_router(visits))
-    server.include_router(transfers.create_router(uploads, budget, pool.limits))
-    server.mount("/", RouteFilter(page, uploads, visits))
+    server.include_router(route_filter.create_router(uploads, budget, pool.limits))
+    server.mount("/", route_filter.RouteFilter(page, uploads, visits))
     return server
 
 
-def guarded(server: FastAPI, policy: Policy, limits: Limits) -> ASGIApp:
-    """A server behind its doors, the outermost last.
+def with_middleware(server: FastAPI, policy: Policy, limits: Limits) -> ASGIApp:
+    """A server with its middleware, the outermost last.
 
     Args:
         server: what `create_server` gives.
@@ -101,7 +103,7 @@ def guarded(server: FastAPI, policy: Policy, limits: Limits) -> ASGIApp:
         limits: what visitors may ask for.
     """
     app: ASGIApp = Access(server, policy)
-    app = Courtesy(app, limits.max_bytes)
+    app = LingeringClose(app, limits.max_bytes)
     app = SecurityHeaders(app, (FIT,))
     app = AccessLog(app)
     return Forwarded(app, policy)
@@ -110,8 +112,7 @@ def guarded(server: FastAPI, policy: Policy, limits: Limits) -> ASGIApp:
 def _create_page(handlers: Handlers, root_path: str) -> FastAPI:
     """The app, with all that Gradio opens; visitors reach it through a `RouteFilter` only."""
     pool, uploads = handlers.pool, handlers.uploads
-    wanted = (example for example in EXAMPLES if example.model in pool.setup.choices)
-    app = create_app(handlers, {example: _offer(example, uploads) for example in wanted})
+    app = create_app(handlers, _offer(EXAMPLE, uploads))
     page = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
         page,
@@ -133,12 +134,10 @@ def _create_page(handlers: Handlers, root_path: str) -> FastAPI:
     return page
 
 
-def _offer(example: Example, uploads: Uploads) -> Path:
-    """Render an example as an upload of everybody, which stays."""
-    with TemporaryDirectory() as folder:
-        clip = render_example(example, Path(folder))
-        with uploads.receive(clip.name, None, None) as stored:
-            shutil.copy(clip, stored.path)
+def _offer(path: Path, uploads: Uploads) -> Path:
+    """Copy a file to an upload of everybody, which stays."""
+    with uploads.receive(path.name, None, None) as stored:
+        shutil.copy(path, stored.path)
     return stored.path
 
 
@@ -158,7 +157,7 @@ def run_server(
         policy: whom to let in.
         on_start: called when the server answers.
     """
-    app = guarded(create_server(pool, root, policy.root_path), policy, pool.limits)
+    app = with_middleware(create_server(pool, root, policy.root_path), policy, pool.limits)
     connections = Connections(app, policy.proxies)
     config = uvicorn.Config(
         connections,
@@ -193,7 +192,7 @@ class _Server(uvicorn.Server):
 
 
 def _housekeeping(
-    pool: Pool, uploads: Uploads, visits: Visits, page: FastAPI
+    pool: Pool, uploads: Uploads, visits: Visits, jobs: JobQueue, page: FastAPI
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Start the page, and delete now and then what visitors left behind."""
 
@@ -202,6 +201,7 @@ def _housekeeping(
             await asyncio.sleep(SWEEP_SECONDS)
             keep_seconds = 60 * pool.limits.keep_minutes
             await asyncio.to_thread(visits.end_idle, keep_seconds, UNWATCHED_SECONDS)
+            await asyncio.to_thread(jobs.sweep)
             await asyncio.to_thread(uploads.sweep, ABANDONED_SECONDS)
 
     @asynccontextmanager
@@ -212,6 +212,7 @@ def _housekeeping(
         async with page.router.lifespan_context(page):
             yield
         task.cancel()
+        jobs.close()
 
     return lifespan
 
@@ -220,6 +221,12 @@ async def _report_to_nobody(request: Request, error: Exception) -> Response:
     """End a request whose sender is gone."""
     del request, error
     return Response(status_code=400)
+
+
+async def _report_fault(request: Request, error: Exception) -> JSONResponse:
+    """Answer what is a fault of the server, whose traceback is for its log alone."""
+    del request, error
+    return JSONResponse({"detail": "the server made a mistake; the request may be sent again"}, 500)
 
 
 async def _report_mistake(request: Request, error: Exception) -> JSONResponse:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock, RLock
 
 from mmpyramid.pipeline import Parsed
@@ -26,12 +27,12 @@ class Result:
     Attributes:
         parsed: what was found.
         video: where it was found, for the player.
-        version: counts the results of a visit, so that a browser loads each anew.
+        number: tells the results of a visit apart, so that a browser loads each anew.
     """
 
     parsed: Parsed
     video: Upload
-    version: int
+    number: int
 
 
 @dataclass(eq=False)
@@ -41,9 +42,9 @@ class Visit:
     Attributes:
         visitor: whose page it is; nobody else may use it.
         token: names the visit in addresses; it cannot be guessed.
-        upload: the video that was chosen.
-        result: what was found in the last one that was parsed.
-        version: how often the result has changed.
+        uploads: the files that were chosen.
+        results: what was found in those that were parsed last, by number.
+        num_shown: how many results there were, in all.
         seen: when something was asked last.
         num_reasons: connections that last as long as the page is open, and videos that are parsed.
         ended: whether the page was closed; what comes later is released at once.
@@ -51,56 +52,51 @@ class Visit:
 
     visitor: Visitor
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    upload: Upload | None = None
-    result: Result | None = None
-    version: int = 0
+    uploads: tuple[Upload, ...] = ()
+    results: dict[int, Result] = field(default_factory=dict)
+    num_shown: int = 0
     seen: float = 0.0
     num_reasons: int = 0
     ended: bool = False
     _lock: RLock = field(default_factory=RLock)
 
-    def choose(self, upload: Upload | None) -> None:
-        """Take another upload, or none, and release the last."""
+    def choose(self, *uploads: Upload) -> None:
+        """Take other uploads, or none, and release the last."""
         with self._lock:
-            if self.upload is not None:
-                self.upload.release()
-            self.upload = upload
-            if self.ended and upload is not None:
+            before, self.uploads = self.uploads, uploads
+            for upload in (*before, *(uploads if self.ended else ())):
                 upload.release()
 
-    def reject(self, upload: Upload | None) -> bool:
-        """Release an upload that turned out to be bad, and the result of an earlier one.
-
-        Returns:
-            Whether it still was the chosen one; otherwise nothing changes.
-        """
+    def reject(self, path: Path) -> None:
+        """Release an upload that turned out to be bad, if it still is a chosen one."""
         with self._lock:
-            if upload is not self.upload:
-                return False
-            self.choose(None)
-            self._set_result(None)
-            return True
+            for upload in self.uploads:
+                if upload.path == path:
+                    upload.release()
+            self.uploads = tuple(upload for upload in self.uploads if upload.path != path)
+
+    def clear(self) -> None:
+        """Release the videos of all results."""
+        with self._lock:
+            for result in self.results.values():
+                result.video.release()
+            self.results = {}
 
     def show(self, parsed: Parsed, video: Upload) -> Result:
-        """Take another result, and release the video of the last."""
+        """Take one more result."""
         with self._lock:
-            result = Result(parsed, video, self.version + 1)
-            self._set_result(result)
+            self.num_shown += 1
+            result = self.results[self.num_shown] = Result(parsed, video, self.num_shown)
             if self.ended:
-                video.release()
+                self.clear()
             return result
 
     def end(self) -> None:
         """Release everything."""
         with self._lock:
             self.ended = True
-            self.choose(None)
-            self._set_result(None)
-
-    def _set_result(self, result: Result | None) -> None:
-        old, self.result, self.version = self.result, result, self.version + 1
-        if old is not None:
-            old.video.release()
+            self.choose()
+            self.clear()
 
 
 class Visits:

@@ -8,7 +8,10 @@ import torch
 from tester import LABELS, LocalizationTester
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines import AVELConfig, AVSDNConfig, CMRANConfig, PSPConfig
+from mmpyramid.models.baselines.avel import AVELConfig
+from mmpyramid.models.baselines.avsdn import AVSDNConfig
+from mmpyramid.models.baselines.cmran import CMRANConfig
+from mmpyramid.models.baselines.psp import PSPConfig
 from mmpyramid.models.registry import create_model
 from mmpyramid.problems.localization.losses import (
     DecomposedObjective,

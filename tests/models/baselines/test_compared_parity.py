@@ -11,7 +11,7 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import Network, create_model
 from mmpyramid.models.baselines.cmcs import split_branches
-from mmpyramid.models.baselines.one_sided import VISUAL
+from mmpyramid.models.baselines.parts import VISUAL
 from mmpyramid.models.convert import CONVERTERS, read_official
 from mmpyramid.models.convert.official import names_by_layer
 from mmpyramid.models.network import Localized, Pooled

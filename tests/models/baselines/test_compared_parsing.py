@@ -5,14 +5,12 @@ import torch
 from tester import LABELS, ParsingTester
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines import (
-    AVELParserConfig,
-    AVSDNParserConfig,
-    CMCSConfig,
-    KongConfig,
-    STPNConfig,
-    TALNetConfig,
-)
+from mmpyramid.models.baselines.avel import AVELParserConfig
+from mmpyramid.models.baselines.avsdn import AVSDNParserConfig
+from mmpyramid.models.baselines.cmcs import CMCSConfig
+from mmpyramid.models.baselines.kong import KongConfig
+from mmpyramid.models.baselines.stpn import STPNConfig
+from mmpyramid.models.baselines.talnet import TALNetConfig
 from mmpyramid.models.registry import create_model
 from mmpyramid.problems.parsing.losses import (
     CompletenessObjective,

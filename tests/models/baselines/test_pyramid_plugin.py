@@ -6,7 +6,8 @@ from tester import LABELS, LocalizationTester, ParsingTester
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models import PyramidConfig, create_model
-from mmpyramid.models.baselines import CMRANConfig, PSPConfig
+from mmpyramid.models.baselines.cmran import CMRANConfig
+from mmpyramid.models.baselines.psp import PSPConfig
 from mmpyramid.models.han import HANConfig
 from mmpyramid.models.network import Network
 from mmpyramid.models.pyramid_plugin import (

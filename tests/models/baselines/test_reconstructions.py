@@ -8,19 +8,13 @@ from tester import LABELS, LocalizationTester
 from torch.nn import functional as F
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines import (
-    AVINConfig,
-    AVRBConfig,
-    AVTConfig,
-    CMANConfig,
-    DAMConfig,
-    MPNConfig,
-)
-from mmpyramid.models.baselines.avin import Interaction
-from mmpyramid.models.baselines.cman import AdaptiveCoAttention, SentinelLSTM, Where
-from mmpyramid.models.baselines.dam import matched
-from mmpyramid.models.baselines.mpn import BottleneckAttention
-from mmpyramid.models.baselines.pooling import FactorizedBilinear
+from mmpyramid.models.baselines.avin import AVINConfig, Interaction
+from mmpyramid.models.baselines.avrb import AVRBConfig
+from mmpyramid.models.baselines.avt import AVTConfig
+from mmpyramid.models.baselines.cman import AdaptiveCoAttention, CMANConfig, SentinelLSTM, Where
+from mmpyramid.models.baselines.dam import DAMConfig, matched
+from mmpyramid.models.baselines.mpn import BottleneckAttention, MPNConfig
+from mmpyramid.models.baselines.parts import FactorizedBilinear
 from mmpyramid.models.registry import create_model
 from mmpyramid.problems.localization.losses import (
     DecomposedObjective,

@@ -1,26 +1,126 @@
-"""Random plans of which label is heard and seen when, and their annotations in the LLP layout.
+"""Random plans of which label is heard and seen when, as annotations of LLP and as features.
 
-The rendered corpus and the simulated one in this layout plant such plans. Every draw is
-seeded by the corpus seed and the video's name: a smaller corpus is a subset of a larger one.
+The rendered corpus and the simulated one in LLP's layout plant such plans. Every draw is seeded by
+the corpus seed and the video's name: a smaller corpus is a subset of a larger one.
+
+A simulated feature vector is a sum of sparse patterns, one for each class and nuisance, weighted by
+how active each is. What does not exceed a threshold is 0, which leaves features as sparse as real
+VGGish. With difficulty h, a class that is there is active at 1 - 0.6 h to 1, and every class by
+chance at (0.02 + 0.2 h) N(0, 1); 0.6 h of each activation leaks into the class it is paired with.
+
+Shape letters: C classes, K classes and nuisances, D width; `...` segments, or segments and places.
 """
 
 from __future__ import annotations
 
 import json
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mmpyramid.core import Event, Modality
+from mmpyramid.core import Array, Event, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
+from mmpyramid.core.text import read_text
 from mmpyramid.datasets.base import LABELS_FILE
 from mmpyramid.datasets.llp import AUDIO_FILE, ID_LENGTH, VISUAL_FILE, WEAK_FILES
-from mmpyramid.datasets.synthetic.simulation import check_seed
+
+NUM_NUISANCES = 16
+ACTIVE_SHARE = 0.15
+"""Share of a pattern's dimensions that are not zero."""
+
+NOISE_STD = 0.1
+THRESHOLD = 0.55
+SCALE = 0.6
+
+Activations: TypeAlias = NDArray[np.floating[Any]]
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes.
+
+    Raises:
+        UserError: if it is negative.
+    """
+    if seed < 0:
+        raise UserError(f"expected a seed of at least 0, got {seed}")
+
+
+MOST_VIDEOS = 1_000_000
+"""Of a split. All are planned before the first is written."""
+
+
+def check_parameters(
+    sizes: Mapping[str, int], splits: Collection[str], seed: int, difficulty: float
+) -> None:
+    """Refuse what no corpus can be made with.
+
+    Raises:
+        UserError: if the difficulty is outside 0..1, a split is unknown, or a size or the seed is
+            negative, or a size too large.
+    """
+    check_seed(seed)
+    if not 0 <= difficulty <= 1:
+        raise UserError(f"expected a difficulty within 0..1, got {difficulty}")
+    unknown = [name for name in sizes if name not in splits]
+    if unknown:
+        raise UserError(f"expected splits out of {', '.join(splits)}, got {', '.join(unknown)}")
+    check_sizes(sizes)
+
+
+def check_sizes(sizes: Mapping[str, int]) -> None:
+    """Refuse splits that nobody can make.
+
+    Raises:
+        UserError: if a size is negative or too large.
+    """
+    wrong = [f"{name}={size}" for name, size in sizes.items() if not 0 <= size <= MOST_VIDEOS]
+    if wrong:
+        raise UserError(
+            f"expected at least 0 and at most {MOST_VIDEOS:,} videos in a split, got "
+            f"{', '.join(wrong)}"
+        )
+
+
+def draw_patterns(num_classes: int, dim: int, rng: np.random.Generator) -> Activations:
+    """(K, D) non-negative, mostly 0: a pattern for each class, then one for each nuisance."""
+    active = rng.random((num_classes + NUM_NUISANCES, dim)) < ACTIVE_SHARE
+    return active * rng.exponential(size=active.shape)
+
+
+def draw_strengths(truth: NDArray[Any], difficulty: float, rng: np.random.Generator) -> Activations:
+    """(..., C) how active each class is, where `truth` says how much of it is there, 0 to 1."""
+    return truth * rng.uniform(1 - 0.6 * difficulty, 1, truth.shape)
+
+
+def draw_latent(planted: Activations, difficulty: float, rng: np.random.Generator) -> Activations:
+    """(..., K) how active all is: what was planted, (..., C), with chance, leaks and nuisances."""
+    chance = (0.02 + 0.2 * difficulty) * rng.standard_normal(planted.shape)
+    active = planted + chance
+    num_classes = planted.shape[-1]
+    partner = np.minimum(np.arange(num_classes) ^ 1, num_classes - 1)
+    leaking = active + 0.6 * difficulty * active[..., partner]
+    return np.concatenate([leaking, _draw_nuisances(planted.shape, rng)], axis=-1)
+
+
+def _draw_nuisances(shape: tuple[int, ...], rng: np.random.Generator) -> Activations:
+    """What else is in the video, (..., NUM_NUISANCES): constant over time, with some change."""
+    scene = abs(rng.standard_normal((1, *shape[1:-1], NUM_NUISANCES)))
+    change = rng.standard_normal((*shape[:-1], NUM_NUISANCES))
+    return 0.15 * scene + 0.05 * abs(change)
+
+
+def rectify(latent: Activations, patterns_KD: Activations, rng: np.random.Generator) -> Array:
+    """(..., D) float32 features: the patterns at their activations, with noise and a threshold."""
+    values = latent @ patterns_KD
+    noise = rng.standard_normal(values.shape)
+    return (SCALE * np.maximum(0, values + NOISE_STD * noise - THRESHOLD)).astype(np.float32)
+
 
 Extent: TypeAlias = tuple[int, int]
 """Onset and offset in whole seconds."""
@@ -206,12 +306,10 @@ def plan_corpus(
         The plans by split; all video ids differ.
 
     Raises:
-        UserError: if a split's size or the seed is negative.
+        UserError: if a split's size or the seed is negative, or a size too large.
     """
     check_seed(seed)
-    wrong = [f"{name}={size}" for name, size in sizes.items() if size < 0]
-    if wrong:
-        raise UserError(f"expected numbers of videos of at least 0, got {', '.join(wrong)}")
+    check_sizes(sizes)
     return {
         split: tuple(
             _plan_clip(labels, statistics, num_segments, video_rng(seed, f"{split}/{index}"))
@@ -247,7 +345,7 @@ def claim_folder(folder: Path, marker: str, parameters: Mapping[str, Any]) -> No
     text = json.dumps(parameters, indent=2)
     path = folder / marker
     if path.exists():
-        if path.read_text() != text:
+        if read_text(path) != text:
             raise UserError(
                 f"{folder} holds a corpus made with other parameters (see {path}); "
                 "choose another folder, or delete that one first"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -18,25 +19,23 @@ from numpy.typing import NDArray
 from mmpyramid.core import Array, Modality, Progress
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.labels import LLP_LABELS
-from mmpyramid.core.typed import read_json
+from mmpyramid.core.text import read_json, read_text
 from mmpyramid.datasets.base import LABELS_FILE, SPLITS
 from mmpyramid.datasets.llp import WEAK_FILES, Annotations, read_llp
 from mmpyramid.datasets.synthetic.planting import (
     EVENT_FILES,
     FULL_FILE,
     LLP_LIKE,
+    check_parameters,
     claim_folder,
     draw_events,
-    plan_corpus,
-    video_rng,
-    write_annotations,
-)
-from mmpyramid.datasets.synthetic.simulation import (
-    check_parameters,
     draw_latent,
     draw_patterns,
     draw_strengths,
+    plan_corpus,
     rectify,
+    video_rng,
+    write_annotations,
 )
 from mmpyramid.store.npy import DIMS, FOLDERS, FRAMES_PER_SEGMENT, PER_FRAME
 from mmpyramid.store.source import MARKER_FILE
@@ -240,9 +239,9 @@ def _copy_annotations(source: Path, out: Path, surplus: Collection[str]) -> None
     """Copy annotation files without the rows of surplus videos; all dirt stays."""
     for name in (*WEAK_FILES.values(), *EVENT_FILES.values(), FULL_FILE, LABELS_FILE):
         if (source / name).is_file():
-            lines = (source / name).read_bytes().splitlines(keepends=True)
-            kept = [line for line in lines if line.split(b"\t")[0].decode() not in surplus]
-            write_durably(out / name, b"".join(kept), outlast_power_cuts=False)
+            lines = StringIO(read_text(source / name), newline="")
+            kept = "".join(line for line in lines if line.strip().split("\t")[0] not in surplus)
+            write_durably(out / name, kept.encode(), outlast_power_cuts=False)
 
 
 def _write_features(

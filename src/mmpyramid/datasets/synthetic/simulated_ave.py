@@ -4,7 +4,9 @@ Nothing here was seen or heard by a network, see `mmpyramid.datasets.synthetic.s
 
 An event is heard and seen at once. Around it, what makes the task hard is planted as well: the
 event's sound goes on unseen or its picture unheard, something else is seen silently elsewhere in
-the picture, something else is heard that is not in it.
+the picture, something else is heard that is not in it. Which events a corpus has is drawn or given.
+Every draw is seeded by the corpus seed and the clip's place: a smaller corpus is a subset of a
+larger one.
 
 Shape letters: T segments, Y and X places of the picture, C classes, D stream width.
 """
@@ -12,31 +14,42 @@ Shape letters: T segments, Y and X places of the picture, C classes, D stream wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Progress
-from mmpyramid.datasets.ave_features import FILES, SEGMENT_SHAPES
-from mmpyramid.datasets.ave_files import NUM_SEGMENTS, EventLines, Index
-from mmpyramid.datasets.base import SPLITS
-from mmpyramid.datasets.synthetic.ave_planting import (
-    KEY,
-    EventPlan,
-    given_events,
-    random_events,
-    write_events,
+from mmpyramid.core.errors import Problems
+from mmpyramid.core.files import write_durably
+from mmpyramid.core.labels import AVE_LABELS
+from mmpyramid.datasets.ave import read_ave
+from mmpyramid.datasets.ave_files import (
+    ANNOTATIONS_FILE,
+    FILES,
+    NOISY_LABELS_FILE,
+    NUM_SEGMENTS,
+    ORDER_FILES,
+    SEGMENT_SHAPES,
+    EventLines,
+    Index,
+    label_files,
+    raw_lines,
+    read_lines,
 )
-from mmpyramid.datasets.synthetic.planting import claim_folder, video_rng
-from mmpyramid.datasets.synthetic.simulation import (
+from mmpyramid.datasets.base import LABELS_FILE, SPLITS, Split, folder_of_files, read_labels
+from mmpyramid.datasets.synthetic.planting import (
     Activations,
     check_parameters,
+    claim_folder,
     draw_latent,
     draw_patterns,
     draw_strengths,
+    draw_video_id,
     rectify,
+    video_rng,
 )
 from mmpyramid.store.hdf5 import write_rows
 from mmpyramid.store.source import MARKER_FILE
@@ -137,7 +150,7 @@ def _clips(lines: EventLines, plan: EventPlan) -> list[_Clip]:
 
 
 class _Simulator:
-    """Turns clips into features, see `mmpyramid.datasets.synthetic.simulation`."""
+    """Turns clips into features, see `mmpyramid.datasets.synthetic.planting`."""
 
     def __init__(self, num_classes: int, seed: int, difficulty: float) -> None:
         self.num_classes = num_classes
@@ -259,3 +272,102 @@ def _draw_side(num_segments: int, low: bool, rng: np.random.Generator) -> NDArra
     place = np.arange(GRID)
     covered: NDArray[np.bool_] = (start_T[:, None] <= place) & (place < start_T[:, None] + length)
     return covered
+
+
+NUM_TRAIN, NUM_NOISY = 3339, 178
+"""AVE's training clips, and the clips of background beside them; smaller corpora keep the ratio."""
+
+SECONDS = (0, 0, 172, 174, 169, 152, 165, 114, 90, 71, 2231)
+"""How many of AVE's training clips have an event of 0, 1, … 10 seconds, but for one of 0."""
+
+KEY = "avadataset"
+"""Name of the dataset in feature and label files."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EventPlan:
+    """The clips of a corpus.
+
+    Attributes:
+        lines: those of `Annotations.txt`.
+        orders: (N,) by split, which clips it has.
+        labels: the class names in order.
+    """
+
+    lines: list[str]
+    orders: dict[Split, Index]
+    labels: tuple[str, ...]
+
+    @property
+    def num_noisy(self) -> int:
+        """How many clips of background go with them, in AVE's proportion."""
+        return -(-len(self.orders["train"]) * NUM_NOISY // NUM_TRAIN)
+
+
+def given_events(annotations: Path | str, sizes: Mapping[str, int], seed: int) -> EventPlan:
+    """Random clips of each split of an annotation folder, in the order of their lines.
+
+    AVE's lines are sorted by class: the first ones would lack most classes.
+
+    Raises:
+        UserError: if annotations are missing or damaged.
+    """
+    source = folder_of_files(Path(annotations), (ANNOTATIONS_FILE,))
+    orders = {split: _drawn(read_ave(source, split).rows, sizes, split, seed) for split in SPLITS}
+    rows = np.unique(np.concatenate(list(orders.values())))
+    texts = [text for _, text in raw_lines(source)]
+    return EventPlan(
+        lines=[texts[row] for row in rows],
+        orders={split: np.searchsorted(rows, order) for split, order in orders.items()},
+        labels=read_labels(source, AVE_LABELS),
+    )
+
+
+def _drawn(row_N: Index, sizes: Mapping[str, int], split: Split, seed: int) -> Index:
+    place_N = video_rng(seed, f"{split}/chosen").permutation(len(row_N))
+    return row_N[np.sort(place_N[: sizes.get(split)])]
+
+
+def random_events(sizes: Mapping[str, int], seed: int) -> EventPlan:
+    """Random clips with AVE's classes and lengths of events, sorted by class as there."""
+    lines = {
+        split: [_random_line(video_rng(seed, f"{split}/{index}")) for index in range(sizes[split])]
+        for split in SPLITS
+    }
+    everything = sorted(line for split in SPLITS for line in lines[split])
+    row = {line: index for index, line in enumerate(everything)}
+    orders = {split: np.array([row[line] for line in lines[split]], np.int64) for split in SPLITS}
+    return EventPlan(lines=everything, orders=orders, labels=AVE_LABELS)
+
+
+def _random_line(rng: np.random.Generator) -> str:
+    label = AVE_LABELS[rng.integers(len(AVE_LABELS))]
+    length = rng.choice(len(SECONDS), p=np.array(SECONDS) / sum(SECONDS))
+    onset = rng.integers(NUM_SEGMENTS - length + 1)
+    return f"{label}&{draw_video_id(rng)}&good&{onset}&{onset + length}"
+
+
+def write_events(folder: Path, plan: EventPlan) -> EventLines:
+    """Write the annotations, order files and label files of AVE; give the first as they are read.
+
+    Raises:
+        UserError: if the disk is full.
+    """
+    text = "".join(f"{line}\n" for line in plan.lines)
+    write_durably(folder / ANNOTATIONS_FILE, text.encode())
+    if plan.labels != AVE_LABELS:
+        names = "".join(f"{label}\n" for label in plan.labels)
+        write_durably(folder / LABELS_FILE, names.encode())
+    for split, order in plan.orders.items():
+        _write_array(folder / ORDER_FILES[split], "order", order)
+    lines = read_lines(folder, plan.labels, NUM_SEGMENTS, Problems())
+    for name, labels in label_files(lines).items():
+        _write_array(folder / name, KEY, labels)
+    background = len(plan.labels)
+    noisy = np.eye(1, background + 1, background, dtype=np.float32).repeat(plan.num_noisy, axis=0)
+    _write_array(folder / NOISY_LABELS_FILE, KEY, noisy)
+    return lines
+
+
+def _write_array(path: Path, key: str, array: NDArray[Any]) -> None:
+    write_rows(path, key, array.shape, array.dtype, array)

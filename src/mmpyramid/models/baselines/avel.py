@@ -28,6 +28,7 @@ from mmpyramid.models.baselines.parts import (
 )
 from mmpyramid.models.network import Encoded, Localized, StreamProjection
 from mmpyramid.models.parsing import ParsingNetwork
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -80,6 +81,7 @@ class ResidualClassifier(nn.Module):
         return out
 
 
+@register
 class AVEL(GuidedNetwork):
     """Audio-guided attention and two LSTMs; every segment is one of C events or background.
 
@@ -123,6 +125,7 @@ class AVELParserConfig(BranchedConfig):
     architecture: ClassVar[str] = "avel-llp"
 
 
+@register
 class AVELParser(ParsingNetwork):
     """AVEL without its attention, for features of LLP have no positions (reconstruction).
 

@@ -17,14 +17,18 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.parts import GuidedConfig, GuidedNetwork, bidirectional_lstm, run
-from mmpyramid.models.baselines.pooling import (
+from mmpyramid.models.baselines.parts import (
     FactorizedBilinear,
+    GuidedConfig,
+    GuidedNetwork,
     PositionMean,
+    bidirectional_lstm,
     mean_over_time,
+    run,
     softmax_over_time,
 )
 from mmpyramid.models.network import Localized
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -70,12 +74,10 @@ class Interaction(nn.Module):
         score_BTD = x_BTD * query_BD[:, None]
         if self.weighting == "scalar":
             score_BTD = score_BTD.sum(-1, keepdim=True)
-        weight_BTD = softmax_over_time(score_BTD, mask_BT)
-        if self.keep_mean:
-            weight_BTD = weight_BTD * mask_BT.sum(1)[:, None, None]
-        return weight_BTD * x_BTD
+        return x_BTD * softmax_over_time(score_BTD, mask_BT, keep_mean=self.keep_mean)
 
 
+@register
 class AVIN(GuidedNetwork):
     """Interaction within and across modalities (reconstruction).
 

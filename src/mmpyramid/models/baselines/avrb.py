@@ -18,13 +18,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.parts import GuidedConfig, GuidedNetwork, bidirectional_lstm, run
-from mmpyramid.models.baselines.pooling import (
+from mmpyramid.models.baselines.parts import (
     FactorizedBilinear,
+    GuidedConfig,
+    GuidedNetwork,
+    bidirectional_lstm,
     mean_over_time,
+    run,
     softmax_over_time,
 )
 from mmpyramid.models.network import Localized
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -86,12 +90,10 @@ class SegmentWiseAttention(nn.Module):
         """Give `x (1 + weight)`, (B, T, D)."""
         mean_BOD = mean_over_time(x_BTD, mask_BT)[:, None]
         score_BTO = self.output(torch.tanh(self.segment(x_BTD) + self.mean(mean_BOD)))
-        weight_BTO = softmax_over_time(score_BTO, mask_BT)
-        if self.keep_mean:
-            weight_BTO = weight_BTO * mask_BT.sum(1)[:, None, None]
-        return x_BTD * (1 + weight_BTO)
+        return x_BTD * (1 + softmax_over_time(score_BTO, mask_BT, keep_mean=self.keep_mean))
 
 
+@register
 class AVRB(GuidedNetwork):
     """Fusion block and segment-wise attention on AVE's lineage (AVRB-like reconstruction).
 

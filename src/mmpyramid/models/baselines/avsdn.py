@@ -32,6 +32,7 @@ from mmpyramid.models.baselines.parts import (
 )
 from mmpyramid.models.network import Encoded, Localized, StreamProjection
 from mmpyramid.models.parsing import ParsingNetwork
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -84,6 +85,7 @@ class SequenceToSequence(nn.Module):
         return out_BTD, audio_out_BTD, visual_out_BTD
 
 
+@register
 class AVSDN(GuidedNetwork):
     """Dual-modality sequence-to-sequence network (reconstruction).
 
@@ -135,6 +137,7 @@ class DecodedHead(BranchedHead):
         return x_BTMD[:, :, 0, self.width :]
 
 
+@register
 class AVSDNParser(ParsingNetwork):
     """AVSDN whose encoders are heard and seen, and whose decoder tells the video (reconstruction).
 

@@ -22,6 +22,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import positional_encoding
 from mmpyramid.models.baselines.parts import PairConfig, PairNetwork
 from mmpyramid.models.network import Localized
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -73,6 +74,7 @@ class InstanceAttention(nn.Module):
         return out_ND
 
 
+@register
 class AVT(PairNetwork):
     """Transformers within frames, over frames and across modalities (AVT-like reconstruction).
 

@@ -23,6 +23,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
 from mmpyramid.models.baselines.parts import PairConfig, PairNetwork
 from mmpyramid.models.network import Localized
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -178,6 +179,7 @@ class AdaptiveCoAttention(nn.Module):
         return state_BTD + from_other_BTD + weight_BTS[..., -1:] * sentinel_BTD
 
 
+@register
 class CMAN(PairNetwork):
     """Where, when and which: three attentions in a row (reconstruction).
 

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
-from mmpyramid.models.baselines.one_sided import VISUAL, OneSidedHead, OneSidedNetwork
+from mmpyramid.models.baselines.parts import VISUAL, OneSidedHead, OneSidedNetwork
 from mmpyramid.models.parsing import ParsingConfig
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -91,6 +92,7 @@ class TemporalConvolution(nn.Module):
         return out
 
 
+@register
 class CMCS(OneSidedNetwork):
     """Parallel classifiers of visual features, which their objective makes different.
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines.parts import DecomposedHead, Head, PairConfig, PairNetwork
 from mmpyramid.models.network import Localized
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -177,6 +178,7 @@ def attend_to_both(
     return mixed
 
 
+@register
 class CMRAN(PairNetwork):
     """Cross-modal relation-aware network; fully and weakly supervised by its `head`.
 

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines.parts import GuidedConfig, GuidedNetwork
-from mmpyramid.models.baselines.pooling import mean_over_time
+from mmpyramid.models.baselines.parts import GuidedConfig, GuidedNetwork, mean_over_time
 from mmpyramid.models.localization import decomposed
 from mmpyramid.models.network import Localized
+from mmpyramid.models.registry import register
 
 EPSILON = 1e-7
 """Relevances are kept this far from 0 and 1 before the logarithm."""
@@ -112,6 +112,7 @@ def matched(
     return (torch.sigmoid(heard_BT.to(wide)) + torch.sigmoid(seen_BT.to(wide))) / 2
 
 
+@register
 class DAM(GuidedNetwork):
     """Dual attention matching (reconstruction).
 

@@ -16,8 +16,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.one_sided import AUDIO, OneSidedHead, OneSidedNetwork
+from mmpyramid.models.baselines.parts import AUDIO, OneSidedHead, OneSidedNetwork
 from mmpyramid.models.parsing import ParsingConfig
+from mmpyramid.models.registry import register
 
 EPSILON = 1e-7
 """The attention is kept this far from 0 and 1, as released."""
@@ -56,6 +57,7 @@ class AttentionPooling(OneSidedHead):
         return prob_BTC, (weight_BTC * prob_BTC).sum(1)
 
 
+@register
 class Kong(OneSidedNetwork):
     """Batch-normalized layers on each segment of the audio, pooled by attention.
 

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines.parts import GuidedConfig, Head, PairNetwork
-from mmpyramid.models.baselines.pooling import mean_over_time
+from mmpyramid.models.baselines.parts import GuidedConfig, Head, PairNetwork, mean_over_time
 from mmpyramid.models.localization import AudioGuidedAttention, check_grid, decomposed
 from mmpyramid.models.network import Localized
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -224,6 +224,7 @@ class BottleneckAttention(nn.Module):
         return torch.cat(gated, dim=-1)
 
 
+@register
 class MPN(PairNetwork):
     """Category by co-attention, relevance by bottleneck attention, in parallel (reconstruction).
 

@@ -1,22 +1,24 @@
-"""What several of the compared networks are made from: inputs, recurrence, fusion, heads.
+"""What several of the compared networks are made from: inputs, recurrence, pooling, fusion, heads.
 
-Shape letters: B batch, T segments, H and W height and width of a map, M modalities (audio, visual),
-D width of one modality, J width of joint features, C classes.
+Shape letters: B batch, T segments, P positions of a map, H and W its height and width, M modalities
+(audio, visual), D width of one modality, J width of joint features, C classes, F factors and O
+width of a bilinear fusion.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
-from mmpyramid.models.baselines.pooling import mean_over_time
 from mmpyramid.models.localization import (
     AudioGuidedAttention,
     LocalizationConfig,
@@ -24,8 +26,8 @@ from mmpyramid.models.localization import (
     check_grid,
     decomposed,
 )
-from mmpyramid.models.network import Localized, Pooled
-from mmpyramid.models.parsing import ParsingConfig, PoolingHead
+from mmpyramid.models.network import Encoded, Localized, Pooled
+from mmpyramid.models.parsing import ParsingConfig, ParsingNetwork, PoolingHead
 
 
 @dataclass(kw_only=True, slots=True)
@@ -291,3 +293,163 @@ class BranchedHead(PoolingHead):
         exists_BTO = mask_BT[..., None]
         stream_BMC = (prob_BTMC * exists_BTO[..., None]).amax(1)
         return Pooled(prob_BTMC, stream_BMC, (joint_BTC * exists_BTO).amax(1))
+
+
+SMALLEST = 1e-12
+"""Magnitudes below this have no square root taken of them: its gradient has no limit at 0."""
+
+
+class FactorizedBilinear(nn.Module):
+    """Multimodal factorized bilinear pooling (Yu et al., ICCV 2017).
+
+    Products of both projections, dropout, the sum over factors, the signed square root and unit
+    length, in this order.
+
+    Args:
+        audio_width: width of the audio.
+        visual_width: width of the picture.
+        width: O.
+        num_factors: F, products that are summed to one number.
+        dropout: of the products.
+
+    Example:
+        >>> fusion = FactorizedBilinear(3, 4, width=6, num_factors=2, dropout=0.1).eval()
+        >>> norm_BT = fusion(torch.ones(2, 5, 3), torch.ones(2, 5, 4)).norm(dim=-1)
+        >>> round(norm_BT[0, 0].item(), 5)
+        1.0
+    """
+
+    def __init__(
+        self, audio_width: int, visual_width: int, width: int, num_factors: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.num_factors = num_factors
+        self.audio = nn.Linear(audio_width, num_factors * width)
+        self.visual = nn.Linear(visual_width, num_factors * width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, audio_BTD: Tensor, visual_BTD: Tensor) -> Tensor:
+        """Give (B, T, O), of unit length."""
+        product_BTD = self.dropout(self.audio(audio_BTD) * self.visual(visual_BTD))
+        sum_BTO = product_BTD.unflatten(-1, (-1, self.num_factors)).sum(-1)
+        wide_BTO = sum_BTO.to(torch.promote_types(sum_BTO.dtype, torch.float32))
+        root_BTO = wide_BTO.sign() * wide_BTO.abs().clamp(min=SMALLEST).sqrt()
+        return F.normalize(root_BTO, dim=-1).to(sum_BTO.dtype)
+
+
+class PositionMean(nn.Module):
+    """The mean over the positions of a map, where others attend to them."""
+
+    def forward(self, audio_BTD: Tensor, visual_BTHWD: Tensor) -> Tensor:
+        """Give (B, T, D); what is heard plays no part."""
+        del audio_BTD
+        return visual_BTHWD.flatten(2, -2).mean(2)
+
+
+def mean_over_time(x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+    """The mean over the segments that exist, (B, D).
+
+    Example:
+        >>> mask_BT = torch.tensor([[True, True, False]])
+        >>> mean_over_time(torch.tensor([[[1.0], [2.0], [9.0]]]), mask_BT).item()
+        1.5
+    """
+    exists_BTO = mask_BT[..., None]
+    return (x_BTD * exists_BTO).sum(1) / exists_BTO.sum(1)
+
+
+def softmax_over_time(score_BTD: Tensor, mask_BT: Tensor, *, keep_mean: bool = False) -> Tensor:
+    """Weights that sum to 1 over the segments that exist, (B, T, D).
+
+    Args:
+        score_BTD: their logits.
+        mask_BT: True where a segment exists.
+        keep_mean: multiply them by the number of segments, so that their mean is 1.
+
+    Example:
+        >>> mask_BT = torch.tensor([[True, True, False]])
+        >>> softmax_over_time(torch.zeros(1, 3, 1), mask_BT).flatten().tolist()
+        [0.5, 0.5, 0.0]
+    """
+    weight_BTD = score_BTD.masked_fill(~mask_BT[..., None], MASKED).softmax(1)
+    return weight_BTD * mask_BT.sum(1)[:, None, None] if keep_mean else weight_BTD
+
+
+AUDIO: Literal[0] = 0
+VISUAL: Literal[1] = 1
+
+
+class OneSidedNetwork(ParsingNetwork):
+    """A parsing network that perceives one modality.
+
+    Its configuration names streams of the other one all the same, as every network's does; they are
+    not read. A subclass writes `encode_side` and `make_head`.
+
+    Attributes:
+        side: which modality it perceives.
+    """
+
+    side: ClassVar[Literal[0, 1]]
+    config: ParsingConfig
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Width of each stream of the modality, by name."""
+        return self.inputs.audio if self.side == AUDIO else self.inputs.visual
+
+    @property
+    def input_width(self) -> int:
+        """Width of all streams of the modality, side by side."""
+        return sum(self.widths.values())
+
+    @abstractmethod
+    def encode_side(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+        """Turn the streams of the modality, side by side, into what the head reads (B, T, D).
+
+        Args:
+            x_BTD: zero in videos without the modality.
+            mask_BT: True where a segment exists.
+        """
+
+    def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
+        """Encode the modality; the features of the other are zero."""
+        x_BTD = torch.cat([streams[name] for name in self.widths], dim=-1)
+        x_BTD = x_BTD * present_BM[:, self.side, None, None]
+        features_BTMD = in_one(self.encode_side(x_BTD, mask_BT), self.side, 2)
+        return Encoded(fused_BTMD=features_BTMD, projected_BTMD=features_BTMD)
+
+
+class OneSidedHead(PoolingHead):
+    """Pools the features of one modality.
+
+    A subclass writes `pool_side`.
+
+    Args:
+        side: which modality is perceived.
+    """
+
+    def __init__(self, side: Literal[0, 1]) -> None:
+        super().__init__()
+        self.side = side
+
+    @abstractmethod
+    def pool_side(self, x_BTD: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the probabilities of segments (B, T, C) and of videos (B, C)."""
+
+    def pool(self, x_BTMD: Tensor, mask_BT: Tensor, present_BM: Tensor) -> Pooled:
+        """Give probabilities of both modalities, 0 in the other one and where there is none."""
+        prob_BTC, video_BC = self.pool_side(x_BTMD[:, :, self.side], mask_BT)
+        here_BO = present_BM[:, self.side, None]
+        prob_BTC, video_BC = prob_BTC * here_BO[:, None], video_BC.clamp(0, 1) * here_BO
+        return Pooled(in_one(prob_BTC, self.side, 2), in_one(video_BC, self.side, 1), video_BC)
+
+
+def in_one(x: Tensor, side: Literal[0, 1], axis: int) -> Tensor:
+    """Add an axis of two modalities, one of which is zero.
+
+    Example:
+        >>> in_one(torch.ones(2), AUDIO, 0).tolist()
+        [[1.0, 1.0], [0.0, 0.0]]
+    """
+    both = (x, torch.zeros_like(x))
+    return torch.stack(both if side == AUDIO else both[::-1], dim=axis)

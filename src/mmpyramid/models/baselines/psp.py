@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.baselines.parts import GuidedConfig, GuidedNetwork, bidirectional_lstm, run
 from mmpyramid.models.network import Localized
+from mmpyramid.models.registry import register
 
 EPSILON = 1e-8
 """Added to sums before they divide, as released."""
@@ -109,6 +110,7 @@ class Propagation(nn.Module):
         return kept_BTS / (kept_BTS.sum(-1, keepdim=True) + EPSILON) if self.full else kept_BTS
 
 
+@register
 class PSP(GuidedNetwork):
     """Positive sample propagation; every segment is one of C events or background.
 

@@ -15,8 +15,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmpyramid.models.baselines.one_sided import VISUAL, OneSidedHead, OneSidedNetwork
+from mmpyramid.models.baselines.parts import VISUAL, OneSidedHead, OneSidedNetwork
 from mmpyramid.models.parsing import ParsingConfig
+from mmpyramid.models.registry import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -58,6 +59,7 @@ def split_attention(x_BTD: Tensor) -> tuple[Tensor, Tensor]:
     return x_BTD[..., :-1], torch.sigmoid(x_BTD[..., -1])
 
 
+@register
 class STPN(OneSidedNetwork):
     """Sparse temporal pooling of visual features (reconstruction).
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.baselines.one_sided import AUDIO, OneSidedHead, OneSidedNetwork
-from mmpyramid.models.baselines.parts import run
+from mmpyramid.models.baselines.parts import AUDIO, OneSidedHead, OneSidedNetwork, run
 from mmpyramid.models.parsing import ParsingConfig
+from mmpyramid.models.registry import register
 
 EPSILON = 1e-7
 """Probabilities are kept this far from 0 and 1, as released."""
@@ -62,6 +62,7 @@ class LinearSoftmaxPooling(OneSidedHead):
         return prob_BTC, existing_BTC.square().sum(1) / existing_BTC.sum(1)
 
 
+@register
 class TALNet(OneSidedNetwork):
     """A bidirectional GRU over the audio under linear softmax pooling (reconstruction).
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import open_regular
 from mmpyramid.models.network import NetworkConfig
 from mmpyramid.models.registry import create_model
 
@@ -40,7 +41,8 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
             state dict.
     """
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(Path(path)) as file:
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from error
     except Exception as error:
@@ -50,8 +52,8 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
             "and files that need their own code are not opened; save `model.state_dict()` with "
             "`torch.save` where it was trained, and convert that"
         ) from error
-    held = list(loaded.values()) if isinstance(loaded, dict) else []
-    found = [candidate for candidate in (loaded, *held) if _is_state_dict(candidate)]
+    contents = list(loaded.values()) if isinstance(loaded, dict) else []
+    found = [candidate for candidate in (loaded, *contents) if _is_state_dict(candidate)]
     if len(found) != 1:
         raise UserError(
             f"expected one state dict (name to tensor) in {path}, found {len(found)}; "

@@ -18,7 +18,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.problems.base import text_table
+from mmpyramid.problems.base import text_cells, text_table
 from mmpyramid.problems.localization.clips import ClipScores
 
 
@@ -108,24 +108,22 @@ def localization_table(reports: Mapping[str, LocalizationReport], title: str = "
 def _clip_table(reports: Mapping[str, Mapping[str, Mapping[str, ClipScores]]]) -> str:
     """Segments with background as a class: accuracy, segment F, event F and their mean."""
     headings = ("accuracy", "segment F", "event F", "mean", "clips")
-    rows = [("", "".join(f"{heading:>{_WIDTH}}" for heading in headings))]
+    rows = [("", text_cells(headings, _WIDTH))]
     for name, by_rule in reports.items():
         for rule, groups in by_rule.items():
             for group, found in groups.items():
                 values = (found.accuracy, found.segment_f, found.event_f, found.average)
-                cells = "".join(f"{value:{_WIDTH}.2f}" for value in values)
-                rows.append((f"{name}, {rule}, {group}", f"{cells}{found.num_clips:{_WIDTH}}"))
+                cells = text_cells((*values, str(found.num_clips)), _WIDTH)
+                rows.append((f"{name}, {rule}, {group}", cells))
     return text_table("with background as a class, mean over clips, per cent", rows)
 
 
 _WIDTH = 10
-_HEADINGS = f"{'argmax':>{_WIDTH}}{'two-head':>{_WIDTH}}"
+_HEADINGS = text_cells(("argmax", "two-head"), _WIDTH)
 
 
 def _cells(pair: AccuracyPair | None) -> str:
-    if pair is None:
-        return 2 * f"{'-':>{_WIDTH}}"
-    return f"{pair.argmax:{_WIDTH}.2f}{pair.two_head:{_WIDTH}.2f}"
+    return text_cells((None, None) if pair is None else (pair.argmax, pair.two_head), _WIDTH)
 
 
 RULES = ("argmax", "two_head")

@@ -122,10 +122,10 @@ class LocalizationProblem(Problem[LocalizationScores, "LocalizationReport"]):
         return replace(metric.report(), clips=gathered.scores())
 
     def references(self, dataset: Dataset) -> dict[str, LocalizationReport]:
-        """The true category everywhere, and background everywhere."""
+        """Background everywhere; the true category everywhere, an oracle that reads the labels."""
         metrics = {
             name: self.metrics(Decoder())
-            for name in ("category everywhere", "background everywhere")
+            for name in ("true category everywhere (oracle)", "background everywhere")
         }
         gathered = {name: _Gathered(dataset) for name in metrics}
         for batch in batches(dataset):

@@ -51,7 +51,7 @@ class Step(NamedTuple):
     Attributes:
         output: what the network gave, in float32 or better.
         batch: what it was given.
-        criterion: who asks; None where an objective is called by itself.
+        criterion: the caller; None where an objective is called by itself.
     """
 
     output: Pooled
@@ -59,15 +59,15 @@ class Step(NamedTuple):
     criterion: Criterion | None = None
 
     @property
-    def asked(self) -> Criterion:
-        """Who asks, with the network; for what needs more than its output."""
+    def caller(self) -> Criterion:
+        """The criterion that called, for what needs more than the output of the network."""
         assert self.criterion is not None, "this objective is called through its `criterion`"
         return self.criterion
 
     @property
     def network(self) -> Network[Pooled, Any]:
         """The network that is trained."""
-        return self.asked.network
+        return self.caller.network
 
 
 Source: TypeAlias = Callable[[Targets, Step], Targets]
@@ -99,7 +99,7 @@ class ComposedObjective(Objective):
         Args:
             output: what the network gave, in float32 or better.
             batch: what it was given.
-            criterion: who asks; None is enough for objectives that read the output alone.
+            criterion: the caller; None is enough for objectives that read the output alone.
         """
         step = Step(output, batch, criterion)
         weak_BC = batch.weak_BC

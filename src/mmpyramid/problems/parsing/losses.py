@@ -23,7 +23,7 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.attention import MASKED
 from mmpyramid.models.baselines.cmcs import split_branches
-from mmpyramid.models.baselines.one_sided import VISUAL
+from mmpyramid.models.baselines.parts import VISUAL
 from mmpyramid.models.baselines.stpn import split_attention
 from mmpyramid.models.network import Pooled
 from mmpyramid.problems.base import Objective
@@ -72,33 +72,6 @@ def stream_target(weak_BC: Tensor, keep: float, present_BC: Tensor | None = None
     return smoothed_BC.masked_fill(weak_BC > present_BC, 0.0)
 
 
-def guided_loss(
-    pooled: Pooled,
-    weak_BC: Tensor,
-    audio_smoothing: float = 1.0,
-    visual_smoothing: float = 0.9,
-    *,
-    modality_BMC: Tensor | None = None,
-) -> Tensor:
-    """Individual guided loss: each stream and the whole video predict the weak label.
-
-    The three terms weigh the same (HAN, ECCV 2020; the released MM-Pyramid code).
-
-    Args:
-        pooled: the network's output.
-        weak_BC: 1 where the class occurs in the video.
-        audio_smoothing: how much of the label the audio stream keeps.
-        visual_smoothing: how much of the label the visual stream keeps.
-        modality_BMC: labels of each modality, a part of the video's, as MA refines them.
-
-    Returns:
-        A scalar.
-    """
-    targets = weak_targets(weak_BC, audio_smoothing, visual_smoothing, modality_BMC)
-    audio, visual = (stream_loss(pooled, targets, index) for index in (0, 1))
-    return audio + visual + video_loss(pooled, targets)
-
-
 def weak_targets(
     weak_BC: Tensor,
     audio_smoothing: float,
@@ -119,14 +92,34 @@ def weak_targets(
     return Targets(weak_BC, torch.stack((audio_BC, visual_BC), dim=1))
 
 
-def stream_loss(pooled: Pooled, targets: Targets, modality: int) -> Tensor:
+def stream_term(modality: int) -> Term:
     """Mean binary cross-entropy of what one modality (0 audio, 1 visual) has in the whole video."""
-    return binary_cross_entropy(pooled.stream_BMC[:, modality], targets.stream_BMC[:, modality])
+
+    def term(targets: Targets, step: Step) -> Tensor:
+        found_BMC, target_BMC = step.output.stream_BMC, targets.stream_BMC
+        return binary_cross_entropy(found_BMC[:, modality], target_BMC[:, modality])
+
+    return term
 
 
-def video_loss(pooled: Pooled, targets: Targets) -> Tensor:
+def segment_term(modality: int) -> Term:
+    """The `segment_loss` of one modality (0 audio, 1 visual)."""
+
+    def term(targets: Targets, step: Step) -> Tensor:
+        target_BTMC, weight_BTMC = targets.segments
+        return segment_loss(
+            step.output.prob_BTMC[:, :, modality],
+            target_BTMC[:, :, modality],
+            weight_BTMC[:, :, modality],
+            step.batch.mask_BT,
+        )
+
+    return term
+
+
+def video_term(targets: Targets, step: Step) -> Tensor:
     """Mean binary cross-entropy of what occurs in the whole video."""
-    return binary_cross_entropy(pooled.video_BC, targets.video_BC)
+    return binary_cross_entropy(step.output.video_BC, targets.video_BC)
 
 
 def contrastive_loss(
@@ -135,6 +128,7 @@ def contrastive_loss(
     mask_BT: Tensor,
     temperature: float = 0.2,
     smoothing: float = 0.1,
+    weight_B: Tensor | None = None,
 ) -> Tensor:
     """Tell, for each segment of the audio, which segment of the same video's pictures is its own.
 
@@ -149,6 +143,7 @@ def contrastive_loss(
         mask_BT: True where a segment exists; False besides in all of a video that lacks a modality.
         temperature: what the cosines are divided by.
         smoothing: share of the target that goes to the other segments of the video.
+        weight_B: what each video counts; None: 1.
 
     Returns:
         The mean over all existing segments, a scalar; 0 if there is none.
@@ -171,6 +166,8 @@ def contrastive_loss(
         others_BT = log_prob_BTS.masked_fill(absent_B1S, 0.0).sum(-1) - own_BT
         num_others_B1 = (mask_BT.sum(1, keepdim=True) - 1).clamp(min=1)
         loss_BT = (smoothing - 1) * own_BT - smoothing * others_BT / num_others_B1
+        if weight_B is not None:
+            loss_BT = loss_BT * weight_B[:, None]
         return loss_BT.masked_fill(~mask_BT, 0.0).sum() / mask_BT.sum().clamp(min=1)
 
 
@@ -257,7 +254,11 @@ def norm_loss(score_BTKC: Tensor, mask_BT: Tensor) -> Tensor:
 
 @dataclass(kw_only=True, slots=True)
 class GuidedObjective(ComposedObjective):
-    """Individual guided learning (HAN; MM-Pyramid), with MA's contrastive term if wanted."""
+    """Individual guided learning: each stream and the whole video predict the weak label.
+
+    The three terms weigh the same (HAN, ECCV 2020; the released MM-Pyramid code). MA adds a
+    contrastive term.
+    """
 
     reads_modalities: ClassVar[bool] = True
 
@@ -293,9 +294,9 @@ class GuidedObjective(ComposedObjective):
     def terms(self) -> Sequence[tuple[float, Term]]:
         """Both streams and the video, plus the contrast of the two modalities."""
         return (
-            (1.0, lambda targets, step: stream_loss(step.output, targets, 0)),
-            (1.0, lambda targets, step: stream_loss(step.output, targets, 1)),
-            (1.0, lambda targets, step: video_loss(step.output, targets)),
+            (1.0, stream_term(0)),
+            (1.0, stream_term(1)),
+            (1.0, video_term),
             (self.contrast, self._contrast),
         )
 

@@ -18,7 +18,7 @@ uses. Its peculiarities are kept, since published numbers contain them:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask, Runs
-from mmpyramid.problems.base import text_table
+from mmpyramid.problems.base import text_cells, text_table
+from mmpyramid.problems.counts import segment_counts as count_segments
 
 LEVELS = ("segment", "event")
 MEASURES = ("audio", "visual", "audio_visual", "event_av")
@@ -86,7 +87,7 @@ class ParsingReport:
 
     def table(self, title: str = "") -> str:
         """A text table with one line per level, rounded to two decimals."""
-        rows = [("segment", _numbers(self.segment)), ("event", _numbers(self.event))]
+        rows = [("segment", _cells(self.segment)), ("event", _cells(self.event))]
         return text_table(title, [("", _HEADINGS), *rows])
 
     def __str__(self) -> str:
@@ -100,6 +101,12 @@ class Counts:
     true_positive_NC: NDArray[np.int64]
     false_positive_NC: NDArray[np.int64]
     false_negative_NC: NDArray[np.int64]
+
+    @property
+    def stacked(self) -> NDArray[np.int64]:
+        """The three, (N, C, 3)."""
+        parts = (self.true_positive_NC, self.false_positive_NC, self.false_negative_NC)
+        return np.stack(parts, axis=-1)
 
     def __add__(self, other: Counts) -> Counts:
         """Pool the counts of two streams."""
@@ -117,12 +124,7 @@ def segment_counts(predicted_NTC: Mask, truth_NTC: Mask) -> Counts:
         predicted_NTC: the segments predicted.
         truth_NTC: the segments annotated.
     """
-    hits_NC = np.count_nonzero(predicted_NTC & truth_NTC, axis=1)
-    return Counts(
-        hits_NC,
-        np.count_nonzero(predicted_NTC, axis=1) - hits_NC,
-        np.count_nonzero(truth_NTC, axis=1) - hits_NC,
-    )
+    return Counts(*np.moveaxis(count_segments(predicted_NTC, truth_NTC), -1, 0))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -370,20 +372,16 @@ def comparison_table(reports: Mapping[str, ParsingReport], title: str = "") -> s
     Returns:
         Aligned text, rounded to two decimals; names of up to 30 letters fit 80 columns.
     """
-    segment = [(name, _numbers(report.segment)) for name, report in reports.items()]
-    event = [(name, _numbers(report.event)) for name, report in reports.items()]
+    segment = [(name, _cells(report.segment)) for name, report in reports.items()]
+    event = [(name, _cells(report.event)) for name, report in reports.items()]
     blank = ("", "")
     headed = [("segment level", _HEADINGS), *segment, blank, ("event level", _HEADINGS), *event]
     return text_table(title, headed)
 
 
-def _cells(texts: Iterable[str]) -> str:
-    return "".join(f"{text:>{_WIDTH}}" for text in texts)
-
-
-def _numbers(scores: LevelScores) -> str:
-    return _cells(f"{value:.2f}" for value in astuple(scores))
+def _cells(scores: LevelScores) -> str:
+    return text_cells(astuple(scores), _WIDTH)
 
 
 _WIDTH = 10
-_HEADINGS = _cells(("Audio", "Visual", "AV", "Type@AV", "Event@AV"))
+_HEADINGS = text_cells(("Audio", "Visual", "AV", "Type@AV", "Event@AV"), _WIDTH)

@@ -152,7 +152,7 @@ def read_predictions(
             trailing = shape if name in {"audio", "visual"} else shape[1:]
             problems += _check_values(name, arrays[name], given, trailing)
     if _MASK in arrays:
-        problems += _check_mask(arrays[_MASK], (len(given), shape[0]))
+        problems += _check_mask(arrays[_MASK], given, shape[0])
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise UserError(
@@ -260,11 +260,21 @@ def _check_values(
     ]
 
 
-def _check_mask(array: NDArray[Any], shape: tuple[int, int]) -> list[str]:
-    """Say what is wrong with the mask of existing segments."""
+def _check_mask(array: NDArray[Any], given: Sequence[str], num_segments: int) -> list[str]:
+    """Say what is wrong with the mask of existing segments.
+
+    It tells where videos end, and so cannot leave out what a system got wrong within one.
+    """
+    shape = (len(given), num_segments)
     if array.shape != shape:
         return [f"`{_MASK}` must have shape {shape}, got {array.shape}"]
-    return [] if np.isin(array, (0, 1)).all() else [f"`{_MASK}` must be 0 or 1"]
+    if not np.isin(array, (0, 1)).all():
+        return [f"`{_MASK}` must be 0 or 1"]
+    mask_NT = array.astype(bool)
+    wrong_N = ~mask_NT[:, :1].all(axis=1) | (mask_NT[:, 1:] & ~mask_NT[:, :-1]).any(axis=1)
+    videos = [video for video, is_wrong in zip(given, wrong_N, strict=True) if is_wrong]
+    what = f"videos have a `{_MASK}` that is not 1 up to their end and 0 beyond"
+    return [_named(what, videos)] if videos else []
 
 
 def _named(what: str, names: Sequence[str]) -> str:

@@ -185,11 +185,11 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
         return predicted, truth
 
     def references(self, dataset: Dataset) -> dict[str, ParsingReport]:
-        """The true weak labels on all segments, and nothing."""
+        """The true labels of each video on all its segments, an oracle; and nothing."""
         every = list(batches(dataset))
         truth, mask_NT = _dense(every), _gather(every, "mask_BT")
         return {
-            "weak labels on all segments": weak_labels_everywhere(
+            "true video labels (oracle)": weak_labels_everywhere(
                 _gather(every, "weak_BC"), *truth, mask_NT=mask_NT
             ),
             "nothing": nothing_predicted(*truth, mask_NT=mask_NT),

@@ -1,4 +1,4 @@
-"""Everything that the predictions of a split say about their system, counted once.
+"""Everything that the predictions of a split say about their system, counted once, and as text.
 
 `ParsingReport` has the ten official numbers. A study adds how sure they are, what is heard only and
 seen only, where the system is good, and the measures of neighbouring fields.
@@ -9,6 +9,7 @@ event), G groups of lengths, K thresholds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,14 +20,23 @@ from numpy.typing import NDArray
 from mmpyramid.core import Gate
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask
+from mmpyramid.problems.base import text_cells, text_table
 from mmpyramid.problems.counts import f_scores, ratio
-from mmpyramid.problems.event_measures import Measures, event_measures, to_number
+from mmpyramid.problems.event_measures import (
+    EXTENSION,
+    TOO_SHORT,
+    Measures,
+    event_measures,
+    to_number,
+)
 from mmpyramid.problems.parsing.breakdown import (
     MODALITIES,
     STATES,
     Decisions,
+    ExclusiveReport,
     class_counts,
     classes_by_support,
+    exclusive_report,
     group_name,
     length_counts,
     length_groups,
@@ -34,7 +44,6 @@ from mmpyramid.problems.parsing.breakdown import (
     modality_confusion,
 )
 from mmpyramid.problems.parsing.decisions import Threshold
-from mmpyramid.problems.parsing.exclusive import ExclusiveReport, exclusive_report
 from mmpyramid.problems.parsing.metrics import (
     COLUMNS,
     LEVELS,
@@ -169,13 +178,8 @@ class Study:
             (audio, visual, _), (true_audio, true_visual, _) = decisions.predicted, decisions.truth
             f_24 = parsing_f_scores(audio, visual, true_audio, true_visual).mean(axis=0)
             type_av.append(100 * f_24[:, :3].mean(axis=1))
-            pooled = [segment_counts(*pair) for pair in decisions.pairs]
-            counts.append(
-                [
-                    (c.true_positive_NC.sum(), c.false_positive_NC.sum(), c.false_negative_NC.sum())
-                    for c in pooled
-                ]
-            )
+            pooled = [segment_counts(*pair).stacked for pair in decisions.pairs]
+            counts.append([count_NC3.sum(axis=(0, 1)) for count_NC3 in pooled])
         count_KM3 = np.array(counts)
         right = count_KM3[..., 0]
         return Curves(
@@ -306,13 +310,128 @@ def interval_dict(ends_2L5: NDArray[np.float64]) -> dict[str, dict[str, list[flo
 
 def difference_dict(test: PairedTest) -> dict[str, dict[str, dict[str, float]]]:
     """A test of the ten numbers by level and column, as JSON has it."""
-    names = ("difference", "low", "high", "p", "p_holm")
-    values = np.stack([getattr(test, name) for name in names], axis=-1)
-    rows = values.reshape(len(LEVELS), len(COLUMNS), len(names)).tolist()
-    return {
-        level: {
-            column: dict(zip(names, numbers, strict=True))
-            for column, numbers in zip(COLUMNS, row, strict=True)
-        }
-        for level, row in zip(LEVELS, rows, strict=True)
-    }
+    rows = iter(test.rows())
+    return {level: {column: next(rows) for column in COLUMNS} for level in LEVELS}
+
+
+COLUMN_NAMES = ("Audio", "Visual", "AV", "Type@AV", "Event@AV")
+WIDTH = 11
+
+
+def interval_table(report: ParsingReport, ends_2L5: NDArray[np.float64] | None, title: str) -> str:
+    """The ten numbers, each level above the ends of its 95 % intervals."""
+    rows = [("", _cells(COLUMN_NAMES))]
+    for place, level in enumerate(LEVELS):
+        rows.append((level, _cells(report.to_dict()[level].values())))
+        if ends_2L5 is not None:
+            rows.append(("  from", _cells(ends_2L5[0, place])))
+            rows.append(("  to", _cells(ends_2L5[1, place])))
+    return text_table(title, rows)
+
+
+def difference_table(test: PairedTest, title: str) -> str:
+    """How one system differs from another: difference, 95 % interval and p of each number.
+
+    Below stands what p is, and which number to name if only one is named.
+    """
+    names = [f"{level} {name}" for level in LEVELS for name in COLUMN_NAMES]
+    columns = (test.difference, test.low, test.high, test.p, test.p_holm)
+    rows = [("", _cells(("difference", "from", "to", "p", "p (Holm)")))]
+    for name, difference, low, high, p, raised in zip(names, *columns, strict=True):
+        cells = (f"{difference:+.2f}", f"{low:+.2f}", f"{high:+.2f}", f"{p:.4f}", f"{raised:.4f}")
+        rows.append((name, _cells(cells)))
+    return (
+        f"{text_table(title, rows)}\n"
+        f"the first minus the second on the same {test.num_videos} videos; p: exchanging the two "
+        "in each video by chance makes as much; Holm: for ten numbers at once. If one number is to "
+        "be named beforehand, take event Type@AV."
+    )
+
+
+def exclusive_table(found: ExclusiveReport) -> str:
+    """Audible-only and visible-only scores above their floor."""
+    rows = [("", _cells(("Audible", "Visible", "AV", "Type", "Event")))]
+    for level in LEVELS:
+        rows.append((level, _cells(found.all.to_dict()[level].values())))
+        rows.append(("  nothing", _cells(found.nothing.to_dict()[level].values())))
+    for place, level in enumerate(LEVELS):
+        both = [None if each is None else each[place] for each in (found.audible, found.visible)]
+        rows.append((f"{level}, where any", _cells(both)))
+    return text_table(
+        "heard and not seen, seen and not heard; `nothing` is what an empty prediction gets; the "
+        f"last rows are over the {found.num_audible} and {found.num_visible} videos that have such "
+        "events",
+        rows,
+    )
+
+
+def class_table(study: Study) -> str:
+    """F of every class, the most frequent first, pooled over the corpus."""
+    f_LMC = f_scores(study.class_counts.sum(axis=0))
+    headings = [name for _ in LEVELS for name in COLUMN_NAMES[:3]]
+    over = "".join(f"{level:>{3 * WIDTH}}" for level in LEVELS)
+    rows = [("", over), ("", _cells(headings))]
+    rows += [(study.labels[c], _cells(f_LMC[:, :, c].ravel())) for c in study.classes]
+    return text_table("by class, F pooled over the corpus, per cent", rows)
+
+
+def length_table(study: Study) -> str:
+    """Recall, precision and F of events by their length."""
+    counts_MG4 = study.length_counts.sum(axis=0)
+    rows = [("", _cells(("true", "predicted", "recall", "precision", "F")))]
+    for stream, name in enumerate(COLUMN_NAMES[:3]):
+        for g, group in enumerate(study.groups):
+            count_4 = counts_MG4[stream, g]
+            values = (str(count_4[0]), str(count_4[2]), *length_scores(count_4))
+            rows.append((f"{name} {group_name(group)}", _cells(values)))
+    title = "by length of events; recall of true ones, precision of predicted ones, per cent"
+    return text_table(title, rows)
+
+
+def confusion_table(study: Study) -> str:
+    """In how many segments each true state of a class was predicted as each."""
+    width = max(map(len, STATES)) + 2
+    rows = [("true, predicted:", text_cells(STATES, width))]
+    for state, row in zip(STATES, study.confusion.tolist(), strict=True):
+        cells = [
+            "-" if state == STATES[0] and place == 0 else str(n) for place, n in enumerate(row)
+        ]
+        rows.append((state, text_cells(cells, width)))
+    return text_table("modalities, segments of all classes", rows)
+
+
+DETECTION_ROWS = {
+    "mAP_mean": "mAP, mean of tIoU 0.1 to 0.9",
+    "events_per_video": "  events per video that it ranks",
+    "segment_micro_F": "segment F, micro",
+    "segment_macro_F": "segment F, macro",
+    "segment_error_rate": "segment error rate",
+    "intersection_macro_F": "intersection F 0.5, macro",
+    "collar_micro_F": "collar F 200 ms, micro",
+    "collar_macro_F": "collar F 200 ms, macro",
+    "collar_error_rate": "collar error rate",
+    "PSDS1": "PSDS1 (when)",
+    "PSDS2": "PSDS2 (which)",
+}
+
+
+def detection_table(study: Study) -> str:
+    """The measures of neighbouring fields, pooled over the corpus."""
+    found = study.detection
+    rows = [("", _cells(COLUMN_NAMES[:3]))]
+    first = next(iter(found.values()))
+    rows += [
+        (f"mAP at tIoU {tiou}", _cells(found[name]["mAP"][tiou] for name in MODALITIES))
+        for tiou in first["mAP"]
+    ]
+    rows += [
+        (text, _cells(found[name][key] for name in MODALITIES))
+        for key, text in DETECTION_ROWS.items()
+    ]
+    note = TOO_SHORT if first["PSDS1"] is None else EXTENSION
+    title = "as detections, pooled over the corpus; per cent, but for error rates and PSDS"
+    return f"{text_table(title, rows)}\n{note}"
+
+
+def _cells(values: Iterable[str | float | None]) -> str:
+    return text_cells(values, WIDTH)

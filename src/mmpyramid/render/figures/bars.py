@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.palette import PALETTE
 from mmpyramid.core.wording import MODALITY_WORDS, title_of
 from mmpyramid.render.figures.sheet import (
     INK,
@@ -91,9 +92,6 @@ NARROW_BAR = 4.0
 MANY_GROUPS = 12
 """More groups than these have the times over them as well as under them."""
 
-# As in Figure 6 of the paper, where visual is framed in red and audio in purple.
-FRAMES = {Modality.AUDIO: "#7b3fa0", Modality.VISUAL: "#c0392b", Modality.AUDIO_VISUAL: QUIET}
-
 
 class Row(NamedTuple):
     """Bars of one style between two heights."""
@@ -132,7 +130,7 @@ def _name(group: Group) -> list[str]:
 
 def _frame(sheet: Sheet, modality: Modality, groups: Sequence[Group]) -> list[Row]:
     """Draw the frame of a modality with the names in it, and give the rows of its bars."""
-    top, color = sheet.top, FRAMES[modality]
+    top, color = sheet.top, PALETTE[modality].edge
     sheet.top += PAD / 2
     sheet.write(
         MARGIN + PAD, sheet.top, [MODALITY_WORDS[modality]], LABEL, weight="bold", color=color

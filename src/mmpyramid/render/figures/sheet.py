@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 
 from mmpyramid.core import Modality, Timeline
+from mmpyramid.core.palette import PALETTE
 from mmpyramid.core.text import shorten
 from mmpyramid.core.wording import clock, printable
 from mmpyramid.render.figures import to_png
@@ -50,11 +51,10 @@ class BarStyle:
 COLORS = ("#009e73", "#e69f00", "#0072b2", "#d55e00", "#cc79a7", "#56b4e9", "#7f7f7f")
 HATCHES = ("", "////", "...", "xxxx", "----", r"\\\\", "||||", "++++")
 MODALITY_STYLES = {
-    Modality.AUDIO: BarStyle("#d98200", "////"),
-    Modality.VISUAL: BarStyle("#0072b2", "..."),
-    Modality.AUDIO_VISUAL: BarStyle("#00835f", ""),
+    Modality.AUDIO: BarStyle(PALETTE[Modality.AUDIO].light, "////"),
+    Modality.VISUAL: BarStyle(PALETTE[Modality.VISUAL].light, "..."),
+    Modality.AUDIO_VISUAL: BarStyle(PALETTE[Modality.AUDIO_VISUAL].light, ""),
 }
-"""The same as those of the page."""
 
 
 def system_style(number: int) -> BarStyle:

@@ -26,6 +26,7 @@ from urllib.parse import quote, urlsplit
 
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import open_regular
 from mmpyramid.core.wording import MODALITY_WORDS, printable
 from mmpyramid.render.lanes import Remark
 from mmpyramid.version import __version__
@@ -299,7 +300,7 @@ def from_page(page: Path, video: Path) -> Path:
 
 def link(path: Path) -> str:
     """The URL of a file; that of a relative path is relative to the page."""
-    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+    return path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
 
 
 def _embedded(path: Path) -> str:
@@ -310,7 +311,8 @@ def _embedded(path: Path) -> str:
                 f"{path} has {size / 2**20:.0f} MiB; link to it instead (`embed=False`, no "
                 "`--embed`)"
             )
-        content = base64.b64encode(path.read_bytes()).decode("ascii")
+        with open_regular(path) as file:
+            content = base64.b64encode(file.read()).decode("ascii")
     except OSError as error:
         raise UserError(f"cannot read the video {path} to embed it: {error.strerror}") from error
     return f"data:{TYPES.get(path.suffix.lower(), DEFAULT_TYPE)};base64,{content}"

@@ -79,7 +79,7 @@ def to_html(  # noqa: PLR0913 - what a page may have
         embed: put the file into the page; otherwise the page links to `video`, a relative path
             being relative to the page.
         scores: what the timeline was decoded from: adds a strip of probabilities under each lane,
-            and thresholds that decide anew in the page, exactly as `decode` does.
+            and thresholds that update the events in the page, exactly as `decode` does.
         truth: what is annotated: adds a thin row to each lane.
         decoder: what the timeline was decoded by, where the thresholds of the page begin; None is
             the official rule.
@@ -140,12 +140,12 @@ def _facts(timeline: Timeline) -> dict[str, str]:
 
 
 def _file_links(files: Mapping[str, str]) -> str:
-    """What a server writes, besides what the page itself does."""
+    """What a server writes, besides what the page itself does, by the programs that open it."""
+    named = {name: find_format(name).programs for name in files if name not in WRITTEN_HERE}
     return "".join(
-        f'<li><a href="{escape(address)}" download>{name.upper()} '
-        f"<small>{escape(find_format(name).programs)}</small></a></li>"
-        for name, address in files.items()
-        if name not in WRITTEN_HERE
+        f'<li><a href="{escape(files[name])}" download>{escape(programs[:1].upper())}'
+        f"{escape(programs[1:])} <small>{escape(name)}</small></a></li>"
+        for name, programs in sorted(named.items(), key=lambda item: item[1].casefold())
     )
 
 

@@ -39,15 +39,17 @@ class RecipeFile:
 
 
 compared = RecipeFile("compared")
+dense = RecipeFile("dense")
 mm_pyramid = RecipeFile("mm_pyramid")
-reconstructed = RecipeFile("reconstructed")
 
 RECIPES: dict[str, Recipe] = {
     "llp": mm_pyramid.llp,
     "llp-open": mm_pyramid.llp_open,
+    "llp-clip": mm_pyramid.llp_clip,
     "compact": mm_pyramid.compact,
     "folder": mm_pyramid.folder,
     "han": compared.han,
+    "han-clip": compared.han_clip,
     "han-ma": compared.han_ma,
     "llp-ma": mm_pyramid.llp_ma,
     "llp-last": mm_pyramid.last,
@@ -62,6 +64,9 @@ RECIPES: dict[str, Recipe] = {
     "ave-weak": mm_pyramid.ave_weak,
     "ave-proportion": mm_pyramid.ave_proportion,
     "ave-open": mm_pyramid.ave_open,
+    "unav": dense.unav,
+    "unav-plain": dense.unav_plain,
+    "ov-avel": dense.ov_avel,
     "cmran": compared.cmran,
     "cmran-weak": compared.cmran_weak,
     "psp": compared.psp,
@@ -71,17 +76,17 @@ RECIPES: dict[str, Recipe] = {
     "dmrn": compared.dmrn,
     "avsdn": compared.avsdn,
     "avsdn-weak": compared.avsdn_weak,
-    "dam": reconstructed.dam,
-    "avrb": reconstructed.avrb,
-    "avrb-weak": reconstructed.avrb_weak,
-    "avin": reconstructed.avin,
-    "avin-weak": reconstructed.avin_weak,
-    "cman": reconstructed.cman,
-    "cman-weak": reconstructed.cman_weak,
-    "avt": reconstructed.avt,
-    "avt-weak": reconstructed.avt_weak,
-    "mpn": reconstructed.mpn,
-    "mpn-weak": reconstructed.mpn_weak,
+    "dam": compared.dam,
+    "avrb": compared.avrb,
+    "avrb-weak": compared.avrb_weak,
+    "avin": compared.avin,
+    "avin-weak": compared.avin_weak,
+    "cman": compared.cman,
+    "cman-weak": compared.cman_weak,
+    "avt": compared.avt,
+    "avt-weak": compared.avt_weak,
+    "mpn": compared.mpn,
+    "mpn-weak": compared.mpn_weak,
     "kong": compared.kong,
     "talnet": compared.talnet,
     "stpn": compared.stpn,

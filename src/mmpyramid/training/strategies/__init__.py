@@ -2,9 +2,11 @@
 
 from mmpyramid.training.strategies import (  # noqa: F401 - importing registers
     cmrc,
+    coleaf,
     ema_teacher,
     jomold,
     leap,
+    lsld,
     uwav,
     valor,
 )

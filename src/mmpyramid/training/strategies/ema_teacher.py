@@ -19,7 +19,7 @@ from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.network import Network, Pooled, to_full_precision
 from mmpyramid.problems.parsing.composed import ComposedCriterion, Source, Step, Targets, Term
-from mmpyramid.problems.parsing.losses import GuidedObjective, segment_loss
+from mmpyramid.problems.parsing.losses import GuidedObjective, segment_term
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.strategies.registry import register_strategy
 
@@ -61,13 +61,13 @@ class TeacherObjective(GuidedObjective):
         )
 
     def _ask_teacher(self, targets: Targets, step: Step) -> Targets:
-        asked, weak_BC = step.asked, step.batch.weak_BC
+        caller, weak_BC = step.caller, step.batch.weak_BC
         assert weak_BC is not None
-        assert isinstance(asked, TeacherCriterion)
-        if not asked.phase(asked.epoch):
+        assert isinstance(caller, TeacherCriterion)
+        if not caller.phase(caller.epoch):
             none_BTMC = torch.zeros_like(step.output.prob_BTMC)
             return targets._replace(segment_BTMC=none_BTMC, segment_weight_BTMC=none_BTMC)
-        return targets._replace(**_sure_of(asked.teach(step.batch).prob_BTMC, weak_BC))
+        return targets._replace(**_sure_of(caller.teach(step.batch).prob_BTMC, weak_BC))
 
 
 class TeacherCriterion(ComposedCriterion):
@@ -111,19 +111,11 @@ def _sure_of(prob_BTMC: Tensor, weak_BC: Tensor) -> dict[str, Tensor]:
 
 def _compare_segments(targets: Targets, step: Step) -> Tensor:
     """The segments that count, over their weights."""
-    target_BTMC, weight_BTMC = targets.segments
+    _, weight_BTMC = targets.segments
     num_entries = step.batch.mask_BT.sum() * weight_BTMC.shape[-1]
-    losses = [
-        segment_loss(
-            step.output.prob_BTMC[:, :, m],
-            target_BTMC[:, :, m],
-            weight_BTMC[:, :, m],
-            step.batch.mask_BT,
-        )
-        for m in (0, 1)
-    ]
+    loss = segment_term(0)(targets, step) + segment_term(1)(targets, step)
     counted = (weight_BTMC * step.batch.mask_BT[:, :, None, None]).sum() / 2
-    return (losses[0] + losses[1]) * num_entries / counted.clamp(min=1)
+    return loss * num_entries / counted.clamp(min=1)
 
 
 def _compare_modalities(targets: Targets, step: Step) -> Tensor:

@@ -17,7 +17,6 @@ Shape letters: N videos, B batch, M modalities (audio, visual), C classes.
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,10 +41,11 @@ from mmpyramid.problems.parsing.losses import (
     EPSILON,
     GuidedObjective,
     contrastive_loss,
-    stream_loss,
-    video_loss,
+    stream_term,
+    video_term,
 )
-from mmpyramid.training.config import Schedule, TrainConfig
+from mmpyramid.training.config import TrainConfig
+from mmpyramid.training.settings import Schedule
 from mmpyramid.training.strategies.registry import register_strategy
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class DenoisingObjective(GuidedObjective):
     """NumPy archive of `audio` and `visual`, (C,) each within 0..1, as JoMoLD has it; left out, a
     first run estimates them."""
     audio_weight: float = 2.0
-    """Weight of the audio stream's label; those of the visual stream and of the video weigh 1."""
+    """Weight of the audio stream's label; that of the visual stream weighs 1."""
+    video_weight: float = 1.0
+    """Weight of the whole video's label."""
     contrast: float = 1.0
     """Weight of the contrastive loss, between both modalities after the encoder."""
     start: int = 1
@@ -84,21 +86,21 @@ class DenoisingObjective(GuidedObjective):
     def terms(self) -> Sequence[tuple[float, Term]]:
         """Both streams, the video, and the contrast of the two modalities."""
         return (
-            (self.audio_weight, lambda targets, step: stream_loss(step.output, targets, 0)),
-            (1.0, lambda targets, step: stream_loss(step.output, targets, 1)),
-            (1.0, lambda targets, step: video_loss(step.output, targets)),
+            (self.audio_weight, stream_term(0)),
+            (1.0, stream_term(1)),
+            (self.video_weight, video_term),
             (self.contrast, self._contrast_encoded),
         )
 
     def _denoised(self, targets: Targets, step: Step) -> Targets:
-        asked, weak_BC = step.asked, step.batch.weak_BC
-        assert isinstance(asked, DenoisingCriterion)
+        caller, weak_BC = step.caller, step.batch.weak_BC
+        assert isinstance(caller, DenoisingCriterion)
         assert weak_BC is not None
-        if not asked.phase(asked.epoch):
+        if caller.epoch < self.start:
             return targets
-        prob_BMC = alone(asked.network, step.batch).clamp(EPSILON, 1 - EPSILON)
+        prob_BMC = alone(caller.network, step.batch).clamp(EPSILON, 1 - EPSILON)
         loss_BMC = F.binary_cross_entropy(prob_BMC, targets.stream_BMC, reduction="none")
-        drop_BMC = noisy_labels(loss_BMC, weak_BC, asked.ratio_MC)
+        drop_BMC = noisy_labels(loss_BMC, weak_BC, caller.ratio_MC)
         return targets._replace(stream_BMC=targets.stream_BMC.masked_fill(drop_BMC, 0.0))
 
     def _contrast_encoded(self, targets: Targets, step: Step) -> Tensor:
@@ -197,9 +199,11 @@ def read_noise_ratios(path: Path, num_classes: int) -> Array:
         UserError: if it cannot be read, or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # What is too large becomes infinite, which is no ratio.
+        with np.errstate(over="ignore"), np.load(path, allow_pickle=False) as archive:
             ratio_MC: Array = np.stack([archive["audio"], archive["visual"]]).astype(np.float32)
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    # zipfile and numpy, which parses headers as Python, report damage by many kinds of exception.
+    except Exception as error:
         raise UserError(
             f"expected noise ratios `audio` and `visual` in {path}: {shorten(str(error))}"
         ) from error

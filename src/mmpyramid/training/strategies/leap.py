@@ -1,7 +1,8 @@
-"""LEAP's loss: two segments are as similar as what is heard in one and seen in the other.
+"""LEAP: two segments are as similar as what is heard in one and seen in the other.
 
 Source: Zhou et al., "Label-anticipated Event Disentanglement for Audio-Visual Video Parsing", ECCV
-2024, and its released code. Its decoder is a network of its own and not part of this.
+2024, and its released code. `leap` is the loss with the head that the recipe has, `leap-decoder`
+the loss with LEAP's decoder as head, see `mmpyramid.models.parsing.LabelDecoder`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 from mmpyramid.models.parsing import ParsingConfig
 from mmpyramid.problems.parsing.composed import Step, Targets, Term
-from mmpyramid.problems.parsing.losses import stream_loss
+from mmpyramid.problems.parsing.losses import stream_term
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.strategies.registry import register_strategy
 from mmpyramid.training.strategies.valor import SegmentObjective
@@ -45,8 +46,8 @@ class SimilarityObjective(SegmentObjective):
         """Segments, streams, and the similarity of segments."""
         return (
             *SegmentObjective.terms(self),
-            (self.stream_weight, lambda targets, step: stream_loss(step.output, targets, 0)),
-            (self.stream_weight, lambda targets, step: stream_loss(step.output, targets, 1)),
+            (self.stream_weight, stream_term(0)),
+            (self.stream_weight, stream_term(1)),
             (self.similarity_weight, self._compare_similarity),
         )
 
@@ -95,4 +96,12 @@ def leap(config: TrainConfig) -> TrainConfig:
     return replace(config, model=replace(cast(ParsingConfig, config.model), gate="per_modality"))
 
 
+def leap_decoder(config: TrainConfig) -> TrainConfig:
+    """LEAP's decoder as the head of the network, with its loss (ECCV 2024)."""
+    config = leap(config)
+    model = replace(cast(ParsingConfig, config.model), gate="global", head="leap")
+    return replace(config, model=model)
+
+
 register_strategy("leap", configure=leap)
+register_strategy("leap-decoder", configure=leap_decoder)

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from torch import Tensor
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.base import Supervision
 from mmpyramid.datasets.segment_labels import SegmentLabels
 from mmpyramid.problems.parsing.composed import ComposedObjective, Source, Step, Targets, Term
-from mmpyramid.problems.parsing.losses import segment_loss, video_loss
+from mmpyramid.problems.parsing.losses import segment_term, video_term
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.strategies.registry import register_strategy
 
@@ -72,9 +71,9 @@ class SegmentObjective(ComposedObjective):
     def terms(self) -> Sequence[tuple[float, Term]]:
         """Segments of both streams, and the video."""
         return (
-            (self.video_weight, lambda targets, step: video_loss(step.output, targets)),
-            (self.audio_weight, lambda targets, step: compare_segments(targets, step, 0)),
-            (self.visual_weight, lambda targets, step: compare_segments(targets, step, 1)),
+            (self.video_weight, video_term),
+            (self.audio_weight, segment_term(0)),
+            (self.visual_weight, segment_term(1)),
         )
 
 
@@ -86,17 +85,6 @@ def pseudo_labels(targets: Targets, step: Step) -> Targets:
         stream_BMC=segment_BTMC.amax(1),
         segment_BTMC=segment_BTMC,
         segment_weight_BTMC=weight_BTMC,
-    )
-
-
-def compare_segments(targets: Targets, step: Step, modality: int) -> Tensor:
-    """The segments of one modality (0 audio, 1 visual) with their targets."""
-    target_BTMC, weight_BTMC = targets.segments
-    return segment_loss(
-        step.output.prob_BTMC[:, :, modality],
-        target_BTMC[:, :, modality],
-        weight_BTMC[:, :, modality],
-        step.batch.mask_BT,
     )
 
 

@@ -58,7 +58,7 @@ def render_corpus(
 ) -> Path:
     """Render MP4 files with planted events, annotated in the LLP layout.
 
-    A call with the parameters of an unfinished corpus goes on where that one stopped.
+    A call with the parameters of an unfinished corpus continues where that one stopped.
 
     Args:
         out: folder to write: `videos/<id>.mp4`, the `AVVP_*.csv` files, `labels.txt`.

@@ -114,16 +114,21 @@ function startMedia(player) {
 
 /** Go on without media, and let the reader choose the file: it may only have been moved. */
 function lose(media, player) {
-  const name = media.dataset.name;
-  const source = media.getAttribute("src");
-  const reason = source.startsWith("blob:") || source.startsWith("data:")
-    ? `This browser cannot play ${name}.`
-    : `${name} is not where this page looks for it (${decodeURI(source)}), or this browser cannot play it.`;
+  const reason = whyLost(media.dataset.name, media.getAttribute("src"));
   find("lost-reason").textContent = `${reason} The lanes and their clock work without it.`;
   find("lost").hidden = false;
   media.hidden = true;
   document.querySelector("main").classList.remove("side-by-side");
   player.detach();
+}
+
+function whyLost(name, source) {
+  if (source.startsWith("blob:") || source.startsWith("data:")) {
+    return `This browser cannot play ${name}.`;
+  }
+  const path = decodeURI(source);
+  const place = path === name ? "in the folder of this page" : `where this page looks for it (${path})`;
+  return `${name} is not ${place}, or this browser cannot play it.`;
 }
 
 function take(media, player, file) {

@@ -1,0 +1,1 @@
+"""Dense events in untrimmed videos."""
