@@ -86,6 +86,7 @@ def test_mistakes(run, tmp_path, capsys):
         ("gopher://x",): "begins with http, https, rtmp, rtsp",
         (tmp_path / "none",): "cannot be opened (No such file",
         (tmp_path,): "is a folder",
+        ("-", "--allow-references"): "address of a playlist, http:// or https://, got '-'",
         ("-", "--every", 0): "--every of at least 1, got 0",
         ("-", "--out", tmp_path): "it is a folder",
     }.items():

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
 
@@ -144,6 +145,11 @@ class TestSource:
         with pytest.raises(UserError, match="begins with http, https"):
             LiveSource.parse(text)
 
+    @pytest.mark.parametrize("text", ["list.m3u8", "rtsp://h/list.m3u8", "file:///list.m3u8"])
+    def test_playlists_are_followed_on_the_web_alone(self, text):
+        with pytest.raises(UserError, match="address of a playlist, http:// or https://"):
+            LiveSource.playlist(text)
+
     def test_what_is_not_there(self, tmp_path):
         for text, words in {
             str(tmp_path / "none"): "cannot be opened",
@@ -163,7 +169,7 @@ class TestSource:
     def test_lists_are_not_followed(self, content):
         with (
             pipe(content) as descriptor,
-            pytest.raises(UserError, match="cannot open pipe"),
+            pytest.raises(UserError, match=r"cannot open pipe|pipe is a list or manifest"),
         ):
             LiveSource.parse("pipe").open(descriptor)
 
@@ -241,6 +247,35 @@ class TestDecoding:
         assert pieces[0].inputs[VIEW].shape == (1, 2, 24, 32, 3)
         assert np.abs(pieces[1].inputs[Sound()]).max() > 0.1
 
+    def test_internet_radio(self, files):
+        """Bytes of no known number, behind another address."""
+        with web_server(files["ts"].parent) as address:
+            with LiveDecoding(f"{address}/elsewhere/clip.ts") as live:
+                pieces = received(live)
+            with (
+                LiveDecoding(f"{address}/none.mp3") as live,
+                pytest.raises(UserError, match="404 Not Found"),
+            ):
+                received(live)
+        assert_same(pieces, as_file(files["ts"]))
+
+    def test_a_playlist_is_followed_where_that_is_allowed(self, files):
+        address = LiveSource.playlist
+        with web_server(files["ts"].parent) as server:
+            for name in ("whole.m3u8", "growing.m3u8"):
+                with LiveDecoding(address(f"{server}/{name}")) as live:
+                    assert_same(received(live), as_file(files["ts"]))
+                with (
+                    LiveDecoding(f"{server}/{name}") as live,
+                    pytest.raises(UserError, match=r"playlist .`hls`.*with `--allow-references`"),
+                ):
+                    received(live)
+            with (
+                LiveDecoding(address(f"{server}/local.m3u8")) as live,
+                pytest.raises(UserError, match="cannot open"),
+            ):
+                received(live)
+
     def test_a_device(self):
         """FFmpeg's test signal comes by the way of microphones and cameras."""
         source = LiveSource(name="test", address="sine=frequency=440", device="lavfi")
@@ -281,6 +316,59 @@ def when_it_listens(live: LiveDecoding) -> list[Piece]:
             if "refused" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+
+
+@contextmanager
+def web_server(folder: Path):
+    """A server of `clip.ts` in a folder, and of playlists of it cut in two."""
+    content = (folder / "clip.ts").read_bytes()
+    middle = len(content) // 376 * 188  # MPEG-TS is in packets of 188 bytes.
+    head, end = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n", "#EXT-X-ENDLIST\n"
+    first, second = "#EXTINF:2,\n0.ts\n", "#EXTINF:2,\n1.ts\n"
+    bodies = {
+        "/0.ts": content[:middle],
+        "/1.ts": content[middle:],
+        "/whole.m3u8": f"{head}{first}{second}{end}".encode(),
+        "/local.m3u8": f"{head}#EXTINF:4,\nfile://{folder}/clip.ts\n{end}".encode(),
+    }
+    growing = iter([first, first])
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            if self.path == "/elsewhere/clip.ts":
+                self.answer(302, b"", Location="/clip.ts")
+            elif self.path == "/growing.m3u8":
+                self.answer(200, f"{head}{next(growing, first + second + end)}".encode())
+            elif self.path == "/clip.ts":
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for start in range(0, len(content), 2048):
+                    part = content[start : start + 2048]
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+                self.wfile.write(b"0\r\n\r\n")
+            else:
+                body = bodies.get(self.path)
+                self.answer(404 if body is None else 200, body or b"")
+
+        def answer(self, status: int, body: bytes, **headers: str) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+    thread.join(5)
 
 
 @contextmanager

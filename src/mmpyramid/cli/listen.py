@@ -45,6 +45,7 @@ def listen(  # noqa: PLR0913 - one for each flag
     out: OptionalPath = None,
     seconds: OptionalInt = None,
     every: int = 1,
+    allow_references: bool = False,
     device: str = "auto",
     decoder: Annotated[Decoder, tyro.conf.arg(name="")] = Decoder(),  # noqa: B008 - frozen
 ) -> int:
@@ -72,10 +73,13 @@ def listen(  # noqa: PLR0913 - one for each flag
         seconds: Stop after this many seconds of sound and picture.
         every: Look for events once in this many seconds; a larger number takes less computing time
             and reports later.
+        allow_references: Follow a playlist (HLS, DASH) at an http:// or https:// address to the
+            parts that it names, on whatever server they are.
         device: Where to compute, as PyTorch names it; `auto` is a GPU where there is one.
         decoder: Thresholds and lengths.
     """
     from mmpyramid.extract.live import LiveDecoding
+    from mmpyramid.media.live import LiveSource
     from mmpyramid.pipeline import Pipeline
 
     for name, value in (("--seconds", seconds), ("--every", every)):
@@ -83,7 +87,7 @@ def listen(  # noqa: PLR0913 - one for each flag
             raise UserError(f"expected {name} of at least 1, got {value}")
     if out is not None:
         check_output_file(out)
-    live = LiveDecoding(source)
+    live = LiveDecoding(LiveSource.playlist(source) if allow_references else source)
     pipeline = Pipeline(
         model,
         vocabulary=vocabulary,

@@ -2,7 +2,8 @@
 
 The process is limited in memory. What comes through a pipe, it decodes confined as strangers' files
 are. A connection has to be opened by FFmpeg: the process gives up files, connections and programs
-once that is done. One that records by a device of this machine keeps its rights.
+once that is done. One that records by a device of this machine, or follows a playlist, keeps its
+rights.
 """
 
 from __future__ import annotations
@@ -101,10 +102,9 @@ class LiveDecoding:
             stop = message.stop
 
     def _start(self, opened: Opened) -> Worker:
-        is_device = bool(self.source.device)
-        worker = Worker(
-            opened.serve, "listen", memory=Limits.memory, prepare=None if is_device else opened.open
-        )
+        opens_more = bool(self.source.device) or self.source.follows_playlists
+        prepare = None if opens_more else opened.open
+        worker = Worker(opened.serve, "listen", memory=Limits.memory, prepare=prepare)
         worker.start()
         return worker
 

@@ -1,8 +1,8 @@
 """Sound and picture that come while they are read: microphones, cameras, pipes, network streams.
 
-The user names the source. FFmpeg opens that one and nothing that it refers to: of the formats only
-those are allowed that hold their sound and picture themselves, of the protocols only those that the
-address needs.
+The user names the source. FFmpeg opens that one and nothing that it refers to, unless the user
+allows that: of the formats only those are allowed that hold their sound and picture themselves, of
+the protocols only those that the address needs.
 """
 
 from __future__ import annotations
@@ -39,8 +39,11 @@ from mmpyramid.media.source import (
     STANDARD_INPUT,
     FileReader,
     demuxer_options,
+    demuxer_refused,
+    errors_with_log,
     limit_pictures,
     packets_of,
+    why_refused,
 )
 from mmpyramid.media.streams import AnyStream, best_video, played_sound
 
@@ -54,6 +57,15 @@ PROTOCOLS = {
     "udp": "udp",
 }
 """What FFmpeg may connect by, for each kind of address."""
+
+WEB_PROTOCOLS = "http,https,tls,tcp,crypto"
+"""What a playlist on a web server may refer by: its parts are often on another, or encrypted."""
+
+PLAYLISTS = frozenset({"hls", "dash"})
+"""Formats of streams whose parts are files on web servers."""
+
+RELOADS = 100
+"""How often a playlist is read again without anything new in it before it has ended."""
 
 DEVICES = ("alsa", "avfoundation", "dshow", "lavfi", "pulse", "v4l2")
 """FFmpeg's names of what sound and picture are recorded by; `lavfi` makes test signals."""
@@ -83,17 +95,37 @@ class LiveSource:
         address: what FFmpeg opens, or the path of a file or pipe; `-` is standard input.
         device: FFmpeg's name of the kind of device, empty if it is none.
         protocols: those that the address needs, empty for files, pipes and devices.
+        follows_playlists: open what a playlist (HLS, DASH) at the address names, on any web server.
     """
 
     name: str
     address: str
     device: str = ""
     protocols: str = ""
+    follows_playlists: bool = False
 
     @property
     def is_file(self) -> bool:
         """Whether it is a file or a pipe, which a confined process can be handed."""
         return not (self.device or self.protocols)
+
+    @classmethod
+    def playlist(cls, address: str) -> LiveSource:
+        """The stream whose playlist (HLS, DASH) is at an address, with the parts that it names.
+
+        Raises:
+            UserError: if the address is not one of the web.
+
+        Example:
+            >>> LiveSource.playlist("https://example.org/live.m3u8").follows_playlists
+            True
+        """
+        if not address.lower().startswith(("http://", "https://")):
+            raise UserError(
+                f"expected the address of a playlist, http:// or https://, got {address!r}; only "
+                "there references are followed"
+            )
+        return cls(name=address, address=address, protocols=WEB_PROTOCOLS, follows_playlists=True)
 
     @classmethod
     def parse(cls, text: str) -> LiveSource:
@@ -190,9 +222,13 @@ class LiveSource:
         demuxers = SELF_CONTAINED | ({self.device} if self.device else set())
         if self.protocols and self.address.lower().startswith("rtsp"):
             demuxers |= {"rtsp", "rtp"}
+        if self.follows_playlists:
+            demuxers |= PLAYLISTS
         options = demuxer_options(frozenset(demuxers), self.protocols or "none")
         # What comes by UDP is lost where it is late, and another way cannot be tried later on.
         options |= {"rtsp_flags": "prefer_tcp"}
+        if self.follows_playlists:
+            options |= {"max_reload": str(RELOADS)}
         kept: dict[str, Any] = dict(OPEN_OPTIONS)
         if self.protocols:
             kept["timeout"] = SILENT
@@ -200,8 +236,12 @@ class LiveSource:
             kept["format"] = self.device
         file = self.address if descriptor is None else _reader(descriptor, self.name)
         try:
-            container: InputContainer = av.open(file, mode="r", options=options, **kept)
+            with errors_with_log():
+                container: InputContainer = av.open(file, mode="r", options=options, **kept)
         except (av.FFmpegError, ValueError) as error:
+            refused = demuxer_refused(error) if isinstance(error, av.FFmpegError) else None
+            if refused is not None:
+                raise UserError(self._refusal(refused)) from error
             reason = getattr(error, "strerror", None) or error
             raise UserError(
                 f"expected a source of sound or pictures that can be read as they come (MPEG-TS, "
@@ -210,6 +250,15 @@ class LiveSource:
             ) from error
         limit_pictures(container)
         return container
+
+    def _refusal(self, demuxer: str) -> str:
+        message = f"expected a source of sound or pictures, but {self.name}"
+        if self.protocols and demuxer in PLAYLISTS:
+            return (
+                f"{message} is a playlist (`{demuxer}`), whose parts are other files; with "
+                "`--allow-references` they are read as well"
+            )
+        return f"{message} {why_refused(demuxer)}"
 
 
 def _check_device(device: str) -> None:

@@ -232,20 +232,37 @@ def limit_pictures(container: InputContainer) -> None:
 
 
 def _refused_demuxer(file: str | FileReader, options: dict[str, str]) -> str | None:
-    """The format that a file is in, if that is why it was not opened: FFmpeg only logs it."""
+    """The format that a file is in, if that is why it was not opened."""
     if isinstance(file, FileReader):
         file.seek(0)
+    try:
+        with errors_with_log():
+            av.open(file, mode="r", options=options, **OPEN_OPTIONS).close()
+    except av.FFmpegError as error:
+        return demuxer_refused(error)
+    return None
+
+
+@contextmanager
+def errors_with_log() -> Iterator[None]:
+    """Let errors of FFmpeg that are raised inside have what it logged."""
     before = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
         with av.logging.Capture():
-            av.open(file, mode="r", options=options, **OPEN_OPTIONS).close()
-    except av.FFmpegError as error:
-        log: Any = error.log  # (level, name of the format, message)
-        return str(log[1]) if log and "not on whitelist" in log[2] else None
+            yield
     finally:
         av.logging.set_level(before)
-    return None
+
+
+def demuxer_refused(error: av.FFmpegError) -> str | None:
+    """The format that is not allowed, if that is why opening failed: FFmpeg only logs it.
+
+    Args:
+        error: raised inside `errors_with_log`.
+    """
+    log: Any = error.log  # (level, name of the format, message)
+    return str(log[1]) if log and "not on whitelist" in log[2] else None
 
 
 class FileReader:
