@@ -18,12 +18,13 @@ help:  ## list the targets
 
 setup: $(READY)  ## make .venv with all that developers need (once)
 
+# Python compiles what is imported; pip would compile all of it, for more than a minute.
 $(READY): EXTRAS := [dev]
 $(TRAINS): EXTRAS := [train]
 $(READY) $(TRAINS): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mmpyramid needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.$(EXTRAS)'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -e '.$(EXTRAS)'
 	touch $@
 
 demo: $(TRAINS)  ## raw video to timeline, end to end, in a few minutes
