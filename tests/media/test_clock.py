@@ -245,10 +245,26 @@ def test_time_stamps_that_come_late_move_nothing(tmp_path):
     assert (events(reader), reader.notes) == (([], HEARD, 12), ())
 
 
-@pytest.mark.parametrize("rates", [(48000, 16000), (16000, 48000), (44100, 22050, 44100)])
-@pytest.mark.parametrize(("suffix", "codec"), [("aac", "aac"), ("mp3", "libmp3lame")])
-def test_raw_sound_whose_rate_changes(tmp_path, suffix, codec, rates):
-    """FFmpeg goes on with the time stamps of the first rate."""
+RATES = [(48000, 16000), (16000, 48000), (44100, 22050, 44100)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rates"),
+    [
+        (suffix, codec, rates)
+        for suffix, codec in [
+            ("aac", "aac"),
+            ("mp3", "libmp3lame"),
+            ("flac", "flac"),
+            ("ts", "aac"),
+        ]
+        for rates in RATES
+        # FFmpeg decodes no FLAC whose blocks are longer than those at its beginning.
+        if (suffix, rates) != ("flac", (16000, 48000))
+    ],
+)
+def test_sound_whose_rate_changes(tmp_path, suffix, codec, rates):
+    """FFmpeg computes the time stamps by the first rate."""
     path = tmp_path / f"joined.{suffix}"
     for rate in rates:
         part = tmp_path / f"part.{suffix}"
@@ -256,7 +272,8 @@ def test_raw_sound_whose_rate_changes(tmp_path, suffix, codec, rates):
         path.write_bytes((path.read_bytes() if path.exists() else b"") + part.read_bytes())
     heard = [12 * n + second for n in range(len(rates)) for second in HEARD]
     reader = SegmentReader(path)
-    assert (events(reader), reader.notes) == (([], heard, 12 * len(rates)), ())
+    assert events(reader) == ([], heard, 12 * len(rates))
+    assert all("clock jumps" in note for note in reader.notes)
 
 
 def test_both_readers_of_a_file_find_the_same_jumps(tmp_path):

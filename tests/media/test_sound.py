@@ -87,6 +87,46 @@ def test_compressed_5_1_sound_plays(tmp_path):
     assert peak_frequency(samples[:SAMPLE_RATE]) == pytest.approx(440, abs=2)
 
 
+@pytest.mark.parametrize(
+    ("codec", "layout", "channels"), [("wavpack", "7.1", 8), ("libopus", "hexadecagonal", 16)]
+)
+def test_many_channels_that_are_stored_one_by_one(tmp_path, codec, layout, channels):
+    path = tmp_path / "a.mkv"
+    sound = np.round(tone(440, 2, 48000, channels) * 32767).astype(np.int16)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=48000, layout=layout)
+        stream.options = {"mapping_family": "255"} if codec == "libopus" else {}
+        frame = av.AudioFrame.from_ndarray(sound.T.reshape(1, -1), "s16", layout)
+        frame.sample_rate = 48000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    with av.open(str(path)) as container:
+        frame = next(container.decode(audio=0))
+        assert (frame.format.is_planar, frame.layout.nb_channels) == (True, channels)
+    samples = waveform(SegmentReader(path))
+    assert peak_frequency(samples[:SAMPLE_RATE]) == pytest.approx(440, abs=2)
+    assert np.abs(samples[4000:12000]).max() == pytest.approx(0.5, abs=0.05)
+
+
+def test_64_bit_samples(tmp_path):
+    path = tmp_path / "a.wav"
+    form = struct.pack("<HHIIHH", 1, 1, 16000, 128000, 8, 64)
+    data = np.full(16000, 2**61, "<i8").tobytes()
+    body = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(data))
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body) + len(data)) + body + data)
+    np.testing.assert_allclose(waveform(SegmentReader(path)), 0.25)
+
+
+def test_adx_whose_end_is_a_frame_without_samples(tmp_path):
+    path = write_media(
+        tmp_path / "a.adx", sound=tone(440, 1, 44100), rate=44100, audio_codec="adpcm_adx"
+    )
+    with av.open(str(path)) as container:
+        assert 0 in [frame.samples for frame in container.decode(audio=0)]
+    samples = waveform(SegmentReader(path))
+    assert len(samples) == SAMPLE_RATE
+    assert peak_frequency(samples) == pytest.approx(440, abs=2)
+
+
 def test_8_bit_sound_is_centered(tmp_path):
     path = tmp_path / "a.wav"
     with av.open(str(path), "w") as container:

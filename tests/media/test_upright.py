@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from media_files import gray, rotate_by_header, steady, write_media
 from mmpyramid.media import Resizing, SegmentReader, View, probe, thumbnail
@@ -49,6 +49,19 @@ def test_all_orientations(tmp_path, matrix):
     small = Image.open(io.BytesIO(thumbnail(path)))
     assert small.size == shown
     assert corners(np.array(small)) == ORIENTATIONS[matrix]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_orientations_of_a_photograph_with_exif(tmp_path, orientation):
+    """EXIF comes as side data of a kind that PyAV knows no name of."""
+    image = CORNERS.repeat(24, 0).repeat(32, 1)[..., None].repeat(3, 2).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    path = tmp_path / "a.jpg"
+    Image.fromarray(image).save(path, exif=exif)
+    (segment,) = SegmentReader(path)
+    upright = np.array(ImageOps.exif_transpose(Image.open(path)))
+    assert corners(segment.frames[0]) == corners(upright)
 
 
 def test_rotation_and_mirroring_tell_the_same_as_the_picture(tmp_path):

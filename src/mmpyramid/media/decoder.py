@@ -19,8 +19,8 @@ from mmpyramid.media.streams import AnyStream
 TAGS = (b"ID3", b"TAG", b"APETAGEX")
 """What text and pictures begin with that stand between MP3 files which were joined."""
 
-RAW = (*HEADERLESS, "loas")
-"""Formats of sound without time stamps."""
+COUNTED = (*HEADERLESS, "loas", "flac", "mpegts")
+"""Formats of which FFmpeg computes time stamps of sound by the sample rate of the beginning."""
 
 HEADER = b"OVP80"
 """What headers of VP8 begin with, which FFmpeg gives as pictures where Ogg files were joined."""
@@ -140,7 +140,7 @@ class Decoder(Generic[FrameT]):
         if declared is not None:
             notes.append(
                 f"the header promises {float(declared - zero):.1f} s of {self._name}, but only "
-                f"{float(self._end - zero):.1f} s are there; the file may be cut off"
+                f"{max(0.0, float(self._end - zero)):.1f} s are there; the file may be cut off"
             )
         return tuple(notes)
 
@@ -219,7 +219,7 @@ class Decoder(Generic[FrameT]):
             # Of LATM it knows none for the first seconds, and then counts from zero.
             is_late = 0 <= stamp < self._end - MAX_STEP_BACK
             self._late, self._rate = (self._end - stamp if is_late else Fraction(0)), rate
-        elif rate != self._rate and self._container.format.name in RAW:
+        elif rate != self._rate and self._container.format.name in COUNTED:
             # It goes on with the sample rate of the beginning.
             self._late = self._end - stamp
         return stamp + self._late

@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.audio.plane import AudioPlane
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array
@@ -19,6 +20,10 @@ CLEARLY_LOUDER = 2.0
 
 MEMORY = 0.95
 """Weight of the past at each block, of some hundredths of a second, in what is compared."""
+
+
+SAMPLE_KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+"""FFmpeg's names of samples, but for the `p` of those that are stored channel by channel."""
 
 
 class Downmix(StrEnum):
@@ -81,8 +86,8 @@ def to_channels(frame: av.AudioFrame) -> Array:
     Returns:
         (channels, samples) float32 in -1..1.
     """
-    num_channels = len(frame.layout.channels)
-    stored: NDArray[Any] = frame.to_ndarray()
+    num_channels = frame.layout.nb_channels
+    stored = _stored(frame)
     if not frame.format.is_planar:
         stored = stored.reshape(-1, num_channels).T
     if stored.dtype == np.uint8:
@@ -91,3 +96,16 @@ def to_channels(frame: av.AudioFrame) -> Array:
         scale = -float(np.iinfo(stored.dtype).min)
         return (stored / scale).astype(np.float32)
     return np.ascontiguousarray(stored, np.float32)
+
+
+def _stored(frame: av.AudioFrame) -> NDArray[Any]:
+    """The samples as they are stored: (channels, samples) if planar, else (1, channels * samples).
+
+    PyAV's own array has no samples of 64 bits, and from eight planes on memory that is not theirs.
+    """
+    kind = SAMPLE_KINDS[frame.format.name.removesuffix("p")]
+    num_channels = frame.layout.nb_channels
+    num_planes = num_channels if frame.format.is_planar else 1
+    size = frame.samples * num_channels // num_planes
+    planes = [memoryview(AudioPlane(frame, number)) for number in range(num_planes)]
+    return np.stack([np.frombuffer(plane, kind)[:size] for plane in planes])

@@ -24,6 +24,17 @@ MAX_ASPECT = 10
 """Of a pixel. A header that claims more, to either side, is damaged."""
 
 
+def _unknown(cls: type[Type], number: object) -> Type:
+    """What PyAV knows no name of, such as EXIF, must not hide the side data that it does know."""
+    kind = object.__new__(cls)
+    kind._name_ = f"UNKNOWN_{number}"
+    kind._value_ = number  # type: ignore[assignment]
+    return kind
+
+
+Type._missing_ = classmethod(_unknown)  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, slots=True)
 class Orientation:
     """One of the eight ways in which a picture can be stored.

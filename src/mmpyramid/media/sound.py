@@ -151,7 +151,8 @@ class SoundTrack:
             else:
                 is_cutting = False
             self.end += Fraction(len(mono), rate)
-            yield rate, mono
+            if len(mono):  # What resamples takes no empty block, as the end of ADX and a cut give.
+                yield rate, mono
 
 
 class MixedSound:
