@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import sys
 from threading import Thread
 
 import pytest
@@ -39,6 +40,17 @@ def test_a_pipe_is_read_as_a_file(pipe, clip):
         assert path == clip
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the copy has a name")
+def test_the_copy_of_a_pipe_has_no_name_that_stays_if_the_process_is_killed(
+    pipe, tmp_path, monkeypatch
+):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    with source.regular_file(pipe) as path:
+        assert probe(path).has_video
+        assert not list((tmp_path / "temporary").iterdir())
+
+
 def test_a_pipe_without_end_or_with_nothing_in_it_is_told(pipe, monkeypatch):
     monkeypatch.setattr(source, "MAX_PIPED_BYTES", 1000)
     with pytest.raises(UserError, match=r"through a pipe, but more comes from .*/pipe"):
@@ -67,6 +79,9 @@ def test_parse_reads_standard_input_and_pipes(
     assert {name: timeline.source for name, timeline in timelines.items()} == names
     assert len({timeline.duration for timeline in timelines.values()}) == 1
     assert "<video" not in (tmp_path / "out" / "stdin.html").read_text()
+    monkeypatch.setattr("sys.stdin", Bytes(clip.read_bytes()))
+    assert run("parse", "-", *words, "--embed") == 0
+    assert "<video" in (tmp_path / "out" / "stdin.html").read_text()
     monkeypatch.setattr("sys.stdin", Bytes(b"no media" * 1000))
     assert run("parse", "-", *words) == 2
     assert "cannot open standard input" in capsys.readouterr().err

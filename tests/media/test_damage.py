@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from media_files import (
+    HEARD,
+    SEEN,
     events,
     gray,
     spoil,
@@ -67,6 +69,54 @@ def test_a_length_that_is_a_guess_promises_nothing(tmp_path, keep):
     assert (events(reader)[1], reader.notes) == ([5] if keep == 0.5 else [5, 9], ())
 
 
+@pytest.mark.parametrize("keep", [1, 0.6])
+def test_captions_that_go_on_after_the_end_promise_nothing(tmp_path, keep):
+    path, captions = tmp_path / "a.mkv", tmp_path / "a.srt"
+    captions.write_text("1\n00:00:01,000 --> 00:01:00,000\nstill speaking\n")
+    recording = write_recording(tmp_path / "b.mkv", video_codec="mpeg4", fps=10)
+    with (
+        av.open(str(path), "w") as out,
+        av.open(str(recording)) as media,
+        av.open(str(captions)) as text,
+    ):
+        sources = [*media.streams, *text.streams]
+        streams = {source: out.add_stream_from_template(source) for source in sources}
+        packets = [packet for packet in (*text.demux(), *media.demux()) if packet.size]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            packet.stream = streams[packet.stream]
+            out.mux(packet)
+    reader = SegmentReader(truncate(path, keep))
+    assert events(reader)[:2] == ((SEEN, HEARD) if keep == 1 else (SEEN, [5]))
+    assert bool(reader.notes) == (keep < 1)
+    assert all("may be cut off" in note for note in reader.notes)
+
+
+def test_a_picture_that_ends_before_the_sound_is_not_cut_off(tmp_path):
+    frames, sound = [(n, gray(n)) for n in range(3)], tone(440, 6, 48000)
+    path = write_media(tmp_path / "a.mkv", frames, sound, rate=48000, audio_codec="pcm_s16le")
+    reader = SegmentReader(path)
+    assert (len(list(reader)), reader.notes) == (6, ())
+
+
+@pytest.mark.parametrize("place", [0, 0.5, 1])
+def test_lost_blocks_of_a_broadcast_cost_only_themselves(tmp_path, place):
+    """FFmpeg's own limit is 64 kB without a packet."""
+    data = write_recording(tmp_path / "a.ts").read_bytes()
+    cut = int(place * len(data)) // 188 * 188
+    path = tmp_path / "b.ts"
+    path.write_bytes(data[:cut] + bytes(300_000) + data[cut:])
+    reader = SegmentReader(path)
+    assert (events(reader), reader.notes) == ((SEEN, HEARD, 12), ())
+
+
+def test_an_encrypted_file_is_told_instead_of_read_as_noise(tmp_path):
+    path = tmp_path / "a.mp4"
+    key = {"encryption_key": "76a6c65c5ea762046bd749a2e632ccbb", "encryption_kid": "a7" * 16}
+    write_recording(path, options=key | {"encryption_scheme": "cenc-aes-ctr"})
+    with pytest.raises(UserError, match=r"the picture is encrypted from 0\.0 s on.*decrypt it"):
+        list(SegmentReader(path))
+
+
 def test_a_file_whose_index_is_cut_off_is_a_clear_error(tmp_path):
     path = write_media(tmp_path / "a.mp4", steady(30))
     with pytest.raises(UserError, match="index is missing"):
@@ -94,6 +144,7 @@ def fake_decoder(times):
     stream = SimpleNamespace(
         index=0, time_base=Fraction(1, 16000), duration=None, start_time=0, container=container
     )
+    stream.metadata = {}
     codec = SimpleNamespace(canonical_name="pcm_s16le")
     stream.type, stream.codec_context = "audio", SimpleNamespace(codec=codec)
     packets = []
@@ -101,6 +152,7 @@ def fake_decoder(times):
         stamp = round(time * 16000)
         packet = {"stream": stream, "pts": stamp, "dts": stamp, "duration": 1600}
         packets.append(SimpleNamespace(**packet, size=1, pos=0, is_corrupt=False))
+        packets[-1].has_sidedata = lambda kind: False
 
     def decode(packet):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1600), np.float32), "fltp", "mono")

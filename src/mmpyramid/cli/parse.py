@@ -299,9 +299,10 @@ class _Output:
         """
         brief = None if self.names is None else self.names[video]
         self.screen.print(TerminalView(parsed.timeline) if brief is None else _line(brief, parsed))
+        # What came through a pipe is gone afterwards, unless it is in the page.
+        copy = path if self.embed else None
         page = {
-            # What came through a pipe is gone afterwards, unless it is in the page.
-            "video": path.resolve() if self.embed or path == video else None,
+            "video": path.resolve() if path == video else copy,
             "embed": self.embed,
             "scores": parsed.scores,
             "decoder": self.pipeline.decoder,

@@ -11,7 +11,7 @@ import av
 from av.container import InputContainer
 
 from mmpyramid.media.clock import MAX_PAUSE, MAX_STEP_BACK, Clock, header_end, to_fraction
-from mmpyramid.media.container import HEADERLESS, length_is_guessed
+from mmpyramid.media.container import HEADERLESS, declared_end, length_is_guessed
 from mmpyramid.media.joined import Reading
 from mmpyramid.media.source import packets_of
 from mmpyramid.media.streams import AnyStream
@@ -21,6 +21,9 @@ TAGS = (b"ID3", b"TAG", b"APETAGEX")
 
 COUNTED = (*HEADERLESS, "loas", "flac", "mpegts")
 """Formats of which FFmpeg computes time stamps of sound by the sample rate of the beginning."""
+
+ENCRYPTED = "encrypted"
+"""What a decoder would take for sound and picture is noise then."""
 
 HEADER = b"OVP80"
 """What headers of VP8 begin with, which FFmpeg gives as pictures where Ogg files were joined."""
@@ -114,6 +117,9 @@ class Decoder(Generic[FrameT]):
 
     def notes(self, zero: Fraction) -> tuple[str, ...]:
         """Tell what was wrong, with seconds counted from `zero`."""
+        if ENCRYPTED in self._damage:
+            begin = max(0.0, float(self._damage[ENCRYPTED][0] - zero))
+            return (f"the {self._name} is encrypted from {begin:.1f} s on, which was not read",)
         following = self._reading.following(self._name, self._end - zero)
         # Where another file begins, FFmpeg may stumble before it stops.
         until = self._end - SEAM if following else self._end
@@ -147,9 +153,7 @@ class Decoder(Generic[FrameT]):
     @property
     def _declared_end(self) -> Fraction | None:
         """Where the header says that the stream ends, unless FFmpeg only guessed it."""
-        if self._stream.duration is None or length_is_guessed(self._container):
-            return None
-        return ((self._stream.start_time or 0) + self._stream.duration) * self._time_base
+        return None if length_is_guessed(self._container) else declared_end(self._stream)
 
     def _decoded(self) -> Iterator[FrameT]:
         is_tag = False
@@ -161,6 +165,9 @@ class Decoder(Generic[FrameT]):
                 if packet.stream is not self._stream or is_empty or self._is_header(packet):
                     continue
                 self._reading.decode()
+                if packet.has_sidedata("encryption_info"):
+                    self.remember(ENCRYPTED)
+                    continue
             try:
                 frames = self._decode(packet)
             except (av.FFmpegError, ValueError) as error:

@@ -195,6 +195,8 @@ class SegmentReader:
             advice = "fetch or record it again"
             if self.info.video_codec == "webp":
                 advice = "this FFmpeg reads no animated WebP: convert it to GIF or MP4"
+            if any("is encrypted" in note for note in notes):
+                advice = "decrypt it first"
             raise UserError(
                 f"expected media, but nothing in {self.info.path} can be decoded "
                 f"({'; '.join(notes) or 'its streams are empty'}); {advice}"

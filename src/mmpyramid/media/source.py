@@ -37,6 +37,8 @@ _LIST_OPTIONS = {"max_reload": "1"}
 _PICTURE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 # FFmpeg takes a clock that is set back for one that has run over, 26 hours later; see `Clock`.
 _CLOCK_OPTIONS = {"correct_ts_overflow": "0"}
+# Lost blocks of a disk, or a recorder's padding, are as long as they are; FFmpeg gives up at 64 kB.
+_RESYNC_OPTIONS = {"resync_size": str(2**31 - 1)}
 
 # Tags in an old encoding must not make a file unreadable; from PyAV 19 on they never do.
 OPEN_OPTIONS: dict[str, Any] = (
@@ -219,6 +221,7 @@ def demuxer_options(demuxers: frozenset[str], protocols: str) -> dict[str, str]:
         **_PICTURE_OPTIONS,
         **_LIST_OPTIONS,
         **_CLOCK_OPTIONS,
+        **_RESYNC_OPTIONS,
         "format_whitelist": ",".join(sorted(demuxers)),
         "protocol_whitelist": protocols,
     }
@@ -401,14 +404,17 @@ def regular_file(path: Path) -> Iterator[Path]:
     if not is_pipe(path):
         yield path
         return
-    with tempfile.NamedTemporaryFile(prefix="mmpyramid-", suffix=path.suffix) as spooled:
+    # Where the system can, the file has no name, so that nothing stays of a process that is killed.
+    opened = Path(f"/proc/{os.getpid()}/fd")
+    create = tempfile.TemporaryFile if opened.is_dir() else tempfile.NamedTemporaryFile
+    with create(prefix="mmpyramid-", suffix=path.suffix) as spooled:
         if path == STANDARD_INPUT:
-            _copy(sys.stdin.buffer, spooled.file, "standard input")
+            _copy(sys.stdin.buffer, spooled, "standard input")
         else:
             with path.open("rb") as pipe:
-                _copy(pipe, spooled.file, str(path))
+                _copy(pipe, spooled, str(path))
         spooled.flush()
-        yield Path(spooled.name)
+        yield opened / str(spooled.fileno()) if opened.is_dir() else Path(spooled.name)
 
 
 def _copy(source: IO[bytes], target: IO[bytes], name: str) -> None:
