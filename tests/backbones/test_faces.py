@@ -108,7 +108,7 @@ def test_a_face_has_to_have_a_size(faces, network, shared):
     ids=["pictures", "size", "type"],
 )
 def test_other_pictures_are_refused(faces, segments):
-    with pytest.raises(UserError, match=r"the face detector takes \(N, 1, 160, 160, 3\) uint8"):
+    with pytest.raises(UserError, match=r"faces takes \(N, 1, 160, 160, 3\) uint8"):
         faces.embed(segments)
 
 

@@ -185,5 +185,5 @@ def test_no_seconds_give_no_vectors_and_read_only_input_is_fine(yamnet):
     ],
 )
 def test_other_input_is_refused(yamnet, waveforms):
-    with pytest.raises(UserError, match=r"YAMNet takes \(N, 16000\) float32"):
+    with pytest.raises(UserError, match=r"yamnet takes \(N, 16000\) float32"):
         yamnet.embed(waveforms)

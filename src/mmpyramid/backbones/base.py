@@ -5,9 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Modality
+from mmpyramid.core.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -61,28 +63,45 @@ def computes_in_bf16(device: str) -> bool:
 class Extractor(Protocol):
     """A frozen backbone that gives one vector, or a map of them, per segment of one second.
 
-    Attributes:
-        name: the stream's name, for instance `yamnet`.
-        modality: what it listens to or looks at: `Modality.AUDIO` or `Modality.VISUAL`.
-        dim: D, the width of its vectors.
-        frames_per_segment: F, pictures per second that it takes (0 for sound).
-        frame_size: (width, height) of those pictures ((0, 0) for sound).
-        sample_rate: samples per second of the sound that it takes; may be left out for 16,000.
-        resizing: how they get that size.
-        sampling: how files are cut into segments for it.
-        precision: in which number format the network computes.
-        weights_sha256: hash of the pretrained weights, for the provenance of a store.
+    It may have `sample_rate`, the samples per second of the sound that it takes; without, these are
+    16,000.
     """
 
-    name: str
-    modality: Modality
-    dim: int
-    frames_per_segment: int
-    frame_size: tuple[int, int]
-    resizing: Resizing
-    sampling: Sampling
-    precision: Precision
-    weights_sha256: str
+    @property
+    def name(self) -> str:
+        """The stream's name, for instance `yamnet`."""
+
+    @property
+    def modality(self) -> Modality:
+        """What it listens to or looks at: `Modality.AUDIO` or `Modality.VISUAL`."""
+
+    @property
+    def dim(self) -> int:
+        """D, the width of its vectors."""
+
+    @property
+    def frames_per_segment(self) -> int:
+        """F, pictures per second that it takes (0 for sound)."""
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """(width, height) of those pictures ((0, 0) for sound)."""
+
+    @property
+    def resizing(self) -> Resizing:
+        """How they get that size."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """How files are cut into segments for it."""
+
+    @property
+    def precision(self) -> Precision:
+        """In which number format the network computes."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the pretrained weights, for the provenance of a store."""
 
     def embed(self, segments: NDArray[Any]) -> Array:
         """Embed N segments.
@@ -94,7 +113,6 @@ class Extractor(Protocol):
         Returns:
             (N, ..., D) float32.
         """
-        ...
 
 
 class SimpleExtractor:
@@ -131,3 +149,32 @@ class SimpleExtractor:
     def embed(self, segments: NDArray[Any]) -> Array:
         """Embed N segments; see `Extractor.embed`."""
         raise NotImplementedError
+
+
+def sample_rate_of(extractor: Extractor) -> int:
+    """Samples per second of the sound that an extractor takes."""
+    rate: int = getattr(extractor, "sample_rate", SimpleExtractor.sample_rate)
+    return rate
+
+
+def check_segments(extractor: Extractor, segments: NDArray[Any]) -> None:
+    """Check that segments have the shape and the type that `Extractor.embed` takes.
+
+    Raises:
+        UserError: if not.
+    """
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    if extractor.modality == Modality.AUDIO:
+        rate = sample_rate_of(extractor)
+        shape = (rate,)
+        dtype, what = np.dtype(np.float32), f"seconds of mono sound at {rate:,} Hz within -1..1"
+    else:
+        frames, (width, height) = extractor.frames_per_segment, extractor.frame_size
+        shape = (frames, height, width, 3)
+        dtype, what = np.dtype(np.uint8), f"{frames} RGB picture{'s' * (frames != 1)} per second"
+    if segments.shape[1:] != shape or segments.dtype != dtype:
+        raise UserError(
+            f"{extractor.name} takes (N, {', '.join(map(str, shape))}) {dtype}: {what}; "
+            f"got {segments.shape} {segments.dtype}"
+        )

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmpyramid.backbones.backbone import Backbone, embed_in_chunks
+from mmpyramid.backbones.base import check_segments
 from mmpyramid.backbones.hub import TextExtractor, from_hub, unit
 from mmpyramid.core import Array, Modality
-from mmpyramid.core.errors import UserError
 
 
 class CLAPNetwork(Backbone):
@@ -95,12 +95,7 @@ class CLAPExtractor(TextExtractor):
         Raises:
             UserError: if shape or type differ.
         """
-        rate = self.sample_rate
-        if segments.shape[1:] != (rate,) or segments.dtype != np.float32:
-            raise UserError(
-                f"{self.name} takes (N, {rate}) float32: seconds of mono sound at {rate} Hz within "
-                f"-1..1; got {segments.shape} {segments.dtype}"
-            )
-        mel = self.front([*segments], sampling_rate=rate, return_tensors="np")["input_features"]
-        mel_NCFM = np.asarray(mel, np.float32)
+        check_segments(self, segments)
+        mel = self.front([*segments], sampling_rate=self.sample_rate, return_tensors="np")
+        mel_NCFM = np.asarray(mel["input_features"], np.float32)
         return embed_in_chunks(self.network, mel_NCFM, dim=self.dim, chunk=self.chunk)

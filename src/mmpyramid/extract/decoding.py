@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.backbones.base import Extractor
+from mmpyramid.backbones.base import Extractor, sample_rate_of
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import (
@@ -39,7 +39,7 @@ from mmpyramid.core.process import (
     num_cores,
 )
 from mmpyramid.core.sandbox import limit_cpu
-from mmpyramid.media import SAMPLE_RATE, Segment, SegmentReader, Sound, View
+from mmpyramid.media import Segment, SegmentReader, Sound, View
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.media.source import (
     MediaFile,
@@ -80,7 +80,7 @@ class Failure:
 def required_input(extractor: Extractor) -> Input:
     """What an extractor takes."""
     if extractor.modality == Modality.AUDIO:
-        return Sound(getattr(extractor, "sample_rate", SAMPLE_RATE))
+        return Sound(sample_rate_of(extractor))
     return View(extractor.frames_per_segment, extractor.frame_size, extractor.resizing)
 
 
