@@ -5,6 +5,7 @@ Importing this package loads numpy at most; everything heavier is loaded by what
 
 import os
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from mmpyramid.core import Event, Features, Modality, Scores, Timeline
@@ -21,22 +22,18 @@ if TYPE_CHECKING:
     from mmpyramid.teaching import teach
 
 __all__ = [
-    "HAN",
     "Event",
     "Features",
-    "HANConfig",
-    "MMPyramid",
-    "MMPyramidConfig",
     "Modality",
     "Pipeline",
     "Scores",
     "Timeline",
     "UserError",
     "__version__",
-    "load_pretrained",
     "parse",
-    "teach",
 ]
+if find_spec("torch") is not None:  # Else `from mmpyramid import *` would fail at the others.
+    __all__ += ["HAN", "HANConfig", "MMPyramid", "MMPyramidConfig", "load_pretrained", "teach"]
 
 _LAZY = {
     "HAN": "mmpyramid.models",

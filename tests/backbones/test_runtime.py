@@ -28,6 +28,8 @@ class Hiding:
         return None if name == "torch" else self.finder.find_spec(name, path, target)
 
 sys.meta_path[:] = map(Hiding, sys.meta_path)
+"""
+MAIN = """
 from mmpyramid.cli import main
 sys.exit(main())
 """
@@ -124,10 +126,17 @@ def test_the_graph_of_the_package_is_what_the_exporter_writes():
 def test_a_video_is_parsed_without_pytorch(tmp_path):
     """`parse` neither loads it nor needs it."""
     write_media(tmp_path / "clip.mp4", steady(20), tone(440, 2))
-    command = [sys.executable, "-c", WITHOUT_PYTORCH, "parse", str(tmp_path / "clip.mp4")]
+    command = [sys.executable, "-c", WITHOUT_PYTORCH + MAIN, "parse", str(tmp_path / "clip.mp4")]
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     trained = [*command[:3], "parse", "clip.mp4", "--model", "mine"]
     found = subprocess.run(trained, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 2
     assert "mmpyramid[torch]" in found.stderr
+
+
+@pytest.mark.parametrize("hidden", ["", WITHOUT_PYTORCH])
+def test_all_public_names_that_can_be_imported_are_in_all(hidden):
+    code = f"{hidden}from mmpyramid import *\nprint('parse' in vars(), 'HAN' in vars())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["True", str(not hidden)]
