@@ -29,8 +29,8 @@ async def answer(scope, receive, send) -> None:
 def serving(app=answer, **options):
     """A server of an app; gives a function that connects to it."""
     app = Connections(app, **options)
-    config = uvicorn.Config(app, http=app.protocol, lifespan="off", log_config=None, ws="none")
-    server = uvicorn.Server(config)
+    config = uvicorn.Config(app, http="h11", lifespan="off", log_config=None, ws="none")
+    server = uvicorn.Server(app.watched(config))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -23,13 +23,15 @@ PARSED = Parsed(
 
 
 @pytest.fixture
-def clock():
-    return [0.0]
+def clock(monkeypatch):
+    seconds = [0.0]
+    monkeypatch.setattr("mmpyramid.web.visits.monotonic", lambda: seconds[0])
+    return seconds
 
 
 @pytest.fixture
-def visits(clock):
-    return Visits(clock=lambda: clock[0])
+def visits():
+    return Visits()
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ def test_a_connection_of_a_visit_that_ended_ends_no_later_one(visits):
     assert visits.of("me") is later
 
 
-def test_idle_visits_end(visits, clock, upload):
+def test_idle_visits_end(clock, visits, upload):
     """Soon where no page is connected and no video parsed."""
     watched, parsing = visits.claim("watched", ME), visits.claim("parsing", ME)
     alone, active = visits.claim("alone", ME), visits.claim("active", THEM)

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
+import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10
 """How long the head of a request may take; Uvicorn itself waits for ever."""
@@ -48,7 +48,7 @@ class Connections:
 
     Example:
         >>> connections = Connections(app)  # doctest: +SKIP
-        >>> uvicorn.Config(connections, http=connections.protocol)  # doctest: +SKIP
+        >>> config = connections.watched(uvicorn.Config(connections))  # doctest: +SKIP
     """
 
     def __init__(self, app: ASGIApp, proxies: Collection[str] = ()) -> None:
@@ -56,9 +56,16 @@ class Connections:
         self._open: dict[Peer, _Connection] = {}
         self._num_each: Counter[str] = Counter()
 
-    def protocol(self, **options: Any) -> asyncio.Protocol:
-        """What Uvicorn calls for each connection, with options for its own protocol."""
-        return _Connection(H11Protocol(**options), self)
+    def watched(self, config: uvicorn.Config) -> uvicorn.Config:
+        """Let a server count its connections here, whatever protocol it was told to speak."""
+        config.load()
+        inner = config.http_protocol_class
+
+        def protocol(**options: Any) -> asyncio.Protocol:
+            return _Connection(inner(**options), self)
+
+        config.http_protocol_class = cast(type[asyncio.Protocol], protocol)
+        return config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
+from time import monotonic
 from typing import Literal, TypeAlias
 
 from mmpyramid.core.errors import UserError
@@ -43,7 +42,7 @@ class QueuedJob:
         stage: how far the work is, while it lasts.
         parsed: what was found.
         error: why nothing was.
-        ended: when the work was over, by the clock of the queue.
+        ended: when the work was over, as `time.monotonic` has it.
         is_cancelled: whether the visitor wants it no more.
     """
 
@@ -74,7 +73,6 @@ class JobQueue:
 
     Args:
         pool: does the work.
-        clock: seconds that never run backwards.
 
     Example:
         >>> jobs = JobQueue(pool)  # doctest: +SKIP
@@ -83,8 +81,8 @@ class JobQueue:
         'waiting'
     """
 
-    def __init__(self, pool: Pool, clock: Callable[[], float] = time.monotonic) -> None:
-        self._pool, self._clock = pool, clock
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
         self._jobs: dict[str, QueuedJob] = {}
         self._threads = ThreadPoolExecutor(max(1, len(pool.workers)), "job")
         self._lock = Lock()
@@ -137,7 +135,7 @@ class JobQueue:
         """How long a job that is over is kept yet."""
         if queued.ended is None:
             return None
-        return max(0.0, queued.ended + 60 * self._pool.limits.keep_minutes - self._clock())
+        return max(0.0, queued.ended + 60 * self._pool.limits.keep_minutes - monotonic())
 
     def cancel(self, queued: QueuedJob) -> None:
         """Forget a job, and stop the work on it."""
@@ -175,7 +173,7 @@ class JobQueue:
             log.exception("a job failed by a fault of the server")
             error = ServerFaultError("the server made a mistake; the job may be sent again")
         with self._lock:
-            queued.parsed, queued.error, queued.ended = parsed, error, self._clock()
+            queued.parsed, queued.error, queued.ended = parsed, error, monotonic()
             own = [
                 other
                 for other in self._jobs.values()

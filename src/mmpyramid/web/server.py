@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import cast
 
 import gradio as gr
 import uvicorn
@@ -161,7 +160,7 @@ def run_server(
     connections = Connections(app, policy.proxies)
     config = uvicorn.Config(
         connections,
-        http=cast(type[asyncio.Protocol], connections.protocol),
+        http="h11",
         ws="none",
         lifespan="on",
         log_config=None,
@@ -172,7 +171,7 @@ def run_server(
     )
     # Uvicorn shuts down, and then raises the interrupt that it had caught.
     with suppress(KeyboardInterrupt):
-        _Server(config, pool, on_start).run(sockets=[listener])
+        _Server(connections.watched(config), pool, on_start).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

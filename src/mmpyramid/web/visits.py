@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, RLock
+from time import monotonic
 
 from mmpyramid.pipeline import Parsed
 from mmpyramid.web.access import Visitor
@@ -102,9 +102,6 @@ class Visit:
 class Visits:
     """All visits, by session of the browser and by token.
 
-    Args:
-        clock: seconds that never run backwards.
-
     Example:
         >>> visits, visitor = Visits(), Visitor("127.0.0.1", "browser")
         >>> visit = visits.claim("session", visitor)
@@ -112,8 +109,7 @@ class Visits:
         True
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._by_session: dict[str, Visit] = {}
         self._lock = Lock()
 
@@ -135,7 +131,7 @@ class Visits:
             if visit is None:
                 self._check_room(visitor)
                 visit = self._by_session[session] = Visit(visitor)
-            visit.seen = self._clock()
+            visit.seen = monotonic()
             return visit if visit.visitor.id == visitor.id else None
 
     @contextmanager
@@ -161,7 +157,7 @@ class Visits:
         finally:
             with self._lock:
                 visit.num_reasons -= 1
-                visit.seen = self._clock()
+                visit.seen = monotonic()
 
     def of(self, session: str) -> Visit:
         """The visit of a session; one that has ended if there is none any more."""
@@ -169,7 +165,7 @@ class Visits:
             visit = self._by_session.get(session)
             if visit is None:
                 return Visit(Visitor("", ""), ended=True)
-            visit.seen = self._clock()
+            visit.seen = monotonic()
             return visit
 
     def by_token(self, token: str, visitor: Visitor) -> Visit | None:
@@ -178,7 +174,7 @@ class Visits:
             visit = next((v for v in self._by_session.values() if v.token == token), None)
             if visit is None or visit.visitor.id != visitor.id:
                 return None
-            visit.seen = self._clock()
+            visit.seen = monotonic()
             return visit
 
     def end(self, session: str) -> None:
@@ -201,7 +197,7 @@ class Visits:
             unwatched: the same where there is no other reason to keep a visit.
         """
         with self._lock:
-            now = self._clock()
+            now = monotonic()
             idle = [
                 session
                 for session, visit in self._by_session.items()
