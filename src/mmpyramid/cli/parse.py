@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -125,7 +125,7 @@ def parse(  # noqa: PLR0913 - one for each flag
             GPU, how many processes decode for it.
         decoder: Thresholds and lengths.
     """
-    from mmpyramid.pipeline import Pipeline  # Loads torch, which help has no use for.
+    from mmpyramid.pipeline import Pipeline  # Takes a second, which help has no use for.
 
     chosen = list(dict.fromkeys(to_formats(formats) + to_marker_formats(markers_for)))
     check_raw(chosen, raw=raw)
@@ -155,46 +155,29 @@ def parse(  # noqa: PLR0913 - one for each flag
     failed = len(todo) - len(possible)
     if failed == len(files):
         return 2
-    screen, computing = console(), resolve_device(device)
+    load = partial(
+        Pipeline,
+        model,
+        vocabulary=vocabulary,
+        text=words.text,
+        weights=checkpoints,
+        decoder=decoder,
+        sensitivity=sensitivity,
+        infer_seen=infer_seen,
+        device=resolve_device(device),
+    )
+    brief = names if folders.any else None
+    output = _Output(files=possible, embed=embed, raw=raw, screen=console(), names=brief)
+    if workers is None and folders.any:  # A worker keeps two cores busy.
+        workers = min(MOST_WORKERS, max(1, num_cores() // 2))
     out.mkdir(parents=True, exist_ok=True)
-    if possible:
-        at_once = (folders.any or workers is not None) and not allow_references
-        together = {v: paths for v, paths in possible.items() if at_once and not is_pipe(v)}
-        alone = [
-            MediaFile(path=v, follow_references=allow_references)
-            for v in possible
-            if v not in together
-        ]
-        with progress("load", unit="") as update:
-            update(0, detail="the networks")
-            pipeline = Pipeline(
-                model,
-                vocabulary=vocabulary,
-                text=words.text,
-                weights=checkpoints,
-                decoder=decoder,
-                sensitivity=sensitivity,
-                infer_seen=infer_seen,
-                device=computing,
-                limits=Limits() if alone else None,
-            )
-        screen.print(Text(f"looking for {pipeline.sought}"), style="dim")
-        brief = names if folders.any else None
-        output = _Output(pipeline=pipeline, embed=embed, raw=raw, screen=screen, names=brief)
-        # A worker keeps two cores busy.
-        num_workers = workers or min(MOST_WORKERS, max(1, num_cores() // 2))
-        gpus = int(computing.startswith("cuda"))
-        engine = LocalEngine(workers=num_workers, limits=Limits(), gpus=gpus)
-        with closing(pipeline):
-            for video, is_done in _outcomes(
-                alone, [*together], engine, read_tracks, possible, output
-            ):
-                if is_done:
-                    folders.note(video)
-                else:
-                    failed += 1
+    for video, is_done in _outcomes(load, output, read_tracks, workers, allow_references):
+        if is_done:
+            folders.note(video)
+        else:
+            failed += 1
     if folders.any:
-        _summarize(folders, out, files, names, num_done, failed, screen)
+        _summarize(folders, out, files, names, num_done, failed, output.screen)
     elif failed and len(names) > 1:
         text = f"{failed} of {len(names)} files could not be parsed"
         report(f"mmpyramid parse: {text}", {"failed": failed, "files": len(names)})
@@ -282,16 +265,17 @@ class _Output:
     """Where timelines go: to the terminal, and into files.
 
     Attributes:
+        files: of each video, by the suffix.
         names: of the videos among many, of which one line each is shown; None shows timelines.
     """
 
-    pipeline: Pipeline
+    files: Mapping[Path, Mapping[str, Path]]
     embed: bool
     raw: bool
     screen: Console
     names: Mapping[Path, str] | None
 
-    def put(self, parsed: Parsed, video: Path, path: Path, paths: Mapping[str, Path]) -> bool:
+    def put(self, parsed: Parsed, video: Path, path: Path) -> bool:
         """Show and write what was found in a video, of which `path` may be a copy.
 
         Returns:
@@ -305,53 +289,79 @@ class _Output:
             "video": path.resolve() if path == video else copy,
             "embed": self.embed,
             "scores": parsed.scores,
-            "decoder": self.pipeline.decoder,
+            "decoder": parsed.decoder,
         }
-        return _write(parsed.timeline, paths, page, self.raw, self.screen, quiet=brief is not None)
+        paths, quiet = self.files[video], brief is not None
+        return _write(parsed.timeline, paths, page, self.raw, self.screen, quiet=quiet)
 
 
 def _outcomes(
-    alone: Sequence[MediaFile],
-    together: Sequence[Path],
-    engine: LocalEngine,
-    tracks: Tracks,
-    files: Mapping[Path, Mapping[str, Path]],
+    load: Callable[..., Pipeline],
     output: _Output,
+    tracks: Tracks,
+    num_workers: int | None,
+    follow_references: bool,
 ) -> Iterator[tuple[Path, bool]]:
-    """Parse and write videos; of each, whether that went well. What fails stops no other."""
-    for number, file in enumerate(alone):
-        if number and output.names is None:
-            output.screen.print()
-        yield file.path, _parse_one(file, tracks, files[file.path], output)
-    if not together:
+    """Parse and write videos; of each, whether that went well. What fails stops no other.
+
+    Args:
+        load: makes the pipeline.
+        output: where the timelines of which videos go.
+        tracks: which tracks of each video to read.
+        num_workers: how many videos are parsed at once; None is one after the other.
+        follow_references: whether files may refer to others; such are parsed one after the other,
+            as is what comes through a pipe.
+    """
+    if not output.files:
         return
-    pipeline = output.pipeline
-    with ExitStack() as stack:
-        update = stack.enter_context(progress("parse"))
-        update(0, len(together))
-        for number, (video, result) in enumerate(
-            pipeline.run_each(together, engine, tracks=tracks), 1
-        ):
-            update(number, len(together))
+    at_once = num_workers is not None and not follow_references
+    together = [video for video in output.files if at_once and not is_pipe(video)]
+    alone = [video for video in output.files if video not in set(together)]
+    with progress("load", unit="") as update:
+        update(0, detail="the networks")
+        pipeline = load(limits=Limits() if alone else None)
+    with closing(pipeline):
+        output.screen.print(Text(f"looking for {pipeline.sought}"), style="dim")
+        for number, video in enumerate(alone):
+            if number and output.names is None:
+                output.screen.print()
+            file = MediaFile(path=video, follow_references=follow_references)
+            yield video, _parse_one(file, tracks, pipeline, output)
+        if together:
+            assert num_workers is not None
+            yield from _parse_together(together, tracks, num_workers, pipeline, output)
+
+
+def _parse_together(
+    videos: Sequence[Path], tracks: Tracks, num_workers: int, pipeline: Pipeline, output: _Output
+) -> Iterator[tuple[Path, bool]]:
+    """Parse and write videos, several at once; of each, whether that went well."""
+    gpus = int(pipeline.options.device.startswith("cuda"))
+    engine = LocalEngine(workers=num_workers, limits=Limits(), gpus=gpus)
+    with progress("parse") as update:
+        update(0, len(videos))
+        results = pipeline.run_each(videos, engine, tracks=tracks)
+        for number, (video, result) in enumerate(results, 1):
+            update(number, len(videos))
             if isinstance(result, Failure):
                 is_named = str(video) in result.reason
                 text = result.reason if is_named else f"{video}: {result.reason}"
                 _report(video, UserError(text))
                 yield video, False
             else:
-                yield video, output.put(result, video, video, files[video])
+                yield video, output.put(result, video, video)
 
 
-def _parse_one(file: MediaFile, tracks: Tracks, paths: Mapping[str, Path], output: _Output) -> bool:
+def _parse_one(file: MediaFile, tracks: Tracks, pipeline: Pipeline, output: _Output) -> bool:
     """Parse and write one file; what goes wrong is reported and stops nothing else."""
-    video, pipeline = file.path, output.pipeline
+    video = file.path
     try:
         with regular_file(video) as path:
             with progress("parse", unit="s") as update:
                 note = partial(update, detail=printable(video.name))
                 note(0)
                 parsed = _run(replace(file, path=path), video, tracks, pipeline, note)
-            return output.put(parsed, video, path, paths)
+            return output.put(parsed, video, path)
     except (UserError, OSError) as error:
         _report(video, error)
         return False

@@ -204,12 +204,11 @@ def _extract(library: Library, example: Example, device: str) -> Features:
         for piece in pieces_of(Path(example.name), required, BATCH, decoding=decoding):
             if not isinstance(piece, Piece) or start >= example.end:
                 break
+            rows = slice(max(0, first - start), math.ceil(min(example.end, 1e9)) - start)
             for extractor in extractors:
                 segments = piece.inputs.get(required_input(extractor))
-                if segments is not None and piece.stop > first:
-                    rows = slice(max(0, first - start), math.ceil(min(example.end, 1e9)) - start)
-                    if len(segments[rows]):
-                        parts[extractor.name].append(extractor.embed(segments[rows]))
+                if segments is not None and len(segments[rows]):
+                    parts[extractor.name].append(extractor.embed(segments[rows]))
             start = piece.stop
     return {name: np.concatenate(rows) for name, rows in parts.items() if rows}
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,27 +232,24 @@ def pack(
     aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.tmp")
     aside.mkdir(parents=True)
     try:
-        length = {name: np.zeros(len(ids), np.int64) for name in streams}
-        shape = {name: np.array([source.streams[name]]) for name in streams}
         with ExitStack() as stack:
-            files = {n: stack.enter_context((aside / f"{n}.f32").open("wb")) for n in streams}
+            packed = {
+                name: _PackedStream(
+                    name=name,
+                    file=stack.enter_context((aside / f"{name}.f32").open("wb")),
+                    length_N=np.zeros(len(ids), np.int64),
+                    shape=(source.streams[name],),
+                )
+                for name in streams
+            }
             for video, features in load_each(source, ids, streams, progress):
                 for name, array in features.items():
-                    if not length[name].any():
-                        shape[name] = np.array(array.shape[1:])
-                    elif array.shape[1:] != tuple(shape[name]):
-                        raise UserError(
-                            f"expected stream `{name}` in one shape in all videos, got "
-                            f"{tuple(shape[name])} and {array.shape[1:]} of {ids[video]}; extract "
-                            "all videos with the same extractor"
-                        )
-                    files[name].write(np.ascontiguousarray(array, np.dtype("<f4")).data)
-                    length[name][video] = len(array)
-            for file in files.values():
-                file.flush()
-                os.fsync(file.fileno())
-        index: dict[str, Any] = {f"length/{name}": length[name] for name in streams}
-        index |= {f"shape/{name}": shape[name] for name in streams}
+                    packed[name].add(video, ids[video], array)
+            for stream in packed.values():
+                stream.file.flush()
+                os.fsync(stream.file.fileno())
+        index: dict[str, Any] = {f"length/{n}": stream.length_N for n, stream in packed.items()}
+        index |= {f"shape/{n}": np.array(stream.shape) for n, stream in packed.items()}
         np.savez(aside / INDEX_FILE, **index)
         try:
             aside.rename(folder)
@@ -261,6 +258,38 @@ def pack(
                 raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@dataclass(kw_only=True)
+class _PackedStream:
+    """One stream of a pack while it is written.
+
+    Attributes:
+        file: where the rows of all videos go, one after the other.
+        length_N: rows of each video, 0 of those that have not come or lack the stream.
+        shape: of a row.
+    """
+
+    name: str
+    file: IO[bytes]
+    length_N: NDArray[np.int64]
+    shape: tuple[int, ...]
+
+    def add(self, row: int, video_id: str, array: Array) -> None:
+        """Write one video, (T, ...).
+
+        Raises:
+            UserError: if its rows have another shape than those before.
+        """
+        if not self.length_N.any():
+            self.shape = array.shape[1:]
+        elif array.shape[1:] != self.shape:
+            raise UserError(
+                f"expected stream `{self.name}` in one shape in all videos, got {self.shape} and "
+                f"{array.shape[1:]} of {video_id}; extract all videos with the same extractor"
+            )
+        self.file.write(np.ascontiguousarray(array, np.dtype("<f4")).data)
+        self.length_N[row] = len(array)
 
 
 def _open_pack(folder: Path) -> Located:

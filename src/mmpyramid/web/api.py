@@ -54,7 +54,8 @@ def create_router(pool: Pool, uploads: Uploads, budget: Budget, jobs: JobQueue) 
         }
 
     _add_parse(router, pool, uploads, budget)
-    _add_jobs(router, pool, uploads, budget, jobs)
+    _add_submission(router, pool, uploads, budget, jobs)
+    _add_jobs(router, jobs)
     return router
 
 
@@ -90,19 +91,11 @@ def _add_parse(router: APIRouter, pool: Pool, uploads: Uploads, budget: Budget) 
             return await to_thread.run_sync(_parse, pool, job, format, limiter=limiter)
 
 
-def _add_jobs(
+def _add_submission(
     router: APIRouter, pool: Pool, uploads: Uploads, budget: Budget, jobs: JobQueue
 ) -> None:
-    """The routes of jobs: submit, poll, fetch the result, cancel."""
+    """The route that makes a job."""
     models = tuple(pool.setup.choices)
-
-    def find(request: Request, id: str) -> QueuedJob:  # noqa: A002
-        queued = jobs.find(id, visitor_of(request))
-        if queued is None:
-            raise HTTPException(404, NO_JOB)
-        return queued
-
-    Found = Annotated[QueuedJob, Depends(find)]
 
     @router.post(
         "/api/jobs",
@@ -134,6 +127,18 @@ def _add_jobs(
             raise
         response.headers["Location"] = _address(request, queued)
         return _status(request, jobs, queued)
+
+
+def _add_jobs(router: APIRouter, jobs: JobQueue) -> None:
+    """The routes of a job: poll, fetch the result, cancel."""
+
+    def find(request: Request, id: str) -> QueuedJob:  # noqa: A002
+        queued = jobs.find(id, visitor_of(request))
+        if queued is None:
+            raise HTTPException(404, NO_JOB)
+        return queued
+
+    Found = Annotated[QueuedJob, Depends(find)]
 
     @router.get(
         "/api/jobs/{id}", summary="Ask how far a job is", responses=refusals(401, 403, 404, 421)
