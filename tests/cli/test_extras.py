@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmpyramid.cli.info import DESCRIPTION
 from mmpyramid.cli.main import COMMANDS, EXTRAS, OWN_EXTRAS
-from mmpyramid.models import checkpoint
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,7 +111,3 @@ def test_extras_are_those_of_the_project():
     assert EXTRAS.keys() == project["optional-dependencies"].keys() - {"dev", "docs"}
     assert OWN_EXTRAS.keys() <= COMMANDS.keys()
     assert set(OWN_EXTRAS.values()) <= EXTRAS.keys()
-
-
-def test_the_folder_of_a_model_is_known_by_the_file_that_is_written():
-    assert DESCRIPTION == checkpoint.DESCRIPTION

@@ -3,10 +3,12 @@
 import hashlib
 import shutil
 
+import h5py
 import pytest
 
 import tiny_unav
 from mmpyramid.datasets.catalog import CATALOG, check_corpus, known_data
+from mmpyramid.datasets.synthetic.simulated_ave import simulate_ave
 
 
 def test_a_made_up_corpus_is_not_the_distributed_one(corpus, run, capsys):
@@ -43,6 +45,18 @@ def test_a_split_that_cannot_be_read_does_not_hide_the_others(corpus, run, tmp_p
     assert "missing, 23,349 bytes" in shown
     assert "cannot be read: expected the annotations of LLP's val split" in shown
     assert "8 videos of 3 classes" in shown
+
+
+def test_label_files_are_compared_with_the_annotations(run, tmp_path, capsys):
+    folder = simulate_ave(None, tmp_path / "ave", sizes={"train": 4, "val": 1, "test": 1})
+    assert run("info", "--data", folder) == 0
+    shown = capsys.readouterr().out
+    assert "agree with the annotations: labels.h5, mil_labels.h5, prob_label.h5" in shown
+    with h5py.File(folder / "mil_labels.h5", "r+") as file:
+        file["avadataset"][2] = 0
+    assert run("info", "--data", folder) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "1 rows of mil_labels.h5, first 2" in shown
 
 
 def test_a_folder_without_annotations_is_told_where_they_are(run, tmp_path, capsys):

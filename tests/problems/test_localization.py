@@ -135,9 +135,12 @@ def test_shapes_of_a_report_are_checked():
         report_of(argmax, two_head[:, :5], truth, subset)
 
 
-def test_reports_survive_json():
-    for report in (REPORT, LocalizationReport(all=REPORT.all, subset=None)):
-        assert LocalizationReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+def test_a_report_as_json():
+    assert json.loads(json.dumps(REPORT.to_dict())) == {
+        "all": {"argmax": REPORT.all.argmax, "two_head": REPORT.all.two_head},
+        "subset": {"argmax": REPORT.subset.argmax, "two_head": REPORT.subset.two_head},
+    }
+    assert LocalizationReport(all=REPORT.all, subset=None).to_dict()["subset"] is None
 
 
 def test_tables():
@@ -198,6 +201,6 @@ def test_the_trivial_references_on_the_real_test_split(shared, reference, every,
     test = read_ave(shared / "data" / "ave", "test")
     category = test.category[:, None] if reference == "category" else test.background
     answer = np.broadcast_to(category, test.segment.shape).copy()
-    report = report_of(answer, answer, test.segment, test.is_subset)
+    report = report_of(answer, answer, test.segment, (test.segment == test.background).any(1))
     assert report.all.argmax == report.all.two_head == 100 * every / 4_020
     assert report.subset.argmax == report.subset.two_head == 100 * subset / 1_410

@@ -12,6 +12,7 @@ import tyro
 from mmpyramid.cli._options import OPTIONAL, OptionalPath, console, simulated
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import MODEL_DESCRIPTION
 
 if TYPE_CHECKING:
     from mmpyramid.store.store import FeatureStore
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 OptionalWord: TypeAlias = Annotated[
     str | None, tyro.conf.arg(metavar="WORD", help_behavior_hint=OPTIONAL)
 ]
-
-DESCRIPTION = "config.json"
-"""In the folder of a model."""
 
 NUM_FAILURES = 20
 """That are shown; the file in the store has them all."""
@@ -117,6 +115,12 @@ def _data(folder: Path) -> int:
     if known:
         facts["page"] = known.page
         facts |= {state.file.path: state for state in check_corpus(folder, known)}
+    if layout.verify:
+        try:
+            compared = ", ".join(layout.verify(folder))
+            facts["label files"] = f"agree with the annotations: {compared}" if compared else "none"
+        except UserError as error:
+            facts["label files"] = f"do not fit: {error}"
     _print(facts | _splits(folder))
     return 0
 
@@ -160,10 +164,10 @@ def _folder(path: Path) -> dict[str, object]:
         store = FeatureStore(path)
         what = f"{simulated(path)}{len(store)} video{'s' * (len(store) != 1)}"
         return {"store": what, **_store(store)}
-    if not (path / DESCRIPTION).exists():
+    if not (path / MODEL_DESCRIPTION).exists():
         raise UserError(
-            f"expected a model ({DESCRIPTION} in it) or a feature store, and the folder {path} is "
-            "neither"
+            f"expected a model ({MODEL_DESCRIPTION} in it) or a feature store, and the folder "
+            f"{path} is neither"
         )
     from mmpyramid.models.checkpoint import read_description  # Loads PyTorch.
 

@@ -27,6 +27,9 @@ from typing import Protocol
 from mmpyramid.core.errors import UserError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MODEL_DESCRIPTION = "config.json"
+"""A folder with this file is a model; known here, for reading it takes PyTorch."""
+
 LONGEST_NAME, LONGEST_PATH = 255, 4000
 """Bytes; the file system says how long a name may be, where it can. A path leaves room for names
 that are written aside."""

@@ -33,6 +33,7 @@ from mmpyramid.datasets.ave_files import (
     count_background_clips,
     read_lines,
     read_order,
+    verify_ave,
 )
 from mmpyramid.datasets.base import (
     LABELS_FILE,
@@ -103,15 +104,6 @@ class EventAnnotations:
         """C, the class of segments where no event happens."""
         return len(self.labels)
 
-    @property
-    def is_subset(self) -> NDArray[np.bool_]:
-        """(N,) True where the event is shorter than the clip.
-
-        The paper's Table 1 evaluates on those clips alone as well; the test split has 141 of them.
-        """
-        short: NDArray[np.bool_] = (self.segment == self.background).any(axis=1)
-        return short
-
 
 def read_ave(
     folder: Path | str,
@@ -152,8 +144,8 @@ def read_ave(
 
     Example:
         >>> annotations = read_ave("AVE-ECCV18", "test")  # doctest: +SKIP
-        >>> annotations.segment.shape, annotations.is_subset.sum()  # doctest: +SKIP
-        ((402, 10), 141)
+        >>> annotations.segment.shape  # doctest: +SKIP
+        (402, 10)
     """
     check_layout(Path(folder), "AVE")
     folder, problems = folder_of_files(Path(folder), (ANNOTATIONS_FILE,)), Problems()
@@ -318,5 +310,11 @@ def _reader(
 
 
 register(
-    Layout(name="AVE", files=(ANNOTATIONS_FILE,), open=AVEDataset.open, problem="localization")
+    Layout(
+        name="AVE",
+        files=(ANNOTATIONS_FILE,),
+        open=AVEDataset.open,
+        problem="localization",
+        verify=verify_ave,
+    )
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
@@ -41,6 +41,10 @@ class Supervision:
         background_clips: AVE: without full supervision, add the clips of pure background.
         refined: LLP and folders: a file of modality-aware labels, see `mmpyramid.datasets.refined`.
         segments: LLP and folders: what teachers say of each segment.
+
+    Example:
+        >>> Supervision(kind="weak", background_clips=False).kind
+        'weak'
     """
 
     kind: Kind = "full"
@@ -68,6 +72,12 @@ class Dataset(ABC):
         ids: the videos, each once. In AVE a video may have several rows, one for each clip.
         num_segments: T, the length of the longest video.
         simulated: whether annotations or features say that no video is behind them.
+
+    Example:
+        >>> from mmpyramid.datasets import open_dataset
+        >>> test = open_dataset(Path("LLP"), "test")  # doctest: +SKIP
+        >>> test.truth(test.ids[0])[Modality.AUDIO].shape  # doctest: +SKIP
+        (10, 25)
     """
 
     labels: tuple[str, ...]
@@ -215,6 +225,13 @@ class Layout:
         open: opens a split.
         problem: the problem whose benchmark this is; None if any problem may read it.
         is_general: whether its files are called as those of other layouts may be, which then count.
+        verify: compares the files of a folder with each other, gives the names of those that agree,
+            and raises a `UserError` that lists the differences; None if no two say the same.
+
+    Example:
+        >>> mine = Layout(name="mine", files=("mine.json",), open=Mine.open)  # doctest: +SKIP
+        >>> mine.is_in(Path("corpus"))  # doctest: +SKIP
+        True
     """
 
     name: str
@@ -222,6 +239,7 @@ class Layout:
     open: Opener
     problem: str | None = None
     is_general: bool = False
+    verify: Callable[[Path], tuple[str, ...]] | None = None
 
     def is_in(self, folder: Path) -> bool:
         """Whether a folder, or its `data/`, has files of this layout."""

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from mmpyramid.core.device import use_float32
 from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.files import MODEL_DESCRIPTION as DESCRIPTION
 from mmpyramid.core.files import open_regular, write_durably, write_json
 from mmpyramid.core.text import read_json, shorten, to_type
 from mmpyramid.models.network import Network, NetworkConfig
 from mmpyramid.models.registry import architecture
 from mmpyramid.version import __version__
 
-WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
+WEIGHTS = "model.safetensors"
 CHECKSUM = "sha256"
 """Key in the metadata of the weights; files of earlier versions have none."""
 
@@ -52,6 +53,10 @@ def save_pretrained(
 
     Raises:
         UserError: if the disk is full; an older checkpoint is then still there.
+
+    Example:
+        >>> save_pretrained(network, "runs/mine", {"epoch": 12})  # doctest: +SKIP
+        PosixPath('runs/mine')
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -63,22 +63,6 @@ class LocalizationReport:
             del numbers["clips"]
         return numbers
 
-    @classmethod
-    def from_dict(cls, numbers: Mapping[str, Any]) -> LocalizationReport:
-        """The report that `to_dict` was called on."""
-        every, subset = numbers["all"], numbers["subset"]
-        if every is None:
-            raise UserError("expected the accuracy on all clips, got none")
-        clips = {
-            rule: {group: ClipScores(**scores) for group, scores in groups.items()}
-            for rule, groups in (numbers.get("clips") or {}).items()
-        }
-        return cls(
-            all=AccuracyPair(**every),
-            subset=None if subset is None else AccuracyPair(**subset),
-            clips=clips or None,
-        )
-
     def table(self, title: str = "") -> str:
         """A text table with one line per set of clips, rounded to two decimals."""
         rows = [("all clips", _cells(self.all)), ("subset", _cells(self.subset))]
