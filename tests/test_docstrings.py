@@ -1,6 +1,7 @@
 """The examples in docstrings give what they say."""
 
 import doctest
+import inspect
 from importlib import import_module
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 import mmpyramid
 
+NAMES = Path(__file__).with_name("public_names.txt").read_text().split()
 PACKAGE = Path(mmpyramid.__file__).parent
 
 
@@ -28,3 +30,12 @@ def test_examples_in_docstrings(name):
     result = doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_whatever_users_import_has_an_example():
+    for path in NAMES:
+        room, name = path.rsplit(".", 1)
+        public = getattr(import_module(room), name)
+        is_error = inspect.isclass(public) and issubclass(public, Exception)
+        if (inspect.isclass(public) or inspect.isfunction(public)) and not is_error:
+            assert ">>>" in (inspect.getdoc(public) or ""), path

@@ -199,6 +199,14 @@ def rasterize(
 
     Returns:
         audio (T, C) and visual (T, C), bool.
+
+    Example:
+        >>> from mmpyramid.core import Event, Modality, Timeline
+        >>> dog = Event(start=0.4, end=2.0, label="Dog", modality=Modality.AUDIO)
+        >>> timeline = Timeline(events=(dog,), duration=3.0, labels=("Dog",))
+        >>> heard_TC, seen_TC = rasterize(timeline, 3)
+        >>> heard_TC[:, 0].tolist(), seen_TC.any()
+        ([True, True, False], np.False_)
     """
     column = {label: i for i, label in enumerate(timeline.labels if labels is None else labels)}
 

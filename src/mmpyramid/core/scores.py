@@ -127,6 +127,11 @@ class AnyScores(ABC):
             features of each segment, within 0..1, if the scorer has such units.
         nearest: notes for a timeline without events: the classes that came closest.
         inferred: labels that are reported as seen only because they are heard.
+
+    Example:
+        >>> from mmpyramid.core import LocalizationScores
+        >>> issubclass(LocalizationScores, AnyScores), LocalizationScores.problem
+        (True, 'localization')
     """
 
     problem: ClassVar[str]
@@ -199,6 +204,12 @@ class Scores(AnyScores):
 
     Raises:
         UserError: if the shapes do not agree.
+
+    Example:
+        >>> prob_TC = np.array([[0.9], [0.2]], np.float32)
+        >>> scores = Scores(audio=prob_TC, visual=1 - prob_TC, video=prob_TC[0], labels=("Dog",))
+        >>> scores.audio.shape, scores.labels
+        ((2, 1), ('Dog',))
     """
 
     problem: ClassVar[str] = "parsing"
@@ -251,6 +262,15 @@ class LocalizationScores(AnyScores):
 
     Raises:
         UserError: if the shapes do not agree.
+
+    Example:
+        >>> scores = LocalizationScores(
+        ...     relevance=np.array([0.9, 0.2], np.float32),
+        ...     category=np.array([0.8, 0.1], np.float32),
+        ...     labels=("Bark", "Bus"),
+        ... )
+        >>> scores.num_segments
+        2
     """
 
     problem: ClassVar[str] = "localization"
@@ -301,6 +321,15 @@ class DetectionScores(AnyScores):
 
     Raises:
         UserError: if the shapes do not agree.
+
+    Example:
+        >>> scores = DetectionScores(
+        ...     happens=np.full((10, 2), 0.5, np.float32),
+        ...     extent=np.ones((10, 2, 2), np.float32),
+        ...     labels=("Dog", "Rain"),
+        ... )
+        >>> scores.num_segments
+        10
     """
 
     problem: ClassVar[str] = "detection"
@@ -329,6 +358,9 @@ def check_unit_weights(weights: Array | None, num_segments: int) -> None:
 
     Raises:
         UserError: if the shape is wrong.
+
+    Example:
+        >>> check_unit_weights(np.zeros((10, 2, 4), np.float32), num_segments=10)
     """
     if weights is not None and (weights.ndim != 3 or weights.shape[:2] != (num_segments, 2)):
         raise UserError(

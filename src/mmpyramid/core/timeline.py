@@ -40,7 +40,12 @@ Nested: TypeAlias = Iterable[Iterable[Iterable[float]]]
 
 
 class Modality(StrEnum):
-    """Where an event is perceived: it can be heard, seen, or both in the same second."""
+    """Where an event is perceived: it can be heard, seen, or both in the same second.
+
+    Example:
+        >>> Modality("audio_visual") is Modality.AUDIO_VISUAL
+        True
+    """
 
     AUDIO = "audio"
     VISUAL = "visual"

@@ -169,5 +169,10 @@ def open_source(data: Path, features: Path | None = None) -> FeatureSource:
 
 
 def is_simulated(folder: str | Path) -> bool:
-    """Whether a corpus folder, its features, or a store made of them holds simulated features."""
+    """Whether a corpus folder, its features, or a store made of them holds simulated features.
+
+    Example:
+        >>> is_simulated("LLP")
+        False
+    """
     return find_marker(Path(folder)) is not None

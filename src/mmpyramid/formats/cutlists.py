@@ -105,7 +105,7 @@ def to_audition(timeline: Timeline) -> str:
 
 
 def from_audition(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
-    """Read exported markers.
+    r"""Read exported markers.
 
     Args:
         text: the content of the file.
@@ -113,6 +113,12 @@ def from_audition(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
 
     Raises:
         UserError: if a column is missing or a marker is not a region; names the line.
+
+    Example:
+        >>> columns = "Name\tStart\tDuration\tTime Format\tType\tDescription"
+        >>> marker = "Dog [visual]\t0:01.500\t0:02.500\tdecimal\tCue\t"
+        >>> from_audition(f"{columns}\n{marker}\n").events[0].end
+        4.0
     """
     _, lines = table_of(text, "\t", MARKERS[:3])
     return to_timeline([_marker(line, unstated).to_event() for line in lines])

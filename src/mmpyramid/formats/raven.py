@@ -37,7 +37,7 @@ def to_raven(timeline: Timeline) -> str:
 
 
 def from_raven(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
-    """Read a selection table; a selection that stands there in two views counts once.
+    r"""Read a selection table; a selection that stands there in two views counts once.
 
     Args:
         text: the content of the file.
@@ -45,6 +45,11 @@ def from_raven(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
 
     Raises:
         UserError: if a column is missing or a selection is no event; names the line.
+
+    Example:
+        >>> columns = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tAnnotation"
+        >>> from_raven(f"{columns}\n1\tWaveform 1\t1\t1.5\t4\tDog\n").events[0].end
+        4.0
     """
     columns, lines = table_of(text, "\t", ("Selection", BEGIN, END))
     if LABEL not in columns:

@@ -22,7 +22,7 @@ from mmpyramid.formats.rows import check_listed
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One format of files.
+    r"""One format of files.
 
     Attributes:
         name: the suffix of its files, such as `csv`.
@@ -45,6 +45,16 @@ class Format:
         media_type: as HTTP names it.
         for_spreadsheets: whether cells are escaped that a spreadsheet would run as formulas, unless
             `write` is called with `raw=True`.
+
+    Example:
+        >>> labels = Format(
+        ...     name="labels",
+        ...     description="the labels",
+        ...     programs="any editor",
+        ...     write=lambda timeline: "\n".join(timeline.labels),
+        ... )
+        >>> labels.write(Timeline(labels=("Dog", "Rain"))).split()
+        ['Dog', 'Rain']
     """
 
     name: str
@@ -122,6 +132,11 @@ def find_format(name: str) -> Format:
 
     Raises:
         UserError: if there is none; the known ones are listed.
+
+    Example:
+        >>> from mmpyramid.formats import find_format
+        >>> find_format("csv").kept
+        'the events'
     """
     if name not in FORMATS:
         raise UserError(f"expected a format out of {', '.join(FORMATS)}; got {name!r}")

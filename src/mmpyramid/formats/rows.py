@@ -41,6 +41,10 @@ class Row:
         modality: `audio` where a format of sound annotation has no place for it.
         score: 1 where a person made the event.
         inferred: one of `INFERENCES`.
+
+    Example:
+        >>> Row(where="line 3", label="Dog", start="1.5", end="4").to_event().end
+        4.0
     """
 
     where: str
@@ -75,7 +79,14 @@ class Row:
 
 
 def to_timeline(events: Sequence[Event], source: str = "") -> Timeline:
-    """A timeline of events alone: it lasts as long as they do and knows the labels they have."""
+    """A timeline of events alone: it lasts as long as they do and knows the labels they have.
+
+    Example:
+        >>> dog = Event(start=1.0, end=4.0, label="Dog", modality=Modality.AUDIO)
+        >>> timeline = to_timeline([dog])
+        >>> timeline.duration, timeline.labels
+        (4.0, ('Dog',))
+    """
     return Timeline(
         events=tuple(events),
         duration=max((event.end for event in events), default=0.0),

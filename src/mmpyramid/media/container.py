@@ -56,6 +56,11 @@ class MediaInfo:
         audio_streams: FFmpeg's numbers of the streams with the sound, more than one if mixed.
         length_is_guessed: whether `duration` is FFmpeg's guess, which may be far from true.
         notes: what a reader should know, for instance that a codec is unknown.
+
+    Example:
+        >>> info = probe("clip.mp4")  # doctest: +SKIP
+        >>> info.width, info.height, info.sample_rate  # doctest: +SKIP
+        (1280, 720, 44100)
     """
 
     path: Path

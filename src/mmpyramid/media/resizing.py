@@ -115,6 +115,10 @@ class Resizing(StrEnum):
 
     Source: the released scripts. LLP resizes with PIL, which averages all pixels that fall into a
     new one; AVE with OpenCV, which interpolates between four pixels and skips the others.
+
+    Example:
+        >>> Resizing("scaler") is Resizing.SCALER
+        True
     """
 
     SCALER = "scaler"
@@ -185,6 +189,10 @@ class View:
 
     Raises:
         UserError: if a number is not positive.
+
+    Example:
+        >>> View(frames_per_segment=8, size=(224, 224)).size
+        (224, 224)
     """
 
     frames_per_segment: int = 2

@@ -30,6 +30,11 @@ class Segment:
         index: k; the segment lasts from second k to second k + 1.
         views: (F, height, width, 3) uint8 RGB for each view; nothing without picture.
         waveforms: (rate,) float32 in -1..1, mono, for each sound; nothing without sound.
+
+    Example:
+        >>> segment = next(iter(SegmentReader("clip.mp4")))  # doctest: +SKIP
+        >>> segment.index, segment.waveforms[0].shape  # doctest: +SKIP
+        (0, (16000,))
     """
 
     index: int

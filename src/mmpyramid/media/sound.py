@@ -35,6 +35,10 @@ class Sound:
 
     Attributes:
         rate: samples per second.
+
+    Example:
+        >>> Sound(rate=48_000).rate
+        48000
     """
 
     rate: int = SAMPLE_RATE

@@ -56,6 +56,10 @@ class MediaFile:
             position and stays open.
         follow_references: read a playlist or manifest of the user's own with the local files that
             it names; for strangers' files never.
+
+    Example:
+        >>> MediaFile(path=Path("holiday.m3u8"), follow_references=True).path.name
+        'holiday.m3u8'
     """
 
     path: Path

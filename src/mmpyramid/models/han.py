@@ -25,6 +25,10 @@ class HANConfig(ParsingConfig):
 
     Raises:
         UserError: if a value cannot make a network.
+
+    Example:
+        >>> HANConfig(labels=("Dog", "Rain"), width=64).to_dict()["width"]
+        64
     """
 
     architecture: ClassVar[str] = "han"

@@ -30,7 +30,12 @@ from mmpyramid.models.network import (
 
 @dataclass(kw_only=True, slots=True)
 class LocalizationConfig(NetworkConfig):
-    """What every localization network's configuration holds; defaults are the AVE setting."""
+    """What every localization network's configuration holds; defaults are the AVE setting.
+
+    Example:
+        >>> len(LocalizationConfig().labels)
+        28
+    """
 
     labels: tuple[str, ...] = AVE_LABELS
     """Event categories in the order of the outputs; the background comes after them."""
@@ -43,6 +48,11 @@ class LocalizationNetwork(Network[Localized, LocalizationScores]):
 
     A subclass writes `score`; a video longer than the network was trained on is scored in
     half-overlapping windows, and a segment takes the mean over those that it is in.
+
+    Example:
+        >>> from mmpyramid.models import MMPyramidAVE
+        >>> issubclass(MMPyramidAVE, LocalizationNetwork), LocalizationNetwork.problem
+        (True, 'localization')
     """
 
     problem = "localization"

@@ -39,6 +39,10 @@ class PyramidConfig:
 
     Raises:
         UserError: if a value cannot make an encoder.
+
+    Example:
+        >>> len(PyramidConfig(windows=(1, 2, 4, 8, 16)).windows)
+        5
     """
 
     windows: tuple[int, ...] = (1, 2, 4, 8)
@@ -308,6 +312,10 @@ class MMPyramidConfig(ParsingConfig):
 
     Raises:
         UserError: if a value cannot make a network.
+
+    Example:
+        >>> MMPyramidConfig(pyramid=PyramidConfig(windows=(1, 2))).pyramid.windows
+        (1, 2)
     """
 
     architecture: ClassVar[str] = "mm-pyramid"

@@ -36,6 +36,10 @@ class MMPyramidAVEConfig(LocalizationConfig):
 
     Raises:
         UserError: if a value cannot make a network.
+
+    Example:
+        >>> MMPyramidAVEConfig(head="segments").head
+        'segments'
     """
 
     architecture: ClassVar[str] = "mm-pyramid-ave"

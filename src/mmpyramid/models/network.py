@@ -91,6 +91,11 @@ class NetworkConfig:
 
     Raises:
         UserError: if a value cannot make a network.
+
+    Example:
+        >>> from mmpyramid.models import HANConfig
+        >>> HANConfig.from_dict({"width": 64}).width
+        64
     """
 
     architecture: ClassVar[str]
@@ -158,6 +163,10 @@ class Encoded(NamedTuple):
         projected_BTMD: the same segments before the encoder, projected to its width, where they are
             kept.
         unit_weights_BTML: weight of each pyramid unit in the fused features, where there are units.
+
+    Example:
+        >>> Encoded(torch.zeros(1, 10, 2, 64), projected_BTMD=None).fused_BTMD.shape
+        torch.Size([1, 10, 2, 64])
     """
 
     fused_BTMD: Tensor
@@ -173,6 +182,11 @@ class Pooled(NamedTuple):
         stream_BMC: video-level probability in each modality.
         video_BC: video-level probability.
         encoded: the features behind it, for objectives that compare them.
+
+    Example:
+        >>> prob_BTMC = torch.zeros(1, 10, 2, 25)
+        >>> Pooled(prob_BTMC, prob_BTMC.mean(1), prob_BTMC.mean((1, 2))).video_BC.shape
+        torch.Size([1, 25])
     """
 
     prob_BTMC: Tensor
@@ -191,6 +205,10 @@ class Localized(NamedTuple):
             of networks that decompose the task.
         similarity_BT: cosine of the two modalities, of networks whose objective reads it.
         unit_weights_BTML: weight of each pyramid unit, where there are units.
+
+    Example:
+        >>> Localized(torch.zeros(1, 10, 29)).relevance_BT is None
+        True
     """
 
     score_BTC: Tensor
@@ -230,6 +248,13 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
         notes: what a reader of its timelines should know.
         vocabulary: what the zero-shot teachers find beside its own labels: the name of a vocabulary
             that comes along, or the text of another one; empty for nothing.
+
+    Example:
+        >>> from mmpyramid.models import MMPyramid, MMPyramidConfig
+        >>> network = MMPyramid(MMPyramidConfig(width=16))
+        >>> features = {"vggish": torch.zeros(10, 128).numpy()}
+        >>> network.predict(features).audio.shape
+        (10, 25)
     """
 
     problem: ClassVar[str]
@@ -380,7 +405,13 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
 
 
 class StreamProjection(nn.Module):
-    """Project each stream of one modality to the width; several are concatenated and fused."""
+    """Project each stream of one modality to the width; several are concatenated and fused.
+
+    Example:
+        >>> project = StreamProjection({"vggish": 128}, width=64)
+        >>> project({"vggish": torch.zeros(1, 10, 128)}).shape
+        torch.Size([1, 10, 64])
+    """
 
     def __init__(self, streams: Mapping[str, int], width: int) -> None:
         super().__init__()

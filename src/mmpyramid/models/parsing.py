@@ -30,7 +30,12 @@ PIECE = 1024
 
 @dataclass(kw_only=True, slots=True)
 class ParsingConfig(NetworkConfig):
-    """What every parsing network's configuration holds; defaults are the published LLP setting."""
+    """What every parsing network's configuration holds; defaults are the published LLP setting.
+
+    Example:
+        >>> len(ParsingConfig().labels)
+        25
+    """
 
     labels: tuple[str, ...] = LLP_LABELS
     """Class names in the order of the outputs."""
@@ -195,6 +200,11 @@ class ParsingNetwork(Network[Pooled, Scores]):
 
     A subclass writes `encode`; the head and all that follows is here. One that pools in another way
     than by attentive MMIL writes `make_head` as well.
+
+    Example:
+        >>> from mmpyramid.models import MMPyramid
+        >>> issubclass(MMPyramid, ParsingNetwork), ParsingNetwork.problem
+        (True, 'parsing')
     """
 
     problem = "parsing"

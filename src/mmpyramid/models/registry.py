@@ -19,6 +19,11 @@ def register(network: type[N]) -> type[N]:
 
     Raises:
         UserError: if another network has the name.
+
+    Example:
+        >>> from mmpyramid.models import HAN
+        >>> register(HAN) is HAN
+        True
     """
     name = network.config_class.architecture
     known = ARCHITECTURES.setdefault(name, network)
@@ -33,6 +38,11 @@ def create_model(config: NetworkConfig) -> Network[Any, Any]:
 
     Raises:
         UserError: if its architecture is not known.
+
+    Example:
+        >>> from mmpyramid.models import HANConfig
+        >>> type(create_model(HANConfig(width=16))).__name__
+        'HAN'
     """
     return architecture(config.architecture)(config)
 

@@ -37,6 +37,10 @@ class SegmentClassifierConfig(ParsingConfig):
 
     Raises:
         UserError: if a label that is heard or seen is none of the labels.
+
+    Example:
+        >>> SegmentClassifierConfig(labels=("Dog", "Rain"), heard=("Rain",)).heard
+        ('Rain',)
     """
 
     architecture: ClassVar[str] = "segment-classifier"

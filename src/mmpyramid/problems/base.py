@@ -67,6 +67,11 @@ class Objective(ABC):
 
     Raises:
         UserError: if a weight is negative.
+
+    Example:
+        >>> from mmpyramid.problems.parsing.losses import GuidedObjective
+        >>> issubclass(GuidedObjective, Objective), GuidedObjective.problem
+        (True, 'parsing')
     """
 
     problem: ClassVar[str]
@@ -136,6 +141,11 @@ class Problem(ABC, Generic[S, R]):
         selection: the validation number that the best epoch is chosen by.
         selection_title: how it is called in what people read.
         settings: the fields of a `Decoder` that the decision rule reads.
+
+    Example:
+        >>> from mmpyramid.problems import problem_named
+        >>> problem_named("parsing").name
+        'parsing'
     """
 
     name: ClassVar[str]

@@ -270,6 +270,11 @@ def load_text_teacher(
 
     Raises:
         UserError: if a checkpoint cannot be had.
+
+    Example:
+        >>> teacher = load_text_teacher(prompts_for(["rain"]))  # doctest: +SKIP
+        >>> teacher.labels  # doctest: +SKIP
+        ('rain',)
     """
     comparers: Sequence[Comparer] = create_extractors(FEATURE_SETS["text"], options)  # type: ignore[assignment]
     return TextTeacher(prompts, comparers)

@@ -184,6 +184,10 @@ def record_vocabulary(name: str | Path) -> str:
 
     Raises:
         UserError: as `load_vocabulary`.
+
+    Example:
+        >>> record_vocabulary("everyday")
+        'everyday'
     """
     vocabulary = load_vocabulary(name)
     return str(name) if name in VOCABULARIES else read_text(Path(vocabulary.source))

@@ -73,6 +73,10 @@ class FScore:
         value: over all clips together; NaN where nothing is there and nothing was found.
         low: where the interval begins.
         high: where it ends.
+
+    Example:
+        >>> str(FScore(value=0.8, low=0.7, high=0.9))
+        '0.80 [0.70, 0.90]'
     """
 
     value: float
@@ -124,6 +128,11 @@ class Measured:
         seconds: F of finding its seconds, over the clips in which its times are known; None if
             there are none.
         guess: what always saying yes reaches in the latter, or else in the former.
+
+    Example:
+        >>> found = FScore(value=0.8, low=0.7, high=0.9)
+        >>> Measured(clips=found, seconds=None, guess=0.5).clips.value
+        0.8
     """
 
     clips: FScore

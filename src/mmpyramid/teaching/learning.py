@@ -62,6 +62,11 @@ class Result:
         measured: how well it is found in clips that it was not learned from; None if that cannot be
             measured.
         refused: why it was not learned; empty if it was.
+
+    Example:
+        >>> result = Result(label="Dog", modality=Modality.AUDIO, num_clips=2, refused="few clips")
+        >>> result.measured is None
+        True
     """
 
     label: str

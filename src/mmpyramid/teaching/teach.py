@@ -49,6 +49,11 @@ class Taught:
         num_uncorrected: how many of these have no corrections: nothing happens in them.
         left_out: files of the corrections that no format reads.
         failed: why videos could not be read, by id.
+
+    Example:
+        >>> taught = teach("corrected/", "videos/", "runs/mine")  # doctest: +SKIP
+        >>> [result.label for result in taught.results if not result.refused]  # doctest: +SKIP
+        ['Dog']
     """
 
     model: Path

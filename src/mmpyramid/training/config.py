@@ -19,6 +19,13 @@ class TrainConfig(Settings):
 
     Raises:
         UserError: if a value makes no sense.
+
+    Example:
+        >>> from mmpyramid.models import HANConfig
+        >>> from mmpyramid.training import GuidedObjective
+        >>> config = TrainConfig(model=HANConfig(width=64), objective=GuidedObjective(), epochs=12)
+        >>> config.to_dict()["model"]["architecture"]
+        'han'
     """
 
     model: NetworkConfig

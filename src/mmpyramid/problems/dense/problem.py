@@ -85,7 +85,12 @@ def suppress(
 
 
 class DetectionProblem(Problem[DetectionScores, DetectionReport]):
-    """Selects by the average precision of segments on the validation videos."""
+    """Selects by the average precision of segments on the validation videos.
+
+    Example:
+        >>> DetectionProblem().selection_title
+        'average precision of segments'
+    """
 
     name: ClassVar[str] = "detection"
     selection: ClassVar[str] = "segment_ap"

@@ -117,6 +117,15 @@ def category_mask(scores: LocalizationScores, decoder: Decoder) -> Mask:
 
     Raises:
         UserError: if a probability is outside 0..1.
+
+    Example:
+        >>> scores = LocalizationScores(
+        ...     relevance=np.array([0.9, 0.2], np.float32),
+        ...     category=np.array([0.8, 0.1], np.float32),
+        ...     labels=("Bark", "Bus"),
+        ... )
+        >>> category_mask(scores, Decoder()).tolist()
+        [[True, False], [False, False]]
     """
     category_TC = scores.categories
     if not np.all((category_TC >= 0) & (category_TC <= 1)):

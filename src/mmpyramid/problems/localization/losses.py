@@ -166,7 +166,12 @@ def mean_of_existing(values_BT: Tensor, mask_BT: Tensor) -> Tensor:
 
 @dataclass(kw_only=True, slots=True)
 class LocalizationObjective(Objective):
-    """A loss of event localization, and the labels that it may see."""
+    """A loss of event localization, and the labels that it may see.
+
+    Example:
+        >>> PooledObjective(supervision="weak", background_clips=False).background_clips
+        False
+    """
 
     problem: ClassVar[str] = "localization"
 
@@ -185,7 +190,12 @@ class LocalizationObjective(Objective):
 
 @dataclass(kw_only=True, slots=True)
 class DecomposedObjective(LocalizationObjective):
-    """Relevance of every segment and category of the video, fully supervised (CMRAN, DAM)."""
+    """Relevance of every segment and category of the video, fully supervised (CMRAN, DAM).
+
+    Example:
+        >>> DecomposedObjective(category_weight=0.5).supervision
+        'full'
+    """
 
     category_weight: float = 1.0
     """Weight of the category's cross-entropy beside that of the relevance."""
@@ -209,7 +219,12 @@ class DecomposedObjective(LocalizationObjective):
 
 @dataclass(kw_only=True, slots=True)
 class PooledObjective(LocalizationObjective):
-    """The video's distribution over classes, pooled from the scores of its segments (weak)."""
+    """The video's distribution over classes, pooled from the scores of its segments (weak).
+
+    Example:
+        >>> PooledObjective(pool="mean", loss="cross-entropy").supervision
+        'weak'
+    """
 
     supervision: Kind = "weak"
     """Labels of the videos: `weak` or `proportion`."""

@@ -38,7 +38,12 @@ if TYPE_CHECKING:
 
 
 class LocalizationProblem(Problem[LocalizationScores, "LocalizationReport"]):
-    """Selects by accuracy on all validation clips, by the two-head rule."""
+    """Selects by accuracy on all validation clips, by the two-head rule.
+
+    Example:
+        >>> LocalizationProblem().selection_title
+        'accuracy (two-head rule)'
+    """
 
     name: ClassVar[str] = "localization"
     selection: ClassVar[str] = "accuracy_two_head"

@@ -93,6 +93,13 @@ def segment_masks(scores: Scores, decoder: Decoder) -> tuple[Mask, Mask]:
 
     Raises:
         UserError: if a probability is outside 0..1, or the gate needs scores that are not there.
+
+    Example:
+        >>> prob_TC = np.array([[0.9], [0.2]], np.float32)
+        >>> scores = Scores(audio=prob_TC, visual=1 - prob_TC, video=prob_TC[0], labels=("Dog",))
+        >>> heard_TC, seen_TC = segment_masks(scores, Decoder())
+        >>> heard_TC[:, 0].tolist(), seen_TC[:, 0].tolist()
+        ([True, False], [False, True])
     """
     threshold, visual_threshold = decoder.threshold, decoder.visual_threshold
     audio_TC, visual_TC = llp_masks(

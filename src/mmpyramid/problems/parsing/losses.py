@@ -258,6 +258,10 @@ class GuidedObjective(ComposedObjective):
 
     The three terms weigh the same (HAN, ECCV 2020; the released MM-Pyramid code). MA adds a
     contrastive term.
+
+    Example:
+        >>> GuidedObjective(contrast=1.0).problem
+        'parsing'
     """
 
     reads_modalities: ClassVar[bool] = True

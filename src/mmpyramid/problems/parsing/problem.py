@@ -39,7 +39,12 @@ if TYPE_CHECKING:
 
 
 class ParsingProblem(Problem[Scores, ParsingReport]):
-    """Selects by segment-level Type@AV, as the released code does."""
+    """Selects by segment-level Type@AV, as the released code does.
+
+    Example:
+        >>> ParsingProblem().selection_title
+        'segment-level Type@AV'
+    """
 
     name: ClassVar[str] = "parsing"
     selection: ClassVar[str] = "segment_type_av"

@@ -99,7 +99,12 @@ def unit_weights_figure(timeline: Timeline) -> Figure:
 
 
 def to_png(figure: Figure, *, dpi: int = 150) -> bytes:
-    """Write a figure as PNG; the same figure gives the same bytes."""
+    """Write a figure as PNG; the same figure gives the same bytes.
+
+    Example:
+        >>> figure = plot_timeline(Timeline(duration=10.0))  # doctest: +SKIP
+        >>> Path("figure.png").write_bytes(to_png(figure))  # doctest: +SKIP
+    """
     from mmpyramid.render.figures.sheet import house_style
 
     content = io.BytesIO()
@@ -109,7 +114,12 @@ def to_png(figure: Figure, *, dpi: int = 150) -> bytes:
 
 
 def to_svg(figure: Figure) -> str:
-    """Write a figure as SVG whose text is text; the same figure gives the same characters."""
+    """Write a figure as SVG whose text is text; the same figure gives the same characters.
+
+    Example:
+        >>> figure = plot_timeline(Timeline(duration=10.0))  # doctest: +SKIP
+        >>> Path("figure.svg").write_text(to_svg(figure))  # doctest: +SKIP
+    """
     from mmpyramid.render.figures.sheet import house_style
 
     content = io.StringIO()
