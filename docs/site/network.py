@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
+from mmpyramid.core import Modality
+from mmpyramid.core.palette import PALETTE
 from mmpyramid.models import PyramidConfig
 
 DOCS = Path(__file__).parents[1]
-AUDIO, VISUAL, BOTH, INK, GREY = "#d97a00", "#1f6fb2", "#1f8f5f", "#1b2430", "#c9d1d9"
+AUDIO, VISUAL, BOTH = (PALETTE[modality].light for modality in Modality)
+INK, GREY = "#1b2430", "#c9d1d9"
 CELL, NUM_SEGMENTS = 20, 21
 
 

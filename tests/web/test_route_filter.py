@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from mmpyramid.core.errors import UserError
 from mmpyramid.web.app import EXAMPLE
 from mmpyramid.web.handlers import Handlers
 from mmpyramid.web.limits import Limits
@@ -292,6 +293,14 @@ class TestServer:
         assert server.held() == []
         told = client.get(f"{API}/upload_progress?upload_id=x").text
         assert told == 'data: {"msg": "done"}\n\n'
+
+
+def test_a_gradio_that_cannot_be_told_to_check_paths_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "root").mkdir()
+    monkeypatch.setattr("mmpyramid.web.server.create_app", lambda handlers, example: object())
+    pool = Pool(Setup(models=("none",)), Limits(), 0)
+    with pytest.raises(UserError, match="expected a version of Gradio that checks the paths"):
+        _create_page(Handlers(pool, Uploads(tmp_path / "root"), Visits()), "")
 
 
 def test_gradio_itself_refuses_a_path(tmp_path, secret, monkeypatch):

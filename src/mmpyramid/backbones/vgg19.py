@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights  # type: ignore[import-untyped]
-from torchvision.models.vgg import cfgs, make_layers  # type: ignore[import-untyped]
 
 from mmpyramid.backbones.published import (
     PictureBackbone,
@@ -34,9 +33,11 @@ KERAS = Url(
     md5="253f8cb515780f3b799900260a226db6",
 )
 TORCHVISION = VGG19_Weights.IMAGENET1K_V1
+BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
+"""Channels and number of the convolutions before each pooling."""
 KERAS_LAYERS = tuple(
     f"block{block}_conv{number}"
-    for block, count in enumerate((2, 2, 4, 4, 4), 1)
+    for block, (_, count) in enumerate(BLOCKS, 1)
     for number in range(1, count + 1)
 )
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -46,7 +47,7 @@ PICTURES_AT_ONCE = 4
 
 
 class VGG19(PictureBackbone):
-    """torchvision's network up to its last pooling.
+    """The network up to its last pooling, with the names that torchvision gives its parameters.
 
     Args:
         mean: of red, green and blue within 0..1.
@@ -57,7 +58,14 @@ class VGG19(PictureBackbone):
     """
 
     def __init__(self, mean: list[float], std: list[float], *, bgr: bool) -> None:
-        super().__init__(make_layers(cfgs["E"]), mean, std)
+        layers: list[nn.Module] = []
+        width = 3
+        for channels, count in BLOCKS:
+            for _ in range(count):
+                layers += [nn.Conv2d(width, channels, 3, padding=1), nn.ReLU(inplace=True)]
+                width = channels
+            layers.append(nn.MaxPool2d(2))
+        super().__init__(nn.Sequential(*layers), mean, std)
         self.bgr = bgr
         keep_variance(self.network)
 

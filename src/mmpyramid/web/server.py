@@ -112,6 +112,14 @@ def _create_page(handlers: Handlers, root_path: str) -> FastAPI:
     """The app, with all that Gradio opens; visitors reach it through a `RouteFilter` only."""
     pool, uploads = handlers.pool, handlers.uploads
     app = create_app(handlers, _offer(EXAMPLE, uploads))
+    # Gradio checks the paths that visitors name only if this is set. `launch` sets it, mounting
+    # does not, and there is no public way to ask for the check.
+    if not hasattr(app, "has_launched"):
+        raise UserError(
+            f"expected a version of Gradio that checks the paths that visitors name, got "
+            f"{gr.__version__}, which does not know `has_launched`; install the version that "
+            "mmpyramid[app] asks for, and report this"
+        )
     page = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
         page,
@@ -125,10 +133,6 @@ def _create_page(handlers: Handlers, root_path: str) -> FastAPI:
         theme=THEME,
         css=CSS,
     )
-    # Gradio checks the paths that visitors name only if this is set. `launch` sets it, mounting
-    # does not, and there is no public way to ask for the check.
-    if not hasattr(app, "has_launched"):
-        raise RuntimeError("this version of Gradio does not check the paths that visitors name")
     app.has_launched = True
     return page
 
