@@ -333,7 +333,7 @@ class Pipeline:
             decoding.close()
 
     def _take_idle(self) -> Decoding | None:
-        """A decoder that waits, which no other thread gets; None if there is none."""
+        """Take an idle decoder, which no other thread gets then; None if there is none."""
         try:
             return self._idle.pop()
         except IndexError:
@@ -341,7 +341,7 @@ class Pipeline:
 
     @contextmanager
     def _decoding(self, file: MediaFile) -> Iterator[Decoding | None]:
-        """One that no other thread uses; kept for later unless what it was used for broke off."""
+        """A decoder for this thread alone; kept for later unless its work was interrupted."""
         if self.limits is None:
             yield None
             return
@@ -479,7 +479,7 @@ def vocabulary_of(model: str, chosen: str | Path | None) -> str | Path | None:
 
 
 def check_text(model: str, vocabulary: str | Path | None) -> None:
-    """See that words are the only thing that is asked for.
+    """Check that neither a vocabulary nor a network is chosen beside words.
 
     Raises:
         UserError: if there are a vocabulary or a trained network as well.

@@ -50,7 +50,7 @@ class Recorder(Protocol):
         ...
 
     def record(self, function: Callable[[], Tensor]) -> tuple[Tensor, Replay]:
-        """Give the place of its result, and what computes it again.
+        """Return the tensor of its result, and a function that computes it again in place.
 
         Raises:
             RuntimeError: if it cannot be recorded.
@@ -185,7 +185,7 @@ class TrainingStep:
 
     @contextmanager
     def _rates_on_device(self) -> Iterator[None]:
-        """Learning rates are read from the device by a step, and are plain numbers for the rest."""
+        """Hold the learning rates on the device during a step, and as plain numbers otherwise."""
         groups = self.optimizer.param_groups
         plain = [{name: group[name] for name in ("lr", "capturable")} for group in groups]
         for group, rate in zip(groups, self.rates, strict=True):
@@ -197,7 +197,7 @@ class TrainingStep:
                 group.update(values)
 
     def _choose(self) -> None:
-        """Record the step, if that is possible and does what it should."""
+        """Record the step, if that is possible and gives what the plain step gives."""
         if self.recorder is None:
             return
         failed = self._record(self.recorder)
@@ -212,7 +212,7 @@ class TrainingStep:
             self.report(f"steps operator by operator, for {failed}")
 
     def _record(self, recorder: Recorder) -> str:
-        """Record and compare; weights, optimizer and random numbers are then what they were.
+        """Record and compare; weights, optimizer and random state are restored afterwards.
 
         Returns:
             Why there is no recording, or nothing.
@@ -264,7 +264,7 @@ class TrainingStep:
         return torch.stack(losses)
 
     def _state(self) -> State:
-        """Copies of all that a step changes."""
+        """Copy everything that a step changes."""
         return {name: value.clone() for name, value in self._changing().items()}
 
     def _changing(self) -> State:
@@ -279,7 +279,7 @@ class TrainingStep:
         }
 
     def _restore(self, before: State) -> None:
-        """Put it back in its places; an optimizer that had no state begins with zeros."""
+        """Restore the copies in place; an optimizer without state starts from zeros."""
         for name, value in self._changing().items():
             if name in before:
                 value.copy_(before[name])

@@ -219,7 +219,7 @@ def create_extractors(
 
 
 def _check_options(options: BackboneOptions, taken: Mapping[str, Mapping[str, object]]) -> None:
-    """See that no option is left out without a word.
+    """Check that no option would be ignored.
 
     Args:
         options: those of the user.

@@ -188,7 +188,7 @@ class _Console(Console):
     """Leaves it to `main` to end where nobody reads the output."""
 
     def on_broken_pipe(self) -> None:
-        """Go on with the exception, instead of an exit of Rich's own."""
+        """Raise the exception instead of exiting as Rich does."""
         raise
 
 
@@ -272,7 +272,7 @@ def to_formats(formats: str) -> list[str]:
 
 
 def check_raw(formats: Iterable[str], *, raw: bool) -> None:
-    """Check that there are cells that --raw is about.
+    """Check that --raw applies to one of the formats.
 
     Raises:
         UserError: if there are none.
@@ -285,7 +285,7 @@ def check_raw(formats: Iterable[str], *, raw: bool) -> None:
 
 
 def raw_option(name: str, *, raw: bool) -> dict[str, Any]:
-    """What --raw asks of the writer of a format."""
+    """The option of a format's writer that --raw sets, if it has one."""
     return {"raw": True} if raw and FORMATS[name].for_spreadsheets else {}
 
 

@@ -203,7 +203,7 @@ def _report(command: Train | Refine, run: Run, files: Mapping[str, object]) -> N
 
 
 def _report_removals(data: Path, run: RefinedRun) -> None:
-    """Print how many labels were removed; simulated corpora know how many of them rightly."""
+    """Print how many labels were removed and, of simulated corpora, how many of them rightly."""
     from mmpyramid.training.modality_aware import Summary
 
     classes = read_json(run.summary, Summary, "the summary of a refinement").classes

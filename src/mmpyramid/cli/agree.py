@@ -181,7 +181,7 @@ def _to_dict(found: Agreement, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _known(value: Any) -> Any:
-    """NaN, which JSON has not, as None."""
+    """NaN, which JSON lacks, as None."""
     if isinstance(value, tuple):
         return [_known(each) for each in value]
     return None if isinstance(value, float) and math.isnan(value) else value

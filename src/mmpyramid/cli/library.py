@@ -256,7 +256,7 @@ def _found(
 
 
 def _cut(moments: Sequence[Moment], folder: Path) -> int:
-    """Cut moments out, say how, and return the exit code."""
+    """Cut moments out, print the results, and return the exit code."""
     from mmpyramid.library.clips import cut_moments
 
     with progress("cut", unit="clips") as update:

@@ -141,7 +141,7 @@ class _Time:
         self._status, self._most, self._stop = status, most, stop
 
     def advance(self, number: int) -> None:
-        """Take note of one more."""
+        """Count one more."""
         # The first seconds come late and at once: FFmpeg looks through them to know the format.
         begun = datetime.now(UTC) - timedelta(seconds=number)
         self.begun = begun if number == 1 else min(self.begun, begun)

@@ -247,7 +247,7 @@ def run_one(
 
 
 def _missing(error: ModuleNotFoundError, command: str) -> str:
-    """Name the extra that brings a package; that of an unknown package is our own mistake."""
+    """Name the extra that installs a package; an unknown package is our own mistake."""
     # Lightning raises it without a name for TensorBoard.
     names = [error.name] if error.name else re.findall(r"\w+", str(error))
     if names and names[0] in POSIX_MODULES:

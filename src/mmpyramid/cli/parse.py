@@ -193,7 +193,7 @@ def _summarize(
     failed: int,
     screen: Console,
 ) -> None:
-    """Say what became of the videos of folders, and write the page that lists them."""
+    """Print a summary of the folders, and write the page that lists their videos."""
     parsed = len(names) - num_done - failed
     already = f", {num_done} were parsed already" if num_done else ""
     screen.print(f"{parsed} parsed{already}, {failed} failed")
@@ -239,7 +239,7 @@ def output_names(
 
 
 def _can_read(video: Path) -> bool:
-    """Whether a video is there, so that networks are not loaded for nothing; if not, say why."""
+    """Whether a video can be read, before networks are loaded for it; reports why not."""
     try:
         if not is_pipe(video):
             check_file(video)
@@ -250,7 +250,7 @@ def _can_read(video: Path) -> bool:
 
 
 def _can_write(paths: Iterable[Path]) -> bool:
-    """Whether the files of a video can be written; if not, it is said why."""
+    """Whether the files of a video can be written; reports why not."""
     try:
         for path in paths:
             check_output_file(path)
@@ -302,7 +302,7 @@ def _outcomes(
     num_workers: int | None,
     follow_references: bool,
 ) -> Iterator[tuple[Path, bool]]:
-    """Parse and write videos; of each, whether that went well. What fails stops no other.
+    """Parse and write videos, and yield whether each succeeded; a failure stops no other.
 
     Args:
         load: makes the pipeline.
@@ -335,7 +335,7 @@ def _outcomes(
 def _parse_together(
     videos: Sequence[Path], tracks: Tracks, num_workers: int, pipeline: Pipeline, output: _Output
 ) -> Iterator[tuple[Path, bool]]:
-    """Parse and write videos, several at once; of each, whether that went well."""
+    """Parse and write videos, several at once, and yield whether each succeeded."""
     gpus = int(pipeline.options.device.startswith("cuda"))
     engine = LocalEngine(workers=num_workers, limits=Limits(), gpus=gpus)
     with progress("parse") as update:
@@ -353,7 +353,7 @@ def _parse_together(
 
 
 def _parse_one(file: MediaFile, tracks: Tracks, pipeline: Pipeline, output: _Output) -> bool:
-    """Parse and write one file; what goes wrong is reported and stops nothing else."""
+    """Parse and write one file; an error is reported, not raised."""
     video = file.path
     try:
         with regular_file(video) as path:
@@ -370,7 +370,7 @@ def _parse_one(file: MediaFile, tracks: Tracks, pipeline: Pipeline, output: _Out
 def _run(
     file: MediaFile, video: Path, tracks: Tracks, pipeline: Pipeline, note: SegmentProgress
 ) -> Parsed:
-    """Parse one file, which is called by the name of the video that it may be a copy of."""
+    """Parse one file under the name of the video, of which it may be a copy."""
     copied = str(file.path)
     if file.path == video:
         return pipeline.run(file, tracks=tracks, on_progress=note)
@@ -400,7 +400,7 @@ def _write(
     *,
     quiet: bool = False,
 ) -> bool:
-    """Write a timeline in several formats; what goes wrong with one stops no other."""
+    """Write a timeline in several formats; an error in one stops no other."""
     num_written = 0
     for name, path in paths.items():
         try:

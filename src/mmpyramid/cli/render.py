@@ -156,7 +156,7 @@ def _media(timeline: Timeline, video: str | None) -> Path | None:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that none can have, or that is out of reach, is none."""
+    """Whether a path is a file; False for names that are invalid or out of reach."""
     try:
         return path.is_file()
     except OSError:
@@ -289,7 +289,7 @@ def _unit_weights(timeline: Timeline, to: str) -> bytes:
 
 
 def _check_media(source: Path) -> None:
-    """Check that what a timeline calls its video is one: a page with it may be sent to others.
+    """Check that a timeline's source is a video: a page that embeds it may be sent to others.
 
     Raises:
         UserError: if it is another file.
@@ -310,7 +310,7 @@ def _check_media(source: Path) -> None:
 def _player(
     timelines: Iterable[Timeline], video: str | None, embed: bool, page: Path
 ) -> dict[str, Any]:
-    """What the page plays, or nothing if the timelines' own sources have gone."""
+    """The video that the page plays; None if the timelines' sources are gone."""
     if video and is_url(video):
         return {"video": video, "embed": embed}
     sources = [video] if video else [timeline.source for timeline in timelines if timeline.source]

@@ -44,7 +44,7 @@ def describe_os_error(error: OSError) -> str:
 
 
 def how_to_install(extra: str) -> str:
-    """The commands that bring an extra.
+    """The commands that install an extra.
 
     Example:
         >>> how_to_install("elan").partition(",")[0]
@@ -58,7 +58,7 @@ def how_to_install(extra: str) -> str:
 
 @contextmanager
 def extra(name: str, what: str) -> Iterator[None]:
-    """Name the extra that brings a package which is missing inside.
+    """Name the extra that installs a package, where the block fails to import it.
 
     Args:
         name: of the extra.
@@ -74,7 +74,7 @@ def extra(name: str, what: str) -> Iterator[None]:
 
 
 def missing_package(package: str, extra: str, what: str) -> ModuleNotFoundError:
-    """What to raise where a package is missing that an extra brings."""
+    """The exception for a missing package that an extra installs."""
     return ModuleNotFoundError(
         f"{what} needs the package `{package}`, which is not installed here; install it with "
         f"{how_to_install(extra)}",
@@ -83,7 +83,7 @@ def missing_package(package: str, extra: str, what: str) -> ModuleNotFoundError:
 
 
 class Problems:
-    """Collects faults by kind, so that a user mends them in one go.
+    """Collects faults by kind, so that a user can fix all of them at once.
 
     Example:
         >>> problems = Problems()
@@ -118,7 +118,7 @@ class Problems:
         )
 
     def raise_if_any(self, expected: str, remedy: str) -> None:
-        """Raise one error about everything noted.
+        """Raise one error that lists all faults.
 
         Args:
             expected: a clause that says what was expected.

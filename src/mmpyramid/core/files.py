@@ -191,7 +191,7 @@ def only_writer(folder: Path, lock: str = "run.lock") -> Iterator[None]:
 
 
 def is_file_name(name: str) -> bool:
-    r"""Whether a text can be the name of a file in any folder: it leads nowhere else.
+    r"""Whether a text is the plain name of a file, which leads to no other folder.
 
     Example:
         >>> [is_file_name(name) for name in ("my holiday 3", "été", "..", "a/b", "a\nb", "")]
@@ -202,7 +202,7 @@ def is_file_name(name: str) -> bool:
 
 
 def end_last_line(path: Path) -> None:
-    """Let what is appended to a file of lines begin a line, where the last one was cut off."""
+    """End a last line that was cut off, so that appended text begins a new one."""
     if path.is_file() and path.stat().st_size:
         with path.open("rb+") as file:
             file.seek(-1, os.SEEK_END)
@@ -211,7 +211,7 @@ def end_last_line(path: Path) -> None:
 
 
 def flush_names(folder: Path) -> None:
-    """Make new names in a folder outlast a power cut, where a system can open folders."""
+    """Flush the names in a folder to the disk, where the system can open folders."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY)

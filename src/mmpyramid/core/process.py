@@ -98,7 +98,7 @@ def num_cores() -> int:
 
 
 class Channel:
-    """The worker's end of the line.
+    """The worker's end of the connection.
 
     Attributes:
         requests: what the parent has sent; `get` waits for the next one.
@@ -207,7 +207,7 @@ class Worker:
         return self._process is not None and self._process.poll() is None
 
     def fileno(self) -> int:
-        """Of the line, so that several workers can be waited for at once."""
+        """The descriptor of the connection, to wait for several workers at once."""
         assert self._line is not None, "start the worker first"
         return self._line.fileno()
 
@@ -270,7 +270,7 @@ class Worker:
                 self._line.sendall(length[num_sent:] + request)
 
     def receive(self, seconds: float | None = None) -> Answer:
-        """Wait for the next answer, and have the whole of it in so many seconds.
+        """Receive the next answer, all of it within a time limit.
 
         Raises:
             WorkerDiedError: if the process has ended.

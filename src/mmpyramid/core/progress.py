@@ -188,13 +188,13 @@ class Display:
             sys.stderr.write(text + "\n")
 
     def end(self, exit_code: int, problem: str = "") -> None:
-        """Say how it all ended; a mistake in the input is a paragraph."""
+        """Write the outcome; a mistake in the input is one paragraph."""
         text = f"{self.name}: {problem}" if problem else ""
         self.write(EndLine(exit_code, problem), f"\n{text}" if exit_code == INTERRUPTED else text)
 
 
 class _StepLines:
-    """A step of which a line is written now and then."""
+    """A step that writes a line from time to time."""
 
     def __init__(self, display: Display, name: str, unit: str) -> None:
         self._display, self._name, self._unit = display, name, unit
@@ -281,7 +281,7 @@ def _words_column() -> ProgressColumn:
     from rich.text import Text
 
     class Words(ProgressColumn):
-        """How far, how fast, and how long it takes still."""
+        """How much is done, how fast, and the time left."""
 
         def render(self, task: Task) -> Text:
             if not task.completed and task.total is None:
@@ -306,7 +306,7 @@ _active: Display | None = None
 
 @contextmanager
 def shown(display: Display, level: Level = "warning") -> Iterator[Display]:
-    """Show by this display what is reported, and what this package logs from a level on."""
+    """Show reports, and what this package logs from a level up, on a display."""
     global _active
     before, _active = _active, display
     log = logging.getLogger("mmpyramid")
@@ -322,7 +322,7 @@ def shown(display: Display, level: Level = "warning") -> Iterator[Display]:
 
 
 def change_display(*, as_json: bool, quiet: bool, level: Level) -> None:
-    """Let the active display show in another way what is reported from now on."""
+    """Change how the active display shows later reports."""
     if _active is not None:
         _active.kind, _active.silent = kind_of_display(as_json=as_json, quiet=quiet), quiet
         logging.getLogger("mmpyramid").setLevel(level.upper())
@@ -349,7 +349,7 @@ def is_quiet() -> bool:
 
 @contextmanager
 def shown_anyway() -> Iterator[None]:
-    """Show what is reported where no display is active, as in a notebook."""
+    """Show reports even where no display is active, as in a notebook."""
     if _active is not None:
         yield
         return
@@ -386,7 +386,7 @@ def _silent(completed: int, total: int | None = None, *, detail: str = "") -> No
 
 
 def report_failed(item: str, reason: str, text: str) -> None:
-    """Say that something was left out, while the work goes on.
+    """Report that something was left out while the work continues.
 
     Args:
         item: what.
@@ -403,7 +403,7 @@ def report_written(path: str) -> None:
 
 
 def report(text: str, values: Mapping[str, float] | None = None) -> None:
-    """Say something to whoever watches.
+    """Report a message.
 
     Args:
         text: for people.

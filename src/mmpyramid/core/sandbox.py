@@ -49,7 +49,7 @@ NEW_THREAD = 0x00010000
 
 
 def confine(*, may_read: bool = False) -> str | None:
-    """Let this process from now on only compute, and read and write what it has open.
+    """Restrict this process to computing, and to files and connections that are open already.
 
     Threads and modules that are loaded already go on; nothing can be opened, listed, deleted,
     connected or started.
@@ -126,7 +126,7 @@ def _limit(name: str, value: int) -> bool:
 
 
 def _allow(rules: object, name: str, *arguments: object) -> None:
-    """Allow a call, unless this processor or this libseccomp does not know it."""
+    """Allow a system call, if this processor and libseccomp know it."""
     import pyseccomp as seccomp
 
     if seccomp.resolve_syscall(seccomp.system_arch(), name) != -1:

@@ -38,7 +38,7 @@ def is_unread() -> bool:
 
 
 def drop_output() -> None:
-    """Let what is still to be printed go nowhere, so that Python does not fail on it at its end."""
+    """Discard buffered output, so that Python does not fail to write it at its end."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

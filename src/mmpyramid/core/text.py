@@ -270,7 +270,7 @@ def _next(reader: Reader) -> list[str] | None:
 
 
 def whole_number(text: str) -> int | None:
-    """A whole number in ASCII digits, None for anything else and for what no 64 bits hold.
+    """A whole number in ASCII digits; None for other text, and for more than 64 bits.
 
     Example:
         >>> [whole_number(text) for text in ("10", "-1", "1.5", "²", "9" * 5000)]
@@ -352,7 +352,7 @@ def from_json(text: str, kind: type[T], what: str) -> T:
 
 
 def to_type(value: Any, kind: type[T], what: str) -> T:
-    """Plain values, as JSON and YAML give them, as a type; nothing is converted.
+    """Plain values, as JSON and YAML give them, as a type, without conversions.
 
     Raises:
         UserError: if they are of another type; names the place.

@@ -168,7 +168,7 @@ class Dataset(ABC):
         """What this is, on one line."""
 
     def check(self) -> Self:
-        """Check the features of all rows now, not when a batch needs them; gives itself back.
+        """Check the features of all rows now, not when a batch needs them; returns itself.
 
         Raises:
             UserError: one report of all that is missing, damaged, of a wrong shape or not finite.
@@ -376,7 +376,7 @@ def check_not_empty(dataset: Dataset, data: Path, split: Split) -> None:
 
 
 def digest_of(value: Any) -> str:
-    """SHA-256 of arrays, of mappings of such, and of what `repr` says all about.
+    """SHA-256 of arrays, of mappings of arrays, and of values that `repr` describes fully.
 
     Example:
         >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})

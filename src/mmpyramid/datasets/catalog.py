@@ -181,7 +181,7 @@ CATALOG = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileState:
-    """What a folder has of a file.
+    """The state of a known file in a folder.
 
     Attributes:
         file: which one.

@@ -54,7 +54,7 @@ class Job:
 
 @rank_zero_only
 def check_same_data(out: Path, recipe: str, data: Path, features: Path | None = None) -> None:
-    """Record which corpus the tables in a folder are of, and refuse another one.
+    """Record the corpus of the tables in a folder, and refuse another one.
 
     Args:
         out: the folder.
@@ -152,7 +152,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def finished(job: Job) -> Report | None:
-    """The report of a job that was done before; None if it was not.
+    """The report of a job; None if it has not finished.
 
     Raises:
         UserError: if it was done with another configuration.

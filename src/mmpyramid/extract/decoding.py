@@ -248,7 +248,7 @@ class Limits:
     max_seconds: float | None = None
 
     def check(self, path: Path, piece: Piece) -> None:
-        """See that a file does not go on and on.
+        """Check that a file is no longer than its size allows.
 
         Raises:
             UserError: if it has more segments than so few bytes can honestly hold.
@@ -328,13 +328,13 @@ class Decoding:
         self.close()
 
     def start(self) -> None:
-        """Begin the process, which takes a moment in which other things can be done."""
+        """Start the process, without waiting until it is ready."""
         if not self._worker.is_started:
             self._worker.start()
             self._num_sent = 0
 
     def fileno(self) -> int:
-        """Of the line from the process, see `first_ready`."""
+        """The descriptor of the connection to the process; see `first_ready`."""
         return self._worker.fileno()
 
     def expect(
@@ -344,7 +344,7 @@ class Decoding:
         size: int,
         max_seconds: float | None = None,
     ) -> None:
-        """Have a file decoded after those that are expected already.
+        """Add a file to those that are decoded in turn.
 
         Args:
             path: the file.
@@ -379,7 +379,7 @@ class Decoding:
         self._worker.stop()
 
     def _send(self) -> UserError | None:
-        """Send orders, as many as may be under way.
+        """Send requests, as many as may be under way.
 
         Returns:
             Why the file of the first request cannot be opened, if that is so; others can wait.
@@ -506,7 +506,7 @@ _KINDS: dict[str, type[_PieceHeader | VideoInfo | Failure]] = {
 
 
 def make_answer(message: Message, required: RequiredInputs) -> Answer:
-    """A message in the form in which it leaves the decoder."""
+    """A message as the decoder sends it."""
     if not isinstance(message, Piece):
         kind = "failure" if isinstance(message, Failure) else "end"
         return Answer({"kind": kind, **asdict(message)})
@@ -517,7 +517,7 @@ def make_answer(message: Message, required: RequiredInputs) -> Answer:
 
 
 def parse_answer(answer: Answer, required: RequiredInputs, size: int, start: int) -> Message:
-    """Make a message of what a decoder sent, which may be anything.
+    """Turn what a decoder sent, which may be anything, into a message.
 
     Args:
         answer: what it sent.

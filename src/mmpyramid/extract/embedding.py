@@ -101,7 +101,7 @@ def pieces_of(
     max_seconds: float | None = None,
     decoding: Decoding | None = None,
 ) -> Iterator[Piece | VideoInfo]:
-    """What `read_pieces` gives of a file, ahead of its use.
+    """Read the pieces of a file ahead of their use.
 
     Args:
         source: the file.
@@ -164,7 +164,7 @@ class FileExtractor:
             decoding.close()
 
     def expect(self, path: Path) -> None:
-        """Have one more file decoded."""
+        """Add a file to those that are decoded."""
         idlest = min(self._decodings, key=lambda decoding: len(decoding.expected))
         idlest.expect(path, self._required, self._piece)
 
@@ -179,7 +179,7 @@ class FileExtractor:
         return self._embedder.finished.popleft()
 
     def each(self, paths: Sequence[Path]) -> Results:
-        """Work through files, some ahead of others."""
+        """Yield the features of files, which are decoded ahead."""
         num_ahead = NUM_AHEAD * len(self._decodings)
         for number, path in enumerate(paths):
             self.expect(path)
@@ -244,7 +244,7 @@ class Embedder:
 
 
 class _Video:
-    """What has come of one video so far."""
+    """The part of one video that has come so far."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -69,7 +69,7 @@ class Job:
         return replace(self, batch=max(self.batch, GPU_BATCH))
 
     def start(self, limits: Limits, decoders: int = 1) -> FileExtractor:
-        """Begin it in a process that does nothing else.
+        """Start the job in a process that does nothing else.
 
         Args:
             limits: what decoding one file may take.
@@ -200,7 +200,7 @@ def work(
 
 
 class _ExtractionWorker:
-    """A process, its GPU if it has one, and the files that it has in hand, by number."""
+    """A process, its GPU if it has one, and the files that it works on, by number."""
 
     def __init__(self, process: Worker, gpu: int | None) -> None:
         self.process, self.gpu = process, gpu
@@ -209,7 +209,7 @@ class _ExtractionWorker:
 
 
 class _WorkerPool:
-    """The workers, what is left for them, and what may have killed one of them."""
+    """The workers, the files that are left, and those that may have killed a worker."""
 
     def __init__(
         self, serve: Callable[[int | None, Channel], None], paths: Sequence[Path], num_ahead: int
@@ -225,7 +225,7 @@ class _WorkerPool:
         self.workers[process.fileno()] = _ExtractionWorker(process, gpu)
 
     def receive(self, descriptor: int) -> tuple[Path, Extracted | Failure] | None:
-        """Take an answer of a worker, if it is a result, and give it what to do next."""
+        """Receive a worker's answer, give it its next files, and return the result, if it is one."""
         worker = self.workers[descriptor]
         try:
             answer = worker.process.receive()
@@ -260,7 +260,7 @@ class _WorkerPool:
     def _replace(
         self, worker: _ExtractionWorker, error: WorkerDiedError
     ) -> tuple[Path, Failure] | None:
-        """Start another worker for one that died; which file killed it, if that is clear."""
+        """Replace a worker that died; returns the file that killed it, if that is certain."""
         if not worker.is_ready:
             raise RuntimeError(f"a worker could not start ({error})")
         suspects = list(worker.in_hand.items())

@@ -70,7 +70,7 @@ class LiveDecoding:
             self._worker.kill()
 
     def pieces(self, required: RequiredInputs) -> Iterator[Piece | VideoInfo]:
-        """What comes, a piece each second; what is known about the whole if it ends by itself.
+        """Yield a piece each second and, if the source ends by itself, its `VideoInfo`.
 
         Args:
             required: what to read of it.

@@ -191,7 +191,7 @@ def _cell(value: object) -> NDArray[Any]:
 
 @contextmanager
 def _cluster(address: str | None, num_cpus: int) -> Iterator[None]:
-    """Be connected to a cluster: the one this process is connected to, one elsewhere, a new one.
+    """Connect to a cluster: the one this process is connected to, one elsewhere, or a new one.
 
     Raises:
         UserError: if there is none at the address.

@@ -199,7 +199,7 @@ SNIFFED = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class FoundVideos:
-    """The videos that were meant.
+    """The videos that were found.
 
     Attributes:
         paths: by id, which is the file name without its suffix.

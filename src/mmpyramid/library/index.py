@@ -149,7 +149,7 @@ class Library:
 
     @property
     def description(self) -> Description:
-        """What the library says of itself.
+        """The description of the library.
 
         Raises:
             UserError: if the folder is no library.
@@ -325,7 +325,7 @@ class Library:
             yield
 
     def _remember(self, paths: Mapping[str, str]) -> None:
-        """Note where new videos lie, and where others have been moved to."""
+        """Record the paths of new videos, and of those that have been moved."""
         known = self.paths
         new = []
         for name, path in {printable(name): path for name, path in paths.items()}.items():
@@ -406,7 +406,7 @@ STORED = {"path": to_text}
 
 
 def unreadable(folder: Path, error: Exception) -> UserError:
-    """What to tell where a table of a library is damaged."""
+    """The error for a damaged table of a library."""
     reason = shorten(str(error).strip().partition("\n")[0], 300)
     return UserError(
         f"cannot read the tables of the library {folder}: {reason}; score it anew by `mmpyramid "

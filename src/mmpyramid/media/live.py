@@ -164,7 +164,7 @@ class LiveSource:
         return cls(name=text, address=text)
 
     def check(self) -> None:
-        """See that the file or pipe is there; nothing is opened.
+        """Check that the file or pipe exists; nothing is opened.
 
         Raises:
             UserError: if it is not, or is a folder or a terminal.

@@ -169,7 +169,7 @@ def open_file(path: Path) -> int:
 
 
 def check_file(path: Path) -> None:
-    """See that there is a file with something in it.
+    """Check that a file exists and is not empty.
 
     Raises:
         UserError: if it is absent, out of reach, a folder, or empty.
@@ -215,7 +215,7 @@ def _open(
 
 
 def demuxer_options(demuxers: frozenset[str], protocols: str) -> dict[str, str]:
-    """What FFmpeg is told whenever it opens something.
+    """The options with which FFmpeg opens a file.
 
     Args:
         demuxers: the formats that are allowed.
@@ -232,7 +232,7 @@ def demuxer_options(demuxers: frozenset[str], protocols: str) -> dict[str, str]:
 
 
 def limit_pictures(container: InputContainer) -> None:
-    """Let no picture of an open container be larger than `MAX_PIXELS`."""
+    """Limit the pictures of an open container to `MAX_PIXELS`."""
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = _PICTURE_OPTIONS

@@ -274,5 +274,5 @@ def event_measures(
 
 
 def to_number(value: Any) -> float | None:
-    """A float, or None for NaN, which JSON has not."""
+    """A float, or None for NaN, which JSON lacks."""
     return None if np.isnan(value) else float(value)

@@ -63,13 +63,13 @@ class Visitor:
 
 
 def visitor_of(request: HTTPConnection) -> Visitor:
-    """Whom `Access` let in."""
+    """The visitor that `Access` let in."""
     visitor: Visitor = request.scope["state"]["visitor"]
     return visitor
 
 
 class Forwarded:
-    """ASGI middleware that believes proxies that are trusted, and nobody else.
+    """ASGI middleware that accepts forwarding headers of trusted proxies only.
 
     Args:
         app: learns from the scope who the visitor is, and where the proxy puts the server.
@@ -230,7 +230,7 @@ def route_of(scope: Scope) -> str:
 
 
 def visitor_address(client: str) -> str:
-    """Who shares a share: one IPv4 address, or the 2^64 of IPv6 that anybody at home has.
+    """Whom a limit counts as one: an IPv4 address, or the /64 network of an IPv6 address.
 
     Example:
         >>> visitor_address("10.0.0.7"), visitor_address("2001:db8::1:2")

@@ -144,7 +144,7 @@ def _add_jobs(router: APIRouter, jobs: JobQueue) -> None:
         "/api/jobs/{id}", summary="Ask how far a job is", responses=refusals(401, 403, 404, 421)
     )
     def poll(request: Request, response: Response, found: Found) -> JobStatus:
-        """Once a second is often enough."""
+        """Ask once a second at most."""
         response.headers["Cache-Control"] = "no-store"
         return _status(request, jobs, found)
 
@@ -178,7 +178,7 @@ def _add_jobs(router: APIRouter, jobs: JobQueue) -> None:
         responses=refusals(401, 403, 404, 421),
     )
     def cancel(found: Found) -> None:
-        """The job is forgotten at once, so that to cancel it again is answered by 404."""
+        """The job is forgotten at once; cancelling it again gives 404."""
         jobs.cancel(found)
 
 

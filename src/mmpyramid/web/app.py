@@ -168,7 +168,7 @@ class Form:
         listed: gr.HTML,
         shown: gr.HTML,
     ) -> None:
-        """Let it do something.
+        """Connect the components with the handlers.
 
         Args:
             handlers: what happens.

@@ -1,4 +1,4 @@
-"""Connections of visitors: how many, and how long they may take to say what they want.
+"""Connections of visitors: how many, and how long the head of a request may take.
 
 Uvicorn bounds neither the connections of one address nor the time for the head of a request. It
 takes any `asyncio.Protocol`, so here one stands around its own and passes everything on.
@@ -40,7 +40,7 @@ Peer: TypeAlias = tuple[str, int]
 
 
 class Connections:
-    """All connections of a server; the outermost ASGI middleware, which hears when a head is whole.
+    """All connections of a server; the outermost ASGI middleware, called once a head is whole.
 
     Args:
         app: answers.
@@ -57,7 +57,7 @@ class Connections:
         self._num_each: Counter[str] = Counter()
 
     def watched(self, config: uvicorn.Config) -> uvicorn.Config:
-        """Let a server count its connections here, whatever protocol it was told to speak."""
+        """Make a server count its connections here, whatever its HTTP protocol."""
         config.load()
         inner = config.http_protocol_class
 
@@ -105,7 +105,7 @@ class Connections:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, which ends where a head takes too long."""
+    """One connection, which is closed if the head of a request takes too long."""
 
     def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
         self._inner, self._connections = inner, connections
@@ -138,7 +138,7 @@ class _Connection(asyncio.Protocol):
             self._expect_head()
 
     def eof_received(self) -> bool:
-        """Keep open for an answer what a visitor has closed for requests, or altogether."""
+        """Keep a connection open for an answer, though its visitor sends no more or is gone."""
         if self._transport is None or not self._num_requests or self._is_cut_off:
             return False
         if self._last is None:
@@ -167,7 +167,7 @@ class _Connection(asyncio.Protocol):
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """While more is awaited from the visitor."""
+        """Mark the connection as waiting for more from the visitor."""
         self._is_waiting = True
         if self._last is not None:
             # What has come is handed over at once; of the rest nothing will.

@@ -146,7 +146,7 @@ def _given(files: list[str] | None, *recordings: str | None) -> list[Path]:
 
 
 def _stage_reporter(progress: gr.Progress, run: list[Entry], entry: Entry) -> OnStage:
-    """How the page learns how far one of several files is."""
+    """A function that reports the progress of one of several files to the page."""
     number = run.index(entry)
     prefix = f"{number + 1} of {len(run)}: " if len(run) > 1 else ""
 

@@ -43,7 +43,7 @@ class QueuedJob:
         parsed: what was found.
         error: why nothing was.
         ended: when the work was over, as `time.monotonic` has it.
-        is_cancelled: whether the visitor wants it no more.
+        is_cancelled: whether the visitor has cancelled it.
     """
 
     job: Job
@@ -59,7 +59,7 @@ class QueuedJob:
 
     @property
     def state(self) -> State:
-        """What has become of it."""
+        """How far the job is."""
         if self.ended is not None:
             return "done" if self.error is None else "failed"
         return "waiting" if self.stage.name == "wait" else "running"
@@ -97,7 +97,7 @@ class JobQueue:
             return sum(queued.state == "waiting" for queued in self._jobs.values())
 
     def check_room(self) -> None:
-        """See that there is a place, before an upload is received for it.
+        """Check that there is room, before an upload is received.
 
         Raises:
             BusyError: if as many jobs as may are waiting or worked on.
@@ -132,7 +132,7 @@ class JobQueue:
             return waiting.index(queued) + 1 if queued in waiting else None
 
     def kept_seconds(self, queued: QueuedJob) -> float | None:
-        """How long a job that is over is kept yet."""
+        """For how many more seconds a finished job is kept."""
         if queued.ended is None:
             return None
         return max(0.0, queued.ended + 60 * self._pool.limits.keep_minutes - monotonic())
@@ -152,7 +152,7 @@ class JobQueue:
             self._forget_old()
 
     def close(self) -> None:
-        """Take no more; the workers are ended by `Pool.close`."""
+        """Accept no more jobs; `Pool.close` ends the workers."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, queued: QueuedJob) -> None:
@@ -201,4 +201,4 @@ class JobQueue:
 
 
 class _CancelledError(Exception):
-    """Ends the work on a job that nobody wants any more."""
+    """Ends the work on a job that was cancelled."""

@@ -183,7 +183,7 @@ class Lease:
             self.release()
 
     def grow(self, num_bytes: int) -> None:
-        """Ask for room before so many more bytes come.
+        """Reserve room for more bytes before they come.
 
         Raises:
             NoSpaceError: if there is none.
@@ -192,16 +192,16 @@ class Lease:
         self._coming += num_bytes
 
     def settle(self, num_bytes: int) -> None:
-        """Keep room for so many bytes only: the whole file is on the disk."""
+        """Reduce the room to the size of a file that is complete."""
         self._budget._settle(self._coming, num_bytes)
         self._coming, self._arrived = 0, num_bytes
 
     def keep(self) -> None:
-        """Leave it to somebody else to release the room, after the end of the block."""
+        """Keep the room after the end of the block; the caller has to release it."""
         self._kept = True
 
     def release(self) -> None:
-        """Give the room back: the file is gone. Twice is once."""
+        """Give the room back, once the file is gone; a second call does nothing."""
         if not self._released:
             self._released = True
             self._budget._free(self._visitor, self._coming, self._arrived)

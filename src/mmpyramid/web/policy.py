@@ -21,7 +21,7 @@ SHORTEST_TOKEN = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
-    """Whom the server lets in, as its user says it.
+    """Whom the server lets in, as its user states it.
 
     Attributes:
         token: The token that visitors must give. Without it, everybody on this machine has access;
@@ -129,12 +129,12 @@ class Policy:
         return id_ if equal(self.sign(id_), cookie.value) else None
 
     def is_token(self, text: str) -> bool:
-        """Whether a text is the token, found out in a time that tells nothing."""
+        """Whether a text is the token, compared in constant time."""
         return self.token is not None and equal(self.token, text)
 
 
 def equal(first: str, second: str) -> bool:
-    """Whether two texts are equal, found out in a time that does not depend on where they differ.
+    """Whether two texts are equal, compared in constant time.
 
     Example:
         >>> equal("token", "Token")

@@ -63,7 +63,7 @@ class Setup:
 
     @property
     def choices(self) -> dict[str, str]:
-        """The models by the names that visitors see, which tell no folders of the server.
+        """The models by the names that visitors see, which reveal no folders of the server.
 
         Example:
             >>> list(Setup(models=("teachers", "/home/a/runs/one/model")).choices)
@@ -136,7 +136,7 @@ class Stage:
 
     @property
     def words(self) -> str:
-        """What the job is at, as people read it."""
+        """The stage in words."""
         if self.name != "extract":
             return WORDS[self.name]
         if not self.done:
@@ -169,7 +169,7 @@ class JobWorker:
 
     @property
     def pid(self) -> int | None:
-        """The process of the moment, if there is one."""
+        """The id of the process, if there is one."""
         return self._process.pid
 
     def start(self, seconds: float | None = None) -> None:
@@ -189,7 +189,7 @@ class JobWorker:
             raise UserError(content["mistake"])
 
     def parse(self, job: Job, seconds: float, on_stage: OnStage) -> Parsed:
-        """Parse one video. Whatever goes wrong, the next job finds a worker that is fit.
+        """Parse one video; after any failure the worker is ready for the next one.
 
         Args:
             job: what to do.
@@ -324,7 +324,7 @@ class Pool:
 
     @property
     def capacity(self) -> int:
-        """How many may be inside, working or waiting."""
+        """How many jobs may run or wait."""
         return len(self.workers) + self.limits.max_waiting
 
     @property
@@ -334,7 +334,7 @@ class Pool:
 
     @contextmanager
     def place(self, visitor: str) -> Iterator[None]:
-        """Be one of those inside.
+        """Take a place among the jobs that run or wait.
 
         Args:
             visitor: who; nobody takes all places.
@@ -399,7 +399,7 @@ class Pool:
             worker.kill()
 
     def check_room(self) -> None:
-        """See that there is a place, before an upload is received for it.
+        """Check that there is room, before an upload is received.
 
         Raises:
             BusyError: if as many as may are waiting.

@@ -186,7 +186,7 @@ class FileForm:
             raise self._refusal(400, "a bad boundary") from error
 
     def feed(self, piece: bytes) -> list[tuple[int, bytes]]:
-        """What a piece of the body has of the files, each with its number.
+        """Yield the parts of files in a piece of the body, each with the number of its file.
 
         A file begins with nothing, so that one without content is known as well.
         """

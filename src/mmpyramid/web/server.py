@@ -179,7 +179,7 @@ def run_server(
 
 
 class _Server(uvicorn.Server):
-    """Says when it has started, and ends the workers when it stops, which nobody can wait for."""
+    """Reports when it has started, and ends the workers when it stops."""
 
     def __init__(self, config: uvicorn.Config, pool: Pool, on_start: Callable[[], None]) -> None:
         super().__init__(config)

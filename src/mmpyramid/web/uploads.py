@@ -179,7 +179,7 @@ class Uploads:
             self._stored[stored.path] = stored
 
     def address(self, stored: Stored) -> str:
-        """How visitors name a file: by no path of the server."""
+        """The address by which visitors name a file, which reveals no path of the server."""
         return f"/{RECEIVED}/{stored.path.relative_to(self.received).as_posix()}"
 
     def find(self, address: str, owner: str) -> Path | None:
@@ -224,7 +224,7 @@ class Uploads:
         return Upload(stored, self)
 
     def forget(self, owner: str) -> None:
-        """Delete what somebody who left has sent and not used."""
+        """Delete the unused uploads of a visitor who has left."""
         with self._lock:
             for stored in list(self._stored.values()):
                 if stored.owner == owner and stored.num_uses == 0:
@@ -265,7 +265,7 @@ class Uploads:
 
 
 def _is_plain_file(path: Path) -> bool:
-    """Whether there is a file, and no link to one."""
+    """Whether a path is a regular file, and no link."""
     return path.exists() and stat.S_ISREG(path.lstat().st_mode)
 
 
@@ -294,7 +294,7 @@ class Upload:
         self.release()
 
     def release(self) -> None:
-        """Stop using the file. Twice is once."""
+        """Stop using the file; a second call does nothing."""
         with self._lock:
             if self._released:
                 return

@@ -37,7 +37,7 @@ class Result:
 
 @dataclass(eq=False)
 class Visit:
-    """One open page. Every method takes effect at once, whatever other threads do.
+    """One open page; its methods are atomic.
 
     Attributes:
         visitor: whose page it is; nobody else may use it.
@@ -117,7 +117,7 @@ class Visits:
         return len(self._by_session)
 
     def claim(self, session: str, visitor: Visitor) -> Visit | None:
-        """The visit of a session, which is the visitor's from the first time on.
+        """The visit of a session, which belongs to the visitor who claims it first.
 
         Returns:
             None if the session is somebody else's.
@@ -149,7 +149,7 @@ class Visits:
 
     @contextmanager
     def keeping(self, visit: Visit) -> Iterator[None]:
-        """A reason to keep a visit in which nothing is asked."""
+        """Keep a visit in which nothing is requested."""
         with self._lock:
             visit.num_reasons += 1
         try:
