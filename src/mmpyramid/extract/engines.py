@@ -225,7 +225,7 @@ class _WorkerPool:
         self.workers[process.fileno()] = _ExtractionWorker(process, gpu)
 
     def receive(self, descriptor: int) -> tuple[Path, Extracted | Failure] | None:
-        """Receive a worker's answer, give it its next files, and return the result, if it is one."""
+        """Receive a worker's answer, give it its next files, and return the result if it is one."""
         worker = self.workers[descriptor]
         try:
             answer = worker.process.receive()
