@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder
 from mmpyramid.core.progress import progress, report_failed
-from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
+from mmpyramid.extract.corpus import ExtractionProgress, ExtractionSummary, extract_corpus
 from mmpyramid.extract.decoding import Limits
 from mmpyramid.extract.engines import Engine, LocalEngine
 
@@ -207,13 +207,6 @@ def extract(
         return _check(videos, out, backbones, engine, tracks)
     options = backbones.options(here=engine.engine == "local")
     with progress("extract") as update:
-
-        def on_progress(done: ExtractionProgress) -> None:
-            update(done.completed, done.total)
-            if done.error:
-                text = f"mmpyramid extract: {done.video_id} skipped: {done.error}"
-                report_failed(done.video_id, done.error, text)
-
         summary = extract_corpus(
             videos,
             out,
@@ -222,17 +215,41 @@ def extract(
             engine=engine.start(options.device),
             retry_failed=retry_failed,
             tracks=tracks.to_tracks(),
-            on_progress=on_progress,
+            on_progress=extraction_reporter(update, "extract"),
         )
+    print_summary(out, summary, "extracted")
+    if backbones.random_weights:
+        console().print(f"{out}: RANDOM WEIGHTS, these features mean nothing")
+    return 1 if summary.failed else 0
+
+
+def extraction_reporter(
+    update: Callable[[int, int], None], command: str
+) -> Callable[[ExtractionProgress], None]:
+    """A function that shows how many videos are over, and reports each that failed.
+
+    Args:
+        update: shows (completed, total).
+        command: for messages.
+    """
+
+    def on_progress(done: ExtractionProgress) -> None:
+        update(done.completed, done.total)
+        if done.error:
+            text = f"mmpyramid {command}: {done.video_id} skipped: {done.error}"
+            report_failed(done.video_id, done.error, text)
+
+    return on_progress
+
+
+def print_summary(out: Path, summary: ExtractionSummary, what: str) -> None:
+    """Print what a run did: how many videos were `what`, skipped, failed, and left out."""
     console().print(
-        f"{out}: {summary.done} extracted, {summary.skipped} were there already, "
+        f"{out}: {summary.done} {what}, {summary.skipped} were there already, "
         f"{len(summary.failed)} failed"
     )
     if summary.left_out:
         console().print(f"{out}: left out: {summary.left_out}")
-    if backbones.random_weights:
-        console().print(f"{out}: RANDOM WEIGHTS, these features mean nothing")
-    return 1 if summary.failed else 0
 
 
 def _check(

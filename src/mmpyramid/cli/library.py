@@ -22,7 +22,7 @@ from mmpyramid.cli._options import (
     shows_progress,
     write_file,
 )
-from mmpyramid.cli.extract import EngineFlags
+from mmpyramid.cli.extract import EngineFlags, extraction_reporter, print_summary
 from mmpyramid.cli.main import run_one
 from mmpyramid.core import Modality
 from mmpyramid.core.device import resolve_device
@@ -90,7 +90,6 @@ def add(  # noqa: PLR0913 - one for each flag
         device: Where networks run: auto, cpu, cuda or cuda:1.
         retry_failed: Retry videos that failed in an earlier run.
     """
-    from mmpyramid.extract.corpus import ExtractionProgress
     from mmpyramid.library import Library
     from mmpyramid.library.index import Description
 
@@ -102,27 +101,15 @@ def add(  # noqa: PLR0913 - one for each flag
     if requested != Description() or not found.exists:
         found.create(requested)
     with progress("add") as update:
-
-        def on_extract(done: ExtractionProgress) -> None:
-            update(done.completed, done.total)
-            if done.error:
-                text = f"mmpyramid library: {done.video_id} skipped: {done.error}"
-                report_failed(done.video_id, done.error, text)
-
         summary = found.add(
             videos,
             engine=engine.start(device),
             device=device,
             retry_failed=retry_failed,
-            on_extract=on_extract,
+            on_extract=extraction_reporter(update, "library"),
             on_score=update,
         )
-    console().print(
-        f"{out}: {summary.done} added, {summary.skipped} were there already, "
-        f"{len(summary.failed)} failed"
-    )
-    if summary.left_out:
-        console().print(f"{out}: left out: {summary.left_out}")
+    print_summary(out, summary, "added")
     return 1 if summary.failed else 0
 
 
