@@ -15,6 +15,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import MODEL_DESCRIPTION
 
 if TYPE_CHECKING:
+    from mmpyramid.datasets import Layout
     from mmpyramid.store.store import FeatureStore
 
 OptionalWord: TypeAlias = Annotated[
@@ -121,26 +122,21 @@ def _data(folder: Path) -> int:
             facts["label files"] = f"agree with the annotations: {compared}" if compared else "none"
         except UserError as error:
             facts["label files"] = f"do not fit: {error}"
-    _print(facts | _splits(folder))
+    _print(facts | _splits(folder, layout))
     return 0
 
 
-def _splits(folder: Path) -> dict[str, object]:
-    """How many videos each split has, and how many of these have features that are found by id."""
+def _splits(folder: Path, layout: Layout) -> dict[str, object]:
+    """How many videos each split has, and how many of these have features."""
     from mmpyramid.datasets import SPLITS, open_dataset
-    from mmpyramid.datasets.ave_files import AveFolder
-    from mmpyramid.datasets.unav import open_unav
 
     source = None
     facts: dict[str, object] = {}
-    if AveFolder.is_published(folder):
-        facts["features"] = "the published files above"
-    else:
-        try:
-            source = open_unav(folder)
-            facts["features"] = source.describe()
-        except UserError as error:
-            facts["features"] = f"none: {error}"
+    try:
+        source = layout.features(folder)
+        facts["features"] = source.describe()
+    except UserError as error:
+        facts["features"] = f"none: {error}"
     for split in SPLITS:
         try:
             dataset = open_dataset(folder, split)

@@ -315,6 +315,7 @@ register(
         files=(ANNOTATIONS_FILE,),
         open=AVEDataset.open,
         problem="localization",
+        features=open_events,
         verify=verify_ave,
     )
 )

@@ -328,6 +328,10 @@ class AveFolder:
         """Whether a folder, or its `data`, has at least one of the published files."""
         return has_files(folder_of_files(Path(folder), FEATURE_FILES), FEATURE_FILES)
 
+    def __contains__(self, video_id: object) -> bool:
+        """Every clip of the annotations has a row in the files."""
+        return True
+
     @property
     def streams(self) -> Mapping[str, int]:
         """The width D of every stream by name."""

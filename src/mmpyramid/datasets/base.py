@@ -19,7 +19,7 @@ from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask, Runs
 from mmpyramid.core.text import read_list
-from mmpyramid.datasets.features import FeatureReader
+from mmpyramid.datasets.features import Described, FeatureReader, open_source
 from mmpyramid.datasets.segment_labels import SegmentLabels
 
 Split: TypeAlias = Literal["train", "val", "test"]
@@ -224,6 +224,7 @@ class Layout:
             `data/`.
         open: opens a split.
         problem: the problem whose benchmark this is; None if any problem may read it.
+        features: finds the features of a corpus folder, and raises a `UserError` if there are none.
         is_general: whether its files are called as those of other layouts may be, which then count.
         verify: compares the files of a folder with each other, gives the names of those that agree,
             and raises a `UserError` that lists the differences; None if no two say the same.
@@ -238,6 +239,7 @@ class Layout:
     files: tuple[str, ...]
     open: Opener
     problem: str | None = None
+    features: Callable[[Path], Described] = open_source
     is_general: bool = False
     verify: Callable[[Path], tuple[str, ...]] | None = None
 

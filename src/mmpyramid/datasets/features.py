@@ -110,7 +110,11 @@ class ById:
 
 
 class Described(Protocol):
-    """What names its streams and where it is."""
+    """What names its streams and where it is, and knows which videos it has."""
+
+    def __contains__(self, video_id: object) -> bool:
+        """Whether it has features of a video."""
+        ...
 
     @property
     def streams(self) -> Mapping[str, int]:

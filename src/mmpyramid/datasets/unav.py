@@ -404,5 +404,6 @@ register(
         name="UnAV-100",
         files=tuple(f"{place}{ANNOTATIONS_FILE}" for place in PLACES[:3]),
         open=UnAVDataset.open,
+        features=open_unav,
     )
 )
