@@ -26,7 +26,8 @@ from vocabulary import Annotation, read_annotations
 
 from mmpyramid.core import Features, Modality
 from mmpyramid.datasets.folder_files import BOTH, Video
-from mmpyramid.extract.corpus import extract_files
+from mmpyramid.extract.corpus import extract_corpus
+from mmpyramid.extract.search import FoundVideos
 from mmpyramid.store.store import FeatureStore
 from mmpyramid.teachers import load_teacher, load_vocabulary
 from mmpyramid.teaching.examples import STREAMS, Lesson
@@ -82,7 +83,7 @@ class Counts:
 def embed(clips: Path, files: Sequence[str], store: Path) -> dict[str, Features]:
     """Features of each file; those in the store are not computed again."""
     paths = {file.replace("/", " "): clips / file for file in files}
-    extract_files(paths, store, tuple(STREAMS.values()))
+    extract_corpus(FoundVideos(paths=paths), store, tuple(STREAMS.values()))
     known = FeatureStore(store)
     return {file: known.load(file.replace("/", " ")) for file in files}
 

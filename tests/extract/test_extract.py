@@ -19,10 +19,10 @@ from tiny_extraction import (
 from media_files import gray, steady, tone, write_media
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus, extract_files
+from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
 from mmpyramid.extract.embedding import extract_features
 from mmpyramid.extract.engines import LocalEngine
-from mmpyramid.extract.search import find_videos
+from mmpyramid.extract.search import FoundVideos, find_videos
 from mmpyramid.media import SegmentReader, View, sampling
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.store.store import FeatureStore
@@ -269,7 +269,7 @@ def test_workers_that_cannot_start_stop_the_run(run):
 def test_a_file_of_several_ids_is_refused_before_any_work(clips, tmp_path):
     path = next(iter(find_videos(clips).values()))
     with pytest.raises(UserError, match=r"expected each file once, got .* as a and as b"):
-        extract_files({"a": path, "b": path}, tmp_path / "store")
+        extract_corpus(FoundVideos(paths={"a": path, "b": path}), tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 

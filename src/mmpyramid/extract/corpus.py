@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from mmpyramid.core.interrupts import interrupts_kept
 from mmpyramid.extract.decoding import Failure
 from mmpyramid.extract.embedding import BATCH
 from mmpyramid.extract.engines import Engine, Factory, Job, LocalEngine
-from mmpyramid.extract.search import Videos, find_videos, search_videos
+from mmpyramid.extract.search import FoundVideos, Videos, find_videos, search_videos
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.shard import Extracted
 from mmpyramid.store.source import FeatureError, find_faults
@@ -53,7 +53,7 @@ class ExtractionSummary:
 
 
 def extract_corpus(  # noqa: PLR0913 - what is extracted, how, and by whom
-    videos: Videos,
+    videos: Videos | FoundVideos,
     out: Path | str,
     extractors: str | Sequence[str] = "open",
     *,
@@ -70,8 +70,8 @@ def extract_corpus(  # noqa: PLR0913 - what is extracted, how, and by whom
     noted in the store with the reason, and skipped.
 
     Args:
-        videos: a file, a folder (see `search_videos`), a glob pattern, or several of them. The id
-            of a video is its file name without the suffix.
+        videos: a file, a folder (see `search_videos`), a glob pattern, or several of them; the id
+            of a video is its file name without the suffix. Or what was found already, by any ids.
         out: the store's folder.
         extractors: a set's name or the names of streams, for `factory`.
         factory: makes the extractors, in every worker process; picklable.
@@ -82,61 +82,15 @@ def extract_corpus(  # noqa: PLR0913 - what is extracted, how, and by whom
         on_progress: called after each video.
 
     Raises:
-        UserError: if there are no videos, two have the same id, the store was begun with other
-            backbones, or the disk is full.
+        UserError: if there are no videos, two have the same id, one has several ids, the store was
+            begun with other backbones, or the disk is full.
 
     Example:
         >>> extract_corpus("videos/", "features/").done  # doctest: +SKIP
         120
     """
-    found = search_videos(videos)
-    summary = extract_files(
-        found.paths,
-        out,
-        extractors,
-        factory=factory,
-        engine=engine,
-        batch=batch,
-        retry_failed=retry_failed,
-        tracks=tracks,
-        on_progress=on_progress,
-    )
-    return replace(summary, left_out=found.describe_left_out())
-
-
-def extract_files(  # noqa: PLR0913 - as `extract_corpus`
-    paths: Mapping[str, Path],
-    out: Path | str,
-    extractors: str | Sequence[str] = "open",
-    *,
-    factory: Factory = create_extractors,
-    engine: Engine | None = None,
-    batch: int = BATCH,
-    retry_failed: bool = False,
-    tracks: Tracks = PLAYED,
-    on_progress: Callable[[ExtractionProgress], None] | None = None,
-) -> ExtractionSummary:
-    """Extract the features of files into a store, as `extract_corpus` does, under given ids.
-
-    Args:
-        paths: the files by id.
-        out: the store's folder.
-        extractors: a set's name or the names of streams, for `factory`.
-        factory: makes the extractors, in every worker process; picklable.
-        engine: who does it, by default `LocalEngine()`.
-        batch: how many segments are embedded together.
-        retry_failed: whether to try videos again that failed in an earlier run.
-        tracks: which tracks of each video.
-        on_progress: called after each video.
-
-    Raises:
-        UserError: if a file has several ids, the store was begun with other backbones, or the disk
-            is full.
-
-    Example:
-        >>> extract_files({"first": Path("a/1.mp4")}, "features").done  # doctest: +SKIP
-        1
-    """
+    found = videos if isinstance(videos, FoundVideos) else search_videos(videos)
+    paths = found.paths
     ids: dict[Path, str] = {}
     for video_id, path in paths.items():
         if (other := ids.setdefault(path, video_id)) != video_id:
@@ -157,7 +111,12 @@ def extract_files(  # noqa: PLR0913 - as `extract_corpus`
                 if on_progress:
                     on_progress(ExtractionProgress(completed, len(todo), ids[path], error))
     num_done = len(paths) - len(skipped) - len(failed)
-    return ExtractionSummary(done=num_done, skipped=len(skipped), failed=failed)
+    return ExtractionSummary(
+        done=num_done,
+        skipped=len(skipped),
+        failed=failed,
+        left_out=found.describe_left_out(),
+    )
 
 
 def _store(writer: StoreWriter, video_id: str, result: Extracted | Failure) -> str | None:

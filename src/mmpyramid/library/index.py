@@ -34,7 +34,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder, only_writer, write_durably, write_json
 from mmpyramid.core.text import read_json, shorten
 from mmpyramid.core.wording import printable
-from mmpyramid.extract.corpus import ExtractionProgress, ExtractionSummary, extract_files
+from mmpyramid.extract.corpus import ExtractionProgress, ExtractionSummary, extract_corpus
 from mmpyramid.extract.engines import Engine
 from mmpyramid.extract.search import Videos, search_videos
 from mmpyramid.pipeline import Pipeline
@@ -188,15 +188,15 @@ class Library:
             on_score: called with (scored, in all) after each that is scored.
 
         Raises:
-            UserError: as `search_videos` and `extract_files`, and if another video has the same id.
+            UserError: as `extract_corpus`, and if another video has the same id.
         """
         with self._writing():
             known = self.description
             scorer = known.pipeline(device)
             found = search_videos(videos)
             self._remember({name: os.path.realpath(path) for name, path in found.paths.items()})
-            summary = extract_files(
-                found.paths,
+            summary = extract_corpus(
+                found,
                 self.folder / "store",
                 tuple({**scorer.scorer.streams, **(dict.fromkeys(WORDS) if known.words else {})}),
                 factory=partial(create_extractors, options=scorer.options),
@@ -205,7 +205,7 @@ class Library:
                 on_progress=on_extract,
             )
             self._score(scorer, known.generation, on_score)
-        return replace(summary, left_out=found.describe_left_out())
+        return summary
 
     def score(
         self,

@@ -22,9 +22,9 @@ from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.runs import rasterize
 from mmpyramid.datasets.folder import check_ends
 from mmpyramid.datasets.folder_files import BOTH, Video, read_annotations
-from mmpyramid.extract.corpus import ExtractionProgress, extract_files
+from mmpyramid.extract.corpus import ExtractionProgress, extract_corpus
 from mmpyramid.extract.engines import LocalEngine
-from mmpyramid.extract.search import find_videos
+from mmpyramid.extract.search import FoundVideos, find_videos
 from mmpyramid.store.store import FeatureStore
 
 STREAMS = {Modality.AUDIO: "yamnet", Modality.VISUAL: "efficientnet_lite0"}
@@ -180,8 +180,8 @@ def read_lesson(
     if only_corrected:
         paths = {name: path for name, path in paths.items() if name in annotated}
     keys = {name: key_of(path) for name, path in paths.items()}
-    summary = extract_files(
-        {keys[name]: path for name, path in paths.items()},
+    summary = extract_corpus(
+        FoundVideos(paths={keys[name]: path for name, path in paths.items()}),
         store,
         tuple(STREAMS.values()),
         factory=partial(create_extractors, options=BackboneOptions(device=device)),
