@@ -15,8 +15,8 @@ from mkdocs.structure.files import File, Files
 
 from mmpyramid.core import Array, Modality, Scores, Timeline
 from mmpyramid.core.labels import LLP_LABELS
-from mmpyramid.datasets.llp import read_llp
-from mmpyramid.datasets.synthetic.rendered import RENDERED_LABELS, render_corpus
+from mmpyramid.datasets import open_dataset
+from mmpyramid.datasets.synthetic.rendered import render_corpus
 from mmpyramid.media import thumbnail
 from mmpyramid.problems import ParsingProblem, annotated, decode, rasterize
 from mmpyramid.render import (
@@ -63,13 +63,10 @@ def gallery() -> dict[str, str | bytes]:
 def rendered_clips(folder: Path) -> list[tuple[Timeline, Path]]:
     """Clips with planted events: the truth and the file of each."""
     render_corpus(folder, num_train=1, num_val=1, num_test=8, workers=1)
-    annotations = read_llp(folder, "test")
-    audio_NTC, visual_NTC = annotations.truth
-    masks_NTC = (audio_NTC, visual_NTC, audio_NTC & visual_NTC)
+    test = open_dataset(folder, "test")
     clips = []
-    for name, *masks_TC in zip(annotations.ids, *masks_NTC, strict=True):
-        planted = dict(zip(Modality, masks_TC, strict=True))
-        truth = annotated(planted, RENDERED_LABELS, source=f"{name}.mp4", notes=NOTES)
+    for name in test.ids:
+        truth = annotated(test.truth(name), test.labels, source=f"{name}.mp4", notes=NOTES)
         clips.append((truth, folder / "videos" / truth.source))
     return clips
 
