@@ -183,6 +183,21 @@ def annotated(
     )
 
 
+def by_modality(audio_TC: Mask, visual_TC: Mask) -> dict[Modality, Mask]:
+    """What is heard, what is seen, and what is both in the same segment, (T, C) each.
+
+    Example:
+        >>> heard_TC, seen_TC = np.array([[True], [True]]), np.array([[False], [True]])
+        >>> by_modality(heard_TC, seen_TC)[Modality.AUDIO_VISUAL][:, 0].tolist()
+        [False, True]
+    """
+    return {
+        Modality.AUDIO: audio_TC,
+        Modality.VISUAL: visual_TC,
+        Modality.AUDIO_VISUAL: audio_TC & visual_TC,
+    }
+
+
 def rasterize(
     timeline: Timeline, num_segments: int, labels: Sequence[str] | None = None
 ) -> tuple[Mask, Mask]:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mmpyramid.core import Array, Modality, Timeline
 from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
-from mmpyramid.core.runs import Mask, rasterize
+from mmpyramid.core.runs import Mask, by_modality, rasterize
 from mmpyramid.core.text import read_bytes
 from mmpyramid.datasets.base import Dataset, Layout, Split, Supervision, digest_of, register
 from mmpyramid.datasets.features import ById, open_source
@@ -152,12 +152,7 @@ class FolderDataset(Dataset):
     def truth(self, video_id: str) -> Mapping[Modality, Mask]:
         """What is heard, what is seen, and where both are."""
         self._check_dense()
-        audio_TC, visual_TC = self._masks_of(self._row[video_id])
-        return {
-            Modality.AUDIO: audio_TC,
-            Modality.VISUAL: visual_TC,
-            Modality.AUDIO_VISUAL: audio_TC & visual_TC,
-        }
+        return by_modality(*self._masks_of(self._row[video_id]))
 
     def digest(self) -> dict[str, str]:
         """Of all annotations, and of the features of the first video."""

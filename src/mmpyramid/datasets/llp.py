@@ -25,7 +25,7 @@ from mmpyramid.core.batch import Batch, Streams
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import is_file_name
 from mmpyramid.core.labels import LLP_LABELS
-from mmpyramid.core.runs import Mask
+from mmpyramid.core.runs import Mask, by_modality
 from mmpyramid.core.text import read_bytes, read_table, shorten, whole_number
 from mmpyramid.datasets.base import (
     LABELS_FILE,
@@ -409,12 +409,7 @@ class LLPDataset(Dataset):
     def truth(self, video_id: str) -> Mapping[Modality, Mask]:
         """What is heard, what is seen, and where both are."""
         row = self._row[video_id]
-        audio_TC, visual_TC = (mask_NTC[row] for mask_NTC in self.masks)
-        return {
-            Modality.AUDIO: audio_TC,
-            Modality.VISUAL: visual_TC,
-            Modality.AUDIO_VISUAL: audio_TC & visual_TC,
-        }
+        return by_modality(*(mask_NTC[row] for mask_NTC in self.masks))
 
     def digest(self) -> dict[str, str]:
         """Of all annotations, and of the features of the first video."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Decoder, Modality, Scores
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.runs import Mask
+from mmpyramid.core.runs import Mask, by_modality
 from mmpyramid.problems.base import (
     PageArrays,
     Problem,
@@ -55,12 +55,7 @@ class ParsingProblem(Problem[Scores, ParsingReport]):
 
     def decide(self, scores: Scores, decoder: Decoder) -> dict[Modality, Mask]:
         """Where a class is heard, where it is seen, and where both hold."""
-        audio_TC, visual_TC = segment_masks(scores, decoder)
-        return {
-            Modality.AUDIO: audio_TC,
-            Modality.VISUAL: visual_TC,
-            Modality.AUDIO_VISUAL: audio_TC & visual_TC,
-        }
+        return by_modality(*segment_masks(scores, decoder))
 
     def values(self, scores: Scores) -> dict[Modality, Array]:
         """The probabilities of both streams, and their product."""
