@@ -357,6 +357,7 @@ def test_every_message_is_under_one_heading_of_the_troubleshooting():
     shown = hooks.on_page_markdown(page)
     assert shown.count("<h4 ") >= sum(map(len, found.values()))
     assert "there is no recipe" in shown
+    assert "either the folder annotations/ with a file" in shown, "other files have a FOLDER too"
 
 
 def test_symptoms_are_the_words_of_messages():

@@ -8,7 +8,6 @@ Loaded by mkdocs as a hook (see mkdocs.yml).
 
 import ast
 import re
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from functools import cache
@@ -31,9 +30,9 @@ def messages() -> dict[str, tuple[str, ...]]:
         path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
         for path in sorted(PACKAGE.rglob("*.py"))
     }
-    constants = _constants(modules.values())
+    constants = _constants(modules)
     errors = {"UserError", "ModuleNotFoundError", *_errors(modules.values())}
-    found = {path: _Messages(module, constants, errors).all() for path, module in modules.items()}
+    found = {p: _Messages(module, constants[p], errors).all() for p, module in modules.items()}
     return {path: texts for path, texts in found.items() if texts}
 
 
@@ -77,14 +76,36 @@ def _errors(modules: Iterable[ast.Module]) -> Iterator[str]:
                 yield name
 
 
-def _constants(modules: Iterable[ast.Module]) -> dict[str, str]:
-    """Named texts, but for names that several files give to different ones."""
-    values = defaultdict[str, set[str]](set)
-    for statement in (each for module in modules for each in module.body):
+def _constants(modules: Mapping[str, ast.Module]) -> dict[str, dict[str, str]]:
+    """The named texts of every file: its own ones, and those that it imports."""
+    own = {path: dict(_assigned(module)) for path, module in modules.items()}
+    return {path: {**dict(_imported(module, own)), **own[path]} for path, module in modules.items()}
+
+
+def _assigned(module: ast.Module) -> Iterator[tuple[str, str]]:
+    for statement in module.body:
         match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
-                values[name].add(text)
-    return {name: texts.pop() for name, texts in values.items() if len(texts) == 1}
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                pairs = list(zip(names, values, strict=False))
+            case ast.Assign(targets=[name], value=value):
+                pairs = [(name, value)]
+            case _:
+                continue
+        for pair in pairs:
+            match pair:
+                case ast.Name(id=name), ast.Constant(value=str(text)):
+                    yield name, text
+
+
+def _imported(
+    module: ast.Module, own: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(module):
+        match node:
+            case ast.ImportFrom(module=str(source), names=names):
+                path = source.removeprefix("mmpyramid").strip(".").replace(".", "/")
+                known = own.get(f"{path}.py", {})
+                yield from ((n.asname or n.name, known[n.name]) for n in names if n.name in known)
 
 
 class _Messages:
