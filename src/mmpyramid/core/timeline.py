@@ -40,12 +40,7 @@ Nested: TypeAlias = Iterable[Iterable[Iterable[float]]]
 
 
 class Modality(StrEnum):
-    """Where an event is perceived: it can be heard, seen, or both in the same second.
-
-    Example:
-        >>> Modality("audio_visual") is Modality.AUDIO_VISUAL
-        True
-    """
+    """Where an event is perceived: it can be heard, seen, or both in the same second."""
 
     AUDIO = "audio"
     VISUAL = "visual"

@@ -115,10 +115,6 @@ class Resizing(StrEnum):
 
     Source: the released scripts. LLP resizes with PIL, which averages all pixels that fall into a
     new one; AVE with OpenCV, which interpolates between four pixels and skips the others.
-
-    Example:
-        >>> Resizing("scaler") is Resizing.SCALER
-        True
     """
 
     SCALER = "scaler"
