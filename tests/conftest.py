@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +13,9 @@ pytest_plugins = ["timeline_fixtures"]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Ray's workers give way to all other processes, and tests beside them would make them wait.
 os.environ.setdefault("RAY_worker_niceness", "0")
+
+# Modules and tests stay: looking through them for garbage was a third of collecting.
+gc.disable()
 
 # The same examples in every run, however slow the machine is.
 hypothesis.settings.register_profile(
@@ -65,3 +69,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         rank = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(LONGEST)}
         items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, in what tests make alone."""
+    gc.freeze()
+    gc.enable()
