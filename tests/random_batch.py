@@ -1,11 +1,24 @@
 """Random videos of any recipe's shapes."""
 
+from dataclasses import replace
+
 import torch
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.models import NetworkConfig
 
 NUM_VIDEOS, NUM_SEGMENTS, MAP = 3, 10, {"vgg19": (7, 7)}
+
+
+def narrow(config: NetworkConfig, units: slice = slice(None, None, 3)) -> NetworkConfig:
+    """The configuration with few features, and with some units of its pyramid, if it has one.
+
+    The units are the same code; left out, the first and the last of four are kept.
+    """
+    config.width = 16
+    if hasattr(config, "pyramid"):
+        config.pyramid = replace(config.pyramid, windows=config.pyramid.windows[units])
+    return config
 
 
 def random_batch(config: NetworkConfig, problem: str) -> Batch:

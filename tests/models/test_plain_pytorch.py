@@ -12,7 +12,7 @@ import mmpyramid.models
 from mmpyramid.models import NetworkConfig, create_model
 from mmpyramid.models.baselines import parts
 from mmpyramid.training.recipes import RECIPES
-from random_batch import random_batch
+from random_batch import narrow, random_batch
 
 FILES = sorted(Path(mmpyramid.models.__file__).parent.rglob("*.py"))
 PROCESSORS = {"cpu", "cuda", "mps", "xpu", "mkldnn"}
@@ -65,14 +65,11 @@ QUICK = ("han", "kong")
 
 def small(recipe: str, units: slice = slice(-1, None)) -> NetworkConfig:
     """The network of a recipe, narrow, and with few layers or units of its pyramid, if any."""
-    config = RECIPES[recipe]().model
-    config.width = 16
+    config = narrow(RECIPES[recipe]().model, units)
     if hasattr(config, "num_layers"):
         config.num_layers = 1
     if hasattr(config, "gate"):
         config.gate = "global"  # It is for decisions, which no network makes.
-    if hasattr(config, "pyramid"):
-        config.pyramid = replace(config.pyramid, windows=config.pyramid.windows[units])
     return config
 
 

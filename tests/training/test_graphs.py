@@ -11,7 +11,7 @@ import torch
 
 from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.recipes import RECIPES
-from random_batch import random_batch
+from random_batch import narrow, random_batch
 
 ASKING = {
     *("psp", "psp-proportion", "avel", "avel-weak", "dmrn", "avsdn", "avsdn-weak", "talnet"),
@@ -26,7 +26,7 @@ ASKING = {
 def test_a_step_asks_for_no_value(name, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *args, **settings: nullcontext())
     config = RECIPES[name]()
-    config.model.width = 16
+    narrow(config.model)
     module = NetworkModule(config).to("meta")
     batch = random_batch(config.model, config.objective.problem).to("meta")
     if name in ASKING:

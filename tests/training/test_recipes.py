@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmpyramid.models import create_model
 from mmpyramid.training.recipes import RECIPES
-from random_batch import random_batch
+from random_batch import narrow, random_batch
 
 UNREPEATABLE = {
     *("_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward", "avg_pool3d_backward"),
@@ -42,7 +42,7 @@ def test_what_cannot_repeat_itself_would_be_found():
 @pytest.mark.parametrize("name", RECIPES)
 def test_two_steps_move_every_part_that_the_loss_reaches(name):
     config = RECIPES[name]()
-    config.model.width = 16
+    narrow(config.model)
     torch.manual_seed(0)
     network = create_model(config.model)
     before = {key: value.clone() for key, value in network.state_dict().items()}
