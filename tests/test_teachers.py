@@ -100,7 +100,7 @@ def test_a_label_without_counterpart_scores_zero_and_is_named(teacher):
     assert teacher.unmapped == {Modality.AUDIO: (), Modality.VISUAL: ("Speech",)}
     (note,) = teacher.notes
     gist, details = note.split("\n")
-    assert gist == f"The teachers never see 1 of the 3 {PETS.title} labels"
+    assert gist == f"Of the 3 {PETS.title} labels, 1 can only be heard"
     assert details.endswith(": Speech")
 
 
@@ -215,8 +215,8 @@ def test_an_empty_timeline_tells_what_came_nearest(teacher):
     timeline = decode(scores, notes=("damaged",))
     assert timeline.notes == (
         "damaged",
-        "What came nearest: of 5 sounds, Rain 0.90, Speech 0.10; of 5 pictures, "
-        "tree 0.80, beagle 0.10, tabby 0.05; asked: the vocabulary Pets (3 labels)",
+        "What came closest: of 5 sounds, Rain 0.90, Speech 0.10; of 5 pictures, "
+        "tree 0.80, beagle 0.10, tabby 0.05; looked for: 3 Pets labels",
     )
     all_of_it = Decoder().with_sensitivity(1.0)
     assert decode(scores, all_of_it, notes=timeline.notes).notes == ("damaged",)

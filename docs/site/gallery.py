@@ -28,8 +28,8 @@ from mmpyramid.render import (
 )
 from mmpyramid.render.page import Entry, corpus_html
 
-NOTES = ("Simulated: the events are planted, and chance blurred them. No network was asked.",)
-CHANCE = ("Simulated: the probabilities are drawn by chance, and there is no video.",)
+NOTES = ("Simulated: scores are the planted truth plus random noise, without a network.",)
+CHANCE = ("Simulated: the probabilities are random, and there is no video.",)
 NUM_UNITS, HOUR = 4, 3600
 
 
@@ -48,7 +48,8 @@ def gallery() -> dict[str, str | bytes]:
         truth, video = next(clip for clip in clips if {e.modality for e in clip[0]} == {*Modality})
         scores = simulated_scores(truth, rng, blur=0.2)
         ours = decode(scores, source=truth.source, model="simulated", notes=NOTES)
-        worse = decode(simulated_scores(truth, rng, blur=0.3), source=truth.source, notes=NOTES)
+        noisy = simulated_scores(truth, rng, blur=0.3)
+        worse = decode(noisy, source=truth.source, model="simulated", notes=NOTES)
         systems = {"truth": truth, "one": ours, "another": worse}
         return {
             "clip.html": to_html(ours, video=video, scores=scores, truth=truth),

@@ -1,5 +1,6 @@
 """Every command explains itself."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -47,6 +48,20 @@ def test_help_has_an_example_whose_options_exist(name, run, capsys):
     (example,) = re.findall(rf"[Ee]xample:\s+(mmpyramid {name} .*)", shown)
     described = helped(name, run, capsys).replace(example, "")
     assert all(f"{option} " in described for option in re.findall(r"--[a-z-]+", example))
+
+
+@pytest.mark.parametrize("args", [("parse",), ("extract",), ("train", "llp")])
+def test_lines_of_the_source_do_not_break_those_of_the_help(args, run, capsys):
+    assert run(*args, "--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    texts = [re.match(r"[│ ] {7,}(?=[^ ])([^│]*[^ │])", line) for line in lines]
+    width = max(text.end(1) for text in texts if text)
+    early = [
+        (one[1], following[1])
+        for one, following in itertools.pairwise(texts)
+        if one and following and one.end(1) + 1 + len(following[1].split()[0]) <= width
+    ]
+    assert early == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

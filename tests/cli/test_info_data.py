@@ -16,7 +16,7 @@ def test_a_made_up_corpus_is_not_the_distributed_one(corpus, run, capsys):
     shown = capsys.readouterr().out
     assert "layout" in shown
     assert "https://github.com/YapengTian/AVVP-ECCV20" in shown
-    assert shown.count("not the content that we have seen") == 5
+    assert shown.count("differs from the published file") == 5
     assert "corrected in April 2024" in shown
     assert "6 videos of 3 classes in the layout of LLP" in shown
     assert "without features" not in shown

@@ -16,7 +16,7 @@ Architecture: TypeAlias = Literal["mm-pyramid", "han", "cmran", "psp", "avel"]
 
 
 def export(
-    model: Annotated[str, tyro.conf.Positional],
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")],
     /,
     *,
     out: Path,
@@ -51,7 +51,7 @@ def export(
 
 
 def convert(
-    checkpoint: Annotated[Path, tyro.conf.Positional],
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")],
     /,
     *,
     out: Path,

@@ -8,9 +8,10 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 from mmpyramid.core.code import load_code
 from mmpyramid.core.errors import UserError, describe_os_error, missing_package
@@ -214,7 +215,26 @@ def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
 
     # Tyro would keep the line breaks inside the description of an argument.
     function.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(function.__doc__ or ""))
+    join_lines(args, *filter(is_dataclass, get_type_hints(function).values()))
     return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
+
+
+def join_lines(args: list[str], *classes: type) -> None:
+    """Have Tyro show the descriptions of fields without their line breaks, if help is asked for.
+
+    Args:
+        args: of the command line.
+        classes: dataclasses, whose docstrings are given a line for each field.
+    """
+    import docstring_parser
+
+    bases = dict.fromkeys(base for kind in classes for base in kind.__mro__ if is_dataclass(base))
+    for kind in bases if {"-h", "--help"} & {*args} else ():
+        parsed = docstring_parser.parse_from_object(kind)
+        fields = [
+            f"    {p.arg_name}: {' '.join((p.description or '').split())}" for p in parsed.params
+        ]
+        kind.__doc__ = "\n".join((parsed.description or "", "", "Attributes:", *fields))
 
 
 def run_one(

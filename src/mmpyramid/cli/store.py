@@ -34,7 +34,7 @@ def store(args: list[str]) -> int:
 
 @shows_progress
 def import_(
-    features: Annotated[Path, tyro.conf.Positional],
+    features: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")],
     /,
     *,
     out: Path,
@@ -67,7 +67,7 @@ def import_(
 
 @shows_progress
 def export(
-    store: Annotated[Path, tyro.conf.Positional],
+    store: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")],
     /,
     *,
     out: Path,
@@ -92,7 +92,7 @@ def export(
 
 
 @shows_progress
-def check(store: Annotated[Path, tyro.conf.Positional], /) -> int:
+def check(store: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")], /) -> int:
     """Read every file of a store, compare it with its checksum, and look for NaN and infinity.
 
     Files of an export are compared with its `SHA256SUMS`. The exit code is 1 if something is

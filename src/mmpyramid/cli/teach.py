@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @shows_progress
 def teach(  # noqa: PLR0913 - one for each flag
-    corrections: Annotated[Path, tyro.conf.Positional],
+    corrections: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CORRECTIONS")],
     /,
     *,
     videos: str,

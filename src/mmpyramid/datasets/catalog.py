@@ -201,7 +201,7 @@ class FileState:
         if self.is_as_seen is None:
             counted = "found" if self.num_found == 1 else f"{self.num_found:,} files"
             return f"{counted}{note}"
-        seen = "as distributed" if self.is_as_seen else "not the content that we have seen"
+        seen = "as distributed" if self.is_as_seen else "differs from the published file"
         return f"{seen}{note if not self.is_as_seen else ''}"
 
 

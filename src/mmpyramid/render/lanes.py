@@ -82,10 +82,11 @@ def span(timeline: Timeline) -> float:
 
 
 def remarks(timeline: Timeline) -> list[Remark]:
-    """The tracks that are missing, then the notes: the first line is the gist of each."""
+    """The tracks that are missing, then the notes, by the first line of each; background last."""
     missing = [MISSING_TRACKS[name] for name in timeline.missing if name in MISSING_TRACKS]
     notes = (note.split("\n") for note in timeline.notes)
-    return [*map(Remark, missing), *(Remark(gist, tuple(details)) for gist, *details in notes)]
+    said = (Remark(gist, tuple(details)) for gist, *details in notes)
+    return [*map(Remark, missing), *sorted(said, key=lambda remark: bool(remark.details))]
 
 
 def remarks_by_name(timelines: Mapping[str, Timeline]) -> list[Remark]:

@@ -255,7 +255,7 @@ class TextTeacher:
             video_audio=heard_C,
             video_visual=seen_C,
             local_video=local_TC,
-            nearest=(f"What came nearest: {nearest}",),
+            nearest=(f"What came closest: {nearest}",),
         )
 
 

@@ -207,7 +207,7 @@ class Teacher:
         }
         self.notes = (*_notes(vocabulary, self.unmapped), *self._seen_with_sound.notes())
         plural = "s" * (len(self.labels) != 1)
-        self._asked = f"asked: the vocabulary {vocabulary.title} ({len(self.labels)} label{plural})"
+        self._asked = f"looked for: {len(self.labels)} {vocabulary.title} label{plural}"
         self._counterparts = {
             classifier.name: Counterparts(vocabulary, classifier.modality, classifier.class_names)
             for classifier in classifiers
@@ -279,7 +279,7 @@ class Teacher:
             video_audio=video_audio_C,
             video_visual=video_visual_C,
             local_video=gate_TC if is_long else None,
-            nearest=(f"What came nearest: {'; '.join(nearest)}; {self._asked}",),
+            nearest=(f"What came closest: {'; '.join(nearest)}; {self._asked}",),
             inferred=self._seen_with_sound.inferred,
         )
 
@@ -346,17 +346,19 @@ def load_teacher(
 
 def _notes(vocabulary: Vocabulary, unmapped: Mapping[Modality, tuple[str, ...]]) -> tuple[str, ...]:
     """One note on all that has no counterpart: numbers, then on lines of their own the labels."""
-    verbs = {Modality.AUDIO: ("hear", "heard"), Modality.VISUAL: ("see", "seen")}
     gist, details = [], []
-    for modality, (hear, heard) in verbs.items():
+    for modality, found, what in (
+        (Modality.AUDIO, "seen", "sounds"),
+        (Modality.VISUAL, "heard", "pictures"),
+    ):
         if labels := unmapped[modality]:
-            gist.append(f"never {hear} {len(labels)}")
+            gist.append(f"{len(labels)} can only be {found}")
             names = "; ".join(label.replace("_", " ") for label in labels)
-            details.append(f"Never {heard}, as the classifier has no such class: {names}")
+            details.append(f"Only {found}, as the classifier of {what} has no such class: {names}")
     if not gist:
         return ()
-    total = f"of the {len(vocabulary.labels)} {vocabulary.title} labels"
-    return ("\n".join([f"The teachers {' and '.join(gist)} {total}", *details]),)
+    total = f"Of the {len(vocabulary.labels)} {vocabulary.title} labels"
+    return ("\n".join([f"{total}, {' and '.join(gist)}", *details]),)
 
 
 def _nearest(modality: Modality, prob_TK: Array, class_names: Sequence[str]) -> str:
@@ -364,7 +366,7 @@ def _nearest(modality: Modality, prob_TK: Array, class_names: Sequence[str]) -> 
     columns = [column for column in (-best_K).argsort()[:NUM_NEAREST] if best_K[column] >= 0.01]
     names = ", ".join(f"{class_names[column]} {best_K[column]:.2f}" for column in columns)
     what = "sounds" if modality == Modality.AUDIO else "pictures"
-    return f"of {len(class_names)} {what}, {names or 'none'}"
+    return f"of {len(class_names):,} {what}, {names or 'none'}"
 
 
 def kinds(vocabulary: Vocabulary, classifiers: Sequence[Classifier]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from statistics import fmean
 from mmpyramid.core import Event, Timeline
 from mmpyramid.core.wording import MODALITY_WORDS, title_of
 from mmpyramid.render.lanes import span
-from mmpyramid.render.page.document import build, escape, facts_list
+from mmpyramid.render.page.document import build, escape, facts_list, modality_buttons
 
 STYLES = ("base", "corpus")
 LEVELS = {"segment": "Segment level", "event": "Event level"}
@@ -72,9 +72,11 @@ def corpus_html(entries: Sequence[Entry], *, title: str, facts: Mapping[str, str
         data=None,
         site=None,
         title=escape(title),
-        facts=facts_list({"Videos": str(len(entries)), **facts}),
+        facts=facts_list(facts),
+        modalities=modality_buttons(),
         truth=TRUTH_LEGEND if any(entry.truth is not None for entry in entries) else "",
-        caption=CAPTION if columns else "Press a heading to sort.",
+        caption=CAPTION if columns else "",
+        by_name="" if leading else ' aria-sort="ascending"',
         hidden="" if columns else " hidden",
         levels=_levels(columns),
         measures="".join(_heading(*column, is_sorted=column == leading) for column in columns),
@@ -83,11 +85,14 @@ def corpus_html(entries: Sequence[Entry], *, title: str, facts: Mapping[str, str
     )
 
 
-TRUTH_LEGEND = """
+TRUTH_LEGEND = """<ul class="legend" aria-label="Legend">
         <li><i class="swatch truth"></i>truth</li>
         <li><span class="missed">missed label</span></li>
-        <li><span class="extra">extra label</span></li>"""
-CAPTION = "F-scores and accuracies in per cent; press a heading to sort."
+        <li><span class="extra">extra label</span></li>
+      </ul>"""
+CAPTION = (
+    '<caption class="quiet">F-scores and accuracies in per cent; press a heading to sort.</caption>'
+)
 
 
 def _levels(columns: Sequence[tuple[str, str]]) -> str:
@@ -130,8 +135,12 @@ def _labels(entry: Entry) -> str:
         "missed": [label for label in true if label not in found],
         "extra": [label for label in found if label not in true],
     }
+    ways: dict[str, set[str]] = {}
+    for event in (*entry.timeline, *(entry.truth or ())):
+        ways.setdefault(event.label, set()).add(str(event.modality))
     return " ".join(
-        f'<span class="{mark}">{escape(title_of(label))}</span>'
+        f'<span class="{mark}" data-modalities="{" ".join(sorted(ways[label]))}">'
+        f"{escape(title_of(label))}</span>"
         for mark, labels in marks.items()
         for label in dict.fromkeys(labels)
     )

@@ -95,7 +95,7 @@ def register_strategy(
         >>> register_strategy("twice", fit_twice)  # doctest: +SKIP
     """
     documented = fit if configure is unchanged else configure
-    summary = summary or (documented.__doc__ or "").strip().partition("\n")[0]
+    summary = summary or (documented.__doc__ or "").strip().partition("\n")[0].rstrip(".")
     strategy = Strategy(summary=summary, configure=configure, fit=fit)
     if STRATEGIES.get(name, strategy) != strategy:
         raise UserError(f"there already is a strategy `{name}`; give yours another name")

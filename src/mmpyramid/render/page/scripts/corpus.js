@@ -4,6 +4,9 @@ import { find } from "./dom.js";
 import { startTheme } from "./theme.js";
 
 const rows = [...find("videos").rows];
+const MODALITIES = ["audio", "visual", "audio_visual"];
+/** The modalities that are switched off. */
+const without = new Set();
 const headings = [...document.querySelectorAll("thead tr:last-child th")];
 
 /** What a row is sorted by in a column: a number where it is one. */
@@ -28,11 +31,17 @@ function sortBy(column, direction) {
   headings[column].setAttribute("aria-sort", direction);
 }
 
-function filter(text) {
-  const wanted = text.trim().toLowerCase();
+/** Show the rows that have the text of the filter, of labels in the modalities that are switched on. */
+function filter() {
+  const wanted = find("filter").value.trim().toLowerCase();
   for (const row of rows) {
     const [, name, labels] = row.cells;
-    row.hidden = !`${name.textContent} ${labels.textContent}`.toLowerCase().includes(wanted);
+    for (const label of labels.children) {
+      label.hidden = label.dataset.modalities.split(" ").every((modality) => without.has(modality));
+    }
+    const shown = [...labels.children].filter((label) => !label.hidden);
+    const text = [name, ...shown].map((part) => part.textContent).join(" ").toLowerCase();
+    row.hidden = !text.includes(wanted) || (without.size > 0 && shown.length === 0);
   }
   const shown = rows.filter((row) => !row.hidden).length;
   find("now").textContent = shown === rows.length ? `${shown} videos` : `${shown} of ${rows.length} videos`;
@@ -44,7 +53,16 @@ for (const [column, heading] of headings.entries()) {
     sortBy(column, isAscending ? "descending" : "ascending");
   });
 }
-find("filter").addEventListener("input", ({ target }) => filter(target.value));
-filter("");
+[...find("modalities").children].forEach((button, index) => {
+  const modality = MODALITIES[index];
+  button.addEventListener("click", () => {
+    if (!without.delete(modality)) without.add(modality);
+    button.setAttribute("aria-pressed", !without.has(modality));
+    find("videos").classList.toggle(`without-${modality}`, without.has(modality));
+    filter();
+  });
+});
+find("filter").addEventListener("input", filter);
+filter();
 drawBars();
 startTheme(() => {});
