@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 from rich.table import Table
@@ -116,7 +116,7 @@ def _parse(command: type[Command], name: str, args: list[str]) -> Command:
     if command is Train:
         recipe = strategy_named(_value_of("--strategy", rest) or "plain").configure(recipe)
     default = command(data=tyro.MISSING, out=tyro.MISSING, config=recipe)
-    join_lines(rest, command, TrainConfig, type(recipe.model), type(recipe.objective))
+    join_lines(rest, command, *_classes(recipe))
     filled = tyro.cli(command, prog=f"mmpyramid {name} {chosen}", args=rest, default=default)
     filled.output.apply()
     model = filled.config.model
@@ -125,6 +125,14 @@ def _parse(command: type[Command], name: str, args: list[str]) -> Command:
     if model.context != recipe.model.context:
         raise UserError("--model.context comes from the data: it is the length of its videos")
     return filled
+
+
+def _classes(settings: Any) -> Iterator[type]:
+    """The dataclasses that settings are made of."""
+    if is_dataclass(settings):
+        yield type(settings)
+        for each in fields(settings):
+            yield from _classes(getattr(settings, each.name))
 
 
 def _value_of(flag: str, args: list[str]) -> str | None:
