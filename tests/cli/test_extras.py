@@ -49,6 +49,7 @@ NEEDS = {
     "extract {clip} --out features --set llp": "published",
     "extract {clip} --out features --streams resnet152": "published",
     "extract {clip} --out features --set text": "text",
+    "extract {clip} --out features --device cuda": "torch",
     "library add {clip} --out lib": "library",
     "serve --port 0": "app",
 }

@@ -161,7 +161,9 @@ class BackboneOptions:
         Raises:
             UserError: if a name is unknown.
         """
-        makers = (BACKBONES[name].load() for name in stream_names(set_or_names))
+        names = stream_names(set_or_names)
+        _check_packages(names)
+        makers = (BACKBONES[name].load() for name in names)
         if not any("precision" in inspect.signature(make).parameters for make in makers):
             return self
         return replace(self, precision=self.precision.resolve(self.device))
@@ -202,6 +204,7 @@ def create_extractors(
 
     options = options or BackboneOptions()
     names = stream_names(set_or_names)
+    _check_packages(names)
     constructors = {name: BACKBONES[name].load() for name in names}
     taken = {name: inspect.signature(make).parameters for name, make in constructors.items()}
     _check_options(options, taken)
@@ -216,6 +219,14 @@ def create_extractors(
         }
         made.append(make(**{key: value for key, value in values.items() if key in taken[name]}))
     return tuple(made)
+
+
+def _check_packages(names: Sequence[str]) -> None:
+    """Name the one extra that brings all that these streams need, before a part of it is missed."""
+    needed = {BACKBONES[name].package for name in names}
+    for package in reversed(EXTRAS):
+        if package in needed and find_spec(package) is None:
+            raise missing_package(package, EXTRAS[package], f"`{', '.join(names)}`")
 
 
 def _check_options(options: BackboneOptions, taken: Mapping[str, Mapping[str, object]]) -> None:

@@ -208,7 +208,7 @@ def _file(path: Path) -> dict[str, object]:
             "timeline": f"{len(timeline)} events in {timeline.duration:.2f} s",
             "source": timeline.source,
             "model": timeline.model,
-            "missing": ", ".join(timeline.missing) or "nothing",
+            **({"no track": ", ".join(timeline.missing)} if timeline.missing else {}),
             "notes": "; ".join(note.partition("\n")[0] for note in timeline.notes) or "none",
         }
     from mmpyramid.extract.search import Inspector
@@ -217,7 +217,8 @@ def _file(path: Path) -> dict[str, object]:
         media = inspector.probe(path)
     sound, picture = "none", "none"
     if media.has_audio:
-        sound = f"{media.audio_codec}, {media.sample_rate} Hz, {media.channels} channels"
+        channels = "1 channel" if media.channels == 1 else f"{media.channels} channels"
+        sound = f"{media.audio_codec}, {media.sample_rate} Hz, {channels}"
     if media.has_video:
         rate = f"{media.frame_rate:.2f} frames/s" if media.frame_rate else "unknown rate"
         picture = f"{media.video_codec}, {media.width}x{media.height}, {rate}"

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from mmpyramid.core.code import load_code
 from mmpyramid.core.errors import UserError, describe_os_error, missing_package
@@ -95,7 +95,6 @@ EXTRAS: Mapping[str, set[str]] = {
 OWN_EXTRAS = {
     **dict.fromkeys(("demo", "evaluate", "refine", "tables", "train"), "train"),
     "export": "export",
-    "extract": "published",
     "library": "library",
 }
 """The extra of a command, which is named whichever of its packages is missing."""
@@ -219,7 +218,7 @@ def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
     return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
 
 
-def join_lines(args: list[str], *classes: type) -> None:
+def join_lines(args: list[str], *classes: Any) -> None:
     """Have Tyro show the descriptions of fields without their line breaks, if help is asked for.
 
     Args:

@@ -177,10 +177,10 @@ def introduction(limits: Limits, sought: str) -> str:
     """
     return (
         "<h1>mmpyramid</h1>"
-        f"<p>Any video or sound in, a timeline out: of {escape(sought)}. "
-        f"At most {limits.max_minutes:g} minutes and "
-        f"{limits.max_megabytes:g} MB. Uploads stay on this server, and are deleted when you "
-        f"close the page, at the latest after {limits.keep_minutes:g} idle minutes. "
+        f"<p>A timeline of {escape(sought)} in any video or sound, of at most "
+        f"{limits.max_minutes:g} minutes and {limits.max_megabytes:g} MB. Uploads stay on this "
+        f"server, and are deleted when you close the page, or after {limits.keep_minutes:g} idle "
+        "minutes. "
         'Programs use the <a href="docs">HTTP interface</a>.</p>'
     )
 
@@ -225,7 +225,7 @@ def _item(visit: Visit, entry: Entry) -> str:
     name = escape(entry.upload.name)
     if entry.result is not None:
         found = {event.label for event in entry.result.parsed.timeline}
-        labels = f"{len(found)} label{'' if len(found) == 1 else 's'}"
+        labels = f"{len(found)} label{'' if len(found) == 1 else 's'}" if found else "nothing found"
         link = f'<a href="{page_address(visit, entry.result)}" target="timeline">{name}</a>'
         return f"{link} <small>{labels}</small>"
     if entry.error is not None:
