@@ -237,7 +237,7 @@ def test_a_vocabulary_of_your_own(tmp_path):
     assert shown.startswith(printed)
     timeline = Timeline.load(tmp_path / "pond" / "holiday.json")
     assert timeline.labels == ("Duck", "Goose", "Heron or stork", "Frog", "Splashing")
-    assert timeline.notes[-1].endswith("asked: the vocabulary pond (5 labels)")
+    assert timeline.notes[-1].endswith("looked for: 5 pond labels")
 
 
 @pytest.mark.slow

@@ -191,7 +191,7 @@ def test_parse_takes_a_vocabulary_and_a_sensitivity(clip, run, tmp_path, capsys)
     shown = capsys.readouterr().out
     assert "Nothing found" in shown
     assert shown.startswith("looking for 1 pond sound or thing\n")
-    assert "asked: the vocabulary pond (1 label)" in shown
+    assert "looked for: 1 pond label" in shown
     (told,) = [n for n in Timeline.load(tmp_path / "clip.json").notes if "nearest" in n]
     assert told in (tmp_path / "clip.html").read_text()
     assert run("parse", clip, *words, "--sensitivity", "1") == 0

@@ -17,4 +17,4 @@ from mmpyramid.web.pool import Setup
 )
 def test_it_names_what_the_first_model_looks_for(models, said):
     setup = Setup(models=models, vocabulary="llp")
-    assert f"a timeline out: of {said}. At most" in introduction(Limits(), setup.sought)
+    assert f"<p>A timeline of {said} in any" in introduction(Limits(), setup.sought)

