@@ -192,12 +192,12 @@ def test_parse_takes_a_vocabulary_and_a_sensitivity(clip, run, tmp_path, capsys)
     assert "Nothing found" in shown
     assert shown.startswith("looking for 1 pond sound or thing\n")
     assert "looked for: 1 pond label" in shown
-    (told,) = [n for n in Timeline.load(tmp_path / "clip.json").notes if "nearest" in n]
+    (told,) = [n for n in Timeline.load(tmp_path / "clip.json").notes if "closest" in n]
     assert told in (tmp_path / "clip.html").read_text()
     assert run("parse", clip, *words, "--sensitivity", "1") == 0
     found = Timeline.load(tmp_path / "clip.json")
     assert {event.label for event in found} == {"Duck"}
-    assert not [note for note in found.notes if "nearest" in note]
+    assert not [note for note in found.notes if "closest" in note]
     assert run("parse", clip, *words, "--sensitivity", "0.9", "--threshold", "0.3") == 2
     assert "either the sensitivity" in capsys.readouterr().err
     own.write_text(own.read_text().replace("drake", "drakes"))
