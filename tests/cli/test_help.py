@@ -9,6 +9,7 @@ import pytest
 
 from mmpyramid.cli.main import COMMANDS
 from mmpyramid.render import FORMATS
+from mmpyramid.training import TrainConfig
 from mmpyramid.training.recipes import RECIPES
 from mmpyramid.version import __version__
 
@@ -52,7 +53,9 @@ def test_help_has_an_example_whose_options_exist(name, run, capsys):
 
 @pytest.mark.parametrize("args", [("parse",), ("extract",), ("train", "llp")])
 def test_lines_of_the_source_do_not_break_those_of_the_help(args, run, capsys):
+    documented = TrainConfig.__doc__
     assert run(*args, "--help") == 0
+    assert TrainConfig.__doc__ == documented
     lines = capsys.readouterr().out.splitlines()
     texts = [re.match(r"[│ ] {7,}(?=[^ ])([^│]*[^ │])", line) for line in lines]
     width = max(text.end(1) for text in texts if text)

@@ -12,7 +12,7 @@ import tyro
 from rich.table import Table
 
 from mmpyramid.cli._options import OptionalPath, Output, OutputFlags, console, simulated
-from mmpyramid.cli.main import join_lines
+from mmpyramid.cli.main import lines_joined
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.progress import progress
 from mmpyramid.core.text import read_json
@@ -116,8 +116,8 @@ def _parse(command: type[Command], name: str, args: list[str]) -> Command:
     if command is Train:
         recipe = strategy_named(_value_of("--strategy", rest) or "plain").configure(recipe)
     default = command(data=tyro.MISSING, out=tyro.MISSING, config=recipe)
-    join_lines(rest, command, *_classes(recipe))
-    filled = tyro.cli(command, prog=f"mmpyramid {name} {chosen}", args=rest, default=default)
+    with lines_joined(rest, command, *_classes(recipe)):
+        filled = tyro.cli(command, prog=f"mmpyramid {name} {chosen}", args=rest, default=default)
     filled.output.apply()
     model = filled.config.model
     if model.labels != recipe.model.labels:

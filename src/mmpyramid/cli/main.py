@@ -6,8 +6,8 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
@@ -214,26 +214,36 @@ def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
 
     # Tyro would keep the line breaks inside the description of an argument.
     function.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(function.__doc__ or ""))
-    join_lines(args, *filter(is_dataclass, get_type_hints(function).values()))
-    return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
+    with lines_joined(args, *filter(is_dataclass, get_type_hints(function).values())):
+        return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
 
 
-def join_lines(args: list[str], *classes: Any) -> None:
+@contextmanager
+def lines_joined(args: list[str], *classes: Any) -> Iterator[None]:
     """Have Tyro show the descriptions of fields without their line breaks, if help is asked for.
 
     Args:
         args: of the command line.
-        classes: dataclasses, whose docstrings are given a line for each field.
+        classes: dataclasses, whose docstrings have a line for each field meanwhile.
     """
+    if not {"-h", "--help"} & {*args}:
+        yield
+        return
     import docstring_parser
 
-    bases = dict.fromkeys(base for kind in classes for base in kind.__mro__ if is_dataclass(base))
-    for kind in bases if {"-h", "--help"} & {*args} else ():
+    bases = {base for kind in classes for base in kind.__mro__ if is_dataclass(base)}
+    written = {kind: kind.__doc__ for kind in bases}
+    for kind in bases:
         parsed = docstring_parser.parse_from_object(kind)
         fields = [
             f"    {p.arg_name}: {' '.join((p.description or '').split())}" for p in parsed.params
         ]
         kind.__doc__ = "\n".join((parsed.description or "", "", "Attributes:", *fields))
+    try:
+        yield
+    finally:
+        for kind, text in written.items():
+            kind.__doc__ = text
 
 
 def run_one(
