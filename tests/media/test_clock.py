@@ -12,8 +12,10 @@ from media_files import (
     SEEN,
     delay_transport_stream,
     events,
+    steady,
     tone,
     twice,
+    two_tones,
     write_media,
     write_recording,
 )
@@ -186,6 +188,52 @@ def test_pictures_that_ffmpeg_does_not_read_are_told(tmp_path, suffix, codec, pi
     (note,) = reader.notes
     assert note.startswith(f"after {half} of {2 * half} bytes another file begins")
     assert SegmentReader(part).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "settings"),
+    [
+        ("mkv", {}),
+        ("mp4", {}),
+        ("flv", {}),
+        ("avi", {"video_codec": "mpeg4", "audio_codec": "mp2", "fps": 25}),
+        ("wav", {**SOUND, "audio_codec": "pcm_s16le"}),
+    ],
+)
+def test_a_file_of_another_format_that_follows_is_told(tmp_path, suffix, settings):
+    first = write_recording(tmp_path / f"part.{suffix}", **settings).read_bytes()
+    second = write_recording(tmp_path / "part.ts").read_bytes()
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(first + second)
+    reader = SegmentReader(path, [View(2, (32, 24))])
+    assert events(reader) == ([] if "picture" in settings else SEEN, HEARD, 12)
+    (note,) = reader.notes
+    begin = int(note.split()[1])
+    assert 0.9 * len(first) < begin <= len(first)
+    assert f"of {len(first + second)} bytes another file begins" in note
+    reader = SegmentReader(tmp_path / f"part.{suffix}", [View(2, (32, 24))])
+    assert (len(list(reader)), reader.notes) == (12, ())
+
+
+@pytest.mark.parametrize("kind", ["sound", "picture"])
+def test_what_ffmpeg_takes_for_the_rest_of_the_last_packet_is_told(tmp_path, kind):
+    first, second = tmp_path / "first", tmp_path / "second"
+    if kind == "sound":
+        first = write_media(first.with_suffix(".flac"), sound=two_tones(), audio_codec="flac")
+        second = write_media(second.with_suffix(".mp3"), sound=two_tones(), audio_codec="mp3")
+    else:
+        settings = {"video_codec": "mjpeg", "pixels": "yuvj420p", "fps": 25}
+        first = write_media(first.with_suffix(".mjpeg"), steady(25, 25), **settings)
+        second = write_media(second.with_suffix(".h264"), steady(250, 25))
+    path = tmp_path / f"joined{first.suffix}"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    whole, alone = SegmentReader(path), SegmentReader(first)
+    assert len(list(whole)) == len(list(alone))
+    assert alone.notes == ()
+    (note,) = whole.notes
+    change = f"where its codec changes from {first.suffix[1:]} to {second.suffix[1:]}"
+    assert note.startswith(f"the {kind} ends at")
+    assert change in note
 
 
 OTHERS = {

@@ -16,7 +16,7 @@ from typing import Any, cast
 import av
 from av.container import InputContainer
 
-from mmpyramid.media.source import open_rest, packets_of, reader_of
+from mmpyramid.media.source import FileReader, open_rest, packets_of, reader_of
 from mmpyramid.media.streams import AnyStream, can_be_decoded
 
 MAX_SEARCHED = 2**24
@@ -30,6 +30,18 @@ MAX_DELAY = 64
 
 MIN_UNREAD = Fraction(1, 50)
 """Part of a file without an index from which on what is after the last packet may be a file."""
+
+SWOLLEN = 2
+"""Times the largest packet before it: a last one that is larger may hold another file."""
+
+BOXES = (b"free", b"meta", b"mfra", b"moov", b"skip", b"udta", b"uuid", b"wide")
+"""What may come after the last packet of MP4 and MOV."""
+
+MAX_BOXES = 16
+"""Of them."""
+
+CHUNKS = (b"idx1", b"JUNK", b"LIST")
+"""What may come after the last packet of AVI and WAV."""
 
 MAX_PACKETS = 200
 """Packets of a file that follows in which something has to be decoded."""
@@ -79,11 +91,22 @@ class Reading:
         # A new program map in a broadcast changes what FFmpeg says of a stream.
         self._kind, self._codec = stream.type, str(stream.codec_context.codec.canonical_name)
         self._waiting: deque[int] = deque(maxlen=MAX_DELAY)
+        self._seen: set[int] = set()
+        self._largest = 0
+        self._swollen: tuple[int, ...] = ()
         self._next_file: int | None = None
         self._failed_at: int | None = None
 
     def read(self, packet: av.Packet[Any]) -> None:
         """A packet of any stream has been read."""
+        self._seen.add(packet.stream.index)
+        if packet.size:
+            # Whatever begins like no packet is taken for the rest of the last one.
+            is_large = 0 < SWOLLEN * self._largest < packet.size
+            is_swollen = is_large and packet.size > MIN_UNREAD * self._size
+            begin = packet.pos or 0
+            self._swollen = (begin + 1, begin + self._largest) if is_swollen else ()
+            self._largest = max(self._largest, packet.size)
         if not packet.is_corrupt:  # What breaks off may be the head of another file.
             self.num_read = max(self.num_read, (packet.pos or 0) + packet.size)
 
@@ -129,8 +152,10 @@ class Reading:
                 )
             begin = self._find_after(self.num_decoded)
         if begin is None:
+            begin = self._find_other_format()
+        if begin is None:
             return ""
-        size = self._container.size
+        size = self._size
         return (
             f"after {begin} of {size} bytes another file begins, as where files were joined; only "
             f"the first one is read, so {size - begin} bytes were not; give each file by itself, "
@@ -139,23 +164,52 @@ class Reading:
 
     def _has_rest(self) -> bool:
         """Whether sound or picture may come after all that was decoded."""
-        if not self.num_decoded or self._failed_at is not None:
+        if not self.num_decoded or self._failed_at is not None or self._swollen:
             return self.num_decoded > 0
-        size = self._container.size or 0  # A pipe has none.
-        return self._is_endless and size - self.num_decoded >= MIN_UNREAD * size
+        return self._is_endless and self._size - self.num_decoded >= MIN_UNREAD * self._size
 
     def _other_codec(self) -> str:
         """The codec of what comes after all that was decoded; empty if it is this one or none."""
-        begin = self._failed_at
-        if begin is None:
-            begin = self.num_decoded
-        else:
-            begin = self._find_after(self.num_decoded, begin) or begin
-        other = codecs_after(self._container, begin).get(self._kind, "")
-        return "" if other == self._codec else other
+        places = [self.num_decoded]
+        if self._failed_at is not None:
+            places = [self._find_after(self.num_decoded, self._failed_at) or self._failed_at]
+        # The packet begins as one of this file, which is no larger than those before, as a rule.
+        found = (
+            codecs_after(self._container, place).get(self._kind)
+            for place in (*places, *self._swollen)
+        )
+        return next((codec for codec in found if codec and codec != self._codec), "")
+
+    def _find_other_format(self) -> int | None:
+        """Where a file of another format begins, of which nothing was read."""
+        reader = reader_of(self._container)
+        if reader is None or len(self._seen) < len(self._container.streams):
+            return None
+        begin = _after_index(reader, self.num_read)
+        is_short = self._size - begin <= MIN_UNREAD * self._size
+        return None if is_short or not codecs_after(self._container, begin) else begin
+
+    @property
+    def _size(self) -> int:
+        """Bytes of the file; a pipe has none."""
+        return self._container.size or 0
 
     def _find_after(self, begin: int, end: int | None = None) -> int | None:
         return find_next_file(self._container, max(1, begin - IMPRECISION), end)
+
+
+def _after_index(reader: FileReader, begin: int) -> int:
+    """Where what belongs to the file ends after its last packet."""
+    for _ in range(MAX_BOXES):
+        head = reader.read_at(begin, 8)
+        if head[4:] in BOXES:
+            size = int.from_bytes(head[:4])
+        elif head[:4] in CHUNKS:
+            size = 8 + int.from_bytes(head[4:], "little")
+        else:
+            break
+        begin += max(8, size + size % 2)
+    return begin
 
 
 def find_next_file(container: InputContainer, begin: int, end: int | None = None) -> int | None:
