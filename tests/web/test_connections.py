@@ -84,11 +84,20 @@ def test_a_head_that_takes_too_long_ends_the_connection(before):
             connection.sendall(before)
             assert answer_on(connection).startswith(b"HTTP/1.1 200")
         connection.sendall(HEAD)
-        time.sleep(SECONDS / 2)
-        connection.sendall(b"X: y\r\n")
-        begun = time.monotonic()
-        assert end_of(connection) == b""
-        assert time.monotonic() - begun < SECONDS
+        connection.settimeout(SECONDS / 3)
+        assert any(is_ended_after(connection, b"X: y\r\n") for _ in range(100))
+
+
+def is_ended_after(connection, line: bytes) -> bool:
+    """Send a line, and wait a moment for the end; a line gives no time for more of them."""
+    try:
+        connection.sendall(line)
+        assert connection.recv(4096) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        pass
+    return True
 
 
 @pytest.mark.usefixtures("hurried")
