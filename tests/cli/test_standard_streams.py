@@ -1,10 +1,13 @@
 """Standard streams that are closed, full, or read by nobody."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from mmpyramid.cli.parse import _report
 from mmpyramid.core import Timeline
 
 PROGRAM = f"{sys.executable} -m mmpyramid"
@@ -48,6 +51,19 @@ def test_nothing_comes_from_a_closed_input(tmp_path):
 def test_output_that_nobody_reads_ends_quietly(words, timeline, tmp_path):
     line = f"{PROGRAM} {words.format(timeline=timeline)} | true; exit ${{PIPESTATUS[0]}}"
     assert ended(line, tmp_path) == (141, "")
+
+
+def test_a_reader_that_has_gone_is_no_fault_of_the_video(monkeypatch, capsys):
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        _report(Path("clip.mp4"), BrokenPipeError("of the decoder"))
+        os.close(reader)
+        with pytest.raises(BrokenPipeError):
+            _report(Path("clip.mp4"), BrokenPipeError("of the terminal"))
+    told = capsys.readouterr().err
+    assert "of the decoder" in told
+    assert "of the terminal" not in told
 
 
 @pytest.mark.parametrize("words", ["--help", "info {timeline}"])

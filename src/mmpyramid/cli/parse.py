@@ -38,6 +38,7 @@ from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.files import check_output_file
 from mmpyramid.core.process import num_cores
 from mmpyramid.core.progress import progress, report, report_failed, report_written
+from mmpyramid.core.standard_streams import is_unread
 from mmpyramid.core.wording import clock, printable, title_of
 from mmpyramid.extract.decoding import Failure, Limits
 from mmpyramid.extract.engines import LocalEngine
@@ -430,5 +431,8 @@ def _options(
 
 
 def _report(item: Path, error: UserError | OSError) -> None:
+    """Report what went wrong with a file, unless it is the reader of the output that has gone."""
+    if isinstance(error, BrokenPipeError) and is_unread():
+        raise error
     problem = describe_os_error(error) if isinstance(error, OSError) else str(error)
     report_failed(str(item), problem, f"mmpyramid parse: {problem}")
