@@ -85,17 +85,13 @@ def create_app(handlers: Handlers, example: Path) -> gr.Blocks:
     pool = handlers.pool
     app: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as app:
-        gr.HTML(
-            introduction(pool.limits, pool.setup.sought),
-            elem_classes="introduction",
-            padding=False,
-        )
+        gr.HTML(introduction(pool.limits, pool.setup.sought), elem_classes="introduction")
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
                 form = Form.create(list(pool.setup.choices))
             with gr.Column(scale=3, min_width=480, elem_classes="shown"):
-                listed = gr.HTML(elem_id="results", padding=False)
-                shown = gr.HTML(WELCOME, elem_id="result", padding=False)
+                listed = gr.HTML(elem_id="results")
+                shown = gr.HTML(WELCOME, elem_id="result")
         form.connect(handlers, example, listed, shown)
         app.unload(handlers.leave)
     # The pool has its own queue; here nobody waits for those who wait there.
@@ -155,7 +151,7 @@ class Form:
             camera=camera,
             microphone=microphone,
             example=gr.Button("Try a film: a clock, a telephone, the sea", size="sm"),
-            chosen=gr.HTML(elem_classes="chosen", padding=False),
+            chosen=gr.HTML(elem_classes="chosen"),
             model=gr.Dropdown(list(models), value=models[0], label="Model"),
             button=gr.Button("Parse", variant="primary", interactive=False),
         )
