@@ -330,10 +330,13 @@ def decoded(path: Path, every: int = 1) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in frames]).astype(np.float32)
 
 
+@cache
 def hooks_of_the_site(name: str) -> ModuleType:
     spec = spec_from_file_location(f"site_{name}", DOCS / "site" / f"{name}.py")
     hooks = module_from_spec(spec)
     spec.loader.exec_module(hooks)
+    if name == "messages":
+        hooks.messages = cache(hooks.messages)  # They are read from all sources.
     return hooks
 
 

@@ -363,6 +363,7 @@ def test_names_of_any_bytes_lead_to_the_files(tmp_path, capsys):
         assert "%E9" in (tmp_path / "found").read_text() or form in {"json", "csv"}
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(videos, tmp_path):
     lib = tmp_path / "lib"
     words = ["library", "add", str(videos), "--out", str(lib), "--workers", "1"]

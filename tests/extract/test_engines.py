@@ -168,7 +168,8 @@ def _decoders(processes) -> set[int]:
     return {p.pid for p in processes if p.cmdline()[-1:] == ["mmpyramid-decode"]}
 
 
-@pytest.mark.parametrize("gpus", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("gpus", [1, 2])
 def test_several_decoders_feed_the_process_of_each_gpu(clips, tmp_path, gpus):
     """Each has files of its own. All features come from this process, or from one for each GPU."""
     log = tmp_path / "log"

@@ -39,6 +39,7 @@ def test_a_number_stays_a_number(number):
     assert escaped(number) == number
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_every_cell_is_read_back(cell):
     assert unescaped(escaped(cell)) == cell

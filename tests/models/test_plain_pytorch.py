@@ -59,10 +59,6 @@ def test_the_test_above_finds_processors(code):
     assert names_of_processors(ast.parse(code))
 
 
-QUICK = ("han", "kong")
-"""The other networks take some seconds each."""
-
-
 def small(recipe: str, units: slice = slice(-1, None)) -> NetworkConfig:
     """The network of a recipe, narrow, and with few layers or units of its pyramid, if any."""
     config = narrow(RECIPES[recipe]().model, units)
@@ -93,9 +89,8 @@ DISTINCT = {code_of(config): name for name, config in NETWORKS.items()}.values()
 """One recipe for each network; some differ in their features or their training alone."""
 
 
-@pytest.mark.parametrize(
-    "recipe", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in DISTINCT]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", DISTINCT)
 def test_a_network_compiles_as_one_graph(recipe, monkeypatch):
     network, inputs, expected = network_of(recipe)
     # PyTorch's compiler leaves packed sequences to Python. These videos are equally long, so that

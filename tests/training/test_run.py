@@ -190,6 +190,7 @@ def test_the_average_of_the_weights_is_the_result():
     assert not averaged.requires_grad
 
 
+@pytest.mark.slow
 def test_the_average_is_what_is_kept(corpus, tmp_path, capsys):
     assert main(command(corpus, tmp_path, "--epochs", "2", "--ema-decay", "0.9", "--json")) == 0
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
