@@ -107,6 +107,7 @@ def test_a_graph_is_refused_without_its_weights():
         embed("yamnet", weights, segments_of("yamnet", 1))
 
 
+@pytest.mark.slow
 def test_the_graph_of_the_package_is_what_the_exporter_writes():
     """A change of the network, or of the exporter, would write another list of operators."""
     import onnx
@@ -122,6 +123,7 @@ def test_the_graph_of_the_package_is_what_the_exporter_writes():
         assert sorted(given) == weights
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_a_video_is_parsed_without_pytorch(tmp_path):
     """`parse` neither loads it nor needs it."""

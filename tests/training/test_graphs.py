@@ -22,6 +22,7 @@ ASKING = {
 """Recipes whose steps are taken operator by operator."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_step_asks_for_no_value(name, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *args, **settings: nullcontext())
