@@ -14,7 +14,7 @@ from mmpyramid.web.connections import REFUSAL, Connections
 from mmpyramid.web.receiving import LingeringClose
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
-SECONDS = 0.3
+SECONDS = 0.6
 
 
 async def answer(scope, receive, send) -> None:
