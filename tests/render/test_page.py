@@ -238,24 +238,25 @@ def test_without_a_video_the_lanes_keep_their_own_clock(show, short):
     assert clock_time(page) == SECONDS
 
 
-NOTE_LABELS = """name => {
-  window.labels = [];
-  const button = document.getElementById(name);
-  const note = () => {
-    const label = button.getAttribute("aria-label");
-    if (label !== labels.at(-1)) labels.push(label);
-  };
-  new MutationObserver(note).observe(button, { attributeFilter: ["aria-label"] });
+TWO_LABELS = """() => {
+  const button = document.getElementById("play");
+  const labels = [];
+  window.twoLabels = new Promise(resolve => {
+    new MutationObserver(() => {
+      const label = button.getAttribute("aria-label");
+      if (label !== labels.at(-1)) labels.push(label);
+      if (labels.length === 2) resolve(labels);
+    }).observe(button, { attributeFilter: ["aria-label"] });
+  });
 }"""
-"""Notes the labels that a button gets one after the other, of which one may be there for a moment only."""
+"""Promises the next two labels of the button, of which one may be there for a moment only."""
 
 
 def test_the_silent_clock_stops_at_the_end(show, single):
     page = show(to_html(single))
-    page.evaluate(NOTE_LABELS, "play")
+    page.evaluate(TWO_LABELS)
     page.keyboard.press("Space")
-    page.wait_for_function("labels.length == 2")
-    assert page.evaluate("labels") == ["Pause", "Play"]
+    assert page.evaluate("twoLabels") == ["Pause", "Play"]
     assert clock_time(page) == 0.4
 
 
