@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TRAINS := $(VENV)/.trains
 # A file of tests runs in one process, which makes what they share once, the longest files first
-# (tests/conftest.py); what measures time runs alone.
-JOBS ?= 2
+# (tests/conftest.py); what measures time runs alone. Tests also wait, for limits of time and for one
+# another's processes, so that three fill two cores.
+JOBS ?= 3
 PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes, each of which would compile the sources anew.
 export PYTHONDONTWRITEBYTECODE :=

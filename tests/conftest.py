@@ -28,21 +28,21 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("mmpyramid")
 
 LONGEST = (
-    *("test_docs", "extract/test_ray", "models/test_plain_pytorch", "teaching/test_teach"),
-    *("web/test_api", "test_export", "training/test_run", "web/test_jobs"),
-    *("render/test_page_edit", "test_site", "test_pipeline", "test_library"),
-    *("cli/test_commands", "fuzz/test_damaged_files", "web/test_soak", "web/test_app"),
-    *("render/test_page_access", "web/test_attacks", "web/test_pool", "training/test_graphs"),
-    *("web/test_proxy", "extract/test_decoding", "render/test_page"),
-    *("extract/test_killed_extraction", "extract/test_engines", "teaching/test_compact"),
-    *("models/test_mm_pyramid", "test_readme", "web/test_serve_code", "test_gpu"),
-    *("web/test_route_filter", "render/test_page_decode", "models/test_parity"),
-    *("problems/test_dense_events", "accelerate/test_step", "store/test_mapped"),
-    *("media/test_clock", "cli/test_parse_folder", "experiments/test_run_tables"),
-    *("web/test_mutated_uploads", "core/test_process", "experiments/test_own_tables"),
-    *("problems/test_parsing_metrics", "cli/test_mistakes", "training/test_modality_aware"),
-    *("backbones/test_picture_backbones", "training/test_recipes", "test_gpu_benchmark"),
-    "training/test_event_training",
+    *("test_docs", "experiments/test_own_tables", "models/test_plain_pytorch", "web/test_app"),
+    *("fuzz/test_damaged_files", "test_export", "accelerate/test_step", "training/test_run"),
+    *("training/test_modality_aware", "extract/test_killed_extraction"),
+    *("backbones/test_picture_backbones", "extract/test_decoding", "media/test_clock"),
+    *("cli/test_commands", "models/test_parity", "cli/test_mistakes", "web/test_api"),
+    *("training/test_recipes", "web/test_attacks", "render/test_page_edit", "extract/test_ray"),
+    *("test_gpu_benchmark", "render/test_page_access", "training/test_event_training"),
+    *("experiments/test_run_tables", "render/test_page", "teaching/test_compact"),
+    *("core/test_process", "backbones/test_runtime", "test_site", "test_library"),
+    *("render/test_figures", "web/test_jobs", "datasets/test_simulated_ave"),
+    *("web/test_route_filter", "problems/test_parsing_metrics"),
+    *("problems/toy_problem/test_toy_problem", "store/test_mapped", "cli/test_conversions"),
+    *("models/test_mm_pyramid", "extract/test_engines", "cli/test_parse_folder"),
+    *("cli/test_listen", "test_gpu", "test_readme", "teaching/test_teach"),
+    *("render/test_page_zoom", "test_stream", "training/test_strategies", "extract/test_live"),
 )
 """Files of tests that take longest, as measured in a whole check: begun early, by several
 processes, they end together."""

@@ -347,6 +347,7 @@ def test_every_format_is_in_the_table_of_files():
     assert re.findall(r"^\| `(.*?)` \| \w.* \| \w", table, re.MULTILINE) == list(FORMATS)
 
 
+@pytest.mark.slow
 def test_every_message_is_under_one_heading_of_the_troubleshooting():
     hooks, page = hooks_of_the_site("messages"), (DOCS / "troubleshooting.md").read_text()
     places = [mark.split() for mark in hooks.MARK.findall(page)]

@@ -24,6 +24,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts).removesuffix(".__init__")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [module_name(path) for path in sorted(PACKAGE.rglob("*.py")) if has_examples(path)]
 )

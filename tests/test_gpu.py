@@ -241,6 +241,7 @@ def test_tf32_is_taken_by_name_only(corpora, tmp_path, device):
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "door", ["checkpoint", "backbone", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])]
 )

@@ -52,6 +52,7 @@ def streamed(scorer, decoder, video, every, piece):
     return told + [(event, length) for event in stream.finish(length - 0.25)], stream.delay
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("length", "every", "piece"),
     [(1, 16, 4), (9, 1, 1), (11, 16, 4), (57, 1, 1), (57, 7, 10), (200, 16, 4)],
@@ -94,6 +95,7 @@ def test_what_the_source_does_not_have_yields_no_events(kind, missing):
     assert len(everything) > len(told)
 
 
+@pytest.mark.slow
 def test_a_stream_forgets_what_it_no_longer_needs():
     stream, video = EventStream(network(), Decoder(), every=16), features(400)
     for start in range(0, 400, 16):

@@ -427,6 +427,7 @@ def test_people_are_seen_with_every_vocabulary_that_has_them():
     assert "faces" not in load_teacher("ave").streams, "its speakers have no class of sound"
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize(
     ("clip", "expected"),
@@ -510,6 +511,7 @@ def test_dogs_are_118_breeds(class_lists):
     assert not {"timber wolf", "African hunting dog", "tabby"} & dogs
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_a_chainsaw_is_heard_and_at_times_seen(shared):
     """A real clip of the LLP test split: heard 0-10, seen 0-1, 3-6 and 9-10."""

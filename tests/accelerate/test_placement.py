@@ -28,6 +28,7 @@ def splits(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llp train", "llp val", "ave train"])
 def test_gathered_batches_are_those_that_are_read(splits, name):
     split = splits[name]

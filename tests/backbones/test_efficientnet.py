@@ -41,6 +41,7 @@ def pictures(count=3, frames=2):
     return out
 
 
+@pytest.mark.slow
 def test_features_and_probabilities_are_those_of_timm(efficientnet, oracle):
     segments = pictures()
     x_NCHW = (torch.tensor(segments).flatten(0, 1).permute(0, 3, 1, 2).float() - 127) / 128

@@ -68,6 +68,7 @@ def test_it_computes_what_the_released_model_computes(network, interpreter, seed
     assert boxes[0].numpy() == pytest.approx(box, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_a_speaker_is_seen_and_a_chainsaw_has_no_face(faces, shared):
     speaker, chainsaw = (
         np.stack([s.frames for s in SegmentReader(shared / "clips/dev" / name, [View(1, SIZES)])])

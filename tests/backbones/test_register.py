@@ -60,6 +60,7 @@ def test_random_weights_are_said_loudly_and_are_always_the_same():
     np.testing.assert_array_equal(first.embed(sound), second.embed(sound))
 
 
+@pytest.mark.slow
 def test_mistaken_weights_are_told(tmp_path):
     weights = {"vggish": tmp_path / "absent.pth"}
     for names, message in (

@@ -137,6 +137,7 @@ def test_a_video_is_parsed_without_pytorch(tmp_path):
     assert "mmpyramid[torch]" in found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", ["", WITHOUT_PYTORCH])
 def test_all_public_names_that_can_be_imported_are_in_all(hidden):
     code = f"{hidden}from mmpyramid import *\nprint('parse' in vars(), 'HAN' in vars())"

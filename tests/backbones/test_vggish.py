@@ -102,6 +102,7 @@ def test_quantization_equals_that_of_the_port(tmp_path):
         load_whitening(network, path)
 
 
+@pytest.mark.slow
 def test_wrong_segments_are_refused():
     extractor = VGGishExtractor(weights=RandomWeights())
     with pytest.raises(UserError, match=r"vggish takes \(N, 16000\) float32.*got \(2, 8000\)"):

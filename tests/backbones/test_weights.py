@@ -97,6 +97,7 @@ def url(server, monkeypatch):
     return lambda name: Url(url=f"{server}/{name}.bin", sha256=sha256)
 
 
+@pytest.mark.slow
 def test_a_wheel_is_downloaded_once_and_then_works_offline(cache, index):
     wheel = build_wheel(index)
     path = fetch(wheel)

@@ -117,6 +117,7 @@ def test_each_layer_is_that_of_tflite(yamnet, network, interpreter, stages):
     assert relative_error(scores, theirs) < 0.05
 
 
+@pytest.mark.slow
 def test_scores_of_real_clips_rank_as_those_of_tflite(yamnet, interpreter, shared):
     ours, theirs = [], []
     for clip in CLIPS:

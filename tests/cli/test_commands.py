@@ -118,6 +118,7 @@ def test_a_network_for_other_labels_is_refused(model, corpus, run, tmp_path, cap
     assert "in their order" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_is_simulated_is_called_so(run, tmp_path, capsys):
     data = tmp_path / "new" / "data"
     assert run("simulate", "--out", data, "--train", 4, "--val", 2, "--test", 3) == 0

@@ -38,6 +38,7 @@ def original(tmp_path) -> Path:
     return tmp_path / "clip.json"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ANNOTATIONS)
 def test_any_format_becomes_any_other(given, run, tmp_path):
     path = tmp_path / f"clip.{given}"
@@ -133,6 +134,7 @@ def test_a_full_disk_leaves_the_file_that_was_there(original, tmp_path):
     assert done.stdout.splitlines() == ["code 2", "page.html", "before"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_plain_one_is_written_to(original):
     words = ["render", original, "--to", "csv", "--out", "/dev/stdout"]
     done = subprocess.run(
@@ -149,6 +151,7 @@ def test_without_pympi_the_extra_is_named_before_a_video_is_parsed(original):
     assert "pip install -e '.[elan]'" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 1], ids=["alone", "compared"])
 def test_a_page_gets_no_file_that_a_timeline_calls_its_video(
     others, run, tmp_path, monkeypatch, capsys, clip

@@ -28,6 +28,7 @@ def run(corpus, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_a_network_labels_what_another_learns(corpus, run, tmp_path, capsys):
     out = tmp_path / "labels"
     words = ["label", str(run / "model"), "--data", str(corpus), "--out", str(out)]
@@ -58,6 +59,7 @@ def test_a_network_labels_what_another_learns(corpus, run, tmp_path, capsys):
     assert load_file(tmp_path / "student" / "model" / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_the_teachers_have_no_say_about_what_they_never_perceive(corpus, tmp_path, capsys):
     teacher = load_teacher("llp")
     rng = np.random.default_rng(1)

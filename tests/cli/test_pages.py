@@ -20,6 +20,7 @@ def ids(corpus) -> tuple[str, ...]:
     return read_llp(corpus, "test").ids
 
 
+@pytest.mark.slow
 def test_every_video_has_a_page_and_the_means_are_the_official_numbers(
     model, corpus, ids, run, tmp_path, capsys
 ):
@@ -39,6 +40,7 @@ def test_every_video_has_a_page_and_the_means_are_the_official_numbers(
     assert (tmp_path / "assets" / "timeline.js").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_videos_are_played_in_place_and_pictured(model, corpus, ids, clip, run, tmp_path):
     (tmp_path / "videos").mkdir()
     shutil.copy(clip, tmp_path / "videos" / f"{ids[1]}.mp4")

@@ -47,6 +47,7 @@ def predicted(corpus, model, han, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["han", "ours"])
 def test_a_timeline_is_what_the_network_says(name, predicted, corpus, model, han):
     path = {"han": han, "ours": model}[name]
@@ -65,6 +66,7 @@ def test_a_timeline_is_what_the_network_says(name, predicted, corpus, model, han
         assert bool(timeline.unit_weights) == (name == "ours")
 
 
+@pytest.mark.slow
 def test_the_gate_of_the_network_decides(corpus, run, tmp_path):
     network = MMPyramid(MMPyramidConfig(labels=tiny_corpus.LABELS, width=16))
     found = {}
@@ -150,6 +152,7 @@ def test_figure_5_shows_what_selective_fusion_chose(predicted, run):
     assert path.with_suffix(".png").read_bytes() != path.with_suffix(".unit-weights.svg")
 
 
+@pytest.mark.slow
 def test_event_localization_gives_audio_visual_events(events, run, tmp_path):
     folder, model = events
     words = ("--data", folder, "--ids=-bbbbbbbbbb,aaaaaaaaaaa", "--truth", "--out", tmp_path)

@@ -33,6 +33,7 @@ def test_closed_streams_are_in_nobodys_way(closed, timeline, tmp_path):
     assert ended(f"{PROGRAM} info {timeline} {closed}", tmp_path) == (0, "")
 
 
+@pytest.mark.slow
 def test_what_is_written_never_goes_into_a_file_instead(timeline, tmp_path):
     """The next file that is opened would be number 1."""
     line = f"{PROGRAM} render {timeline} --to md --out clip.md <&- >&- 2>&-"
@@ -41,6 +42,7 @@ def test_what_is_written_never_goes_into_a_file_instead(timeline, tmp_path):
     assert (tmp_path / "clip.md").read_bytes() == (tmp_path / "again.md").read_bytes()
 
 
+@pytest.mark.slow
 def test_nothing_comes_from_a_closed_input(tmp_path):
     code, told = ended(f"{PROGRAM} parse - --out out <&-", tmp_path)
     assert code == 2
@@ -66,6 +68,7 @@ def test_a_reader_that_has_gone_is_no_fault_of_the_video(monkeypatch, capsys):
     assert "of the terminal" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["--help", "info {timeline}"])
 def test_output_that_cannot_be_written_is_told(words, timeline, tmp_path):
     code, told = ended(f"{PROGRAM} {words.format(timeline=timeline)} > /dev/full", tmp_path)

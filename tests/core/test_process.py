@@ -101,6 +101,7 @@ def test_arrays_come_as_they_were_sent(start, dtype, shape):
     np.testing.assert_array_equal(found, array.T)
 
 
+@pytest.mark.slow
 def test_how_a_worker_ended_is_told_and_it_starts_again(start):
     worker = start(echo)
     for request, told in (("return", "exit code 0"), ("fail", "exit code 1")):
@@ -175,6 +176,7 @@ def on_another_system():
     sys.platform = "darwin"
 
 
+@pytest.mark.slow
 def test_what_a_system_cannot_limit_is_said_once():
     done = subprocess.run(
         [sys.executable, "-c", LIMITED_PARENT, str(Path(__file__).parent)],

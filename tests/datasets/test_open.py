@@ -31,6 +31,7 @@ def corpora(tmp_path_factory) -> dict[str, tuple[Path, Streams]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["LLP", "AVE"])
 def test_every_layout_keeps_the_contract(corpora, layout):
     data, streams = corpora[layout]
@@ -104,6 +105,7 @@ def test_a_layout_of_ones_own_is_registered(corpora, tmp_path, monkeypatch):
     assert found.ids == open_dataset(data, "test").ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "files"),
     [("LLP", {"AVVP_train.csv": 1, "AVVP_val_pd.csv": 1}), ("AVE", {"Annotations.txt": 2})],

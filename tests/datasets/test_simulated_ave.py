@@ -118,6 +118,7 @@ def test_same_parameters_same_features(corpus, tmp_path):
     assert not np.array_equal(other[0][0], ours[0][0])
 
 
+@pytest.mark.slow
 def test_given_annotations_are_kept_and_renumbered(corpus, tmp_path):
     whole = simulate_ave(corpus, tmp_path / "whole")
     for name in ("Annotations.txt", *(f"{split}_order.h5" for split in SPLITS)):
@@ -198,6 +199,7 @@ def test_the_event_is_in_one_place_of_the_picture():
         assert not (taken[..., 3] & taken[..., np.arange(28) != 3].any(-1)).any()
 
 
+@pytest.mark.slow
 def test_the_picture_is_brighter_where_the_event_is(tmp_path):
     """A class's pattern, learned from other clips' sums, is found at one place of a clip."""
     folder = simulate_ave(None, tmp_path / "easy", sizes={"train": 60, "val": 0, "test": 0})

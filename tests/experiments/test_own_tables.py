@@ -87,6 +87,7 @@ def test_steps_are_compared(found_costs):
     assert found["large"].step > 1
 
 
+@pytest.mark.slow
 def test_costs_are_counted(found_costs):
     found = found_costs(rounds=1)
     assert found["small"].step == 1

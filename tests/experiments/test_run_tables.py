@@ -56,6 +56,7 @@ def run(corpus: Path, out: Path, number: int, *more: str) -> int:
     return main([*words, *SMALL])
 
 
+@pytest.mark.slow
 def test_a_table_is_written_and_what_is_finished_is_not_run_again(corpus, table, capsys):
     out, first = table
     assert first.err.count("seed") == 4
@@ -101,6 +102,7 @@ def test_results_of_another_corpus_are_refused(corpus, out, tmp_path, capsys):
     assert "of other annotations or features" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_row_of_ma_runs_its_three_steps(corpus, out, capsys):
     assert run(corpus, out, 2, "--seeds", "1", "--rows", "han-ma") == 0
     folder = out / "runs" / "han-ma-refined" / "seed-1"

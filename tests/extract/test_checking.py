@@ -32,6 +32,7 @@ def check(corpus, factory=make, **options):
     return check_corpus(*corpus, NAMES, factory=factory, engine=ENGINE, **options)
 
 
+@pytest.mark.slow
 def test_a_sound_store(corpus):
     report = check(corpus)
     assert report.is_sound
@@ -39,6 +40,7 @@ def test_a_sound_store(corpus):
     assert len(check(corpus, sample=2).same) == 2
 
 
+@pytest.mark.slow
 def test_absent_strange_and_changed_videos(corpus):
     folder, _ = corpus
     write_media(folder / "new.mp4", steady(10))
@@ -52,6 +54,7 @@ def test_absent_strange_and_changed_videos(corpus):
     assert "cannot be extracted any more" in report.changed["0"]
 
 
+@pytest.mark.slow
 def test_another_machine_may_differ_a_little(corpus):
     class Shaken(MeanColor):
         def embed(self, segments):
@@ -62,6 +65,7 @@ def test_another_machine_may_differ_a_little(corpus):
     assert sorted(report.close) == [*"012"]
 
 
+@pytest.mark.slow
 def test_damaged_features(corpus):
     _, store = corpus
     opened = FeatureStore(store)

@@ -123,6 +123,7 @@ def test_a_crash_in_the_middle_of_a_message_costs_one_file(decode, two):
     assert number_of_pieces(messages, two[1]) == 1
 
 
+@pytest.mark.slow
 def test_a_file_that_is_absent_costs_itself(decode, two, tmp_path):
     absent = tmp_path / "absent.mp4"
     messages = list(everything(decode(absent, two[1], absent, two[1])))
@@ -130,6 +131,7 @@ def test_a_file_that_is_absent_costs_itself(decode, two, tmp_path):
     assert all("does not exist" in m.reason for place, m in messages if place == absent)
 
 
+@pytest.mark.slow
 def test_strangers_files_have_a_process_each(decode, two):
     decoding = decode(two[1], two[1], alone=True)
     pids, messages = [], []
@@ -187,6 +189,7 @@ def escape(limits, channel):
     channel.send(make_answer(Failure(f"{succeeded} {content!r}"), order.required))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines a process")
 def test_a_decoder_that_was_taken_over_reaches_nothing_but_its_file(decode, two, monkeypatch):
     monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", escape)
@@ -196,6 +199,7 @@ def test_a_decoder_that_was_taken_over_reaches_nothing_but_its_file(decode, two,
     assert not two[1].with_name("harm").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines a process")
 def test_a_decoder_of_lists_that_was_taken_over_reads_and_does_no_more(two, monkeypatch):
     monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", escape)
@@ -263,6 +267,7 @@ def test_a_confined_decoder_gives_what_a_free_one_gives(decode, tmp_path, option
             np.testing.assert_array_equal(piece.inputs[name], array)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", Sampling)
 def test_a_confined_decoder_resizes_and_samples_in_every_way(decode, tmp_path, sampling):
     path = write_media(tmp_path / "clip.mp4", steady(100), tone(300, 10))

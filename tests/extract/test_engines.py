@@ -52,6 +52,7 @@ def make(names):
 """
 
 
+@pytest.mark.slow
 def test_spawned_workers_know_backbones_of_the_user(clips, tmp_path, code):
     summary = extract_corpus(
         clips, tmp_path / "out", ("mine",), factory=code.make, engine=LocalEngine(workers=2)

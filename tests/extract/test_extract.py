@@ -261,6 +261,7 @@ def test_a_crashing_process_fails_one_video_only(run):
     assert sorted(store.ids) == ["blind", "both", "mute"]
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_start_stop_the_run(run):
     with pytest.raises(RuntimeError, match=r"a worker could not start \(exit code 1\)"):
         run(factory=partial(make_in_parent_only, parent=os.getpid()), workers=2)

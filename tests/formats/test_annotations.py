@@ -27,6 +27,7 @@ from mmpyramid.render import (
 from render.drawn_timelines import ANY_TEXT, PRINTABLE, timelines
 
 
+@pytest.mark.slow
 @given(timelines(1_000_000))
 def test_csv_gives_the_events_back(timeline):
     assert from_csv(to_csv(timeline)).events == timeline.events
@@ -44,6 +45,7 @@ def test_a_label_track_gives_the_events_back(timeline):
     assert from_audacity(to_audacity(timeline)).events == timeline.events
 
 
+@pytest.mark.slow
 @given(timelines(1_000, PRINTABLE))
 @example(Timeline(source="a.mp4", notes=("The sound is missing.",) * 2))
 def test_elan_gives_the_whole_timeline_back(timeline):
@@ -52,6 +54,7 @@ def test_elan_gives_the_whole_timeline_back(timeline):
     assert from_elan(to_elan(timeline)) == replace(timeline, source=kept)
 
 
+@pytest.mark.slow
 @given(timelines(1_000))
 def test_json_gives_the_whole_timeline_back(timeline):
     assert Timeline.from_json(timeline.to_json()) == timeline

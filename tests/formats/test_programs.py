@@ -128,6 +128,7 @@ def test_a_table_of_boris_is_read(delimiter, tmp_path):
     assert found.notes == ("1 point events of BORIS were left out",)
 
 
+@pytest.mark.slow
 @given(timelines(1_000_000, PRINTABLE))
 def test_a_textgrid_gives_the_events_back(timeline):
     timeline = replace(timeline, duration=timeline.duration + 1)
@@ -261,6 +262,7 @@ def test_what_was_annotated_counts_more_than_what_was_predicted(short):
         from_labelstudio(json.dumps([task]))
 
 
+@pytest.mark.slow
 @given(timelines(1_000, PRINTABLE))
 def test_mmif_gives_events_and_labels_back(timeline):
     back = from_mmif(to_mmif(timeline))
@@ -290,6 +292,7 @@ def test_mmif_python_finds_every_time_frame(short, tmp_path):
     assert again.source == str(tmp_path / "dog.mp4")
 
 
+@pytest.mark.slow
 @given(timelines(100))
 def test_subtitles_stand_where_they_should(timeline):
     found = pysubs2.SSAFile.from_string(to_ass(timeline), format_="ass")
@@ -317,6 +320,7 @@ def test_ffmpeg_reads_subtitles_as_players_do(short, tmp_path):
     assert sorted(cues) == sorted((event.start, event.end) for event in short)
 
 
+@pytest.mark.slow
 @given(timelines(1_000))
 def test_parquet_has_a_row_per_event(timeline):
     table = pq.read_table(io.BytesIO(to_parquet(timeline)))

@@ -296,6 +296,7 @@ def test_time_stamps_that_come_late_move_nothing(tmp_path):
 RATES = [(48000, 16000), (16000, 48000), (44100, 22050, 44100)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "codec", "rates"),
     [

@@ -123,6 +123,20 @@ def test_a_file_whose_index_is_cut_off_is_a_clear_error(tmp_path):
         probe(truncate(path, 0.9))
 
 
+def test_sound_of_which_nothing_decodes_is_not_called_cut_off(tmp_path):
+    path = write_media(tmp_path / "a.mp4", steady(30), tone(440, 3))
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        for packet in container.demux(audio=0):
+            if packet.size:
+                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    reader = SegmentReader(path)
+    assert len(list(reader)) == 3
+    (note,) = reader.notes
+    assert note.startswith("nothing of the sound could be decoded (")
+
+
 def test_a_file_of_which_nothing_decodes_is_a_clear_error(tmp_path):
     path = write_media(tmp_path / "a.mp4", steady(30), options={"movflags": "faststart"})
     data = path.read_bytes()

@@ -108,6 +108,7 @@ def test_an_abandoned_iteration_closes_the_file(tmp_path):
     assert str(path) not in {file.path for file in process.open_files()}
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path):
     """Two minutes, of which the sampled frames alone would be 115 MB."""
     path = tmp_path / "a.mp4"

@@ -9,6 +9,7 @@ from mmpyramid.training.recipes import RECIPES
 from random_batch import MAP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_weights_in_bf16_score_as_in_float32(recipe):
     config = RECIPES[recipe]().model

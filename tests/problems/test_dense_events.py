@@ -87,6 +87,7 @@ def test_the_objective_counts_segments_that_exist_over_those_of_events():
     assert loss.item() == pytest.approx(expected / events, rel=1e-4)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 3))
 def test_suppression_takes_one_candidate_after_the_other(seed, length, num_classes):
     random = np.random.default_rng(seed)

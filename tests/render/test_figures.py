@@ -170,6 +170,7 @@ def test_settings_of_the_user_change_nothing_and_are_left_alone(short):
         assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 def test_a_figure_opens_no_window_and_keeps_no_state():
     code = (
         "import sys; from mmpyramid.render import *; from mmpyramid.core import Timeline; "

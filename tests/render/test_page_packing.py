@@ -36,6 +36,7 @@ def test_rounding_passes_no_threshold():
         np.testing.assert_array_equal(rounded >= threshold, values >= threshold)
 
 
+@pytest.mark.slow
 def test_short_videos_are_exact_and_long_ones_small():
     short, noise = random_scores(10, 0), random_scores(3600, 0)
     long = replace(noise, audio=noise.audio**3, visual=noise.visual**3)

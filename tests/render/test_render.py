@@ -39,6 +39,7 @@ def test_a_text_is_encoded_as_utf8(name, short):
     assert encode(timeline, name).decode("utf-8") == render(timeline, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_bytes(name, short):
     assert encode(short, name).startswith(MAGIC[name])

@@ -26,6 +26,7 @@ def streams(**changed):
     return {**DESCRIPTION, "streams": {**STREAMS, "sound": {**STREAMS["sound"], **changed}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "told"),
     [

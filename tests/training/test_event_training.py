@@ -27,6 +27,7 @@ def train(recipe: str, corpus: Path, out: Path, epochs: int) -> int:
     return main([*words, "--epochs", str(epochs)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["ave", "ave-weak", "ave-proportion"])
 def test_every_supervision_trains_and_evaluates(recipe, corpus, tmp_path, capsys):
     assert train(recipe, corpus, tmp_path / "run", epochs=1) == 0

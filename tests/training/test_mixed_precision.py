@@ -24,6 +24,7 @@ def module_of(config):
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains_as_autocast_computes_on_a_gpu(name):
     config = RECIPES[name]()

@@ -110,6 +110,7 @@ def refine(corpus: Path, out: Path, *more: str) -> int:
     return main(["refine", "han-ma", "--data", str(corpus), "--out", str(out), *FLAGS, *more])
 
 
+@pytest.mark.slow
 def test_three_steps_run_once_and_resume_to_the_same_labels(corpus, tmp_path, capsys):
     out = tmp_path / "run"
     assert refine(corpus, out) == 0
@@ -168,6 +169,7 @@ def test_two_processes_refine_once(tmp_path):
     assert done.stdout.count("score it with") == 1
 
 
+@pytest.mark.slow
 def test_labels_are_refined_where_the_network_was_trained(corpus, tmp_path, monkeypatch):
     devices = []
     load = Run.load_network
@@ -178,6 +180,7 @@ def test_labels_are_refined_where_the_network_was_trained(corpus, tmp_path, monk
     assert devices == [done.device] == [done.retrained.device]
 
 
+@pytest.mark.slow
 def test_annotations_beside_simulated_features_know_of_no_planted_labels(tmp_path, capsys):
     simulate_features(None, tmp_path / "sim", sizes={"train": 8, "val": 4, "test": 4})
     (tmp_path / "annotations").mkdir()
@@ -208,6 +211,7 @@ def test_labels_that_no_loss_would_read_are_refused(recipe, tmp_path):
             config.objective.labels(refined=tmp_path / "refined.tsv")
 
 
+@pytest.mark.slow
 def test_the_strategy_of_a_run_is_chosen_by_name(corpus, tmp_path, capsys):
     words = ("train", "han-ma", "--data", str(corpus), *FLAGS, "--out", str(tmp_path / "run"))
     assert main([*words, "--strategy", "modality-aware"]) == 0

@@ -39,6 +39,7 @@ def test_what_cannot_repeat_itself_would_be_found():
     assert operators.names & UNREPEATABLE == {"put_"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_two_steps_move_every_part_that_the_loss_reaches(name):
     config = RECIPES[name]()

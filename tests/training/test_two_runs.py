@@ -9,6 +9,7 @@ from mmpyramid.training.run import fit
 from training import tiny_corpus
 
 
+@pytest.mark.slow
 def test_a_second_run_in_a_folder_is_refused(tmp_path):
     data = tiny_corpus.make(tmp_path / "data", num_train=2, num_val=2)
     with only_writer(tmp_path / "run"), pytest.raises(UserError, match="another process writes"):

@@ -173,6 +173,7 @@ def test_a_visitor_who_sends_no_more_gets_all_answers(times):
         assert end_of(connection).count(b"HTTP/1.1 200") == times
 
 
+@pytest.mark.slow
 def test_an_answer_to_a_visitor_who_sends_no_more_may_take_a_while(monkeypatch):
     """Longer than that, the visitor is taken for one who is gone."""
     slow = HEAD.replace(b"/ ", b"/slow ", 1) + b"\r\n"

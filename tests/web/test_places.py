@@ -66,6 +66,7 @@ async def post_broken(client) -> httpx.Response:
     return await client.post("/api/parse", content=HEAD, headers=FORM)
 
 
+@pytest.mark.slow
 def test_who_falls_silent_is_cut_off(client, tmp_path, monkeypatch):
     monkeypatch.setattr(receiving, "GRACE_SECONDS", 0.05)
 
@@ -144,6 +145,7 @@ def test_a_form_may_have_several_files(size):
         FileForm(FORM["Content-Type"], "video", 2).feed(body)
 
 
+@pytest.mark.slow
 def test_of_several_files_all_are_kept_or_none(client, tmp_path):
     """A share is four videos, a megabyte each."""
 
@@ -167,6 +169,7 @@ def test_of_several_files_all_are_kept_or_none(client, tmp_path):
     asyncio.run(post_all())
 
 
+@pytest.mark.slow
 def test_uploads_at_once_need_no_names_of_their_own(client):
     async def post(name: str) -> int:
         parts = [("files", (name, bytes(300_000)))]
@@ -178,6 +181,7 @@ def test_uploads_at_once_need_no_names_of_their_own(client):
     assert asyncio.run(post_both()) == [200, 200]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data", "multipart/mixed; b=x"])
 def test_another_type_of_body_is_refused(kind):
     with pytest.raises(HTTPException, match="another type of body"):

@@ -303,6 +303,7 @@ def test_a_gradio_that_cannot_be_told_to_check_paths_is_refused(tmp_path, monkey
         _create_page(Handlers(pool, Uploads(tmp_path / "root"), Visits()), "")
 
 
+@pytest.mark.slow
 def test_gradio_itself_refuses_a_path(tmp_path, secret, monkeypatch):
     (tmp_path / "root").mkdir()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "root" / "received"))

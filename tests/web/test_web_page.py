@@ -98,6 +98,7 @@ def told(response: httpx.Response) -> str:
 FILES = {"video": ("a.mp4", b"video")}
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_server_is_told_like_any_refusal(ask, tmp_path):
     before = set(tmp_path.rglob("*"))
     (parsed,) = ask("POST", "/api/parse", files=FILES)
@@ -121,6 +122,7 @@ def test_a_format_whose_package_is_absent_is_told(ask, pool, monkeypatch):
     assert "needs the package `pympi" in told(absent)
 
 
+@pytest.mark.slow
 def test_the_refusals_are_those_of_the_interface(ask):
     page, security = PAGE.read_text(), (ROOT / "SECURITY.md").read_text()
     listed = {int(status) for status in re.findall(r"^\| (\d{3}) \|", page, re.MULTILINE)}
@@ -184,6 +186,7 @@ def test_who_needs_a_token(monkeypatch):
     assert all(len(token) >= 32 for token in made)
 
 
+@pytest.mark.slow
 def test_the_container_is_made_of_what_there_is():
     """Its parts are here, its user is none of the system, and `/health` asks for no token."""
     lines = re.findall(

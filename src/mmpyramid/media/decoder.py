@@ -84,6 +84,7 @@ class Decoder(Generic[FrameT]):
         self._last_second = header_end(container)
         self.clock = Clock(container, self._streams)
         self._end = Fraction(0)
+        self._has_frames = False
         self._late: Fraction | None = None
         self._rate = 0
         self._reading = Reading(stream, length_is_guessed(container))
@@ -98,7 +99,7 @@ class Decoder(Generic[FrameT]):
             timed = self._timed(frame)
             start = timed.start
             if previous is None:
-                self._end = timed.end
+                self._end, self._has_frames = timed.end, True
             elif start < stamp - MAX_STEP_BACK:
                 self.remember("its timestamps run backwards")
                 continue
@@ -120,6 +121,8 @@ class Decoder(Generic[FrameT]):
         if ENCRYPTED in self._damage:
             begin = max(0.0, float(self._damage[ENCRYPTED][0] - zero))
             return (f"the {self._name} is encrypted from {begin:.1f} s on, which was not read",)
+        if self._damage and not self._has_frames:
+            return (f"nothing of the {self._name} could be decoded ({', '.join(self._damage)})",)
         following = self._reading.following(self._name, self._end - zero)
         # Where another file begins, FFmpeg may stumble before it stops.
         until = self._end - SEAM if following else self._end
