@@ -5,8 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TRAINS := $(VENV)/.trains
 # A file of tests runs in one process, which makes what they share once, the longest files first
-# (tests/conftest.py); what measures time runs alone. Tests also wait, for limits of time and for one
-# another's processes, so that three fill two cores.
+# (tests/conftest.py); what measures time runs alone. Tests also wait, for time limits and for other
+# processes: three fill two cores.
 JOBS ?= 3
 PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes, each of which would compile the sources anew.
@@ -31,7 +31,7 @@ $(READY) $(TRAINS): pyproject.toml
 demo: $(TRAINS)  ## raw video to timeline, end to end, in a few minutes
 	$(BIN)/mmpyramid demo --out demo
 
-test: setup  ## the quick tests (under two minutes on two cores)
+test: setup  ## the quick tests (about two minutes on two cores)
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not browser'
 
 check: setup browser  ## what CI runs: lint, format, types, every test
