@@ -20,7 +20,10 @@ def localized(similarity_BT=None):
 
 def batch(mask_BT=EVERY):
     present_BM = torch.ones(1, 2, dtype=torch.bool)
-    return Batch(streams={}, mask_BT=mask_BT, present_BM=present_BM, segment_BT=SEGMENT_BT)
+    weak_BC = torch.tensor([[1.0, 0.0, 0.0]])
+    return Batch(
+        streams={}, mask_BT=mask_BT, present_BM=present_BM, weak_BC=weak_BC, segment_BT=SEGMENT_BT
+    )
 
 
 def test_soft_margin_is_the_cross_entropy_of_the_sigmoid_of_a_probability():

@@ -5,14 +5,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from mmpyramid.cli import main
+from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.datasets import open_dataset
 from mmpyramid.models import create_model, load_pretrained
 from mmpyramid.models.network import Localized
 from mmpyramid.problems import LocalizationProblem
-from mmpyramid.problems.localization.losses import DecomposedObjective, decomposed_loss, pooled_loss
+from mmpyramid.problems.localization.losses import (
+    DecomposedObjective,
+    PooledObjective,
+    decomposed_loss,
+    pooled_loss,
+)
 from mmpyramid.training.recipes import RECIPES
 from training import tiny_events
 
@@ -88,6 +95,55 @@ def test_the_decomposed_loss_is_the_sum_of_two_cross_entropies():
     category = -category_BC.log_softmax(-1)[0, 1]
     loss = decomposed_loss(output, segment_BT, weak_BC, mask_BT, category_weight=0.5)
     torch.testing.assert_close(loss, happens / 2 + 0.5 * category)
+
+
+def test_a_video_of_background_teaches_a_category_only_where_there_is_one_for_it():
+    """OV-AVEBench has such videos among those to train on, AVE has not."""
+    segment_BT = torch.tensor([[1, 2], [2, 2]])
+    weak_BC = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    relevance_BT = torch.tensor([[2.0, -1.0], [-3.0, 0.5]])
+    every = torch.ones(2, 2, dtype=torch.bool)
+
+    def losses(category_BC):
+        output = Localized(torch.zeros(2, 2, 3), relevance_BT, category_BC)
+        parts = [decomposed_loss(output, segment_BT, weak_BC, every, weight) for weight in (0, 1)]
+        return parts[1] - parts[0]
+
+    two_BC = torch.tensor([[0.5, 1.5], [7.0, 3.0]])
+    torch.testing.assert_close(losses(two_BC), -two_BC.log_softmax(-1)[0, 1])
+    three_BC = torch.tensor([[0.5, 1.5, 0.1], [7.0, 3.0, 5.0]])
+    log_prob_BC = three_BC.log_softmax(-1)
+    torch.testing.assert_close(losses(three_BC), -(log_prob_BC[0, 1] + log_prob_BC[1, 2]) / 2)
+    output = Localized(torch.zeros(1, 2, 3), relevance_BT[1:], two_BC[1:])
+    alone = decomposed_loss(output, segment_BT[1:], weak_BC[1:], every[1:])
+    relevance = F.binary_cross_entropy_with_logits(relevance_BT[1:], torch.zeros(1, 2))
+    torch.testing.assert_close(alone, relevance)
+
+
+@pytest.mark.parametrize("recipe", ["ave", "ave-weak", "avel"])
+def test_labels_of_another_kind_are_refused(recipe):
+    """A folder and UnAV-100 have no class for every segment."""
+    config = RECIPES[recipe]()
+    output = Localized(torch.zeros(1, 2, 29), torch.zeros(1, 2), torch.zeros(1, 28))
+    batch = Batch(
+        streams={},
+        mask_BT=torch.ones(1, 2, dtype=torch.bool),
+        present_BM=torch.ones(1, 2, dtype=torch.bool),
+        weak_BC=torch.zeros(1, 28),
+    )
+    with pytest.raises(UserError, match="got annotations of another kind"):
+        config.objective(output, batch)
+
+
+def test_a_network_that_scores_segments_alone_learns_no_relevance(corpus, tmp_path, capsys):
+    words = ["train", "ave", "--data", str(corpus), "--out", str(tmp_path / "run")]
+    assert main([*words, "--model.head", "segments", "--model.width", "16"]) == 2
+    assert "leave --model.head as the recipe has it" in capsys.readouterr().err
+
+
+def test_scores_are_not_pooled_for_labels_of_segments():
+    with pytest.raises(UserError, match="labels of videos, `weak` or `proportion`"):
+        PooledObjective(supervision="full")
 
 
 @pytest.mark.parametrize("pool", ["max", "mean"])

@@ -22,6 +22,7 @@ from mmpyramid.datasets.base import Kind, Supervision
 from mmpyramid.models.attention import MASKED
 from mmpyramid.models.network import Localized
 from mmpyramid.problems.base import Objective
+from mmpyramid.problems.localization.problem import clip_labels
 from mmpyramid.problems.parsing.losses import binary_cross_entropy
 
 PooledLoss: TypeAlias = Literal["soft-margin", "cross-entropy", "categorical"]
@@ -39,6 +40,9 @@ def decomposed_loss(
 ) -> Tensor:
     """Binary cross-entropy of the relevance and cross-entropy of the category (CMRAN, full).
 
+    A video of background alone, as OV-AVEBench has them, has no category to be learned by a head
+    without a column for the background.
+
     Args:
         output: of a network that decomposes the problem.
         segment_BT: class of each segment, the last one being background.
@@ -48,17 +52,30 @@ def decomposed_loss(
 
     Returns:
         A scalar.
+
+    Raises:
+        UserError: if the network does not decompose the problem.
     """
-    assert output.relevance_BT is not None
-    assert output.category_BC is not None
+    if output.relevance_BT is None or output.category_BC is None:
+        raise UserError(
+            "expected a network that tells the category of a video and which segments are relevant "
+            "to it, got one that scores segments alone; leave --model.head as the recipe has it, "
+            "or take a recipe for such networks, as `avel`"
+        )
     background = weak_BC.shape[-1] - 1
     happens_BT = (segment_BT != background).to(output.relevance_BT.dtype)
     relevance_BT = F.binary_cross_entropy_with_logits(
         output.relevance_BT, happens_BT, reduction="none"
     )
     relevance = mean_of_existing(relevance_BT, mask_BT)
-    category_B = weak_BC[:, :background].argmax(-1)
-    return relevance + category_weight * F.cross_entropy(output.category_BC, category_B)
+    num_categories = output.category_BC.shape[-1]
+    category_B = weak_BC.argmax(-1)
+    is_learned_B = category_B < num_categories
+    category_loss_B = F.cross_entropy(
+        output.category_BC, category_B.clamp(max=num_categories - 1), reduction="none"
+    )
+    category = (category_loss_B * is_learned_B).sum() / is_learned_B.sum().clamp(min=1)
+    return relevance + category_weight * category
 
 
 def pooled_loss(
@@ -209,12 +226,13 @@ class DecomposedObjective(LocalizationObjective):
             )
 
     def __call__(self, output: Localized, batch: Batch) -> Tensor:
-        """The sum of both cross-entropies."""
-        assert batch.segment_BT is not None
-        assert batch.weak_BC is not None
-        return decomposed_loss(
-            output, batch.segment_BT, batch.weak_BC, batch.mask_BT, self.category_weight
-        )
+        """The sum of both cross-entropies.
+
+        Raises:
+            UserError: if the batch has no classes of segments, or the network not both heads.
+        """
+        segment_BT, weak_BC = clip_labels(batch)
+        return decomposed_loss(output, segment_BT, weak_BC, batch.mask_BT, self.category_weight)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -234,10 +252,22 @@ class PooledObjective(LocalizationObjective):
     """Of the video's distribution: `soft-margin` (AVE, CMRAN), binary `cross-entropy` (PSP), or
     `categorical` cross-entropy (our reconstructions)."""
 
+    def __post_init__(self) -> None:
+        LocalizationObjective.__post_init__(self)
+        if self.supervision == "full":
+            raise UserError(
+                "scores that are pooled over time are learned from labels of videos, `weak` or "
+                "`proportion`; for `full` take another recipe, such as `ave` or `avel`"
+            )
+
     def __call__(self, output: Localized, batch: Batch) -> Tensor:
-        """The loss of the video-level distribution."""
-        assert batch.weak_BC is not None
-        return pooled_loss(output, batch.weak_BC, batch.mask_BT, pool=self.pool, loss=self.loss)
+        """The loss of the video-level distribution.
+
+        Raises:
+            UserError: if the batch has labels of another kind.
+        """
+        _, weak_BC = clip_labels(batch)
+        return pooled_loss(output, weak_BC, batch.mask_BT, pool=self.pool, loss=self.loss)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -261,10 +291,11 @@ class SegmentObjective(LocalizationObjective):
         """The loss of the segments' distributions, and of the similarities if they count.
 
         Raises:
-            UserError: if similarities count and the network gives none.
+            UserError: if the batch has no classes of segments, or similarities count and the
+                network gives none.
         """
-        assert batch.segment_BT is not None
-        loss = segment_loss(output.score_BTC, batch.segment_BT, batch.mask_BT, self.loss)
+        segment_BT, _ = clip_labels(batch)
+        loss = segment_loss(output.score_BTC, segment_BT, batch.mask_BT, self.loss)
         if not self.similarity_weight:
             return loss
         if output.similarity_BT is None:
@@ -272,6 +303,6 @@ class SegmentObjective(LocalizationObjective):
                 "--objective.similarity-weight needs a network that compares both modalities, "
                 "which this one does not; set it to 0"
             )
-        happens_BT = batch.segment_BT != output.score_BTC.shape[-1] - 1
+        happens_BT = segment_BT != output.score_BTC.shape[-1] - 1
         similarity = similarity_loss(output.similarity_BT, happens_BT, batch.mask_BT)
         return loss + self.similarity_weight * similarity

@@ -166,7 +166,7 @@ class _Gathered:
         """Add the classes (B, T) that each rule gives for a batch."""
         for rule, answer_BT in by_rule.items():
             self._answers.setdefault(rule, []).append(answer_BT)
-        self._truth.append(to_numpy(_truth(batch)[0]))
+        self._truth.append(to_numpy(clip_labels(batch)[0]))
         self._exists.append(to_numpy(batch.mask_BT))
 
     def scores(self) -> dict[str, dict[str, ClipScores]] | None:
@@ -210,16 +210,26 @@ def predicted_classes(
     return argmax_BT, two_head_BT
 
 
-def _truth(batch: Batch) -> tuple[Tensor, Tensor, int]:
-    """True classes, whether the event is shorter than the clip, the class of background."""
+def clip_labels(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The class of every segment, (B, T), and the label of every clip, (B, C + 1).
+
+    Raises:
+        UserError: if the batch has other annotations.
+    """
     if batch.segment_BT is None or batch.weak_BC is None:
         raise UserError(
             "expected a clip's category and the class of every segment, as AVE and OV-AVEBench "
             "have them, got annotations of another kind; parsing networks read these"
         )
-    background = batch.weak_BC.shape[-1] - 1
-    is_subset_B = ((batch.segment_BT == background) & batch.mask_BT).any(1)
-    return batch.segment_BT, is_subset_B, background
+    return batch.segment_BT, batch.weak_BC
+
+
+def _truth(batch: Batch) -> tuple[Tensor, Tensor, int]:
+    """True classes, whether the event is shorter than the clip, the class of background."""
+    segment_BT, weak_BC = clip_labels(batch)
+    background = weak_BC.shape[-1] - 1
+    is_subset_B = ((segment_BT == background) & batch.mask_BT).any(1)
+    return segment_BT, is_subset_B, background
 
 
 register_problem(LocalizationProblem())
