@@ -101,6 +101,23 @@ def test_an_exchange_takes_sound_from_one_and_picture_from_the_other():
     assert mixed.present_BM.tolist() == [[False, True]]
 
 
+def test_videos_of_different_lengths_are_exchanged_where_both_last():
+    """Batches of a folder are as long as the longest video of each."""
+    own, other = (
+        Batch(
+            streams={"ear": torch.full((1, length, 2), value), "eye": torch.ones(1, length, 3)},
+            mask_BT=torch.ones(1, length, dtype=torch.bool),
+            present_BM=torch.ones(1, 2, dtype=torch.bool),
+        )
+        for length, value in ((5, 1.0), (3, 2.0))
+    )
+    for seen, heard, value in ((own, other, 2.0), (other, own, 1.0)):
+        mixed = exchange(seen, heard, ["ear"])
+        assert torch.equal(mixed.streams["ear"], torch.full((1, 3, 2), value))
+        assert mixed.streams["eye"].shape == (1, 3, 3)
+        assert mixed.mask_BT.tolist() == [[True, True, True]]
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
     return tiny_corpus.make(tmp_path_factory.mktemp("corpus"))

@@ -314,10 +314,14 @@ def exchange(seen: Batch, heard: Batch, audio_streams: Sequence[str]) -> Batch:
         heard: gives the audio streams.
         audio_streams: which streams are audio.
     """
-    return replace(
-        seen,
-        streams={**seen.streams, **{name: heard.streams[name] for name in audio_streams}},
-        mask_BT=seen.mask_BT & heard.mask_BT,
+    length = min(seen.mask_BT.shape[1], heard.mask_BT.shape[1])
+    streams = {
+        name: (heard if name in audio_streams else seen).streams[name][:, :length]
+        for name in seen.streams
+    }
+    return Batch(
+        streams=streams,
+        mask_BT=seen.mask_BT[:, :length] & heard.mask_BT[:, :length],
         present_BM=torch.stack((heard.present_BM[:, 0], seen.present_BM[:, 1]), dim=1),
     )
 
