@@ -43,6 +43,27 @@ def test_splits_and_exact_times(unav):
         assert found == times
 
 
+def test_an_event_that_is_listed_twice_counts_once(unav, tmp_path):
+    """Its times may differ by a millisecond, as in the released evaluator."""
+    folder = shutil.copytree(unav, tmp_path / "copy")
+    content = document(folder)
+    video = content["database"]["test_0"]
+    video["annotations"] = [
+        {"segment": [start, end], "label": tiny_unav.LABELS[label], "label_id": label}
+        for start, end, label in (
+            (1, 3, 0),
+            (1, 3, 0),
+            (1.0004, 2.9995, 0),
+            (1, 3, 1),
+            (1.0014, 3, 0),
+            (1, 3.002, 0),
+        )
+    ]
+    (folder / "annotations" / "unav100_annotations.json").write_text(json.dumps(content))
+    events = [event for event in open_dataset(folder, "test").events if event.video == 0]
+    assert [event[1:] for event in events] == [(0, 1, 3), (1, 1, 3), (0, 1.0014, 3), (0, 1, 3.002)]
+
+
 def test_batches_are_padded_and_their_truth_is_that_of_each_video(unav):
     dataset = open_dataset(unav, "test", STREAMS).check()
     batch = dataset.batch(range(8))

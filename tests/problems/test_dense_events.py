@@ -119,6 +119,15 @@ def test_a_video_keeps_its_surest_detections():
         DetectionScores(happens=happens, extent=extent[:9], labels=("Dog", "Cat"))
 
 
+def test_detections_end_with_the_video():
+    """They are cut once they have been suppressed by their whole length."""
+    happens = np.array([[0.9], [0.0], [0.8]], np.float32)
+    extent = np.array([[[3, 0.5]], [[1, 1]], [[0.5, 9]]], np.float32)
+    table = detect(DetectionScores(happens=happens, extent=extent, labels=("Dog",)))
+    assert (table.start.tolist(), table.end.tolist()) == ([0, 2], [1, 3])
+    assert table.score.tolist() == pytest.approx([0.9, 0.8]), "they do not overlap"
+
+
 @pytest.mark.parametrize("neck", [True, False])
 @torch.no_grad()
 def test_padding_and_other_videos_change_nothing(neck):

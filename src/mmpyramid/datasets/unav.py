@@ -60,6 +60,8 @@ SUFFIXES = {"vggish": "vggish", "i3d_rgb": "rgb", "i3d_flow": "flow"}
 WIDTHS = {"vggish": 128, "i3d_rgb": 1024, "i3d_flow": 1024}
 FRAMES_PER_SECOND, FRAMES_PER_ROW, STRIDE = 25, 24, 8
 """Of the features."""
+TOLERANCE = 1e-3
+"""Seconds by which an event that is listed twice may differ."""
 
 
 class UnAVEvent(msgspec.Struct):
@@ -98,14 +100,27 @@ class UnAVAnnotations:
 
     @property
     def events(self) -> list[ExactEvent]:
-        """All events, those that are listed twice once."""
+        """All events, those that are listed twice once.
+
+        As in the released code, times that differ by a millisecond or less are the same.
+        """
         column = {label: index for index, label in enumerate(self.labels)}
-        found = [
-            ExactEvent(row, column[event.label], *event.segment)
-            for row, video in enumerate(self.videos.values())
-            for event in video.annotations
-        ]
-        return list(dict.fromkeys(found))
+        found: list[ExactEvent] = []
+        for row, video in enumerate(self.videos.values()):
+            distinct: list[ExactEvent] = []
+            for event in video.annotations:
+                one = ExactEvent(row, column[event.label], *event.segment)
+                if not any(_is_repeated(one, other) for other in distinct):
+                    distinct.append(one)
+            found += distinct
+        return found
+
+
+def _is_repeated(one: ExactEvent, other: ExactEvent) -> bool:
+    """Whether two events of a video are of one class and, but for a millisecond, of one time."""
+    return one.label == other.label and all(
+        abs(x - y) <= TOLERANCE for x, y in ((one.start, other.start), (one.end, other.end))
+    )
 
 
 def read_unav(folder: Path | str, split: Split) -> UnAVAnnotations:

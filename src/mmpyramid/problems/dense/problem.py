@@ -43,13 +43,14 @@ def detect(scores: DetectionScores) -> EventTable:
 
     Each segment and class gives a candidate. Of those of one class, the surest lowers the scores of
     others by `exp(-IoU² / 0.4)`, then the next one does (Bodla et al., "Soft-NMS", ICCV 2017).
+    Those that are left are cut to the video, as in the released code of UnAV-100.
 
     Example:
         >>> extent = np.ones((3, 1, 2), np.float32)
         >>> happens = np.array([[0.9], [0.8], [0.0]], np.float32)
         >>> table = detect(DetectionScores(happens=happens, extent=extent, labels=("Dog",)))
         >>> table.start.tolist(), table.score.round(3).tolist()
-        ([-0.5, 0.5], [0.9, 0.606])
+        ([0.0, 0.5], [0.9, 0.606])
     """
     middle_T1 = np.arange(scores.num_segments)[:, None] + 0.5
     before_TC, after_TC = np.moveaxis(scores.extent.astype(np.float64), -1, 0)
@@ -60,8 +61,8 @@ def detect(scores: DetectionScores) -> EventTable:
     return EventTable(
         video=np.zeros(len(row), np.int64),
         label=label.astype(np.int64),
-        start=start_TC[row, label],
-        end=end_TC[row, label],
+        start=start_TC[row, label].clip(min=0),
+        end=end_TC[row, label].clip(max=scores.num_segments),
         score=score_TC[row, label],
     )
 
