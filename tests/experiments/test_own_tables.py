@@ -190,3 +190,17 @@ def test_no_precision_is_told_where_nothing_is_predicted():
     found = found_by_length(Repeating(~truth[0]), dataset)
     assert found["precision"] is None
     assert found["3-5 s"] == 0
+
+
+@pytest.mark.parametrize("length", [9, 11])
+def test_features_may_be_longer_or_shorter_than_what_is_annotated(length):
+    """Those that somebody extracted of a clip that is not as long as its name says."""
+    truth = np.zeros((10, 2), dtype=bool)
+    truth[6:10, 0] = True
+    predicted = np.zeros((length, 2), dtype=bool)
+    predicted[6:, 0] = True
+    dataset = SimpleNamespace(
+        ids=("a",), item=lambda _: {}, truth=lambda _: {Modality.AUDIO: truth}
+    )
+    found = found_by_length(Repeating(predicted), dataset)
+    assert (found["3-5 s"], found["precision"]) == (100, 100)

@@ -204,7 +204,13 @@ def _masks(network: Network[Any, Any], dataset: Dataset) -> Iterator[tuple[Mask,
         for video_id, scores in zip(ids, results, strict=True):
             decided = problem.decide(scores, network.decoder)
             for modality, truth_TC in dataset.truth(video_id).items():
-                yield decided[modality], truth_TC
+                yield _as_long(decided[modality], len(truth_TC)), truth_TC
+
+
+def _as_long(mask_TC: Mask, length: int) -> Mask:
+    """A mask cut to a number of segments, or with nothing in those that it lacks."""
+    missing = max(0, length - len(mask_TC))
+    return np.pad(mask_TC[:length], ((0, missing), (0, 0)))
 
 
 def _share(is_hit: NDArray[np.bool_]) -> float | None:
