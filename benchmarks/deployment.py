@@ -50,7 +50,7 @@ def run_onnx(session: onnxruntime.InferenceSession, corpus: Dataset) -> Predicti
 
 
 def run_pytorch(network: ParsingNetwork, corpus: Dataset, bf16: bool) -> Predictions:
-    """Score a split as `mmpyramid evaluate` does."""
+    """Score a split; bfloat16 is autocast's, as where a training run validates."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         return ParsingProblem().predict(network, corpus)
 

@@ -230,7 +230,7 @@ class TrainingStep:
                 output, replay = recorder.record(step)
             except RuntimeError as error:
                 self._restore(before)
-                return str(error).strip().splitlines()[0]
+                return str(error).strip().partition("\n")[0] or type(error).__name__
 
             def replayed() -> Tensor:
                 replay()

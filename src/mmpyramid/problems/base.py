@@ -212,7 +212,8 @@ class Problem(ABC, Generic[S, R]):
         Args:
             network: for this problem.
             dataset: the split.
-            decoder: thresholds and gate; None takes those that the network was made for.
+            decoder: its gate counts, in parsing; None takes that of the network. Thresholds are
+                those of the official numbers.
             predictions: a file to save what the network predicts in, where that is supported.
 
         Raises:
@@ -232,7 +233,7 @@ class Problem(ABC, Generic[S, R]):
             network: for this problem.
             dataset: the split to evaluate on.
             chosen_on: the split to choose on.
-            decoder: gate, and thresholds that stay; None takes those of the network.
+            decoder: as in `evaluate`.
 
         Raises:
             UserError: if this problem has no thresholds to choose, or as `evaluate`.

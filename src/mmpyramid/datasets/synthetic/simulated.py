@@ -203,7 +203,7 @@ def judge_removals(
 
 
 class _Simulator:
-    """Turns truth masks into the streams of one video, see `simulation`."""
+    """Turns truth masks into the streams of one video, see `planting`."""
 
     def __init__(self, num_classes: int, seed: int, difficulty: float, per_frame: bool) -> None:
         self.seed = seed

@@ -12,7 +12,7 @@ Departures: the network is any, where the release has CMPAE's, and CMPAE's mutua
 References and network take one step together. What the release adds up over a batch is a mean here;
 its term of classes that occur together multiplies by the size of the batch where it means to
 divide, so the weight below is its 1e-4 times the square of its 128 videos. Its thresholds for
-decisions (0.52 and 0.25) are flags of `evaluate` here.
+decisions (0.52 of videos, 0.25 of segments) are flags of `score` here.
 
 Shape letters: B batch, T segments, D width, M modalities (audio, visual), C classes.
 """

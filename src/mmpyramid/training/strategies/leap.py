@@ -2,7 +2,9 @@
 
 Source: Zhou et al., "Label-anticipated Event Disentanglement for Audio-Visual Video Parsing", ECCV
 2024, and its released code. `leap` is the loss with the head that the recipe has, `leap-decoder`
-the loss with LEAP's decoder as head, see `mmpyramid.models.parsing.LabelDecoder`.
+the loss with LEAP's decoder as head, see `mmpyramid.models.parsing.LabelDecoder`. Departure: under
+`leap` the class of a stream's segments has to be found in that stream as a whole, in the release in
+either.
 """
 
 from __future__ import annotations
