@@ -16,6 +16,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.datasets.segment_labels import SegmentLabels, SegmentTargets, Softening
 from mmpyramid.models import create_model
+from mmpyramid.problems.parsing.composed import Step, Targets
 from mmpyramid.problems.parsing.losses import (
     GuidedObjective,
     binary_cross_entropy,
@@ -35,7 +36,7 @@ from mmpyramid.training.strategies.jomold import (
 )
 from mmpyramid.training.strategies.leap import similarity_target
 from mmpyramid.training.strategies.uwav import UncertaintyObjective, mix
-from mmpyramid.training.strategies.valor import SegmentObjective
+from mmpyramid.training.strategies.valor import SegmentObjective, pseudo_labels
 from random_batch import random_batch
 from training import tiny_corpus
 
@@ -214,6 +215,24 @@ class TestSegmentLabels:
         with pytest.raises(UserError, match="soft labels are made from margins"):
             self.read(corpus, tmp_path, soft=True)
 
+    def test_thresholds_are_subtracted_before_margins_are_rounded(self, corpus, tmp_path):
+        """Logits of 20 are 0.016 apart in half precision."""
+        train = read_llp(corpus, "train")
+        threshold = {"audio": 20.0, "visual": 30.0}
+        for side, above in threshold.items():
+            logit_TC = np.full((10, len(train.labels)), above, np.float32)
+            logit_TC[:5] += np.float32(0.004)
+            (tmp_path / side).mkdir()
+            for video_id in train.ids:
+                np.save(tmp_path / side / f"{video_id}.npy", logit_TC)
+        lines = [f"{label},20,30" for label in train.labels]
+        (tmp_path / "thresholds.csv").write_text("\n".join(["label,audio,visual", *lines]))
+        train, targets = self.read(corpus, tmp_path)
+        batch = self.batch_of(train, targets, [0])
+        expected_TMC = np.zeros((10, 2, len(train.labels)))
+        expected_TMC[:5] = train.weak[0]
+        np.testing.assert_array_equal(batch.pseudo_BTMC[0], expected_TMC)
+
     def test_shorter_labels_than_videos_are_refused(self, corpus, tmp_path):
         write_margins(corpus, tmp_path)
         _, targets = self.read(corpus, tmp_path)
@@ -313,6 +332,17 @@ class TestLeap:
         nothing = torch.zeros(1, 3, 4)
         assert torch.equal(similarity_target(nothing, nothing), torch.full((1, 3, 3), 0.01))
         assert torch.equal(similarity_target(nothing, nothing, "paper"), torch.zeros(1, 3, 3))
+
+    def test_a_stream_keeps_its_weak_label_where_the_teacher_knows_nothing(self):
+        batch = labelled_batch(small("han").model)
+        batch = replace(batch, weak_BC=torch.ones_like(batch.weak_BC))
+        batch.pseudo_weight_BTMC[0, :, 1, 2] = 0
+        batch.pseudo_BTMC[0, :, 1, 2] = 0
+        weak = Targets(batch.weak_BC, batch.weak_BC[:, None].expand(-1, 2, -1))
+        stream_BMC = pseudo_labels(weak, Step(None, batch)).stream_BMC
+        expected_BMC = batch.pseudo_BTMC.amax(1)
+        expected_BMC[0, 1, 2] = 1
+        torch.testing.assert_close(stream_BMC, expected_BMC)
 
 
 class TestJomold:
@@ -467,6 +497,57 @@ class TestTeacher:
         assert torch.equal(module.criterion(output, batch), GuidedObjective()(output, batch))
         module.criterion.epoch = 5
         assert module.criterion(output, batch) > GuidedObjective()(output, batch)
+
+    def test_what_lies_behind_the_end_of_a_video_changes_nothing(self):
+        config = strategy_named("ema-teacher").configure(small("han"))
+        module = NetworkModule(config).eval()
+        module.criterion.epoch = 5
+        batch = random_batch(config.model, "parsing")
+        batch.weak_BC[:] = 1
+        padded = replace(
+            batch,
+            mask_BT=F.pad(batch.mask_BT, (0, 4)),
+            streams={n: F.pad(x, (0, 0, 0, 4), value=7.0) for n, x in batch.streams.items()},
+        )
+        losses = [
+            module.criterion(module.network(x.streams, x.mask_BT, x.present_BM), x)
+            for x in (batch, padded)
+        ]
+        torch.testing.assert_close(*losses)
+
+
+WEIGHTS = [
+    ("jomold", "audio_weight"),
+    ("jomold", "video_weight"),
+    ("coleaf", "visual_match_weight"),
+    ("ema-teacher", "teacher_weight"),
+    ("valor", "audio_weight"),
+]
+
+
+@pytest.mark.parametrize(("strategy", "name"), WEIGHTS)
+def test_negative_weights_are_refused(strategy, name):
+    objective = strategy_named(strategy).configure(small("han")).objective
+    flag = name.replace("_", "-")
+    with pytest.raises(UserError, match=f"{flag} should be 0 or more, got -1"):
+        replace(objective, **{name: -1.0})
+
+
+def test_labels_are_not_dropped_before_the_first_epoch():
+    with pytest.raises(UserError, match="start should be 0 or more, got -1"):
+        DenoisingObjective(start=-1)
+
+
+@pytest.mark.parametrize("strategy", ["valor", "cmrc", "leap"])
+def test_a_loss_without_terms_is_refused_before_the_run(corpus, labels, tmp_path, strategy, capsys):
+    words = ["train", "han", "--data", str(corpus), "--out", str(tmp_path / "run"), *FLAGS]
+    words += ["--strategy", strategy, "--segment-labels", str(labels)]
+    terms = ("audio", "visual", "video") + (("stream", "similarity") if strategy == "leap" else ())
+    words += [word for name in terms for word in (f"--objective.{name}-weight", "0")]
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert "expected a term of the loss that counts" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_networks_of_a_run_are_not_saved_twice():

@@ -143,10 +143,7 @@ class SegmentTargets:
         class_names: Sequence[str],
     ) -> None:
         self._labels, self._weak_NC = labels, weak_NC
-        self._margins = _read(labels.folder, ids, weak_NC.shape[1])
-        if (labels.folder / THRESHOLDS).exists():
-            above_MC = _read_thresholds(labels.folder / THRESHOLDS, class_names)
-            self._margins = [_less(logit_TMC, above_MC, labels) for logit_TMC in self._margins]
+        self._margins = _read(labels.folder, ids, class_names)
         asks_margins = labels.soft or labels.softening
         if asks_margins and any(margin.dtype == np.int8 for margin in self._margins):
             raise UserError(
@@ -259,8 +256,9 @@ def soften(
     return softened_TC
 
 
-def _read(folder: Path, ids: Sequence[str], num_classes: int) -> list[NDArray[Any]]:
+def _read(folder: Path, ids: Sequence[str], class_names: Sequence[str]) -> list[NDArray[Any]]:
     """The arrays (T, M, C) of all videos: `int8` labels or `float16` margins."""
+    num_classes = len(class_names)
     sides = next((pair for pair in LAYOUTS if all((folder / s).is_dir() for s in pair)), None)
     if sides is None:
         known = " or ".join(f"`{heard}` and `{seen}`" for heard, seen in LAYOUTS)
@@ -268,6 +266,8 @@ def _read(folder: Path, ids: Sequence[str], num_classes: int) -> list[NDArray[An
             f"expected the folders {known} with pseudo labels in {folder}, got neither pair; name "
             "the folder that holds them"
         )
+    thresholds = folder / THRESHOLDS
+    above_MC = _read_thresholds(thresholds, class_names) if thresholds.exists() else None
     problems = Problems()
     margins = []
     for video_id in ids:
@@ -281,7 +281,13 @@ def _read(folder: Path, ids: Sequence[str], num_classes: int) -> list[NDArray[An
             lengths = f"{len(heard_TC)} and {len(seen_TC)} segments of {video_id}"
             problems.add("videos whose two files differ in length", lengths)
             continue
-        margins.append(np.stack((heard_TC, seen_TC), axis=1))
+        values_TMC = np.stack((heard_TC, seen_TC), axis=1)
+        if above_MC is not None:
+            values_TMC = _less(values_TMC, above_MC, folder)
+        if values_TMC.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                values_TMC = values_TMC.astype(np.float16)
+        margins.append(values_TMC)
     problems.raise_if_any(
         f"expected pseudo labels of {len(ids)} training videos in {folder}, (T, {num_classes}) "
         "each",
@@ -291,6 +297,7 @@ def _read(folder: Path, ids: Sequence[str], num_classes: int) -> list[NDArray[An
 
 
 def _read_one(path: Path, num_classes: int, problems: Problems) -> NDArray[Any] | None:
+    """One array (T, C), `int8` or `float32`; None if it is among the problems."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             problems.add("files that are too large", path.name)
@@ -311,7 +318,7 @@ def _read_one(path: Path, num_classes: int, problems: Problems) -> NDArray[Any] 
         problems.add("labels other than 0 and 1", path.name)
         return None
     with np.errstate(over="ignore"):
-        return values.astype(np.float16 if kind == "f" else np.int8)
+        return values.astype(np.float32 if kind == "f" else np.int8)
 
 
 def _read_thresholds(path: Path, class_names: Sequence[str]) -> Array:
@@ -337,11 +344,11 @@ def _read_thresholds(path: Path, class_names: Sequence[str]) -> Array:
     return np.array([*above.values()], np.float32).T
 
 
-def _less(logit_TMC: NDArray[Any], above_MC: Array, labels: SegmentLabels) -> NDArray[Any]:
+def _less(logit_TMC: NDArray[Any], above_MC: Array, folder: Path) -> NDArray[Any]:
     if logit_TMC.dtype.kind != "f":
         raise UserError(
-            f"expected logits beside {THRESHOLDS} in {labels.folder}, got labels of 0 and 1; "
-            "remove it, or write logits"
+            f"expected logits beside {THRESHOLDS} in {folder}, got labels of 0 and 1; remove it, "
+            "or write logits"
         )
-    margin_TMC: NDArray[Any] = (logit_TMC - above_MC).astype(np.float16)
+    margin_TMC: NDArray[Any] = logit_TMC - above_MC
     return margin_TMC

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 from torch import Tensor
 
 from mmpyramid.core.batch import Batch
+from mmpyramid.core.errors import UserError
 from mmpyramid.models.network import Network, Pooled
 from mmpyramid.problems.base import Objective
 from mmpyramid.problems.criterion import Criterion
@@ -77,9 +78,21 @@ Augmentation: TypeAlias = Callable[[Batch], Batch]
 
 @dataclass(kw_only=True, slots=True)
 class ComposedObjective(Objective):
-    """A weighted sum of terms, compared with what sources of labels say."""
+    """A weighted sum of terms, compared with what sources of labels say.
+
+    Raises:
+        UserError: if a weight is negative, or all are 0.
+    """
 
     problem: ClassVar[str] = "parsing"
+
+    def __post_init__(self) -> None:
+        Objective.__post_init__(self)
+        if not any(weight for weight, _ in self.terms()):
+            raise UserError(
+                "expected a term of the loss that counts, got the weight 0 for each; set an "
+                "--objective weight above 0"
+            )
 
     @abstractmethod
     def terms(self) -> Sequence[tuple[float, Term]]:

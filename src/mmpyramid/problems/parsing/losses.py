@@ -276,6 +276,7 @@ class GuidedObjective(ComposedObjective):
     """Temperature of the contrastive loss."""
 
     def __post_init__(self) -> None:
+        ComposedObjective.__post_init__(self)
         for name in ("audio_smoothing", "visual_smoothing"):
             if not 0 <= getattr(self, name) <= 1:
                 flag = name.replace("_", "-")

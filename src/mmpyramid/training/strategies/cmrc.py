@@ -17,7 +17,6 @@ from torch import Tensor
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.network import NetworkConfig
-from mmpyramid.problems.base import Objective
 from mmpyramid.problems.parsing.composed import Augmentation
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.strategies.registry import register_strategy
@@ -34,7 +33,7 @@ class CombinationObjective(SegmentObjective):
     """Which streams are sound; taken from the network."""
 
     def __post_init__(self) -> None:
-        Objective.__post_init__(self)
+        SegmentObjective.__post_init__(self)
         if not 0 <= self.share <= 1:
             raise UserError(f"--objective.share should be in 0..1, got {self.share}")
 

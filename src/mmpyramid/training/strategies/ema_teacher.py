@@ -67,7 +67,8 @@ class TeacherObjective(GuidedObjective):
         if not caller.phase(caller.epoch):
             none_BTMC = torch.zeros_like(step.output.prob_BTMC)
             return targets._replace(segment_BTMC=none_BTMC, segment_weight_BTMC=none_BTMC)
-        return targets._replace(**_sure_of(caller.teach(step.batch).prob_BTMC, weak_BC))
+        prob_BTMC = caller.teach(step.batch).prob_BTMC
+        return targets._replace(**_sure_of(prob_BTMC, weak_BC, step.batch.mask_BT))
 
 
 class TeacherCriterion(ComposedCriterion):
@@ -97,13 +98,12 @@ class TeacherCriterion(ComposedCriterion):
         self.teacher.update_parameters(self.network)
 
 
-def _sure_of(prob_BTMC: Tensor, weak_BC: Tensor) -> dict[str, Tensor]:
-    """Labels where both streams' mean is above the mean of the class among its videos."""
+def _sure_of(prob_BTMC: Tensor, weak_BC: Tensor, mask_BT: Tensor) -> dict[str, Tensor]:
+    """Labels where both streams' mean is at or above that of the class in its videos' segments."""
     both_BTC = prob_BTMC.mean(2)
-    has_B1C = weak_BC[:, None]
-    count_C = (has_B1C.sum((0, 1)) * both_BTC.shape[1]).clamp(min=1)
-    threshold_C = (both_BTC * has_B1C).sum((0, 1)) / count_C
-    is_sure_BTC = (both_BTC >= threshold_C) & (has_B1C > 0)
+    has_BTC = weak_BC[:, None] * mask_BT[..., None]
+    threshold_C = (both_BTC * has_BTC).sum((0, 1)) / has_BTC.sum((0, 1)).clamp(min=1)
+    is_sure_BTC = (both_BTC >= threshold_C) & (has_BTC > 0)
     label_BTMC = (prob_BTMC >= 0.5).to(prob_BTMC.dtype)
     weight_BTMC = is_sure_BTC[:, :, None].to(prob_BTMC.dtype).expand_as(prob_BTMC)
     return {"segment_BTMC": label_BTMC, "segment_weight_BTMC": weight_BTMC}

@@ -7,9 +7,11 @@ largest losses and the other modality one of the smallest. How many may be dropp
 ratio of the class. (The release means to raise the ratios slowly in the first epochs, but
 multiplies in place: it drops nothing in the first epoch and all from the second on. So does this.)
 
-Departure: what a modality says alone is what the network says when the other one is withheld, as
-from a file that lacks it; the release leaves out its cross-modal attention. Ratios depend on the
-size of batches: of 16 videos, small ratios drop nothing.
+Departures: what a modality says alone is what the network says when the other one is withheld, as
+from a file that lacks it; the release leaves out its cross-modal attention. There is no dropout
+before the visual head (0.5 in the release), and the best epoch is the recipe's choice, there that
+of the highest F of events heard. Ratios depend on the size of batches: of 16 videos, small ratios
+drop nothing.
 
 Shape letters: N videos, B batch, M modalities (audio, visual), C classes.
 """
@@ -70,6 +72,11 @@ class DenoisingObjective(GuidedObjective):
     """Weight of the contrastive loss, between both modalities after the encoder."""
     start: int = 1
     """Epochs before labels are dropped."""
+
+    def __post_init__(self) -> None:
+        GuidedObjective.__post_init__(self)
+        if self.start < 0:
+            raise UserError(f"--objective.start should be 0 or more, got {self.start}")
 
     def criterion(self, network: Network[Any, Any]) -> DenoisingCriterion:
         """What a training run calls, with the ratios.

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.models.parsing import ParsingNetwork
-from mmpyramid.problems.base import Objective
 from mmpyramid.problems.parsing.composed import Step, Targets, Term
 from mmpyramid.problems.parsing.losses import segment_loss
 from mmpyramid.training.config import TrainConfig
@@ -40,7 +39,7 @@ class UncertaintyObjective(SegmentObjective):
     """Both parameters of the beta distribution that a mixture's share comes from."""
 
     def __post_init__(self) -> None:
-        Objective.__post_init__(self)
+        SegmentObjective.__post_init__(self)
         if not 0 < self.alpha < math.inf:
             raise UserError(f"--objective.alpha should be above 0, got {self.alpha}")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import tyro
 
 from mmpyramid.core.errors import UserError
@@ -78,11 +79,16 @@ class SegmentObjective(ComposedObjective):
 
 
 def pseudo_labels(targets: Targets, step: Step) -> Targets:
-    """Take the segments from the batch; streams have what any of their segments has."""
+    """Take the segments from the batch; streams have what any of their segments has.
+
+    A stream keeps the label that it had where the teacher knows nothing of any segment.
+    """
     segment_BTMC, weight_BTMC = step.batch.pseudo_BTMC, step.batch.pseudo_weight_BTMC
     assert segment_BTMC is not None
+    assert weight_BTMC is not None
+    is_known_BMC = weight_BTMC.amax(1) > 0
     return targets._replace(
-        stream_BMC=segment_BTMC.amax(1),
+        stream_BMC=torch.where(is_known_BMC, segment_BTMC.amax(1), targets.stream_BMC),
         segment_BTMC=segment_BTMC,
         segment_weight_BTMC=weight_BTMC,
     )
