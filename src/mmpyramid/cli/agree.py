@@ -16,10 +16,10 @@ from mmpyramid.cli.render import short_names
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file
+from mmpyramid.core.wording import text_cells, text_table
 from mmpyramid.datasets.folder_files import video_id
 from mmpyramid.formats import READERS, read_timeline, reader_of
 from mmpyramid.problems.annotators import Agreement, Row, compare_annotations
-from mmpyramid.problems.base import text_cells, text_table
 from mmpyramid.problems.resampling import RESAMPLES
 
 HEADINGS = ("kappa", "alpha", "segment F", "event F", "marked")

@@ -1,6 +1,9 @@
-"""Words for people: modalities, labels, clock times, text that is safe to print."""
+"""Words for people: modalities, labels, clock times, tables, text that is safe to print."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
 
 from mmpyramid.core.timeline import Event, Modality
 
@@ -15,6 +18,9 @@ MODALITY_PHRASES = {**MODALITY_WORDS, Modality.AUDIO_VISUAL: "audible and visibl
 """The same after a label in running text."""
 
 INFERRED = "inferred"
+
+ORACLE = "(oracle)"
+"""How the name of a reference ends that uses the true labels of the videos it is scored on."""
 
 TITLES = {
     "Baby_cry_infant_cry": "Baby cry, infant cry",
@@ -77,3 +83,43 @@ def title_of(label: str) -> str:
         'Frying (food)'
     """
     return printable(TITLES.get(label, label).replace("_", " "))
+
+
+def text_table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Names in a column before their cells, under a title if there is one.
+
+    A row whose name ends in `(oracle)` is explained in a line below the table.
+
+    Example:
+        >>> print(text_table("per cent", [("", "      F"), ("segment", "  62.00")]))
+        per cent
+                     F
+        segment  62.00
+    """
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}{cells}".rstrip() for name, cells in rows]
+    if any(name.endswith(ORACLE) for name, _ in rows):
+        lines += ["", f"{ORACLE}: uses the true labels of these videos, which no network can"]
+    return "\n".join([title, *lines] if title else lines)
+
+
+def text_cells(values: Iterable[str | float | None], width: int) -> str:
+    """The cells of a row of a `text_table`, aligned to the right.
+
+    Args:
+        values: texts, or numbers, which get two decimals; None and NaN are `-`.
+        width: characters of each cell.
+
+    Example:
+        >>> text_cells(["F", 62, None], 6)
+        '     F 62.00     -'
+    """
+    texts = (
+        value
+        if isinstance(value, str)
+        else "-"
+        if value is None or math.isnan(value)
+        else f"{value:.2f}"
+        for value in values
+    )
+    return "".join(f"{text:>{width}}" for text in texts)

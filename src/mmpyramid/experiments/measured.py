@@ -29,7 +29,7 @@ from mmpyramid.datasets import Dataset
 from mmpyramid.models import Network, create_model
 from mmpyramid.problems import problem_named
 from mmpyramid.problems.base import BATCH
-from mmpyramid.problems.parsing.metrics import match_events
+from mmpyramid.problems.counts import match_events
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.module import NetworkModule
 

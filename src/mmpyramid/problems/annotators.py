@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import rasterize
-from mmpyramid.problems.counts import mean_of_known, ratio
-from mmpyramid.problems.parsing.metrics import event_counts
+from mmpyramid.problems.counts import event_counts, mean_of_known, ratio
 from mmpyramid.problems.resampling import FEWEST_VIDEOS, bootstrap
 
 SIDES = (Modality.AUDIO, Modality.VISUAL)
@@ -253,7 +252,7 @@ def _event_counts(first_TC: Ratings, second_TC: Ratings) -> Numbers:
     """Events that match, and those of the first and of the second alone, (C, 3)."""
     judged_TC = (first_TC != ABSENT) & (second_TC != ABSENT)
     found = event_counts(((first_TC == 1) & judged_TC)[None], ((second_TC == 1) & judged_TC)[None])
-    counts_C3: Numbers = found.stacked[0].astype(np.float64)
+    counts_C3: Numbers = found[0].astype(np.float64)
     return counts_C3
 
 

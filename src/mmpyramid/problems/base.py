@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
@@ -44,9 +44,6 @@ DIVERGED = (
 
 VideoScores: TypeAlias = dict[str, dict[str, float]]
 """Level to measure to per cent, of one video."""
-
-ORACLE = "(oracle)"
-"""How the name of a reference ends that uses the true labels of the videos it is scored on."""
 
 
 class Report(Protocol):
@@ -355,46 +352,6 @@ def check_labels(known: Sequence[str], labels: Sequence[str]) -> None:
             f"expected a network for the {len(labels)} labels of the corpus ({_some(labels)}), in "
             f"their order; this one knows {len(known)} ({_some(known)})"
         )
-
-
-def text_table(title: str, rows: Sequence[tuple[str, str]]) -> str:
-    """Names in a column before their cells, under a title if there is one.
-
-    A row whose name ends in `(oracle)` is explained in a line below the table.
-
-    Example:
-        >>> print(text_table("per cent", [("", "      F"), ("segment", "  62.00")]))
-        per cent
-                     F
-        segment  62.00
-    """
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{name:<{width}}{cells}".rstrip() for name, cells in rows]
-    if any(name.endswith(ORACLE) for name, _ in rows):
-        lines += ["", f"{ORACLE}: uses the true labels of these videos, which no network can"]
-    return "\n".join([title, *lines] if title else lines)
-
-
-def text_cells(values: Iterable[str | float | None], width: int) -> str:
-    """The cells of a row of a `text_table`, aligned to the right.
-
-    Args:
-        values: texts, or numbers, which get two decimals; None and NaN are `-`.
-        width: characters of each cell.
-
-    Example:
-        >>> text_cells(["F", 62, None], 6)
-        '     F 62.00     -'
-    """
-    texts = (
-        value
-        if isinstance(value, str)
-        else "-"
-        if value is None or math.isnan(value)
-        else f"{value:.2f}"
-        for value in values
-    )
-    return "".join(f"{text:>{width}}" for text in texts)
 
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:

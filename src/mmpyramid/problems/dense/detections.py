@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.text import read_json, shorten
-from mmpyramid.problems.base import text_cells, text_table
+from mmpyramid.core.wording import text_cells, text_table
 from mmpyramid.problems.detection import (
     TIOU,
     EventTable,

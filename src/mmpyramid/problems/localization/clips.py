@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask
-from mmpyramid.problems.parsing.metrics import event_counts, segment_counts, video_f_scores
+from mmpyramid.problems.counts import event_counts, segment_counts, video_f_scores
 
 EVERY = "total"
 

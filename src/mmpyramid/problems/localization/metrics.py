@@ -18,7 +18,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.problems.base import text_cells, text_table
+from mmpyramid.core.wording import text_cells, text_table
 from mmpyramid.problems.localization.clips import ClipScores
 
 

@@ -3,16 +3,14 @@
 What needs torch is in `losses` and `stateful`, so that scoring needs numpy alone.
 """
 
+from mmpyramid.problems.counts import event_counts, segment_counts, video_f_scores
 from mmpyramid.problems.parsing.decisions import llp_masks, segment_masks
 from mmpyramid.problems.parsing.metrics import (
     LevelScores,
     ParsingReport,
     comparison_table,
-    event_counts,
     parsing_f_scores,
     parsing_report,
-    segment_counts,
-    video_f_scores,
 )
 from mmpyramid.problems.parsing.predictions import Predictions, read_predictions, score_predictions
 from mmpyramid.problems.parsing.problem import nothing_predicted, weak_labels_everywhere

@@ -27,15 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core.runs import Mask, Runs
-from mmpyramid.problems.counts import ratio
+from mmpyramid.problems.counts import event_counts, match_events, ratio, segment_counts
 from mmpyramid.problems.parsing.metrics import (
     ParsingReport,
     checked_masks,
-    event_counts,
-    match_events,
     parsing_f_scores,
     report_from_means,
-    segment_counts,
 )
 
 MODALITIES = ("audio", "visual", "audio_visual")
@@ -71,8 +68,7 @@ class Decisions:
 def class_counts(decisions: Decisions) -> Ids:
     """Counts of every class, (N, L, M, C, 3)."""
     levels = [
-        [count(*pair).stacked for pair in decisions.pairs]
-        for count in (segment_counts, event_counts)
+        [count(*pair) for pair in decisions.pairs] for count in (segment_counts, event_counts)
     ]
     return np.array(levels).transpose(2, 0, 1, 3, 4)
 

@@ -1,7 +1,7 @@
 """Audio-visual video parsing scored as its authors do, vectorized over videos.
 
-Masks become counts (`segment_counts`, `event_counts`), counts become F-scores of videos, and their
-average is the report. `mmpyramid.problems.parsing.decisions` makes the masks.
+Masks become counts (`problems.counts`), counts become F-scores of videos, and their average is the
+report. `mmpyramid.problems.parsing.decisions` makes the masks.
 
 Axes: N videos, T segments of one second, C classes.
 
@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.runs import Mask, Runs
-from mmpyramid.problems.base import text_cells, text_table
-from mmpyramid.problems.counts import segment_counts as count_segments
+from mmpyramid.core.runs import Mask
+from mmpyramid.core.wording import text_cells, text_table
+from mmpyramid.problems.counts import Counts, event_counts, segment_counts, video_f_scores
 
 LEVELS = ("segment", "event")
 MEASURES = ("audio", "visual", "audio_visual", "event_av")
@@ -94,124 +94,6 @@ class ParsingReport:
         return self.table()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Counts:
-    """True positives, false positives and false negatives of each video and class, (N, C) int64."""
-
-    true_positive_NC: NDArray[np.int64]
-    false_positive_NC: NDArray[np.int64]
-    false_negative_NC: NDArray[np.int64]
-
-    @property
-    def stacked(self) -> NDArray[np.int64]:
-        """The three, (N, C, 3)."""
-        parts = (self.true_positive_NC, self.false_positive_NC, self.false_negative_NC)
-        return np.stack(parts, axis=-1)
-
-    def __add__(self, other: Counts) -> Counts:
-        """Pool the counts of two streams."""
-        return Counts(
-            self.true_positive_NC + other.true_positive_NC,
-            self.false_positive_NC + other.false_positive_NC,
-            self.false_negative_NC + other.false_negative_NC,
-        )
-
-
-def segment_counts(predicted_NTC: Mask, truth_NTC: Mask) -> Counts:
-    """Count segments.
-
-    Args:
-        predicted_NTC: the segments predicted.
-        truth_NTC: the segments annotated.
-    """
-    return Counts(*np.moveaxis(count_segments(predicted_NTC, truth_NTC), -1, 0))
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class EventMatch:
-    """The events of both sides, and which of them an event of the other side matches.
-
-    Attributes:
-        predicted: the runs of the prediction.
-        predicted_hit: True for those that are right.
-        truth: the runs of the truth.
-        truth_hit: True for those that are found.
-    """
-
-    predicted: Runs
-    predicted_hit: Mask
-    truth: Runs
-    truth_hit: Mask
-
-
-def match_events(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.5) -> EventMatch:
-    """Match events, maximal runs of segments of one class, by intersection over union.
-
-    Args:
-        predicted_NTC: the segments predicted.
-        truth_NTC: the segments annotated.
-        iou_threshold: in (0, 1]; the benchmark uses 0.5.
-
-    Raises:
-        UserError: if the threshold is outside (0, 1].
-    """
-    if not 0 < iou_threshold <= 1:
-        raise UserError(f"expected an IoU threshold in (0, 1], got {iou_threshold}")
-    predicted, truth = Runs.of(predicted_NTC), Runs.of(truth_NTC)
-    # Two overlapping runs share exactly one run of cells, so the runs of the intersection list
-    # every overlapping pair once, with its intersection as length.
-    shared = Runs.of(predicted_NTC & truth_NTC)
-    predicted_of = np.searchsorted(predicted.first, shared.first, side="right") - 1
-    truth_of = np.searchsorted(truth.first, shared.first, side="right") - 1
-    union = predicted.length[predicted_of] + truth.length[truth_of] - shared.length
-    match = shared.length >= iou_threshold * union
-    predicted_hit = np.zeros(len(predicted.first), dtype=bool)
-    predicted_hit[predicted_of[match]] = True
-    truth_hit = np.zeros(len(truth.first), dtype=bool)
-    truth_hit[truth_of[match]] = True
-    return EventMatch(predicted, predicted_hit, truth, truth_hit)
-
-
-def event_counts(predicted_NTC: Mask, truth_NTC: Mask, iou_threshold: float = 0.5) -> Counts:
-    """Count events: maximal runs of segments of one class.
-
-    A predicted event is a true positive if its intersection over union with any annotated event
-    reaches the threshold, else a false positive. An annotated event that no predicted one reaches
-    is a false negative. Below a threshold of 0.5 several may match one, as in the released code.
-
-    Args:
-        predicted_NTC: the segments predicted.
-        truth_NTC: the segments annotated.
-        iou_threshold: in (0, 1]; the benchmark uses 0.5.
-
-    Raises:
-        UserError: if the threshold is outside (0, 1].
-    """
-    N, _, C = predicted_NTC.shape
-    found = match_events(predicted_NTC, truth_NTC, iou_threshold)
-
-    def per_class(runs: Runs) -> NDArray[np.int64]:
-        return np.bincount(runs.column, minlength=N * C).reshape(N, C)
-
-    return Counts(
-        per_class(found.predicted.where(found.predicted_hit)),
-        per_class(found.predicted.where(~found.predicted_hit)),
-        per_class(found.truth.where(~found.truth_hit)),
-    )
-
-
-def video_f_scores(counts: Counts) -> NDArray[np.float64]:
-    """F-score of each video, (N,) within 0..1: the mean over its present or predicted classes.
-
-    F = 2 TP / (2 TP + FP + FN). A video without such a class scores 1.
-    """
-    doubled_NC = 2 * counts.true_positive_NC
-    total_NC = doubled_NC + counts.false_positive_NC + counts.false_negative_NC
-    f_NC = doubled_NC / np.maximum(total_NC, 1)
-    num_classes_N = np.count_nonzero(total_NC, axis=1)
-    return np.where(num_classes_N > 0, f_NC.sum(axis=1) / np.maximum(num_classes_N, 1), 1.0)
-
-
 def parsing_f_scores(
     predicted_audio: Mask,
     predicted_visual: Mask,
@@ -244,8 +126,8 @@ def parsing_f_scores(
     audio, visual, true_audio, true_visual = checked_masks(streams, mask_NT)
     both, true_both = audio & visual, true_audio & true_visual
 
-    def level(of_audio: Counts, of_visual: Counts, of_both: Counts) -> NDArray[np.float64]:
-        counts = (of_audio, of_visual, of_both, of_audio + of_visual)
+    def level(audio_NC3: Counts, visual_NC3: Counts, both_NC3: Counts) -> NDArray[np.float64]:
+        counts = (audio_NC3, visual_NC3, both_NC3, audio_NC3 + visual_NC3)
         return np.stack([video_f_scores(each) for each in counts], axis=-1)
 
     segment = level(

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from mmpyramid.core import Gate
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.runs import Mask
-from mmpyramid.problems.base import text_cells, text_table
-from mmpyramid.problems.counts import f_scores, ratio
+from mmpyramid.core.wording import text_cells, text_table
+from mmpyramid.problems.counts import f_scores, ratio, segment_counts
 from mmpyramid.problems.event_measures import (
     EXTENSION,
     TOO_SHORT,
@@ -50,7 +50,6 @@ from mmpyramid.problems.parsing.metrics import (
     ParsingReport,
     parsing_f_scores,
     report_from_means,
-    segment_counts,
     with_type_av,
 )
 from mmpyramid.problems.parsing.predictions import Predictions
@@ -178,7 +177,7 @@ class Study:
             (audio, visual, _), (true_audio, true_visual, _) = decisions.predicted, decisions.truth
             f_24 = parsing_f_scores(audio, visual, true_audio, true_visual).mean(axis=0)
             type_av.append(100 * f_24[:, :3].mean(axis=1))
-            pooled = [segment_counts(*pair).stacked for pair in decisions.pairs]
+            pooled = [segment_counts(*pair) for pair in decisions.pairs]
             counts.append([count_NC3.sum(axis=(0, 1)) for count_NC3 in pooled])
         count_KM3 = np.array(counts)
         right = count_KM3[..., 0]
