@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmpyramid.backbones.base import Extractor, Precision
 from mmpyramid.backbones.open_networks import NETWORKS, with_weights
 from mmpyramid.backbones.registry import BackboneOptions, create_extractors
-from mmpyramid.core.threads import use_threads
+from mmpyramid.core.device import use_threads
 from mmpyramid.extract.decoding import Piece, RequiredInputs, read_pieces, required_input
 from mmpyramid.extract.embedding import extract_features
 

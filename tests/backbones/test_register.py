@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmpyramid.backbones.base import Precision, SimpleExtractor, computes_in_bf16
+from mmpyramid.backbones.base import Precision, SimpleExtractor
 from mmpyramid.backbones.registry import (
     BACKBONES,
     FEATURE_SETS,
@@ -19,6 +19,7 @@ from mmpyramid.backbones.registry import (
     register,
 )
 from mmpyramid.core import Modality
+from mmpyramid.core.device import computes_in_bf16
 from mmpyramid.core.errors import UserError
 from mmpyramid.store.store import Provenance
 

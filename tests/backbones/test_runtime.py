@@ -10,7 +10,7 @@ import torch
 from media_files import steady, tone, write_media
 from mmpyramid.backbones.open_networks import NETWORKS
 from mmpyramid.backbones.runtime import graph_file, open_network
-from mmpyramid.core.threads import one_thread
+from mmpyramid.core.device import one_thread
 from mmpyramid.export import _serialized, runtime_graph, without_weights
 
 SHAPES = {"yamnet": (16000,), "efficientnet_lite0": (1, 224, 224, 3), "faces": (1, 160, 160, 3)}

@@ -26,9 +26,9 @@ from mmpyramid.problems import ParsingProblem, problem_named
 from mmpyramid.problems.localization.losses import DecomposedObjective
 from mmpyramid.problems.parsing.losses import GuidedObjective
 from mmpyramid.training.config import TrainConfig
-from mmpyramid.training.module import NetworkModule, resolve_precision
+from mmpyramid.training.module import NetworkModule
 from mmpyramid.training.recipes import RECIPES
-from mmpyramid.training.run import fit, read_config
+from mmpyramid.training.run import fit, read_config, resolve_precision
 from training import tiny_corpus
 
 FLAGS = [

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core import Array, Modality
+from mmpyramid.core.device import computes_in_bf16
 from mmpyramid.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,22 +43,6 @@ class Precision(StrEnum):
         import torch
 
         return {Precision.FLOAT32: torch.float32, Precision.BFLOAT16: torch.bfloat16}[self]
-
-
-def computes_in_bf16(device: str) -> bool:
-    """Tell whether a device multiplies matrices in bfloat16 natively."""
-    import torch
-
-    kind = torch.device(device).type
-    if kind == "cuda":
-        is_available = torch.cuda.is_available()
-        return is_available and bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if kind == "xpu":
-        return bool(torch.xpu.is_bf16_supported())
-    if kind != "cpu":
-        return False  # Apple's GPUs, and others that cannot be asked.
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
 
 
 class Extractor(Protocol):

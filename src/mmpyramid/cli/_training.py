@@ -90,12 +90,58 @@ Command = TypeVar("Command", Train, Refine)
 
 def train(args: list[str]) -> int:
     """Run `mmpyramid train` with the arguments after it."""
-    return _train(_parse(Train, "train", args))
+    # Help and mistakes come before what takes seconds to import.
+    command = _parse(Train, "train", args)
+
+    from pytorch_lightning.utilities import rank_zero_only
+
+    from mmpyramid.training.run import fit
+
+    train_by: Fit = strategy_named(command.strategy).fit
+    if command.refined:
+        if train_by is not one_run:
+            raise UserError(
+                f"--refined is for one run on these labels, not for --strategy {command.strategy}; "
+                "leave one of them out"
+            )
+        train_by = partial(fit, refined=command.refined)
+    run = train_by(
+        command.config,
+        command.data,
+        command.out,
+        features=command.features,
+        resume=command.resume,
+    )
+    files = {
+        "network": run.model,
+        "configuration": run.config,
+        "log": f"{run.log}   (tensorboard --logdir {run.log})",
+    }
+    rank_zero_only(_report)(command, run, files)
+    return 0
 
 
 def refine(args: list[str]) -> int:
     """Run `mmpyramid refine` with the arguments after it."""
-    return _refine(_parse(Refine, "refine", args))
+    command = _parse(Refine, "refine", args)
+
+    from pytorch_lightning.utilities import rank_zero_only
+
+    from mmpyramid.training.modality_aware import fit_modality_aware
+
+    with progress("refine") as update:
+        run = fit_modality_aware(
+            command.config,
+            command.data,
+            command.out,
+            features=command.features,
+            resume=command.resume,
+            on_refine=update,
+        )
+    rank_zero_only(_report_removals)(command.data, run)
+    files = {"refined labels": run.labels, "network": run.retrained.model}
+    rank_zero_only(_report)(command, run.retrained, files)
+    return 0
 
 
 def _parse(command: type[Command], name: str, args: list[str]) -> Command:
@@ -144,55 +190,6 @@ def _value_of(flag: str, args: list[str]) -> str | None:
         if arg == flag or arg.startswith(f"{flag}=")
     ]
     return values[-1] if values else None
-
-
-def _train(command: Train) -> int:
-    from pytorch_lightning.utilities import rank_zero_only
-
-    from mmpyramid.training.run import fit
-
-    train_by: Fit = strategy_named(command.strategy).fit
-    if command.refined:
-        if train_by is not one_run:
-            raise UserError(
-                f"--refined is for one run on these labels, not for --strategy {command.strategy}; "
-                "leave one of them out"
-            )
-        train_by = partial(fit, refined=command.refined)
-    run = train_by(
-        command.config,
-        command.data,
-        command.out,
-        features=command.features,
-        resume=command.resume,
-    )
-    files = {
-        "network": run.model,
-        "configuration": run.config,
-        "log": f"{run.log}   (tensorboard --logdir {run.log})",
-    }
-    rank_zero_only(_report)(command, run, files)
-    return 0
-
-
-def _refine(command: Refine) -> int:
-    from pytorch_lightning.utilities import rank_zero_only
-
-    from mmpyramid.training.modality_aware import fit_modality_aware
-
-    with progress("refine") as update:
-        run = fit_modality_aware(
-            command.config,
-            command.data,
-            command.out,
-            features=command.features,
-            resume=command.resume,
-            on_refine=update,
-        )
-    rank_zero_only(_report_removals)(command.data, run)
-    files = {"refined labels": run.labels, "network": run.retrained.model}
-    rank_zero_only(_report)(command, run.retrained, files)
-    return 0
 
 
 def _report(command: Train | Refine, run: Run, files: Mapping[str, object]) -> None:

@@ -24,10 +24,9 @@ from mmpyramid.cli._options import (
     console,
 )
 from mmpyramid.core import Event
-from mmpyramid.core.device import resolve_device
+from mmpyramid.core.device import one_thread, resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file, end_last_line
-from mmpyramid.core.threads import one_thread
 from mmpyramid.core.wording import clock, perceived, title_of
 from mmpyramid.problems import Decoder
 

@@ -1,4 +1,4 @@
-"""Training in Lightning: the one module, its checkpoints, progress and number format.
+"""Training in Lightning: the one module, its checkpoints and its progress.
 
 Several processes may validate: every video counts once, whichever of them have scored it.
 """
@@ -23,7 +23,6 @@ from torch.utils.data import DataLoader
 
 from mmpyramid.accelerate import CudaRecorder, TrainingStep, accelerate
 from mmpyramid.accelerate.step import Recorder
-from mmpyramid.backbones.base import computes_in_bf16
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import DamagedFileError, seal, verify, write_durably
@@ -369,29 +368,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 "copy it again, or delete it to start over"
             ) from error
         return state
-
-
-def resolve_precision(
-    precision: Literal["auto", "32-true", "tf32", "bf16-mixed"], device: str
-) -> Literal["32-true", "bf16-mixed"]:
-    """Replace `auto` by the format in which the device trains fastest without losing the result.
-
-    Args:
-        precision: `auto`, one of Lightning's names, or `tf32`, which is a kind of float32.
-        device: as PyTorch names it.
-
-    Raises:
-        UserError: if the device has no TF32.
-    """
-    if precision == "tf32":
-        if torch.device(device).type != "cuda":
-            raise UserError(
-                f"--precision tf32 is for NVIDIA GPUs, got --device {device}; take 32-true"
-            )
-        return "32-true"
-    if precision != "auto":
-        return precision
-    return "bf16-mixed" if computes_in_bf16(device) else "32-true"
 
 
 Batches: TypeAlias = Sequence[Sequence[int]]

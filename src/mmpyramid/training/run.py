@@ -8,11 +8,11 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sized
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytorch_lightning as pl
 import torch
@@ -26,7 +26,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mmpyramid.accelerate import ReadAhead, place
 from mmpyramid.core.batch import Batch
-from mmpyramid.core.device import resolve_device, use_float32
+from mmpyramid.core.device import computes_in_bf16, resolve_device, use_float32
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder, only_writer, write_durably
 from mmpyramid.core.progress import shown_anyway
@@ -41,7 +41,6 @@ from mmpyramid.training.module import (
     EpochProgress,
     NetworkCheckpoint,
     NetworkModule,
-    resolve_precision,
 )
 
 HARMLESS = (
@@ -149,7 +148,8 @@ def fit(
     found = {**config.to_dict(), "data": identify({"train": train, "val": val})}
     with (
         shown_anyway() if progress else nullcontext(),
-        _only_run_in(out),
+        # The first process of a run locks the folder for all.
+        only_writer(out) if is_first_process() else nullcontext(),
         warnings.catch_warnings(),
         _errors_explained(trainer),
     ):
@@ -164,11 +164,6 @@ def fit(
             ckpt_path=run.last if run.last.exists() else None,
         )
     return run
-
-
-def _only_run_in(folder: Path) -> AbstractContextManager[None]:
-    """Let one run at a time write into a folder; its first process locks it for all."""
-    return only_writer(folder) if is_first_process() else nullcontext()
 
 
 def loader(
@@ -367,6 +362,29 @@ def _make_trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
             f"--device {config.device} with --devices {config.devices} and --num-nodes "
             f"{config.num_nodes} cannot be had here: {error}"
         ) from error
+
+
+def resolve_precision(
+    precision: Literal["auto", "32-true", "tf32", "bf16-mixed"], device: str
+) -> Literal["32-true", "bf16-mixed"]:
+    """Replace `auto` by the format in which the device trains fastest without losing the result.
+
+    Args:
+        precision: `auto`, one of Lightning's names, or `tf32`, which is a kind of float32.
+        device: as PyTorch names it.
+
+    Raises:
+        UserError: if the device has no TF32.
+    """
+    if precision == "tf32":
+        if torch.device(device).type != "cuda":
+            raise UserError(
+                f"--precision tf32 is for NVIDIA GPUs, got --device {device}; take 32-true"
+            )
+        return "32-true"
+    if precision != "auto":
+        return precision
+    return "bf16-mixed" if computes_in_bf16(device) else "32-true"
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mmpyramid.core.code import load_inherited_code
+from mmpyramid.core.device import use_threads
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import (
     Answer,
@@ -31,7 +32,6 @@ from mmpyramid.core.process import (
     WorkerTimeoutError,
 )
 from mmpyramid.core.progress import Display, shown
-from mmpyramid.core.threads import use_threads
 from mmpyramid.extract.decoding import Limits as DecodingLimits
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.pipeline import TEACHERS, Parsed, Pipeline, vocabulary_of
