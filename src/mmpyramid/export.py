@@ -25,7 +25,7 @@ from mmpyramid.backbones.registry import BACKBONES, create_extractor
 from mmpyramid.backbones.runtime import Linear
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
-from mmpyramid.media.container import SAMPLE_RATE
+from mmpyramid.media.sound import SAMPLE_RATE
 from mmpyramid.models import Network, load_pretrained
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmpyramid.media.container import SAMPLE_RATE
+from mmpyramid.media.sound import SAMPLE_RATE
 
 WINDOW = 400
 HOP = 160

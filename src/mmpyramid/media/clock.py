@@ -8,6 +8,7 @@ which its clock goes on, stays a gap.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,8 @@ from typing import Any
 import av
 from av.container import InputContainer
 from av.format import Flags
+
+from mmpyramid.media.streams import AnyStream
 
 LIVE_PAUSE = 10
 """Seconds. A longer step is a jump in formats whose clocks may be restarted; FFmpeg's own bound."""
@@ -44,6 +47,12 @@ WRAP = Fraction(2**33, 90_000)
 NUM_REPORTED = 5
 """Jumps whose places a note tells."""
 
+HEADERLESS = ("aac", "ac3", "adx", "amr", "dts", "eac3", "mp3")
+"""Formats of sound whose length FFmpeg has to guess from the bit rate, as a rule."""
+
+TAG_OF_LENGTH = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
+"""Hours, minutes and seconds."""
+
 
 def may_restart(container: InputContainer) -> bool:
     """Whether the format is one for broadcasts, whose clocks start anew, and jump, at will.
@@ -54,11 +63,30 @@ def may_restart(container: InputContainer) -> bool:
     return Flags.ts_discont in flags or container.format.name == "flv"
 
 
+def length_is_guessed(container: InputContainer) -> bool:
+    """Whether the length that FFmpeg tells is a guess, and not what a header states."""
+    return container.format.name in HEADERLESS or may_restart(container)
+
+
 def header_end(container: InputContainer) -> Fraction:
     """Where the header says that the file ends, in seconds on its clock; 0 if it does not say."""
     if not container.duration:
         return Fraction(0)
     return Fraction((container.start_time or 0) + container.duration, av.time_base)
+
+
+def declared_end(stream: AnyStream) -> Fraction | None:
+    """Where the header says that a stream ends, in seconds on its clock; None if it does not.
+
+    In Matroska a tag says so; FFmpeg may take the end of the file for that of a stream.
+    """
+    tag = TAG_OF_LENGTH.fullmatch(stream.metadata.get("DURATION", ""))
+    if tag is not None and stream.container.format.name.startswith("matroska"):
+        hours, minutes, seconds = map(Fraction, tag.groups())
+        return 3600 * hours + 60 * minutes + seconds
+    if stream.duration is None:
+        return None
+    return ((stream.start_time or 0) + stream.duration) * to_fraction(stream.time_base)
 
 
 def to_fraction(ratio: Fraction | None) -> Fraction:
@@ -128,9 +156,7 @@ class Clock:
         jumps: seconds of the time line at which the clock jumped.
     """
 
-    def __init__(
-        self, container: InputContainer, streams: Iterable[av.VideoStream | av.AudioStream]
-    ) -> None:
+    def __init__(self, container: InputContainer, streams: Iterable[AnyStream]) -> None:
         self.jumps: list[Fraction] = []
         self._restarts = may_restart(container)
         self._counts = container.format.name == "mxf"
@@ -188,7 +214,7 @@ class Clock:
             "follows is placed right after what came before",
         )
 
-    def _create(self, stream: av.VideoStream | av.AudioStream) -> _StreamClock:
+    def _create(self, stream: AnyStream) -> _StreamClock:
         time_base = to_fraction(stream.time_base)
         return _StreamClock(
             time_base,

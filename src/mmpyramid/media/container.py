@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,24 +11,10 @@ from av.container import InputContainer
 
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.frames import HIGHEST_RATE, LOWEST_RATE, nearest_rate
-from mmpyramid.media.clock import may_restart, to_fraction
+from mmpyramid.media.clock import declared_end, length_is_guessed, to_fraction
 from mmpyramid.media.resizing import UPRIGHT, Orientation, pixel_aspect
 from mmpyramid.media.source import Source, open_media, to_media_file
 from mmpyramid.media.streams import PLAYED, AnyStream, Tracks, choose_picture, choose_sound
-
-SAMPLE_RATE = 16_000
-"""Samples per second of a waveform, unless a backbone was trained on another rate."""
-
-HEADERLESS = ("aac", "ac3", "adx", "amr", "dts", "eac3", "mp3")
-"""Formats of sound whose length FFmpeg has to guess from the bit rate, as a rule."""
-
-TAG_OF_LENGTH = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
-"""Hours, minutes and seconds."""
-
-
-def length_is_guessed(container: InputContainer) -> bool:
-    """Whether the length that FFmpeg tells is a guess, and not what a header states."""
-    return container.format.name in HEADERLESS or may_restart(container)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,20 +125,6 @@ def probe(source: Source, tracks: Tracks = PLAYED) -> MediaInfo:
             length_is_guessed=length_is_guessed(container),
             notes=notes,
         )
-
-
-def declared_end(stream: AnyStream) -> Fraction | None:
-    """Where the header says that a stream ends, in seconds on its clock; None if it does not.
-
-    In Matroska a tag says so; FFmpeg may take the end of the file for that of a stream.
-    """
-    tag = TAG_OF_LENGTH.fullmatch(stream.metadata.get("DURATION", ""))
-    if tag is not None and stream.container.format.name.startswith("matroska"):
-        hours, minutes, seconds = map(Fraction, tag.groups())
-        return 3600 * hours + 60 * minutes + seconds
-    if stream.duration is None:
-        return None
-    return ((stream.start_time or 0) + stream.duration) * to_fraction(stream.time_base)
 
 
 def _length(container: InputContainer, chosen: Sequence[AnyStream]) -> float | None:

@@ -10,8 +10,16 @@ from typing import Any, Generic, TypeVar, cast
 import av
 from av.container import InputContainer
 
-from mmpyramid.media.clock import MAX_PAUSE, MAX_STEP_BACK, Clock, header_end, to_fraction
-from mmpyramid.media.container import HEADERLESS, declared_end, length_is_guessed
+from mmpyramid.media.clock import (
+    HEADERLESS,
+    MAX_PAUSE,
+    MAX_STEP_BACK,
+    Clock,
+    declared_end,
+    header_end,
+    length_is_guessed,
+    to_fraction,
+)
 from mmpyramid.media.joined import Reading
 from mmpyramid.media.source import packets_of
 from mmpyramid.media.streams import AnyStream

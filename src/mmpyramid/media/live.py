@@ -26,13 +26,13 @@ from av.container import InputContainer
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.media.clock import Clock, to_fraction
-from mmpyramid.media.container import SAMPLE_RATE, MediaInfo, nominal_rate
+from mmpyramid.media.container import MediaInfo, nominal_rate
 from mmpyramid.media.decoder import Decoder, FrameT
 from mmpyramid.media.downmix import Downmix
 from mmpyramid.media.pictures import PictureTrack
 from mmpyramid.media.resizing import View
 from mmpyramid.media.segments import SegmentReader
-from mmpyramid.media.sound import AnySound, Sound, SoundTrack
+from mmpyramid.media.sound import SAMPLE_RATE, AnySound, Sound, SoundTrack
 from mmpyramid.media.source import (
     OPEN_OPTIONS,
     SELF_CONTAINED,

@@ -14,10 +14,12 @@ import numpy as np
 
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.media.container import SAMPLE_RATE
 from mmpyramid.media.decoder import Decoder, Timed
 from mmpyramid.media.downmix import Downmix, Mixer, to_channels
 from mmpyramid.media.streams import AnyStream
+
+SAMPLE_RATE = 16_000
+"""Samples per second of a waveform, unless a backbone was trained on another rate."""
 
 MAX_DRIFT = Fraction(1, 10)
 """Seconds by which samples and time stamps may differ, as in FFmpeg's `aresample=async=1`.
