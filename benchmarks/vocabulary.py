@@ -33,7 +33,8 @@ from mmpyramid.core.wording import title_of
 from mmpyramid.extract.embedding import extract_features
 from mmpyramid.problems import decode
 from mmpyramid.teachers import VOCABULARIES, Teacher, Vocabulary, load_vocabulary
-from mmpyramid.teachers.zero_shot import Classifier, best, kinds
+from mmpyramid.teachers.pooling import best
+from mmpyramid.teachers.zero_shot import Classifier, kinds
 
 WORDS = Path(__file__).with_name("vocabulary_words.toml")
 STREAMS = {"A": Modality.AUDIO, "V": Modality.VISUAL}

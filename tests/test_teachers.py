@@ -20,16 +20,9 @@ from mmpyramid.teachers import (
     load_teacher,
     load_vocabulary,
 )
+from mmpyramid.teachers.pooling import best, calibrate, highest, surroundings
 from mmpyramid.teachers.vocabulary import audioset, background
-from mmpyramid.teachers.zero_shot import (
-    HIGHEST,
-    RULES,
-    Counterparts,
-    best,
-    calibrate,
-    highest,
-    surroundings,
-)
+from mmpyramid.teachers.zero_shot import HIGHEST, RULES, Counterparts
 
 BOTH = (Modality.AUDIO, Modality.VISUAL)
 SOUNDS = ("Speech", "Bark", "Yip", "Meow", "Rain")

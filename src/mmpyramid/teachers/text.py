@@ -21,8 +21,8 @@ from mmpyramid.backbones.registry import FEATURE_SETS, BackboneOptions, create_e
 from mmpyramid.core import Array, Decoder, Features, Modality, Scores
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import read_text, shorten, to_type
+from mmpyramid.teachers.pooling import RADIUS, highest, in_video, shared_length, surroundings
 from mmpyramid.teachers.vocabulary import FOLDER
-from mmpyramid.teachers.zero_shot import RADIUS, highest, in_video, shared_length, surroundings
 
 TEXT = "text"
 """The model that looks and listens for words."""

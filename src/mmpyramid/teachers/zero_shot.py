@@ -5,12 +5,11 @@ Axes: T segments of one second, C labels, K classes of a backbone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, overload
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mmpyramid.backbones.base import Extractor
@@ -19,12 +18,18 @@ from mmpyramid.backbones.faces import FaceExtractor
 from mmpyramid.backbones.yamnet import YAMNetExtractor
 from mmpyramid.core import Array, Decoder, Features, Modality, Scores
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.scores import LONE, NUM_BEST
-from mmpyramid.teachers.seen_with_sound import SeenWithSound
+from mmpyramid.teachers.pooling import (
+    RADIUS,
+    Around,
+    best,
+    calibrate,
+    everywhere,
+    highest,
+    in_video,
+    shared_length,
+    surroundings,
+)
 from mmpyramid.teachers.vocabulary import Vocabulary, audioset, background, load_vocabulary
-
-RADIUS = 5
-"""The surroundings of a segment in a long video: this many seconds before and after it."""
 
 NUM_NEAREST = 3
 """So many classes are named, of sounds and of pictures, where nothing is found."""
@@ -145,6 +150,73 @@ class Counterparts:
         )
 
 
+class SeenWithSound:
+    """Scores of what is seen where it is heard, though no classifier of pictures knows it.
+
+    A voice is that of a face in the picture, if there is one. Of some sounds the source is nearly
+    always in the picture, so that it can be inferred.
+
+    Args:
+        vocabulary: C labels.
+        has_faces: whether faces are looked for.
+        infer_seen: whether it is inferred from sounds alone what is seen.
+
+    Attributes:
+        labels: those that can be seen so.
+        inferred: those of them that are reported as seen only because they are heard.
+
+    Raises:
+        UserError: if it is to be inferred, and there is no label that can be.
+
+    Example:
+        >>> from mmpyramid.teachers import Entry
+        >>> entries = {"Speech": Entry(face=True), "Blender": Entry(seen_if_heard=0.9)}
+        >>> both = SeenWithSound(Vocabulary("home", entries), has_faces=True, infer_seen=True)
+        >>> heard_TC, face_T = np.array([[0.8, 0.8]]), np.array([0.6])
+        >>> both.scores(heard_TC, face_T).round(2).tolist()
+        [[0.6, 0.72]]
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, has_faces: bool, infer_seen: bool) -> None:
+        entries = vocabulary.entries.values()
+        self._has_face_C = np.array([has_faces and entry.face for entry in entries])
+        shares = [entry.seen_if_heard if infer_seen else 0.0 for entry in entries]
+        self._share_C = np.array(shares, np.float32)
+        if infer_seen and not self._share_C.any():
+            raise UserError(
+                "expected a vocabulary that lists by `seen_if_heard` what is nearly always seen "
+                f"where it is heard, got {vocabulary.title}, which has no such label; leave out "
+                "`--infer-seen`"
+            )
+        named = list(zip(vocabulary.labels, self._has_face_C, self._share_C, strict=True))
+        self.labels = tuple(label for label, has_face, share in named if has_face or share)
+        self.inferred = tuple(label for label, _, share in named if share)
+
+    def scores(self, heard_TC: Array, face_T: Array) -> Array:
+        """As sure as the label is heard, and the face is there; or as it is heard and seen then.
+
+        Args:
+            heard_TC: how sure each label is heard.
+            face_T: how sure there is a face.
+
+        Returns:
+            (T, C), how sure each label is seen.
+        """
+        with_face_TC = np.minimum(heard_TC, face_T[:, None]) * self._has_face_C
+        seen_TC: Array = np.maximum(with_face_TC, heard_TC * self._share_C)
+        return seen_TC
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the timeline should know."""
+        if not self.inferred:
+            return ()
+        names = "; ".join(label.replace("_", " ") for label in self.inferred)
+        return (
+            "What is marked as inferred was not seen: it is heard, and nearly always seen then\n"
+            f"Labels that are inferred: {names}",
+        )
+
+
 class Teacher:
     """Scores videos without training: for each label the classes that stand for it.
 
@@ -152,7 +224,7 @@ class Teacher:
     and, seen, the sum over its ImageNet classes (a softmax, which divides). The score is 0.5 where
     the raw score reaches the label's threshold and keeps up with every other class of the list, in
     the vocabulary or not, as `Rule` says; so the default decoder is the right one. A label counts
-    as in the video when it is heard or seen surely enough, see `NUM_BEST`. Where a label is sure to
+    as in the video when it is heard or seen surely enough, see `in_video`. Where a label is sure to
     be heard, or seen, those that it is a kind of are not: a trumpet is not music as well. Some
     labels are seen by a face, or by inference, where they are heard: see `SeenWithSound`.
 
@@ -264,7 +336,7 @@ class Teacher:
                 )
                 nearest.append(_nearest(modality, prob_TK, classifier.class_names))
         is_long = shape[0] > 2 * RADIUS
-        around = surroundings if is_long else _everywhere
+        around = surroundings if is_long else everywhere
         self._see_with_sound(features, sure, segment, around)
         video_audio_C, video_visual_C = (in_video(sure[modality]) for modality in RULES)
         gate_TC = np.maximum(*(around(sure[modality], in_video) for modality in RULES))
@@ -391,99 +463,3 @@ def kinds(vocabulary: Vocabulary, classifiers: Sequence[Classifier]) -> NDArray[
 
     size = range(len(vocabulary.labels))
     return np.array([[is_kind(one, other) for other in size] for one in size])
-
-
-def calibrate(raw: Array, threshold: Array) -> Array:
-    """Shift the logit of a raw score so that `threshold` becomes exactly 0.5; 0 and 1 stay.
-
-    The same as sigmoid(logit(raw) - logit(threshold)): monotone, so no ranking changes.
-
-    Args:
-        raw: (..., C) scores within 0..1.
-        threshold: (C,) within 0..1, ends excluded.
-
-    Example:
-        >>> calibrate(np.array([0.0, 0.25, 1.0]), np.array([0.25])).tolist()
-        [0.0, 0.5, 1.0]
-    """
-    on, off = raw * (1 - threshold), (1 - raw) * threshold
-    return np.asarray(on / (on + off), dtype=np.float32)
-
-
-def best(score_TC: Array) -> Array:
-    """The mean of the best `NUM_BEST` segments, or of all if there are fewer, (C,).
-
-    Example:
-        >>> best(np.array([[0.9], [0.1], [0.3], [0.6]])).round(2).tolist()
-        [0.6]
-    """
-    mean: Array = np.sort(score_TC, axis=0)[-NUM_BEST:].mean(axis=0)
-    return mean
-
-
-def in_video(score_TC: Array) -> Array:
-    """How sure a label is in a video, by its scores in the segments: see `best`, and `LONE`, (C,).
-
-    Example:
-        >>> in_video(np.array([[0.2], [0.9], [0.0], [0.0], [0.0]])).round(2).tolist()
-        [0.5]
-    """
-    alone_C = calibrate(highest(score_TC), np.array(LONE, np.float32))
-    return np.maximum(best(score_TC), alone_C)
-
-
-def highest(score_TC: Array) -> Array:
-    """The maximum over segments, (C,)."""
-    maximum: Array = score_TC.max(axis=0)
-    return maximum
-
-
-Pooling = Callable[[Array], Array]
-"""(T, C) to (C,)."""
-
-Around = Callable[[Array, Pooling], Array]
-"""Pools what is around each segment: (T, C) to (T, C), or to (1, C) where it is all the same."""
-
-
-def shared_length(features: Features, streams: Mapping[str, int], teacher: str, advice: str) -> int:
-    """The number of segments T, which all streams must share.
-
-    Args:
-        features: by stream, (T, D).
-        streams: D of each stream that is read; some may be missing, but not all.
-        teacher: who reads them, for the message.
-        advice: what to extract, for the message.
-
-    Raises:
-        UserError: if there is no stream to read, or shapes do not agree.
-
-    Example:
-        >>> shared_length({"yamnet": np.zeros((9, 2))}, {"yamnet": 2}, "teachers", "`open`")
-        9
-    """
-    shapes: dict[str, tuple[int, ...]] = {
-        name: features[name].shape for name in streams if name in features
-    }
-    lengths = {shape[0] for shape in shapes.values()}
-    if len(lengths) != 1 or any(
-        shape != (shape[0], streams[name]) for name, shape in shapes.items()
-    ):
-        wanted = ", ".join(f"{name} (T, {dim})" for name, dim in streams.items())
-        given = ", ".join(f"{name} {values.shape}" for name, values in features.items())
-        raise UserError(
-            f"{teacher} read one or more of the streams {wanted}, with the same T; got "
-            f"{given or 'nothing'}. Extract {advice}"
-        )
-    return lengths.pop()
-
-
-def surroundings(score_TC: Array, pool: Pooling) -> Array:
-    """Pool from `RADIUS` seconds before each segment to `RADIUS` seconds after, (T, C)."""
-    padded = np.pad(score_TC, ((RADIUS, RADIUS), (0, 0)))
-    windows_TCW = sliding_window_view(padded, 2 * RADIUS + 1, axis=0)
-    return pool(np.moveaxis(windows_TCW, -1, 0))
-
-
-def _everywhere(score_TC: Array, pool: Pooling) -> Array:
-    """Pool the whole video, (1, C)."""
-    return pool(score_TC)[None]

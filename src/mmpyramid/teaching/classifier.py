@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmpyramid.core import Array
-from mmpyramid.teachers.zero_shot import best
+from mmpyramid.teachers.pooling import best
 from mmpyramid.teaching.examples import Examples
 
 NUM_FOLDS = 10
