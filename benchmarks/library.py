@@ -14,10 +14,11 @@ import numpy as np
 from timing import command, header
 
 from mmpyramid.backbones.registry import BackboneOptions, create_extractors
+from mmpyramid.core.scores import Extracted
 from mmpyramid.library import Library, Query, search
 from mmpyramid.library.index import write_tables
 from mmpyramid.library.similar import Example, find_similar
-from mmpyramid.store.shard import Extracted, encode_shard
+from mmpyramid.store.shard import encode_shard
 from mmpyramid.store.store import Provenance
 from mmpyramid.teachers import load_vocabulary
 

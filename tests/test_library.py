@@ -19,6 +19,7 @@ import media_files
 from mmpyramid.cli import main
 from mmpyramid.core import Event, Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.scores import Extracted
 from mmpyramid.library import Library, Query, search
 from mmpyramid.library.clips import cut_moments
 from mmpyramid.library.index import heard_and_seen, write_tables
@@ -26,7 +27,6 @@ from mmpyramid.library.query import Moment, select
 from mmpyramid.library.similar import Example, find_similar
 from mmpyramid.media import MediaFile, SegmentReader
 from mmpyramid.media.cutting import cut
-from mmpyramid.store.shard import Extracted
 from mmpyramid.store.store import Provenance, StreamProvenance
 from mmpyramid.store.writer import StoreWriter
 

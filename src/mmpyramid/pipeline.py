@@ -14,6 +14,7 @@ from mmpyramid.backbones.registry import BACKBONES, BackboneOptions, create_extr
 from mmpyramid.core import AnyScores, Event, Features, Timeline
 from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError, extra
+from mmpyramid.core.scores import Extracted, VideoInfo
 from mmpyramid.extract.decoding import (
     Decoding,
     Failure,
@@ -28,7 +29,6 @@ from mmpyramid.extract.live import LiveDecoding
 from mmpyramid.media.source import MediaFile, Source, to_media_file
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.problems import Decoder, Gate, decode
-from mmpyramid.store.shard import Extracted, VideoInfo
 from mmpyramid.stream import EVERY, EventStream
 from mmpyramid.teachers import VOCABULARIES, Beside, load_teacher, recorded_vocabulary
 from mmpyramid.teachers.text import TEXT, load_text_teacher, prompts_for
@@ -258,17 +258,18 @@ class Pipeline:
         """
         hook = hook or self.hook
         decoder = self.decoder if decoder is None else _completed(decoder, self.gate)
+        file = to_media_file(video)
         hook("extract")
-        with self._decoding(to_media_file(video)) as decoding:
+        with self._decoding(file) as decoding:
             extracted = extract_features(
-                video,
+                file,
                 self.extractors,
                 max_seconds=max_seconds,
                 decoding=decoding,
                 tracks=tracks,
                 on_progress=on_progress,
             )
-        return self._parsed(extracted, str(to_media_file(video).path), decoder, hook)
+        return self._parsed(extracted, str(file.path), decoder, hook)
 
     def run_each(
         self, videos: Sequence[Path], engine: Engine, *, tracks: Tracks = PLAYED
@@ -379,9 +380,9 @@ class Pipeline:
             >>> for event in Pipeline("teachers").stream("long.mp4"):  # doctest: +SKIP
             ...     print(event.start, event.end, event.label)
         """
-        required = RequiredInputs.of(self.extractors)
-        with self._decoding(to_media_file(video)) as decoding:
-            pieces = pieces_of(video, required, BATCH, decoding=decoding)
+        required, file = RequiredInputs.of(self.extractors), to_media_file(video)
+        with self._decoding(file) as decoding:
+            pieces = pieces_of(file, required, BATCH, decoding=decoding)
             yield from self._events(pieces, decoder, every)
 
     def listen(

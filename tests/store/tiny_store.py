@@ -3,7 +3,7 @@
 import numpy as np
 
 from mmpyramid.core import Modality
-from mmpyramid.store.shard import Extracted
+from mmpyramid.core.scores import Extracted
 from mmpyramid.store.store import Provenance, StreamProvenance
 from mmpyramid.store.writer import StoreWriter
 

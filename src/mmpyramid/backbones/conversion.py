@@ -15,10 +15,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from mmpyramid.backbones.weights import Wheel, cache_folder, fetch, read_members
+from mmpyramid.backbones.weights import Wheel, fetch, read_members
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import cache_folder, write_durably
 
 
 @dataclass(frozen=True, kw_only=True)

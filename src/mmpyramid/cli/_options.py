@@ -291,6 +291,6 @@ def raw_option(name: str, *, raw: bool) -> dict[str, Any]:
 
 def simulated(*folders: Path | None) -> str:
     """A warning to put before numbers: `simulated features, ` if a folder holds such, else ``."""
-    from mmpyramid.store.source import find_marker
+    from mmpyramid.store.source import is_simulated
 
-    return "simulated features, " if any(map(find_marker, filter(None, folders))) else ""
+    return "simulated features, " if any(map(is_simulated, filter(None, folders))) else ""

@@ -190,6 +190,25 @@ def only_writer(folder: Path, lock: str = "run.lock") -> Iterator[None]:
         file_lock.release()
 
 
+def cache_folder() -> Path:
+    """The folder of downloaded weights, and of features that were packed to be read faster.
+
+    It is `$MMPYRAMID_CACHE`, else `$XDG_CACHE_HOME/mmpyramid`, else `~/.cache/mmpyramid`.
+
+    Raises:
+        UserError: if that is in the home folder of a user who has none.
+    """
+    try:
+        if chosen := os.environ.get("MMPYRAMID_CACHE"):
+            return Path(chosen).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmpyramid"
+    except RuntimeError as error:
+        raise UserError(
+            "expected a folder for pretrained weights and features, but this user has no home "
+            f"folder ({error}); set MMPYRAMID_CACHE to a folder"
+        ) from error
+
+
 def is_file_name(name: str) -> bool:
     r"""Whether a text is the plain name of a file, which leads to no other folder.
 

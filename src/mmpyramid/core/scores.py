@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.timeline import Modality
 
 Gate: TypeAlias = Literal["global", "per_modality", "none"]
 
@@ -112,6 +113,31 @@ Features: TypeAlias = Mapping[str, Array]
 
 A stream whose modality the file lacks has no entry.
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """What is known about a video besides its features.
+
+    Attributes:
+        duration: seconds.
+        missing: the modalities that the file does not have.
+        notes: remarks for the reader, for instance that the file is damaged after some second.
+        frame_rate: pictures per second as a timeline has it; stores do not keep it.
+    """
+
+    duration: float
+    missing: tuple[Modality, ...] = ()
+    notes: tuple[str, ...] = ()
+    frame_rate: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Extracted(VideoInfo):
+    """The features of one video, (T, ..., D) by stream, and what is known about it."""
+
+    features: Features = field(default_factory=dict)
+
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (videos completed, videos in total) after each video."""

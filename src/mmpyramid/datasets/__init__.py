@@ -16,7 +16,7 @@ from mmpyramid.datasets.base import (
     find_layout,
     register,
 )
-from mmpyramid.datasets.features import is_simulated
+from mmpyramid.store.source import is_simulated
 
 __all__ = [
     "SPLITS",

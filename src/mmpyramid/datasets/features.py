@@ -19,7 +19,7 @@ from mmpyramid.core.errors import UserError
 from mmpyramid.core.progress import progress
 from mmpyramid.store.mapped import FeatureTable
 from mmpyramid.store.npy import NpyFolder, StreamFolders
-from mmpyramid.store.source import FeatureSource, find_marker
+from mmpyramid.store.source import FeatureSource
 from mmpyramid.store.store import FeatureStore
 
 
@@ -170,13 +170,3 @@ def open_source(data: Path, features: Path | None = None) -> FeatureSource:
         "`mmpyramid extract`, the published folders `vggish`, `res152` and `r2plus1d_18` of "
         ".npy files, or a folder of <video>.npy for each stream"
     )
-
-
-def is_simulated(folder: str | Path) -> bool:
-    """Whether a corpus folder, its features, or a store made of them holds simulated features.
-
-    Example:
-        >>> is_simulated("LLP")
-        False
-    """
-    return find_marker(Path(folder)) is not None

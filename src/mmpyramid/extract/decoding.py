@@ -39,6 +39,7 @@ from mmpyramid.core.process import (
     num_cores,
 )
 from mmpyramid.core.sandbox import limit_cpu
+from mmpyramid.core.scores import VideoInfo
 from mmpyramid.media import Segment, SegmentReader, Sound, View
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.media.source import (
@@ -46,10 +47,8 @@ from mmpyramid.media.source import (
     Source,
     load_decoders,
     open_file,
-    to_media_file,
 )
 from mmpyramid.media.streams import PLAYED, Tracks
-from mmpyramid.store.shard import VideoInfo
 
 GIB = 2**30
 BYTES_PER_SECOND = 2**20
@@ -174,7 +173,6 @@ def read_pieces(
     Raises:
         UserError: if the file cannot be decoded, has nothing of what is required, or is too long.
     """
-    path = to_media_file(source).path
     reader = required.sampling.reader(
         source,
         required.views,
@@ -185,7 +183,7 @@ def read_pieces(
     )
     for message in pieces_of_reader(reader, size):
         if isinstance(message, Piece):
-            _check_length(path, reader.duration, max_seconds)
+            _check_length(reader, max_seconds)
         yield message
 
 
@@ -212,11 +210,11 @@ def pieces_of_reader(reader: SegmentReader, size: int) -> Iterator[Piece | Video
     )
 
 
-def _check_length(path: Path, seconds: float, most: float | None) -> None:
-    if most is not None and seconds > most:
+def _check_length(reader: SegmentReader, most: float | None) -> None:
+    if most is not None and reader.duration > most:
         raise UserError(
-            f"expected at most {most:g} s of video or sound, but {path} has {seconds:.1f} s or more"
-            "; cut a piece out of it"
+            f"expected at most {most:g} s of video or sound, but {reader.info.path} has "
+            f"{reader.duration:.1f} s or more; cut a piece out of it"
         )
 
 

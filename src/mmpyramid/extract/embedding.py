@@ -17,6 +17,7 @@ from mmpyramid.backbones.base import Extractor
 from mmpyramid.core import Array
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.prefetch import prefetch
+from mmpyramid.core.scores import Extracted, VideoInfo
 from mmpyramid.extract.decoding import (
     Decoding,
     Failure,
@@ -30,7 +31,6 @@ from mmpyramid.extract.decoding import (
 )
 from mmpyramid.media.source import Source, to_media_file
 from mmpyramid.media.streams import PLAYED, Tracks
-from mmpyramid.store.shard import Extracted, VideoInfo
 
 BATCH = 4
 """Segments of a piece: few, so that decoding is soon ahead of the networks even in short clips."""

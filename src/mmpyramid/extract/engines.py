@@ -21,10 +21,10 @@ from mmpyramid.core.code import load_inherited_code
 from mmpyramid.core.device import one_thread, use_threads
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import Answer, Channel, Worker, WorkerDiedError, num_cores
+from mmpyramid.core.scores import Extracted, VideoInfo
 from mmpyramid.extract.decoding import Failure, Limits
 from mmpyramid.extract.embedding import NUM_AHEAD, FileExtractor, Results
 from mmpyramid.media.streams import PLAYED, Tracks
-from mmpyramid.store.shard import Extracted, VideoInfo
 from mmpyramid.store.store import Provenance
 
 GPU_BATCH = 64

@@ -21,6 +21,7 @@ from mmpyramid.core.process import (
     Worker,
     WorkerDiedError,
 )
+from mmpyramid.core.scores import VideoInfo
 from mmpyramid.extract.decoding import (
     Failure,
     Limits,
@@ -33,7 +34,6 @@ from mmpyramid.extract.decoding import (
 from mmpyramid.media.live import LiveReader, LiveSource
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.media.source import load_decoders
-from mmpyramid.store.shard import VideoInfo
 
 
 class LiveDecoding:

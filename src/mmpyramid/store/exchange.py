@@ -29,10 +29,11 @@ from mmpyramid.backbones.registry import BACKBONES
 from mmpyramid.core import Array, Features, Modality, Progress
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import verify, write_durably
+from mmpyramid.core.scores import Extracted
 from mmpyramid.core.text import from_json, read_text, shorten
 from mmpyramid.store.hdf5 import only_dataset, write_rows
 from mmpyramid.store.npy import FRAMES_PER_SEGMENT, PER_FRAME, read_features
-from mmpyramid.store.shard import Extracted, VideoRecord
+from mmpyramid.store.shard import VideoRecord
 from mmpyramid.store.source import NUMBERS, FaultKind, FeatureError, carry_marker
 from mmpyramid.store.store import (
     OLD_FORMAT,

@@ -28,10 +28,9 @@ from typing import IO, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.backbones.weights import cache_folder
 from mmpyramid.core import Array, Progress
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import DISK_FULL
+from mmpyramid.core.files import DISK_FULL, cache_folder
 from mmpyramid.store.hdf5 import RowFile
 from mmpyramid.store.source import FeatureSource, load_each
 

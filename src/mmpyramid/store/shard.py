@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import pairwise
 from math import prod
@@ -30,9 +29,10 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from mmpyramid.core import Array, Features, Modality
+from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import DamagedFileError, compare_once, damaged, digest_of, open_regular
+from mmpyramid.core.scores import Extracted, VideoInfo
 from mmpyramid.core.text import from_json, shorten
 from mmpyramid.core.timeline import LONGEST
 from mmpyramid.store.hdf5 import RowFile
@@ -47,30 +47,6 @@ MOST_AXES = 8
 """That rows of features have, (T, ..., D)."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**48)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoInfo:
-    """What is known about a video besides its features.
-
-    Attributes:
-        duration: seconds.
-        missing: the modalities that the file does not have.
-        notes: remarks for the reader, for instance that the file is damaged after some second.
-        frame_rate: pictures per second as a timeline has it; stores do not keep it.
-    """
-
-    duration: float
-    missing: tuple[Modality, ...] = ()
-    notes: tuple[str, ...] = ()
-    frame_rate: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Extracted(VideoInfo):
-    """The features of one video, (T, ..., D) by stream, and what is known about it."""
-
-    features: Features = field(default_factory=dict)
 
 
 class VideoRecord(msgspec.Struct, frozen=True, kw_only=True):

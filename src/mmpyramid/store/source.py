@@ -210,6 +210,16 @@ def find_marker(folder: Path) -> Path | None:
     return next((marker for marker in markers if marker.is_file()), None)
 
 
+def is_simulated(folder: str | Path) -> bool:
+    """Whether a corpus folder, its features, or a store made of them holds simulated features.
+
+    Example:
+        >>> is_simulated("LLP")
+        False
+    """
+    return find_marker(Path(folder)) is not None
+
+
 def carry_marker(source: Path, out: Path) -> None:
     """Mark what was made of simulated features as such."""
     if marker := find_marker(source):

@@ -26,19 +26,20 @@ from mmpyramid.backbones.base import Extractor, Precision
 from mmpyramid.backbones.weights import NOTHING_LEARNED
 from mmpyramid.core import Features, Modality, Progress
 from mmpyramid.core.errors import Problems, UserError
+from mmpyramid.core.scores import Extracted, VideoInfo
 from mmpyramid.core.text import LARGEST_DESCRIPTION, from_json, read_text, shorten, to_type
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.hdf5 import RowFile
 from mmpyramid.store.mapped import FeatureTable, MappedTable, StreamRows
-from mmpyramid.store.shard import Extracted, Shard, StreamRuns, VideoInfo, verify_shard
+from mmpyramid.store.shard import Shard, StreamRuns, verify_shard
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, choose_streams, find_faults
 from mmpyramid.version import __version__
 
 STORE_FORMAT = "mmpyramid-features-2"
 OLD_FORMAT = "mmpyramid-features-1"
-"""Of earlier versions, see `store.old`."""
+"""Of earlier versions, see `store.exchange`."""
 ADDRESS = "https://github.com/mmpyramid/mmpyramid/blob/main/docs/provenance.schema.json"
 
 

@@ -22,8 +22,9 @@ from mmpyramid.core.files import (
     only_writer,
     write_durably,
 )
+from mmpyramid.core.scores import Extracted
 from mmpyramid.core.text import whole_number
-from mmpyramid.store.shard import Extracted, Shard, encode_shard, verify_shard
+from mmpyramid.store.shard import Shard, encode_shard, verify_shard
 from mmpyramid.store.source import Fault, FaultKind, FeatureError, find_faults
 from mmpyramid.store.store import (
     FAILURES_FILE,
