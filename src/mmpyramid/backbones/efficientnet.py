@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmpyramid.backbones.conversion import Release, fold_batch_norm
-from mmpyramid.backbones.runtime import OpenExtractor
-from mmpyramid.backbones.weights import Wheel, class_list
+from mmpyramid.backbones.runtime import OpenExtractor, class_list
+from mmpyramid.backbones.weights import Wheel
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.tensors import read_tensors

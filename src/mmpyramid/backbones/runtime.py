@@ -8,7 +8,7 @@ same network, exported without its weights, in `graphs/`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple, TypeAlias
@@ -135,6 +135,21 @@ class _Graph:
 def graph_file(name: str) -> Traversable:
     """Where the graph of a stream's network is in this package."""
     return files("mmpyramid.backbones").joinpath("graphs", f"{name}.onnx")
+
+
+@cache
+def class_list(name: str) -> tuple[str, ...]:
+    """The classes of a list in the order of the outputs; sources are in `classes/README.md`.
+
+    Args:
+        name: `audioset-521` or `imagenet-1k`.
+
+    Example:
+        >>> class_list("audioset-521")[:2], len(class_list("imagenet-1k"))
+        (('Speech', 'Child speech, kid speaking'), 1000)
+    """
+    text = files("mmpyramid.backbones").joinpath("classes", f"{name}.txt").read_text("utf-8")
+    return tuple(text.splitlines())
 
 
 class Linear(NamedTuple):

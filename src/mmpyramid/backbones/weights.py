@@ -2,7 +2,7 @@
 
 The cache holds the downloaded file itself, whole and under its own name, so that its hash can be
 checked at every use and a file that somebody copied there by hand is as good as a download.
-Nothing of it is ever executed or unpickled. The classes that they tell apart come with the package.
+Nothing of it is ever executed or unpickled.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
@@ -279,18 +277,3 @@ def _absent_message(source: Wheel | Url, path: Path, reason: str) -> str:
         f"{' '.join(source.checksum)}, unopened at {path}, or set MMPYRAMID_CACHE to the folder "
         f"that has it. {reason[:1].upper()}{reason[1:]}"
     )
-
-
-@cache
-def class_list(name: str) -> tuple[str, ...]:
-    """The classes of a list in the order of the outputs; sources are in `classes/README.md`.
-
-    Args:
-        name: `audioset-521` or `imagenet-1k`.
-
-    Example:
-        >>> class_list("audioset-521")[:2], len(class_list("imagenet-1k"))
-        (('Speech', 'Child speech, kid speaking'), 1000)
-    """
-    text = files("mmpyramid.backbones").joinpath("classes", f"{name}.txt").read_text("utf-8")
-    return tuple(text.splitlines())

@@ -9,8 +9,8 @@ from functools import cached_property, partial
 import numpy as np
 
 from mmpyramid.backbones.conversion import Release, fold_batch_norm
-from mmpyramid.backbones.runtime import OpenExtractor
-from mmpyramid.backbones.weights import Wheel, class_list
+from mmpyramid.backbones.runtime import OpenExtractor, class_list
+from mmpyramid.backbones.weights import Wheel
 from mmpyramid.core import Array, Modality
 from mmpyramid.core.errors import UserError
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import re
+import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,7 +19,6 @@ from mmpyramid.core.code import load_code
 from mmpyramid.core.errors import UserError, describe_os_error, missing_package
 from mmpyramid.core.interrupts import interrupts_kept
 from mmpyramid.core.progress import INTERRUPTED, Display, kind_of_display, shown
-from mmpyramid.core.standard_streams import UNREAD, drop_output, is_unread, replace_closed
 from mmpyramid.version import __version__
 
 Result = TypeVar("Result")
@@ -99,6 +100,9 @@ OWN_EXTRAS = {
 }
 """The extra of a command, which is named whichever of its packages is missing."""
 
+UNREAD = 141
+"""The exit code where nobody reads the standard output, as a shell gives it for SIGPIPE."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
@@ -110,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0 done, 1 done in part, 2 a mistake in the input, 130 interrupted, 141 if the
         reader of the standard output has gone.
     """
-    replace_closed()
+    _replace_closed()
     try:
         code = _main(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -121,8 +125,42 @@ def main(argv: list[str] | None = None) -> int:
             code = 2
             with suppress(OSError):
                 sys.stderr.write(f"mmpyramid: {describe_os_error(error)}\n")
-        drop_output()
+        _drop_output()
     return code
+
+
+def _replace_closed() -> None:
+    """Open the null device for each standard stream that is closed.
+
+    Otherwise Python has no object to write to, and the next file that is opened takes the number of
+    the stream, so that what child processes print would go into it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - open until the process ends
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+
+
+def is_unread() -> bool:
+    """Whether the reader of the standard output has gone, as `head` does after some lines."""
+    if not hasattr(select, "poll"):  # Windows cannot tell.
+        return False
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):  # It is no file, or closed.
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def _drop_output() -> None:
+    """Discard buffered output, so that Python does not fail to write it at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def _main(args: list[str]) -> int:

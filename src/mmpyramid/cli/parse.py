@@ -32,13 +32,13 @@ from mmpyramid.cli._options import (
     to_marker_formats,
     write_file,
 )
+from mmpyramid.cli.main import is_unread
 from mmpyramid.core import Timeline
 from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.files import check_output_file
 from mmpyramid.core.process import num_cores
 from mmpyramid.core.progress import progress, report, report_failed, report_written
-from mmpyramid.core.standard_streams import is_unread
 from mmpyramid.core.wording import clock, printable, title_of
 from mmpyramid.extract.decoding import Failure, Limits
 from mmpyramid.extract.engines import LocalEngine

@@ -19,20 +19,22 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmpyramid.core import Array, Progress
-from mmpyramid.core.errors import UserError
+from mmpyramid.core import Array, Features, Progress
+from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import DISK_FULL, cache_folder
 from mmpyramid.store.hdf5 import RowFile
-from mmpyramid.store.source import FeatureSource, load_each
+from mmpyramid.store.source import FeatureError, FeatureSource
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,10 @@ PACK_VERSION = 1
 INDEX_FILE = "index.npz"
 DAY_S = 24 * 3600
 UNUSED_AFTER_S = 30 * DAY_S
+
+NUM_THREADS = 4
+CHUNK, READ_AHEAD = 8, 64
+"""Videos that a thread reads at once, so that threads seldom wait for each other; and in all."""
 
 
 class FeatureTable(Protocol):
@@ -205,6 +211,56 @@ def packed_table(
             error.strerror,
         )
         return LoadedTable(source, ids, streams, progress)
+
+
+def load_each(
+    source: FeatureSource,
+    ids: Sequence[str],
+    streams: Collection[str],
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Features]]:
+    """Read many videos with a pool of threads, a few at a time.
+
+    Args:
+        source: where the features are.
+        ids: the videos.
+        streams: names of streams.
+        progress: called after each video.
+
+    Yields:
+        The index of each video that can be used, in order, and its features.
+
+    Raises:
+        UserError: at the end, one report of everything that is missing, unreadable, of a wrong
+            shape, or not finite.
+    """
+    problems = Problems()
+
+    def load(video_id: str) -> Features | FeatureError:
+        try:
+            return source.load(video_id, streams)
+        except FeatureError as error:
+            return error
+
+    def load_chunk(start: int) -> list[Features | FeatureError]:
+        return [load(video_id) for video_id in ids[start : start + CHUNK]]
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        for start in range(0, len(ids), READ_AHEAD):
+            chunks = range(start, min(start + READ_AHEAD, len(ids)), CHUNK)
+            block = chain.from_iterable(pool.map(load_chunk, chunks))
+            for video, loaded in enumerate(block, start):
+                if isinstance(loaded, FeatureError):
+                    for fault in loaded.faults:
+                        problems.add(fault.kind, fault.where)
+                else:
+                    yield video, loaded
+                if progress:
+                    progress(video + 1, len(ids))
+    problems.raise_if_any(
+        f"expected usable features of {len(ids)} videos from {source.describe()}",
+        "Extract or download what is missing, and replace what is damaged.",
+    )
 
 
 def pack(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -17,10 +15,6 @@ from mmpyramid.core.files import write_durably
 
 if TYPE_CHECKING:
     from mmpyramid.store.mapped import FeatureTable
-
-NUM_THREADS = 4
-CHUNK, READ_AHEAD = 8, 64
-"""Videos that a thread reads at once, so that threads seldom wait for each other; and in all."""
 
 MARKER_FILE = "SIMULATED.json"
 """Marks a folder of simulated features and holds their parameters."""
@@ -145,56 +139,6 @@ def find_faults(
             yield Fault(FaultKind.SHAPE, f"{where}: {array.shape} instead of {expected}")
         elif not np.isfinite(array).all():
             yield Fault(FaultKind.NOT_FINITE, where)
-
-
-def load_each(
-    source: FeatureSource,
-    ids: Sequence[str],
-    streams: Collection[str],
-    progress: Progress | None = None,
-) -> Iterator[tuple[int, Features]]:
-    """Read many videos with a pool of threads, a few at a time.
-
-    Args:
-        source: where the features are.
-        ids: the videos.
-        streams: names of streams.
-        progress: called after each video.
-
-    Yields:
-        The index of each video that can be used, in order, and its features.
-
-    Raises:
-        UserError: at the end, one report of everything that is missing, unreadable, of a wrong
-            shape, or not finite.
-    """
-    problems = Problems()
-
-    def load(video_id: str) -> Features | FeatureError:
-        try:
-            return source.load(video_id, streams)
-        except FeatureError as error:
-            return error
-
-    def load_chunk(start: int) -> list[Features | FeatureError]:
-        return [load(video_id) for video_id in ids[start : start + CHUNK]]
-
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        for start in range(0, len(ids), READ_AHEAD):
-            chunks = range(start, min(start + READ_AHEAD, len(ids)), CHUNK)
-            block = chain.from_iterable(pool.map(load_chunk, chunks))
-            for video, loaded in enumerate(block, start):
-                if isinstance(loaded, FeatureError):
-                    for fault in loaded.faults:
-                        problems.add(fault.kind, fault.where)
-                else:
-                    yield video, loaded
-                if progress:
-                    progress(video + 1, len(ids))
-    problems.raise_if_any(
-        f"expected usable features of {len(ids)} videos from {source.describe()}",
-        "Extract or download what is missing, and replace what is damaged.",
-    )
 
 
 def find_marker(folder: Path) -> Path | None:
