@@ -3,9 +3,10 @@
 from hypothesis import strategies as st
 
 from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.core.wording import printable
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-PRINTABLE = st.text(st.characters().filter(str.isprintable), min_size=1)
+PRINTABLE = st.text(st.characters().filter(lambda c: printable(c) == c), min_size=1)
 
 
 def some(text: str) -> bool:

@@ -75,3 +75,10 @@ def test_a_ten_second_clip_and_an_hour_have_round_ticks():
 def test_words_for_people():
     assert title_of("Baby_cry_infant_cry") == "Baby cry, infant cry"
     assert printable("a\x1b[2J\nb\udcff é🐕") == "a\ufffd[2J\ufffdb\ufffd é🐕"
+
+
+@pytest.mark.parametrize(
+    "text", ["10.05.12\u202fAM", "chat\u00a0!", "犬\u3000猫", "می\u200cخواهم", "👩\u200d🔬"]
+)
+def test_spaces_of_any_width_and_joiners_stay(text):
+    assert printable(f"{text}\u202e\u2028") == f"{text}\ufffd\ufffd"

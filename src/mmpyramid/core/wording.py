@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from mmpyramid.core.timeline import Event, Modality
@@ -65,14 +66,27 @@ def perceived(event: Event) -> str:
     return f"{phrase}, {INFERRED}" if event.inferred else phrase
 
 
+JOINERS = "\u200c\u200d"
+"""They spell words of Persian and Hindi, and emoji of several parts; no glyph stands for them."""
+
+
 def printable(text: str) -> str:
     r"""Replace what could steer a terminal or break an encoding, such as escapes in file names.
+
+    Spaces of any width stay: macOS writes a narrow one into the names of its screen recordings.
 
     Example:
         >>> printable("clip\x1b[31m.mp4")
         'clip�[31m.mp4'
     """
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    if text.isprintable():
+        return text
+    return "".join(character if _is_harmless(character) else "\ufffd" for character in text)
+
+
+def _is_harmless(character: str) -> bool:
+    is_space = unicodedata.category(character) == "Zs"
+    return is_space or character in JOINERS or character.isprintable()
 
 
 def title_of(label: str) -> str:

@@ -110,6 +110,6 @@ function ascii(value) {
 
 /** Text that XML can hold: what cannot be printed is replaced. */
 function xml(text) {
-  return text.replace(/(?! )[\p{C}\p{Z}]/gu, "\ufffd")
+  return text.replace(/(?![\u200c\u200d])[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd")
     .replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }
