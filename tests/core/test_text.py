@@ -114,6 +114,13 @@ def test_what_is_no_whole_number(text):
     assert whole_number(text) is None
 
 
+def test_a_number_of_any_length_is_refused_in_our_own_words():
+    for digits, told in (("9" * 5000, "a whole number of more digits"), ("1e999", "1e999, which")):
+        with pytest.raises(UserError, match=f"expected a log, got JSON with .*{told}") as caught:
+            from_json(f"[{digits}]", list[float], "a log")
+        assert "set_int_max_str_digits" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

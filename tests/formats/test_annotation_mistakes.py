@@ -15,6 +15,8 @@ CSV = {
     "cell too many": (f"{HEAD}Dog,audio,1,5,2,1\n", "line 2: expected 5 cells"),
     "backwards": (f"{HEAD}Dog,audio,2,1,1\n", "line 2: an event needs 0 <= start < end"),
     "before": (f"{HEAD}Dog,audio,-2,1,1\n", "line 2: an event needs 0 <= start < end"),
+    "underscore": (f"{HEAD}Dog,audio,1_0,20,1\n", "line 2: expected a number as start, such as"),
+    "digits of another script": (f"{HEAD}Dog,audio,１,2,1\n", "line 2: expected a number as start"),
     "endless": (f"{HEAD}Dog,audio,2,inf,1\n", "line 2: an event needs 0 <= start < end"),
     "score": (f"{HEAD}Dog,audio,1,2,81\n", "line 2: an event's score lies within 0..1, got 81"),
     "modality": (f"{HEAD}Dog,sound,1,2,1\n", "line 2: expected a modality out of audio, visual"),

@@ -40,6 +40,10 @@ def test_tsv_gives_the_events_and_the_name_of_the_file_back(timeline):
     assert back.source == (PurePath(timeline.source).name if timeline.events else "")
 
 
+def test_an_event_that_a_person_added_to_a_table_needs_no_score():
+    assert from_csv("label,modality,start,end,score\nDog,audio,2,9, \n").events[0].score == 1
+
+
 @given(timelines(1_000_000, PRINTABLE))
 def test_a_label_track_gives_the_events_back(timeline):
     assert from_audacity(to_audacity(timeline)).events == timeline.events

@@ -246,6 +246,8 @@ def test_cuts_and_markers_as_other_programs_write_them():
         "Dog\t1:00:01.500\t0:02.000\tdecimal\tCue\t\n"
     )
     assert from_audition(markers).events == (Event(3601.5, 3603.5, "Dog", Modality.AUDIO),)
+    said = markers.replace("Cue\t", "Cue\tscore 0.5. Checked.")
+    assert from_audition(said).events[0].score == 0.5
     with pytest.raises(UserError, match=r"line 2: expected a time such as 1:02\.500"):
         from_audition(markers.replace("1:00:01.500", "01:02:03:12"))
 

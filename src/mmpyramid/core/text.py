@@ -1,4 +1,4 @@
-"""Reads text that others wrote: its encoding, its size, lines, tables, whole numbers and JSON.
+"""Reads text that others wrote: its encoding, its size, lines, tables, numbers and JSON.
 
 Every table and list goes through this file, whichever layout or format it belongs to, so that what
 `csv` or a codec cannot read is always a `UserError` that names the line and says what to do. JSON
@@ -280,6 +280,21 @@ def whole_number(text: str) -> int | None:
     return int(text) if is_one else None
 
 
+def real_number(text: str) -> float | None:
+    """A number as tables have it, which may be infinite or NaN; None for other text.
+
+    Python would also take `1_0` and digits of other scripts.
+
+    Example:
+        >>> [real_number(text) for text in ("2.5", " -1e3 ", "1_0", "２", "")]
+        [2.5, -1000.0, None, None, None]
+    """
+    try:
+        return float(text) if text.isascii() and "_" not in text else None
+    except ValueError:
+        return None
+
+
 def shorten(text: str, length: int = 80) -> str:
     """The beginning of a text for a message: what came may be of any length.
 
@@ -346,8 +361,12 @@ def from_json(text: str, kind: type[T], what: str) -> T:
         raise UserError(f"expected {what}, got JSON of too many levels") from error
     except _RepeatedKeyError as error:
         raise UserError(f"expected {what}, got JSON with {error}; remove one of them") from error
-    except ValueError as error:
+    except _NumberError as error:
         raise UserError(f"expected {what}, got JSON with a wrong number ({error})") from error
+    except ValueError as error:  # Python converts no more than some thousand digits.
+        raise UserError(
+            f"expected {what}, got JSON with a whole number of more digits than can be read"
+        ) from error
     return to_type(value, kind, what)
 
 
@@ -392,12 +411,16 @@ def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+class _NumberError(ValueError):
+    """A number that no value can have."""
+
+
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant}, which is not finite")
+    raise _NumberError(f"{constant}, which is not finite")
 
 
 def _finite(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise ValueError(f"{shorten(digits, 20)}, which is too large")
+        raise _NumberError(f"{shorten(digits, 20)}, which is too large")
     return value

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from mmpyramid.core import Array
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import Problems, UserError
-from mmpyramid.core.text import read_table, shorten
+from mmpyramid.core.text import read_table, real_number, shorten
 from mmpyramid.store.npy import read_array
 from mmpyramid.store.source import FeatureError
 
@@ -326,16 +326,13 @@ def _read_thresholds(path: Path, class_names: Sequence[str]) -> Array:
     _, rows = read_table(path, ",", ("label", "audio", "visual"))
     above: dict[str, tuple[float, float]] = {}
     for line, cells in rows:
-        try:
-            found = float(cells["audio"]), float(cells["visual"])
-        except ValueError:
-            found = math.nan, math.nan
-        if not all(map(math.isfinite, found)):
+        heard, seen = real_number(cells["audio"]), real_number(cells["visual"])
+        if heard is None or seen is None or not math.isfinite(heard + seen):
             raise UserError(
                 f"{path}, line {line}: expected two finite numbers, got "
                 f"{shorten(cells['audio'])!r} and {shorten(cells['visual'])!r}"
             )
-        above[cells["label"]] = found
+        above[cells["label"]] = heard, seen
     if list(above) != list(class_names):
         raise UserError(
             f"expected in {path} a line for each of the {len(class_names)} classes in their order "

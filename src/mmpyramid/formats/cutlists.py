@@ -24,7 +24,7 @@ from mmpyramid.formats.tables import to_table, unescaped, with_inferred
 CUTS = ("Start", "End", "Name", "modality", "score")
 MARKERS = ("Name", "Start", "Duration", "Time Format", "Type", "Description")
 CLOCK = re.compile(r"(?:([0-9]{1,6}):)?(?:([0-9]{1,6}):)?([0-9]{1,9}(?:\.[0-9]{1,9})?)")
-SCORE = re.compile(r"score ([0-9.]{1,20})")
+SCORE = re.compile(r"score ([0-9]{1,9}(?:\.[0-9]{1,9})?)")
 
 
 def to_losslesscut(timeline: Timeline, *, raw: bool = False) -> str:
@@ -69,7 +69,7 @@ def from_losslesscut(text: str, unstated: Modality = Modality.AUDIO) -> Timeline
             end=line.cells["End"],
             label=unescaped(line.cells["Name"]),
             modality=line.cells.get("modality") or unstated,
-            score=line.cells.get("score") or "1",
+            score=line.cells.get("score", ""),
             inferred=line.cells.get(INFERRED, ""),
         )
         for line in lines
@@ -135,7 +135,7 @@ def _marker(line: Line, unstated: Modality) -> Row:
         end=str(float(start + length)),
         label=label,
         modality=modality or unstated,
-        score="1" if score is None else score[1],
+        score="" if score is None else score[1],
         inferred=inferred,
     )
 

@@ -133,7 +133,7 @@ def _rows(
                 end=str(end),
                 label=label,
                 modality=modality,
-                score=scores.get((start, end), "").strip() or "1",
+                score=scores.get((start, end), ""),
             )
 
 

@@ -64,7 +64,7 @@ def from_raven(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
             end=line.cells[END],
             label=line.cells[LABEL],
             modality=unstated,
-            score=line.cells.get("Score") or "1",
+            score=line.cells.get("Score", ""),
         )
         for line in lines
     }

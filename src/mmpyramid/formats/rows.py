@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.text import shorten
+from mmpyramid.core.text import real_number, shorten
 from mmpyramid.core.wording import INFERRED, printable
 
 MILLISECONDS, MICROSECONDS = 1_000, 1_000_000
@@ -39,7 +39,7 @@ class Row:
         start: seconds, as text.
         end: seconds, as text.
         modality: `audio` where a format of sound annotation has no place for it.
-        score: 1 where a person made the event.
+        score: empty or 1 where a person made the event.
         inferred: one of `INFERENCES`.
 
     Example:
@@ -71,7 +71,7 @@ class Row:
             if not self.label.strip():
                 raise UserError("expected the label of an event, got none")
             start, end = _number(self.start, "start"), _number(self.end, "end")
-            score = _number(self.score, "score")
+            score = _number(self.score.strip() or "1", "score")
             is_inferred = _inferred(self.inferred)
             return Event(start, end, self.label, _modality(self.modality), score, is_inferred)
         except UserError as error:
@@ -262,12 +262,9 @@ def to_seconds(event: Event) -> tuple[float, float]:
 
 
 def _number(text: str, name: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise UserError(
-            f"expected a number as {name}, such as 2.5; got {shorten(text)!r}"
-        ) from error
+    if (number := real_number(text)) is None:
+        raise UserError(f"expected a number as {name}, such as 2.5; got {shorten(text)!r}")
+    return number
 
 
 def _modality(text: str) -> Modality:

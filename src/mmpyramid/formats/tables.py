@@ -40,7 +40,7 @@ def to_csv(timeline: Timeline, *, raw: bool = False) -> str:
 
 
 def from_csv(text: str) -> Timeline:
-    r"""Read what `to_csv` wrote or a person changed; the column `score` may be left out.
+    r"""Read what `to_csv` wrote or a person changed; a score may be left out.
 
     Raises:
         UserError: if a column is missing or a row is not an event; names the line.
