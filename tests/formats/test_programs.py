@@ -128,6 +128,18 @@ def test_a_table_of_boris_is_read(delimiter, tmp_path):
     assert found.notes == ("1 point events of BORIS were left out",)
 
 
+def test_of_a_table_of_boris_with_several_observations_one_is_read(tmp_path):
+    columns = "Observation id,Subject,Behavior,Behavior type,Start (s),Stop (s)\n"
+    rows = "clip,audible,Dog,STATE,2.0,9.0\nother,audible,Cat,STATE,1.0,3.0\n"
+    (tmp_path / "clip.boris.csv").write_text(columns + rows)
+    assert [event.label for event in read_timeline(tmp_path / "clip.boris.csv")] == ["Dog"]
+    (tmp_path / "both.boris.csv").write_text(columns + rows)
+    with pytest.raises(UserError, match=r"name of the file, got 2: clip, other; export one alone"):
+        read_timeline(tmp_path / "both.boris.csv")
+    (tmp_path / "none.boris.csv").write_text(columns)
+    assert not read_timeline(tmp_path / "none.boris.csv").events
+
+
 @pytest.mark.slow
 @given(timelines(1_000_000, PRINTABLE))
 def test_a_textgrid_gives_the_events_back(timeline):

@@ -7,7 +7,7 @@ rows, its start and its stop, which BORIS pairs by their order in time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -18,7 +18,7 @@ import msgspec
 
 from mmpyramid.core import Event, Modality, Timeline
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.text import SEPARATORS, from_json, shorten, table_of, to_type
+from mmpyramid.core.text import from_json, real_number, shorten, table_of, to_type
 from mmpyramid.core.wording import MODALITY_WORDS, clock, printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import MILLISECONDS, Row, to_ticks, to_timeline, with_events
@@ -30,6 +30,8 @@ STATE = "State event"
 PROJECT = "a BORIS project"
 TABLE = ("Subject", "Behavior", "Behavior type", "Start (s)", "Stop (s)")
 """Columns of aggregated events as BORIS exports them."""
+OBSERVATION = "Observation id"
+"""Column that such tables have as well, where nobody took it out."""
 
 SUBJECTS = {word: modality for modality, word in MODALITY_WORDS.items()}
 
@@ -50,7 +52,7 @@ def to_boris(timeline: Timeline, *, media: Path | None = None) -> str:
         >>> '"project_format_version": "7.0"' in to_boris(Timeline())
         True
     """
-    path = printable(timeline.source) if media is None else str(media)
+    path = timeline.source if media is None else str(media)
     name = printable(PurePath(timeline.source).stem)
     labels = dict.fromkeys(map(printable, timeline.labels))
     document = {
@@ -78,8 +80,8 @@ def to_boris(timeline: Timeline, *, media: Path | None = None) -> str:
 def from_boris(text: str, unstated: Modality = Modality.AUDIO, name: str = "") -> Timeline:
     """Read the state events of an observation, or a table of aggregated events as BORIS exports it.
 
-    A comment that is a number is the score. Of several observations the one counts that is called
-    as the file. Point events are left out; a note counts them.
+    A comment that is a number is the score. Of several observations the one counts that has the
+    name of the file. Point events are left out; a note counts them.
 
     Args:
         text: the content of the file.
@@ -96,9 +98,9 @@ def from_boris(text: str, unstated: Modality = Modality.AUDIO, name: str = "") -
         True
     """
     if not text.lstrip().startswith("{"):
-        return _from_table(text, unstated)
+        return _from_table(text, unstated, name)
     project = from_json(text, _Project, PROJECT)
-    observation = _chosen(project.observations, name)
+    observation = project.observations[_chosen(project.observations, name)]
     points = {b.code for b in project.behaviors_conf.values() if b.type != STATE}
     rows = [_row(row) for row in observation.events]
     states = [row for row in rows if row.code not in points]
@@ -155,16 +157,17 @@ def _row(cells: list[Any]) -> _Coded:
     return _Coded(time, subject, code, modifier, comment)
 
 
-def _chosen(observations: dict[str, _Observation], name: str) -> _Observation:
+def _chosen(observations: Collection[str], name: str) -> str:
+    """The observation that has the name of the file, or the only one."""
     if name in observations:
-        return observations[name]
+        return name
     if len(observations) != 1:
         raise UserError(
-            f"expected a project with one observation, or one that is called as the file, got "
-            f"{len(observations)}: {shorten(', '.join(observations), 200) or 'none'}; export the "
-            "aggregated events of one from BORIS as a table, or name the file as it"
+            f"expected one observation, or one that has the name of the file, got "
+            f"{len(observations)}: {shorten(', '.join(observations), 200) or 'none'}; export one "
+            "alone from BORIS, or give the file the name of the one that is meant"
         )
-    return next(iter(observations.values()))
+    return next(iter(observations))
 
 
 def _paired(rows: Iterable[_Coded], unstated: Modality) -> Iterator[Row]:
@@ -191,19 +194,20 @@ def _paired(rows: Iterable[_Coded], unstated: Modality) -> Iterator[Row]:
 
 def _score(comment: str) -> str:
     """A comment that is a probability; what else a person notes is no score."""
-    try:
-        return comment if 0 <= float(comment) <= 1 else "1"
-    except ValueError:
-        return "1"
+    number = real_number(comment)
+    return comment if number is not None and 0 <= number <= 1 else ""
 
 
-def _from_table(text: str, unstated: Modality) -> Timeline:
+def _from_table(text: str, unstated: Modality, name: str) -> Timeline:
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    assert delimiter in SEPARATORS
-    _, lines = table_of(text, delimiter, TABLE)
+    lines = list(table_of(text, delimiter, TABLE)[1])
+    observations = dict.fromkeys(line.cells.get(OBSERVATION, "") for line in lines)
+    chosen = _chosen(observations, name) if lines else ""
     rows, num_points = [], 0
     for line in lines:
         cells = line.cells
+        if cells.get(OBSERVATION, "") != chosen:
+            continue
         if cells["Behavior type"].strip().upper() == "POINT":
             num_points += 1
             continue
