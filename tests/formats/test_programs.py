@@ -304,6 +304,15 @@ def test_mmif_python_finds_every_time_frame(short, tmp_path):
     assert again.source == str(tmp_path / "dog.mp4")
 
 
+def test_a_document_of_mmif_without_a_file_names_no_source(short):
+    document = json.loads(to_mmif(short))
+    transcript = {"id": "d0", "text": {"@value": "woof"}}
+    document["documents"].insert(0, {"@type": "TextDocument", "properties": transcript})
+    assert from_mmif(json.dumps(document)).source == short.source
+    del document["documents"][1:]
+    assert from_mmif(json.dumps(document)).source == ""
+
+
 @pytest.mark.slow
 @given(timelines(100))
 def test_subtitles_stand_where_they_should(timeline):

@@ -95,8 +95,9 @@ def from_mmif(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
                 frame = to_type(shared | annotation.properties, _Frame, "a TimeFrame of MMIF")
                 if frame.label is not None:
                     events.append(_event(frame, UNITS[contained.timeUnit], unstated))
-    sources = (each.properties.get("location") for each in document.documents)
-    source = unquote(str(next(sources, "")).removeprefix("file:").removeprefix("//"))
+    locations = (each.properties.get("location") for each in document.documents)
+    location = next((each for each in locations if isinstance(each, str)), "")
+    source = unquote(location.removeprefix("file:").removeprefix("//"))
     return with_events(Timeline(labels=tuple(labels), source=source), events)
 
 
