@@ -267,6 +267,8 @@ def test_what_was_annotated_counts_more_than_what_was_predicted(short):
     task["annotations"] = [{"result": [{**region, "score": None}], "id": 7}]
     found = from_labelstudio(json.dumps([task]))
     assert found.events == (replace(short.events[0], score=1.0),)
+    task["annotations"].append({"result": [], "was_cancelled": True, "id": 8})
+    assert from_labelstudio(json.dumps([task])) == found
     with pytest.raises(UserError, match="expected one task, got 2"):
         from_labelstudio(json.dumps([task, task]))
     del task["data"]["fps"]

@@ -75,7 +75,7 @@ def to_labelstudio_config(timeline: Timeline) -> str:
 
 
 def from_labelstudio(text: str, unstated: Modality = Modality.AUDIO) -> Timeline:
-    """Read an exported task (JSON): the latest annotation, or else the predictions.
+    """Read an exported task (JSON): the last annotation that is no skipping, or else a prediction.
 
     Args:
         text: the content of the file.
@@ -103,7 +103,7 @@ def from_labelstudio(text: str, unstated: Modality = Modality.AUDIO) -> Timeline
             "labelstudio.json` writes; without it frames cannot be turned into seconds"
         )
     rate = to_frame_rate(str(task.data.fps))
-    results = task.annotations or task.predictions
+    results = [each for each in task.annotations if not each.was_cancelled] or task.predictions
     regions = results[-1].result if results else []
     events = [event for region in regions for event in _events(region, Fraction(rate), unstated)]
     found = to_timeline(events, task.data.video)
@@ -139,6 +139,7 @@ class _Region(msgspec.Struct):
 
 class _Result(msgspec.Struct):
     result: list[_Region] = []
+    was_cancelled: bool = False
 
 
 class _Task(msgspec.Struct):
