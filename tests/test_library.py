@@ -19,10 +19,11 @@ import media_files
 from mmpyramid.cli import main
 from mmpyramid.core import Event, Modality
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.runs import heard_and_seen
 from mmpyramid.core.scores import Extracted
 from mmpyramid.library import Library, Query, search
 from mmpyramid.library.clips import cut_moments
-from mmpyramid.library.index import heard_and_seen, write_tables
+from mmpyramid.library.index import write_tables
 from mmpyramid.library.query import Moment, select
 from mmpyramid.library.similar import Example, find_similar
 from mmpyramid.media import MediaFile, SegmentReader

@@ -6,8 +6,8 @@ Axes: T segments of one second, C classes; `...` is any number of axes before th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -231,6 +231,25 @@ def rasterize(
         return _paint_events(events, column, num_segments, timeline.duration)
 
     return mask_of(Modality.AUDIO), mask_of(Modality.VISUAL)
+
+
+def heard_and_seen(events: Iterable[Event]) -> Iterator[Event]:
+    """Events, of which those that are heard and seen at once are heard, and are seen.
+
+    The events of a parsing network are so already; those of a localization network are not.
+
+    Example:
+        >>> both = Event(0.0, 2.0, "Dog", Modality.AUDIO_VISUAL)
+        >>> [event.modality.value for event in heard_and_seen([both])]
+        ['audio', 'visual', 'audio_visual']
+    """
+    events = list(events)
+    sides = (Modality.AUDIO, Modality.VISUAL)
+    if not any(event.modality in sides for event in events):
+        for event in events:
+            for side in sides:
+                yield replace(event, modality=side)
+    yield from events
 
 
 def _paint_events(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.runs import heard_and_seen
 from mmpyramid.core.text import table_of
 from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
@@ -29,7 +30,8 @@ def to_raven(timeline: Timeline) -> str:
         ['Annotation', 'Score']
     """
     rows = []
-    for number, event in enumerate(timeline.of(Modality.AUDIO), start=1):
+    heard = (e for e in heard_and_seen(timeline) if e.modality == Modality.AUDIO)
+    for number, event in enumerate(heard, start=1):
         start, end = to_seconds(event)
         box = (number, "Spectrogram 1", 1, start, end, 0.0, HIGHEST)
         rows.append((*box, printable(event.label), round(event.score, 6)))

@@ -18,9 +18,9 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mmpyramid.backbones.registry import FEATURE_SETS, create_extractors
-from mmpyramid.core import Event, Modality, Progress
+from mmpyramid.core import Progress
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder, only_writer, write_durably, write_json
+from mmpyramid.core.runs import heard_and_seen
 from mmpyramid.core.text import read_json, shorten
 from mmpyramid.core.wording import printable
 from mmpyramid.extract.corpus import ExtractionProgress, ExtractionSummary, extract_corpus
@@ -365,25 +366,6 @@ class Library:
             write_tables(
                 folder, {"events": (columns, events), "videos": (("video", "duration"), videos)}
             )
-
-
-def heard_and_seen(events: Iterable[Event]) -> Iterator[Event]:
-    """Events, of which those that are heard and seen at once are heard, and are seen.
-
-    The events of a parsing network are so already; those of a localization network are not.
-
-    Example:
-        >>> both = Event(0.0, 2.0, "Dog", Modality.AUDIO_VISUAL)
-        >>> [event.modality.value for event in heard_and_seen([both])]
-        ['audio', 'visual', 'audio_visual']
-    """
-    events = list(events)
-    sides = (Modality.AUDIO, Modality.VISUAL)
-    if not any(event.modality in sides for event in events):
-        for event in events:
-            for side in sides:
-                yield replace(event, modality=side)
-    yield from events
 
 
 def to_text(path: str) -> str:
