@@ -61,6 +61,13 @@ def test_an_hour_of_drop_frame_timecode_is_an_hour():
     assert timecode(1_799, NTSC) == "00:00:59;29"
 
 
+@pytest.mark.parametrize("rate", [NTSC, Fraction(25)])
+def test_timecode_starts_anew_with_the_day(rate):
+    day = 24 * 6 * (17_982 if rate == NTSC else 15_000)
+    assert timecode(day, rate) == timecode(0, rate)
+    assert timecode(day + 60, rate, start_hour=1) == timecode(60, rate, start_hour=1)
+
+
 @pytest.mark.parametrize(
     ("given_rate", "rate"),
     [

@@ -102,7 +102,7 @@ def timecode(frame: int, rate: Fraction, start_hour: int = 0) -> str:
     Args:
         frame: its number from 0.
         rate: frames per second.
-        start_hour: the hour at which timecode begins.
+        start_hour: the hour at which timecode begins; with the end of the day it starts at 0 again.
 
     Example:
         >>> timecode(1800, Fraction(30000, 1001)), timecode(50, Fraction(25), start_hour=1)
@@ -116,5 +116,5 @@ def timecode(frame: int, rate: Fraction, start_hour: int = 0) -> str:
     number = tens * nominal * 600 + rest + minutes * dropped
     seconds, frames = divmod(number, nominal)
     separator = ";" if dropped else ":"
-    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    clock = f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return f"{clock}{separator}{frames:02}"
