@@ -38,6 +38,12 @@ def test_a_partition_has_no_gaps_and_no_overlaps(timeline):
     assert seconds == sum(round(1_000 * e.end) - round(1_000 * e.start) for e in timeline)
 
 
+def test_a_long_recording_is_partitioned_in_no_time():
+    events = [heard(2.0 * n, 2.0 * n + 1, f"{n % 100}") for n in range(20_000)]
+    chapters = partition(of(*events, duration=40_000.0), 1)
+    assert [len(chapter.events) for chapter in chapters] == [1, 0] * 20_000
+
+
 def ffmpeg_chapters(text, tmp_path):
     path = tmp_path / "clip.ffmetadata"
     path.write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -59,10 +59,15 @@ def partition(timeline: Timeline, per_second: int) -> list[Chapter]:
     spans = [(*to_ticks(event, per_second), event) for event in timeline]
     ends = (0, round(timeline.duration * per_second))
     cuts = sorted({*ends, *(cut for start, end, _ in spans for cut in (start, end))})
-    return [
-        Chapter(start, end, tuple(e for first, last, e in spans if first <= start and end <= last))
-        for start, end in itertools.pairwise(cuts)
-    ]
+    coming = deque(spans)  # By start, as the events of a timeline are.
+    chapters = []
+    current: list[tuple[int, int, Event]] = []
+    for start, end in itertools.pairwise(cuts):
+        current = [span for span in current if span[1] > start]
+        while coming and coming[0][0] == start:
+            current.append(coming.popleft())
+        chapters.append(Chapter(start, end, tuple(event for _, _, event in current)))
+    return chapters
 
 
 def to_ffmetadata(timeline: Timeline) -> str:
