@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import opentimelineio as otio
 import pycmx
@@ -35,7 +36,7 @@ from mmpyramid.formats import (
     to_losslesscut,
     to_otio,
 )
-from mmpyramid.formats.rows import tagged, with_events
+from mmpyramid.formats.rows import media_url, tagged, with_events
 from render.drawn_timelines import PRINTABLE, timelines
 
 RATES = ("25", "24000/1001", "30000/1001", "60000/1001", "60")
@@ -224,6 +225,21 @@ def test_final_cut_gets_the_label_as_it_is(short, tmp_path):
     root = fromstring(to_fcpxml(timeline, media=tmp_path / "ä b.mp4"), forbid_dtd=False)
     assert root.find("event/asset-clip/keyword").get("value") == f"{ODD} [audio]"
     assert root.find("resources/asset/media-rep").get("src") == (tmp_path / "ä b.mp4").as_uri()
+
+
+@pytest.mark.parametrize("missing", [(), (Modality.AUDIO,), (Modality.VISUAL,)])
+def test_final_cut_takes_the_tracks_that_there_are(missing, short):
+    root = fromstring(to_fcpxml(replace(short, events=(), missing=missing)), forbid_dtd=False)
+    asset = root.find("resources/asset")
+    assert (asset.get("hasAudio") == "1") == (Modality.AUDIO not in missing)
+    assert (asset.get("hasVideo") == "1") == (Modality.VISUAL not in missing)
+
+
+def test_links_lead_to_files_of_any_name():
+    """A narrow space as in recordings of macOS, and a byte that is no text."""
+    assert media_url("at 10.05\u202fAM caf\udce9.mov") == "at%2010.05%E2%80%AFAM%20caf%E9.mov"
+    assert media_url("", Path("clips/a.mp4")) == "clips/a.mp4"
+    assert media_url("") == ""
 
 
 @pytest.mark.parametrize("write", [to_otio, to_edl, to_fcpxml])

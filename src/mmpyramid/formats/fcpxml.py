@@ -9,13 +9,15 @@ from fractions import Fraction
 from pathlib import Path, PurePath
 from xml.etree import ElementTree as ET
 
-from mmpyramid.core import Timeline
+from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.frames import to_frames
 from mmpyramid.core.wording import printable
 from mmpyramid.formats.registry import Format, register
 from mmpyramid.formats.rows import frame_rate_of, media_url, tagged
 
 VERSION = "1.10"
+TRACKS = {"hasVideo": Modality.VISUAL, "hasAudio": Modality.AUDIO}
+"""Attributes of an asset, without which Final Cut takes no pictures, or no sound, from the file."""
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n'
 
 
@@ -49,9 +51,11 @@ def to_fcpxml(timeline: Timeline, *, media: Path | None = None) -> str:
         name=name,
         start="0s",
         duration=_time(length, rate),
-        hasVideo="1",
         format="r1",
     )
+    for attribute, modality in TRACKS.items():
+        if modality not in timeline.missing:
+            asset.set(attribute, "1")
     url = media_url(timeline.source, media)
     ET.SubElement(asset, "media-rep", kind="original-media", src=url)
     event_element = ET.SubElement(root, "event", name="mmpyramid")

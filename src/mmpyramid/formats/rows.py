@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -209,18 +210,29 @@ def frame_rate_of(timeline: Timeline) -> Fraction:
 
 
 def media_url(source: str, media: Path | None = None) -> str:
-    """The URL of a video for a link: of a path, absolute if the path is.
+    """The URL of a video for a link, empty if none is named.
+
+    Args:
+        source: the path or URL that the timeline names.
+        media: the file that is linked instead.
 
     Example:
-        >>> media_url("my clips/dog.mp4"), media_url("/clips/dog.mp4")
+        >>> media_url("https://example.org/dog.mp4"), media_url("", Path("/clips/dog.mp4"))
+        ('https://example.org/dog.mp4', 'file:///clips/dog.mp4')
+    """
+    if media is None and (not source or URL.match(source)):
+        return source
+    return file_url(PurePath(source) if media is None else media)
+
+
+def file_url(path: PurePath) -> str:
+    """The URL of a file; that of a relative path is relative to where the link stands.
+
+    Example:
+        >>> file_url(PurePath("my clips/dog.mp4")), file_url(PurePath("/clips/dog.mp4"))
         ('my%20clips/dog.mp4', 'file:///clips/dog.mp4')
     """
-    path = PurePath(source) if media is None else media
-    if media is None and URL.match(source):
-        return source
-    if path.is_absolute():
-        return path.as_uri()
-    return quote(printable(str(path))) if source else ""
+    return path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
 
 
 def check_listed(label: str, labels: Iterable[str], where: str) -> None:

@@ -22,12 +22,13 @@ from importlib.resources import files
 from pathlib import Path, PurePath
 from string import Template
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import open_regular
 from mmpyramid.core.wording import MODALITY_WORDS, printable
+from mmpyramid.formats.rows import file_url
 from mmpyramid.render.lanes import Remark
 from mmpyramid.version import __version__
 
@@ -264,7 +265,7 @@ def player(timeline: Timeline, video: Path | str | None, embed: bool) -> str:
 def _url(video: Path | str, embed: bool) -> str:
     is_linked = isinstance(video, str) and is_url(video)
     if not embed:
-        return str(video) if is_linked else link(Path(video))
+        return str(video) if is_linked else file_url(Path(video))
     if is_linked:
         raise UserError(
             f"expected the path of a file to embed, got the URL {video}; link to it "
@@ -296,11 +297,6 @@ def from_page(page: Path, video: Path) -> Path:
         '../clips/dog.mp4'
     """
     return Path(os.path.relpath(video.resolve(), page.parent.resolve()))
-
-
-def link(path: Path) -> str:
-    """The URL of a file; that of a relative path is relative to the page."""
-    return path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
 
 
 def _embedded(path: Path) -> str:
