@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import chain, takewhile
 from typing import Any
 
 import av
@@ -18,6 +19,11 @@ from mmpyramid.media.streams import AnyStream, best_video, played_sound
 IN_MP4 = frozenset(("h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "eac3", "alac"))
 """Codecs that players expect in MP4; what has others is cut into Matroska."""
 
+RATES = frozenset(av.Codec("aac", "w").audio_rates or ())
+"""Samples of sound per second that AAC can have."""
+
+APART = 10
+"""Seconds that sound and picture of one moment lie apart in a file at most."""
 
 SUFFIXES = (".mp4", ".m4a", ".mkv", ".mka")
 """Of MP4 and Matroska, with and without picture."""
@@ -116,6 +122,8 @@ def _copy(
     over: set[int] = set()
     waiting: list[av.Packet[Any]] = []
     for packet in packets_of(container, *streams):
+        if _is_after(packet, until + APART):
+            break
         if packet.dts is None:
             continue
         base = to_fraction(packet.time_base)
@@ -166,23 +174,43 @@ def _encode(
     _seek(container, streams, since)
     over: set[int] = set()
     any_frame = False
-    for packet in packets_of(container, *streams):
-        for frame in packet.decode():
-            assert isinstance(frame, av.VideoFrame | av.AudioFrame), "no captions are chosen"
-            if frame.pts is None or frame.time_base is None:
-                continue
-            at = frame.pts * to_fraction(frame.time_base)
-            if at >= until:
-                over.add(packet.stream_index)
-            elif at >= since:
-                any_frame = True
-                frame.pts = round((at - since) / to_fraction(frame.time_base))
-                out.mux(made[packet.stream_index].encode(frame))
-        if len(over) == len(streams):
-            break
+    for index, frame in _frames(container, streams, until + APART):
+        if frame.pts is None or frame.time_base is None:
+            continue
+        at = frame.pts * to_fraction(frame.time_base)
+        if at >= until:
+            over.add(index)
+            if len(over) == len(streams):
+                break
+        elif at >= since:
+            any_frame = True
+            frame.pts = round((at - since) / to_fraction(frame.time_base))
+            out.mux(made[index].encode(frame))
     for encoder in made.values():
         out.mux(encoder.encode(None))
     return start if any_frame else None
+
+
+def _frames(
+    container: InputContainer, streams: Sequence[AnyStream], stop: Fraction
+) -> Iterator[tuple[int, av.VideoFrame | av.AudioFrame]]:
+    """Decode up to a second; each frame comes with the index of its stream."""
+    within = takewhile(lambda packet: not _is_after(packet, stop), packets_of(container, *streams))
+    for packet in chain((packet for packet in within if packet.size), map(_last, streams)):
+        for frame in packet.decode():
+            assert isinstance(frame, av.VideoFrame | av.AudioFrame), "no captions are chosen"
+            yield packet.stream_index, frame
+
+
+def _last(stream: AnyStream) -> av.Packet[Any]:
+    """A packet without content, after which a decoder gives the frames that it held back."""
+    packet: av.Packet[Any] = av.Packet()
+    packet.stream, packet.time_base = stream, to_fraction(stream.time_base)
+    return packet
+
+
+def _is_after(packet: av.Packet[Any], second: Fraction) -> bool:
+    return packet.dts is not None and packet.dts * to_fraction(packet.time_base) > second
 
 
 def _encoder(out: OutputContainer, stream: AnyStream) -> Any:
@@ -191,4 +219,5 @@ def _encoder(out: OutputContainer, stream: AnyStream) -> Any:
         made.width, made.height = stream.width // 2 * 2, stream.height // 2 * 2
         made.pix_fmt = "yuv420p"
         return made
-    return out.add_stream("aac", rate=stream.sample_rate)
+    rate = stream.sample_rate if stream.sample_rate in RATES else 48000
+    return out.add_stream("aac", rate=rate, layout="mono" if stream.channels == 1 else "stereo")
