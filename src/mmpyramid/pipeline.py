@@ -14,6 +14,7 @@ from mmpyramid.backbones.registry import BACKBONES, BackboneOptions, create_extr
 from mmpyramid.core import AnyScores, Event, Features, Timeline
 from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError, extra
+from mmpyramid.core.files import check_model
 from mmpyramid.core.scores import Extracted, VideoInfo
 from mmpyramid.extract.decoding import (
     Decoding,
@@ -495,6 +496,7 @@ def check_text(model: str, vocabulary: str | Path | None) -> None:
 
 def _load_network(model: str, device: str) -> tuple[Scorer, Sequence[Extractor]]:
     """Load a trained network, with the labels of a vocabulary if it keeps them; its backbones."""
+    check_model(model)
     with extra("torch", f"the model `{model}`"):
         from mmpyramid.models import load_pretrained
     network = load_pretrained(model).to(device)

@@ -63,7 +63,7 @@ for attempt in (
     lambda: mmpyramid.HAN,
     lambda: mmpyramid.teach,
     lambda: mmpyramid.Pipeline(device="cuda"),
-    lambda: mmpyramid.Pipeline("mine"),
+    lambda: mmpyramid.Pipeline("mine/model"),
     lambda: open_network("yamnet", {{}}, device="cuda", dim=1024, chunk=1, gpu_chunk=1),
     lambda: BACKBONES["vggish"].load(),
     lambda: BACKBONES["vgg19"].load(),
@@ -86,6 +86,22 @@ def test_the_interface_of_python_names_the_extra():
     for answer, extra in zip(answers, extras, strict=True):
         assert f"'mmpyramid[{extra}] @" in answer
         assert answer.split()[0] in EXTRAS[extra]
+
+
+WRONG_MODEL = f"""{HIDE}
+import mmpyramid
+
+try:
+    mmpyramid.Pipeline("tachers")
+except mmpyramid.UserError as error:
+    print(error)
+"""
+
+
+def test_a_model_that_is_not_there_is_told_before_an_extra_is_asked_for():
+    command = [sys.executable, "-c", WRONG_MODEL, "torch"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("there is no checkpoint folder `tachers`, and it is no id of")
 
 
 @pytest.mark.slow

@@ -93,6 +93,25 @@ def open_regular(path: Path) -> BufferedReader:
     return path.open("rb")
 
 
+def check_model(model: str) -> None:
+    """Check that a network is named by a folder, or as the Hugging Face hub names one.
+
+    This needs no PyTorch, and no network.
+
+    Raises:
+        UserError: if it is not.
+
+    Example:
+        >>> check_model("organization/name")
+    """
+    if not Path(model).is_dir() and model.count("/") != 1:
+        raise UserError(
+            f"there is no checkpoint folder `{model}`, and it is no id of the Hugging Face hub "
+            "either, such as `organization/name`; give the path of a folder written by `mmpyramid "
+            "train`, `mmpyramid teach` or `mmpyramid convert`"
+        )
+
+
 def check_output_file(path: Path) -> None:
     """Check before any work that a file can be written; missing folders are created later.
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from mmpyramid.core.device import use_float32
 from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import MODEL_DESCRIPTION as DESCRIPTION
-from mmpyramid.core.files import open_regular, write_durably, write_json
+from mmpyramid.core.files import check_model, open_regular, write_durably, write_json
 from mmpyramid.core.text import read_json, shorten, to_type
 from mmpyramid.models.network import Network, NetworkConfig
 from mmpyramid.models.registry import architecture
@@ -100,6 +100,7 @@ def load_pretrained(model: str | Path) -> Network[Any, Any]:
         >>> scores = network.predict(features)  # doctest: +SKIP
     """
     folder = Path(model)
+    check_model(str(model))
     if not folder.is_dir():
         folder = _download(str(model))
     description = read_description(folder)
@@ -238,13 +239,11 @@ def _download(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    problem = (
-        f"there is no checkpoint folder `{hub_id}`, and it could not be had from the hub either; "
-        "give the path of a folder written by `mmpyramid train` or `mmpyramid convert`"
-    )
-    if hub_id.count("/") != 1:
-        raise UserError(problem)
     try:
         return Path(snapshot_download(hub_id, allow_patterns=[WEIGHTS, DESCRIPTION]))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{problem} ({type(error).__name__})") from error
+        raise UserError(
+            f"there is no checkpoint folder `{hub_id}`, and it could not be fetched from the "
+            f"Hugging Face hub ({type(error).__name__}); give the path of a folder written by "
+            "`mmpyramid train`, `mmpyramid teach` or `mmpyramid convert`"
+        ) from error
