@@ -140,7 +140,28 @@ def test_a_file_that_is_no_plain_one_is_written_to(original):
     done = subprocess.run(
         [sys.executable, "-m", "mmpyramid", *words], capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("label,modality,start,end,score\n")
+    assert done.stdout == encode(TIMELINE, "csv").decode()
+
+
+def test_a_video_is_linked_by_its_address(original, run, tmp_path):
+    address = "https://media.example/my%20clip.mp4"
+    words = ("render", original, "--video", address, "--fps", "24")
+    for name in ("labelstudio.json", "otio", "fcpxml", "mmif"):
+        assert run(*words, "--to", name, "--out", tmp_path / name) == 0
+        assert address in (tmp_path / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("to", "flags", "told"),
+    [
+        ("csv", ["--video", "clip.mp4"], "leave it out for csv"),
+        ("otio", ["--video", "gone.mp4"], "there is no video gone.mp4"),
+        ("csv", ["--embed"], "--embed is about the page (html)"),
+    ],
+)
+def test_a_flag_that_would_do_nothing_is_told(to, flags, told, original, run, capsys):
+    assert run("render", original, "--to", to, *flags) == 2
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -68,6 +68,18 @@ def test_links_are_followed_and_devices_written_to(tmp_path):
     assert os.read(read, 100) == b"through"
 
 
+def test_what_was_written_to_an_open_file_stays(tmp_path):
+    """As by `(one; other) > file` and `>> file`, which commands that rename would undo."""
+    (tmp_path / "file").write_bytes(b"before\n")
+    with (tmp_path / "file").open("ab") as file:
+        (tmp_path / "link").symlink_to(f"/dev/fd/{file.fileno()}")
+        for name in (f"/dev/fd/{file.fileno()}", tmp_path / "link"):
+            check_output_file(tmp_path / name)
+            write_durably(tmp_path / name, b"more\n")
+    assert (tmp_path / "file").read_bytes() == b"before\nmore\nmore\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+
+
 def test_a_name_as_long_as_can_be_is_written(tmp_path):
     path = tmp_path / ("x" * 255)
     check_output_file(path)

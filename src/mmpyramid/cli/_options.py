@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -213,6 +214,20 @@ def write_file(path: Path, content: bytes) -> None:
     """Write a file as a whole, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, content, outlast_power_cuts=False)
+
+
+def print_written(path: Path) -> None:
+    """Print the name of a file that is complete, unless it is what names are printed to."""
+    if not _is_standard_output(path):
+        console().print(str(path))
+
+
+def _is_standard_output(path: Path) -> bool:
+    """Whether a path stands for the standard output, as `/dev/stdout` does."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):  # There is no such file, or the output is none.
+        return False
 
 
 FormatList: TypeAlias = Annotated[

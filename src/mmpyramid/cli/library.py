@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from mmpyramid.cli._options import (
     OptionalPath,
     TextFlags,
     console,
+    print_written,
     shows_progress,
     write_file,
 )
@@ -28,7 +28,7 @@ from mmpyramid.core import Modality
 from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file
-from mmpyramid.core.progress import progress, report_failed
+from mmpyramid.core.progress import progress, report, report_failed
 from mmpyramid.core.wording import MODALITY_WORDS, printable, title_of
 
 if TYPE_CHECKING:
@@ -234,10 +234,11 @@ def _found(
         device=resolve_device(device),
     )
     if similar.num_seconds > MOST:
-        sys.stderr.write(
+        report(
             f"mmpyramid library: {similar.num_seconds:,} seconds were compared one by one; beyond "
             f"{MOST:,}, an index of vectors (such as FAISS) over the features that `mmpyramid "
-            "store export` writes answers sooner\n"
+            "store export` writes answers sooner",
+            {"seconds": similar.num_seconds},
         )
     return list(similar.moments)
 
@@ -326,4 +327,4 @@ def _show(what: Table | str, out: Path | None) -> None:
             lines.print(what)
         what = captured.get()
     write_file(out, what.encode())
-    console().print(str(out))
+    print_written(out)

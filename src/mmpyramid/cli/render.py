@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from mmpyramid.cli._options import (
     OptionalNames,
     OptionalPath,
     check_raw,
-    console,
+    print_written,
     raw_option,
     write_file,
 )
@@ -24,6 +23,7 @@ from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_file
 from mmpyramid.core.frames import to_frame_rate
+from mmpyramid.core.progress import report
 from mmpyramid.render import (
     FORMATS,
     PICTURES,
@@ -120,16 +120,16 @@ def render(  # noqa: PLR0913 - one for each flag
         first = _with_frame_rate(first, to, fps, video)
         content = encode(first, to, **_options(first, to, video, embed, raw, path))
     write_file(path, content)
-    console().print(str(path))
+    print_written(path)
     return 0
 
 
 def _warn_of_different_videos(timelines: Sequence[Timeline]) -> None:
     names = dict.fromkeys(PurePath(t.source).stem for t in timelines if t.source)
     if len(names) > 1:
-        sys.stderr.write(
+        report(
             f"mmpyramid render: the timelines name different videos ({', '.join(names)}); they are "
-            "compared second by second all the same\n"
+            "compared second by second all the same"
         )
 
 
@@ -323,5 +323,5 @@ def _player(
     lack = f"there is no video {tried}" if tried else "the timeline names no video"
     if video or embed:
         raise UserError(f"{lack}; give its path by --video")
-    console().print(f"the page has no player: {lack}; give it by --video")
+    report(f"mmpyramid render: the page has no player: {lack}; give it by --video")
     return {}

@@ -34,11 +34,15 @@ LONGEST_NAME, LONGEST_PATH = 255, 4000
 """Bytes; the file system says how long a name may be, where it can. A path leaves room for names
 that are written aside."""
 
+MOST_LINKS = 40
+"""One behind the other, as Linux follows them."""
+
 
 def write_durably(path: Path, content: bytes, *, outlast_power_cuts: bool = True) -> None:
     """Write a file so that after any crash it is there as a whole or not at all.
 
-    A symbolic link is followed; what is no regular file, such as `/dev/stdout`, is written to.
+    A symbolic link is followed. What is no regular file is written to, and so is one that the
+    process has open already, such as `/dev/stdout`, whose content stays.
 
     Args:
         path: the file; one that exists is replaced.
@@ -52,9 +56,13 @@ def write_durably(path: Path, content: bytes, *, outlast_power_cuts: bool = True
     Example:
         >>> write_durably(Path("features/store.json"), b"{}")  # doctest: +SKIP
     """
-    if _kind(path) not in {None, stat.S_IFREG, stat.S_IFDIR}:
-        with disk_full_as_user_error(path):
-            path.write_bytes(content)
+    descriptor = _descriptor(path)
+    if descriptor is not None or _kind(path) not in {None, stat.S_IFREG, stat.S_IFDIR}:
+        with (
+            disk_full_as_user_error(path),
+            open(path if descriptor is None else descriptor, "wb", closefd=descriptor is None) as f,
+        ):
+            f.write(content)
         return
     if path.is_symlink():
         path = Path(os.path.realpath(path))
@@ -127,7 +135,7 @@ def check_output_file(path: Path) -> None:
     kind = _kind(path)
     if kind == stat.S_IFDIR:
         raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
-    if kind in {None, stat.S_IFREG}:  # Else it is written to, such as /dev/stdout.
+    if kind in {None, stat.S_IFREG} and _descriptor(path) is None:  # Else it is written to.
         _check(path.parent, (path.name,), path)
 
 
@@ -146,6 +154,20 @@ def _kind(path: Path) -> int | None:
         return stat.S_IFMT(path.stat().st_mode)
     except (OSError, ValueError):  # Also where a name is too long or holds NUL.
         return None
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that a path stands for, as `/dev/stdout` does; else None."""
+    if "\0" in str(path):
+        return None
+    open_files = {os.path.realpath("/dev/fd"), "/dev/fd"}
+    for _ in range(MOST_LINKS):
+        if path.name.isdecimal() and os.path.realpath(path.parent) in open_files:
+            return int(path.name)
+        if not os.path.islink(path):  # noqa: PTH114 - refuses no name
+            return None
+        path = path.parent / path.readlink()
+    return None
 
 
 def _check(folder: Path, names: tuple[str, ...], path: Path) -> None:
