@@ -299,6 +299,16 @@ def check_raw(formats: Iterable[str], *, raw: bool) -> None:
         )
 
 
+def check_embed(formats: Iterable[str], *, embed: bool) -> None:
+    """Check that --embed applies to one of the formats.
+
+    Raises:
+        UserError: if there is no page among them.
+    """
+    if embed and "html" not in formats:
+        raise UserError(f"--embed is about the page (html); leave it out for {', '.join(formats)}")
+
+
 def raw_option(name: str, *, raw: bool) -> dict[str, Any]:
     """The option of a format's writer that --raw sets, if it has one."""
     return {"raw": True} if raw and FORMATS[name].for_spreadsheets else {}

@@ -14,6 +14,7 @@ from mmpyramid.cli._options import (
     OPTIONAL,
     OptionalNames,
     OptionalPath,
+    check_embed,
     check_raw,
     print_written,
     raw_option,
@@ -93,7 +94,8 @@ def render(  # noqa: PLR0913 - one for each flag
             hold (duration, labels, model); labels that it does not list are reported as mistakes.
         unit_weights: Show which pyramid units selective fusion chose: as a picture above the events
             (png, svg), or as a table with the columns modality, unit, second and weight (csv).
-        video: The video that the page plays, or its URL; left out, the timeline's own source.
+        video: The video that the page plays, other formats link to, and frames are counted of; or
+            its URL. Left out, the timeline's own source.
         embed: Put the video into the page instead of linking to it.
         raw: Do not escape cells of tables that a spreadsheet would run as formulas; for other
             programs.
@@ -102,6 +104,8 @@ def render(  # noqa: PLR0913 - one for each flag
     """
     if not timelines:
         raise UserError("expected a timeline, as `mmpyramid parse` writes it, got none")
+    check_embed([to], embed=embed)
+    _check_video(to, video)
     kind = ".comparison" if timelines[1:] else ".unit-weights" if unit_weights else ""
     path = out or _beside(timelines[0], kind, to)
     check_output_file(path)
@@ -118,6 +122,8 @@ def render(  # noqa: PLR0913 - one for each flag
         content = _unit_weights(first, to)
     else:
         first = _with_frame_rate(first, to, fps, video)
+        if video and is_url(video) and FORMATS[to].links_media:
+            first = replace(first, source=video)
         content = encode(first, to, **_options(first, to, video, embed, raw, path))
     write_file(path, content)
     print_written(path)
@@ -147,6 +153,23 @@ def _with_frame_rate(timeline: Timeline, to: str, fps: str | None, video: str | 
     from mmpyramid.media import probe
 
     return replace(timeline, frame_rate=probe(media).nominal_rate)
+
+
+def _check_video(to: str, video: str | None) -> None:
+    """Check that --video applies to a format, and names a file that is there or a URL.
+
+    Raises:
+        UserError: if it does not.
+    """
+    if video is None:
+        return
+    if to != "html" and not (FORMATS[to].links_media or FORMATS[to].counts_frames):
+        raise UserError(
+            f"--video is for the page (html) and for formats that link to the video or count its "
+            f"frames; leave it out for {to}"
+        )
+    if not is_url(video) and not _is_file(Path(video)):
+        raise UserError(f"there is no video {video}; give its path by --video")
 
 
 def _media(timeline: Timeline, video: str | None) -> Path | None:
@@ -321,7 +344,7 @@ def _player(
             return {"video": source if embed else from_page(page, source), "embed": embed}
     tried = ", ".join(dict.fromkeys(sources))
     lack = f"there is no video {tried}" if tried else "the timeline names no video"
-    if video or embed:
+    if embed:
         raise UserError(f"{lack}; give its path by --video")
     report(f"mmpyramid render: the page has no player: {lack}; give it by --video")
     return {}
