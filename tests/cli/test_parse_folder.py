@@ -37,6 +37,12 @@ def test_names_keep_the_folders(tmp_path):
     assert [*output_names([*inside], inside).values()] == ["a", "s/a.mp4", "s/a.wav"]
 
 
+def test_a_video_called_index_leaves_its_name_to_the_page_of_all(tmp_path):
+    video = tmp_path / "index.mp4"
+    assert output_names([video], {video: type(video)("index.mp4")}) == {video: "index.mp4"}
+    assert output_names([video]) == {video: "index"}
+
+
 def test_what_comes_after_a_line_that_was_cut_off_is_remembered(folder, tmp_path):
     journal = tmp_path / "parsed.jsonl"
     journal.write_bytes(b'{"video": "cut o')
@@ -65,6 +71,7 @@ def test_a_folder_is_parsed_once(folder, open_model, run, tmp_path, capsys):
     assert 'href="a%20clip.html"' in index
     assert 'src="thumbnails/sub/b.jpg"' in index
     assert "truth" not in index.partition("<body>")[2].partition("<script>")[0]
+    assert "not parsed: 1 (bad.mp4); text: 1 (list.txt)" in index
 
     written = (out / "b.json").stat().st_mtime_ns
     (out / "sub" / "b.json").unlink()
@@ -81,6 +88,12 @@ def test_a_folder_is_parsed_once(folder, open_model, run, tmp_path, capsys):
     assert "Traceback" not in message
 
     assert run(*words, "--threshold", "0.4") == 1, "other settings give other timelines"
+    assert "3 parsed, 1 failed" in capsys.readouterr().out
+    assert run(*words, "--threshold", "0.4", "--embed") == 1, "and so do pages with their videos"
+    assert "3 parsed, 1 failed" in capsys.readouterr().out
+    assert "data:video/mp4" in (out / "b.html").read_text()
+    os.utime(open_model / "config.json")
+    assert run(*words, "--threshold", "0.4", "--embed") == 1, "and a network that was trained anew"
     assert "3 parsed, 1 failed" in capsys.readouterr().out
 
 

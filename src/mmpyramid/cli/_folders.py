@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -13,11 +13,14 @@ import msgspec
 
 from mmpyramid.cli._options import write_file
 from mmpyramid.core import Timeline
-from mmpyramid.core.errors import UserError
+from mmpyramid.core.errors import Problems, UserError
 from mmpyramid.core.files import end_last_line
 from mmpyramid.extract.search import Inspector, search_videos
 from mmpyramid.media.source import STANDARD_INPUT
 from mmpyramid.render.page import Entry, corpus_html
+
+INDEX = Path("index.html")
+"""In the output folder: the page that lists all videos."""
 
 JOURNAL = "parsed.jsonl"
 """In the output folder: a line for each video that was parsed."""
@@ -123,19 +126,42 @@ class Folders:
         return Line(name, found.st_size, found.st_mtime_ns, self._settings)
 
     def write_index(
-        self, out: Path, files: Mapping[Path, Mapping[str, Path]], names: Mapping[Path, str]
+        self,
+        out: Path,
+        files: Mapping[Path, Mapping[str, Path]],
+        names: Mapping[Path, str],
+        *,
+        new: Container[Path],
+        failed: Collection[Path],
     ) -> Path | None:
-        """Write the page that lists all videos, if they have pages and timelines in JSON."""
+        """Write the page that lists all videos, if they have pages and timelines in JSON.
+
+        Args:
+            out: the folder.
+            files: what was written of each video, by format.
+            names: of the videos.
+            new: the videos that were parsed this time.
+            failed: those that were not; the page only counts them.
+
+        Returns:
+            The page, if there is one.
+        """
         entries = []
+        without = Problems()
+        for video in failed:
+            without.add("not parsed", str(self.inside.get(video, video)))
         with Inspector() as inspector:
             for video, paths in files.items():
+                if video in failed:
+                    continue
                 page, timeline = paths.get("html"), paths.get("json")
                 # A name may be too long to ask for.
                 if not page or not timeline or not all(map(os.path.exists, (page, timeline))):
                     continue
                 name = names[video]
                 picture = out / "thumbnails" / f"{name}.jpg"
-                if not picture.exists() and (content := _look(inspector, video)):
+                is_current = picture.exists() and video not in new
+                if not is_current and (content := _look(inspector, video)):
                     write_file(picture, content)
                 entries.append(
                     Entry(
@@ -147,9 +173,9 @@ class Folders:
                 )
         if not entries:
             return None
-        index = out / "index.html"
-        write_file(index, corpus_html(entries, title="Videos", facts={}).encode())
-        return index
+        facts = {"Left out": "; ".join(filter(None, (without.summary(), self.left_out)))}
+        write_file(out / INDEX, corpus_html(entries, title="Videos", facts=facts).encode())
+        return out / INDEX
 
 
 def _look(inspector: Inspector, video: Path) -> bytes | None:

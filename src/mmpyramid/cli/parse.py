@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
-from mmpyramid.cli._folders import Folders
+from mmpyramid.cli._folders import INDEX, Folders
 from mmpyramid.cli._options import (
     FormatList,
     OptionalInt,
@@ -24,6 +24,7 @@ from mmpyramid.cli._options import (
     OptionalPrograms,
     TextFlags,
     TrackFlags,
+    check_embed,
     check_raw,
     console,
     raw_option,
@@ -130,6 +131,7 @@ def parse(  # noqa: PLR0913 - one for each flag
 
     chosen = list(dict.fromkeys(to_formats(formats) + to_marker_formats(markers_for)))
     check_raw(chosen, raw=raw)
+    check_embed(chosen, embed=embed)
     if not videos:
         raise UserError(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
@@ -140,7 +142,10 @@ def parse(  # noqa: PLR0913 - one for each flag
     names = output_names(folders.videos, folders.inside)
     settings = (
         *(model, _content(vocabulary), infer_seen, sensitivity, read_tracks, decoder),
-        *((words,) if words.text else ()),  # The settings of others are those of before.
+        # The settings of others are those of before.
+        *((words,) if words.text else ()),
+        *_files_of(model),
+        *(name for name, is_set in (("embed", embed), ("raw", raw)) if is_set),
     )
     checkpoints = words.weights()
     folders.open(out, settings)
@@ -153,8 +158,8 @@ def parse(  # noqa: PLR0913 - one for each flag
     possible = {
         v: paths for v, paths in todo.items() if _can_write(paths.values()) and _can_read(v)
     }
-    failed = len(todo) - len(possible)
-    if failed == len(files):
+    failed = [video for video in todo if video not in possible]
+    if len(failed) == len(files):
         return 2
     load = partial(
         Pipeline,
@@ -176,38 +181,37 @@ def parse(  # noqa: PLR0913 - one for each flag
         if is_done:
             folders.note(video)
         else:
-            failed += 1
+            failed.append(video)
     if folders.any:
-        _summarize(folders, out, files, names, num_done, failed, output.screen)
+        _summarize(folders, len(names), num_done, len(failed), output.screen)
+        without = dict.fromkeys(failed)
+        if index := folders.write_index(out, files, names, new=possible, failed=without):
+            output.screen.print(f"  {index}", style="dim")
     elif failed and len(names) > 1:
-        text = f"{failed} of {len(names)} files could not be parsed"
-        report(f"mmpyramid parse: {text}", {"failed": failed, "files": len(names)})
-    return 0 if not failed else 2 if failed == len(names) else 1
+        text = f"{len(failed)} of {len(names)} files could not be parsed"
+        report(f"mmpyramid parse: {text}", {"failed": len(failed), "files": len(names)})
+    return 0 if not failed else 2 if len(failed) == len(names) else 1
 
 
-def _summarize(
-    folders: Folders,
-    out: Path,
-    files: Mapping[Path, Mapping[str, Path]],
-    names: Mapping[Path, str],
-    num_done: int,
-    failed: int,
-    screen: Console,
-) -> None:
-    """Print a summary of the folders, and write the page that lists their videos."""
-    parsed = len(names) - num_done - failed
+def _summarize(folders: Folders, num: int, num_done: int, num_failed: int, screen: Console) -> None:
     already = f", {num_done} were parsed already" if num_done else ""
-    screen.print(f"{parsed} parsed{already}, {failed} failed")
+    screen.print(f"{num - num_done - num_failed} parsed{already}, {num_failed} failed")
     if folders.left_out:
         screen.print(Text(f"left out: {folders.left_out}"))
-    if index := folders.write_index(out, files, names):
-        screen.print(f"  {index}", style="dim")
 
 
 def _content(vocabulary: str | None) -> str | bytes | None:
     """What decides between two vocabularies: the content of a file, else the name."""
     is_file = vocabulary is not None and os.path.isfile(vocabulary)  # noqa: PTH113 - refuses no name
     return Path(vocabulary).read_bytes() if vocabulary and is_file else vocabulary
+
+
+def _files_of(model: str) -> tuple[object, ...]:
+    """What tells a network in a folder from another that takes its place; nothing of a hub id."""
+    if not os.path.isdir(model):  # noqa: PTH112 - refuses no name
+        return ()
+    found = ((path.name, path.stat()) for path in sorted(Path(model).iterdir()) if path.is_file())
+    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in found)
 
 
 def output_names(
@@ -224,6 +228,8 @@ def output_names(
     """
     paths = {video: (inside or {}).get(video, Path(video.name)) for video in videos}
     stems = Counter(path.with_suffix("") for path in paths.values())
+    if inside:
+        stems[INDEX.with_suffix("")] += 1
     names = {
         video: str(path.with_suffix("") if stems[path.with_suffix("")] == 1 else path)
         for video, path in paths.items()

@@ -44,7 +44,8 @@ function filter() {
     row.hidden = !text.includes(wanted) || (without.size > 0 && shown.length === 0);
   }
   const shown = rows.filter((row) => !row.hidden).length;
-  find("now").textContent = shown === rows.length ? `${shown} videos` : `${shown} of ${rows.length} videos`;
+  const videos = rows.length === 1 ? "1 video" : `${rows.length} videos`;
+  find("now").textContent = shown === rows.length ? videos : `${shown} of ${videos}`;
 }
 
 for (const [column, heading] of headings.entries()) {
