@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from page_parts import (
@@ -293,6 +294,22 @@ def test_a_video_that_has_gone_is_chosen_from_a_file(context, short, video, tmp_
     (tmp_path / "page.html").write_text(to_html(short, video="dog.mp4", embed=False))
     page.reload()
     page.get_by_text("dog.mp4 is not in the folder of this page, or this browser").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("caf\udce9.mp4", "where this page looks for it (caf%E9.mp4)"),
+        ("dog #1?.mp4", "in the folder of this page"),
+    ],
+)
+def test_a_video_of_any_name_that_has_gone_is_told(name, told, context, short, tmp_path):
+    timeline = replace(short, source=name)
+    (tmp_path / "page.html").write_text(to_html(timeline, video=Path(name), embed=False))
+    page = context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.locator("#lost-reason").wait_for()
+    assert f"is not {told}, or this browser" in page.locator("#lost-reason").inner_text()
 
 
 def test_a_page_and_its_video_can_be_moved_together(show, short, video, tmp_path):

@@ -126,9 +126,19 @@ function whyLost(name, source) {
   if (source.startsWith("blob:") || source.startsWith("data:")) {
     return `This browser cannot play ${name}.`;
   }
-  const path = decodeURI(source);
+  const path = pathOf(source);
   const place = path === name ? "in the folder of this page" : `where this page looks for it (${path})`;
   return `${name} is not ${place}, or this browser cannot play it.`;
+}
+
+/** The path that an address names; the address itself where its bytes are no text. */
+function pathOf(source) {
+  try {
+    return decodeURIComponent(source);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return source;
+  }
 }
 
 function take(media, player, file) {
