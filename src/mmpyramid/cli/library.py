@@ -204,7 +204,8 @@ def search(  # noqa: PLR0913 - one for each flag
         ]
         _show(_table(("video", "start", "end", "label", "", "score"), words), out)
     else:
-        _show(TEXTS[to](moments, out or Path(), question or "All events"), out)
+        title = query.in_words() + ("" if like is None else f", like {like}")
+        _show(TEXTS[to](moments, out or Path(), title), out)
     return 0 if cut is None else _cut(moments, cut)
 
 
