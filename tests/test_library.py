@@ -87,6 +87,15 @@ class TestQuestions:
         with pytest.raises(UserError, match="leave one out"):
             Query(heard=False, seen=False)
 
+    def test_a_title_says_all_of_it(self):
+        query = Query.parse("Dog within 4 s of car_engine", heard=True, also=["Cat", "Bird"])
+        assert (
+            query.in_words() == "Dog within 4 s of car engine, heard, in videos with Cat and Bird"
+        )
+        assert Query(min_length=5, min_score=0.5).in_words() == (
+            "All events, 5 s or longer, score 0.5 or more"
+        )
+
     def test_near(self, library):
         """From 5 s, where the dog is seen last, to 9 s, where singing begins."""
         assert times(library, "Dog within 4 s of Singing") == [("a", "Dog", "visual", 3.0)]

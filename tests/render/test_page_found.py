@@ -27,6 +27,7 @@ def test_a_moment_plays_in_its_player(tmp_path, browser):
     view = browser.new_page()
     view.goto(page.as_uri())
     assert view.locator("video").count() == 1
+    assert view.get_by_role("link").count() == 2, "a video that is nowhere has nothing to follow"
     view.get_by_role("link", name="0:09–0:11").click()
     view.wait_for_function("document.querySelector('video').currentTime >= 8")
     assert view.evaluate("document.querySelector('video').currentTime") < 10

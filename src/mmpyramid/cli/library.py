@@ -32,7 +32,7 @@ from mmpyramid.core.progress import progress, report, report_failed
 from mmpyramid.core.wording import MODALITY_WORDS, printable, title_of
 
 if TYPE_CHECKING:
-    from mmpyramid.library import Library
+    from mmpyramid.library import Library, Query
     from mmpyramid.library.index import Description
     from mmpyramid.library.query import Moment
 
@@ -98,7 +98,7 @@ def add(  # noqa: PLR0913 - one for each flag
     device = resolve_device(device)
     found = Library(out)
     requested = _description(model or "teachers", vocabulary, words, for_words=for_words)
-    if requested != Description() or not found.exists:
+    if model or requested != Description() or not found.exists:
         found.create(requested)
     with progress("add") as update:
         summary = found.add(
@@ -174,7 +174,7 @@ def search(  # noqa: PLR0913 - one for each flag
             copied where that is possible, so a cut begins at the key frame before its moment.
         device: Where networks run that look at the file of --like.
     """
-    from mmpyramid.library import Library
+    from mmpyramid.library import Library, Query
     from mmpyramid.library.query import TEXTS, select
 
     found = Library(folder)
@@ -193,7 +193,8 @@ def search(  # noqa: PLR0913 - one for each flag
         as_json = json.dumps(objects, indent=2, default=str) + "\n"
         _show(_table(columns, rows) if to == "table" else as_json, out)
         return 0
-    moments = _found(found, question, conditions, like, limit, device)
+    query = Query.parse(question, **vars(conditions))
+    moments = _found(found, query, like, limit, device)
     if to == "table":
         words = [
             (
@@ -210,19 +211,12 @@ def search(  # noqa: PLR0913 - one for each flag
 
 
 def _found(
-    library: Library,
-    question: str | None,
-    conditions: Conditions,
-    like: str | None,
-    limit: int | None,
-    device: str,
+    library: Library, query: Query, like: str | None, limit: int | None, device: str
 ) -> list[Moment]:
     """The moments that are asked for."""
     from mmpyramid.library import Query
     from mmpyramid.library import search as find
 
-    is_any = question is None and conditions == Conditions()
-    query = Query.parse(question, **vars(conditions))
     if like is None:
         return find(library, query, limit=limit)
     from mmpyramid.library.similar import MOST, Example, find_similar
@@ -231,7 +225,7 @@ def _found(
         library,
         Example.parse(like),
         limit=limit or 10,
-        within=None if is_any else find(library, query),
+        within=None if query == Query() else find(library, query),
         device=resolve_device(device),
     )
     if similar.num_seconds > MOST:

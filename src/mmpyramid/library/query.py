@@ -170,6 +170,27 @@ class Query:
         )
         return statement, values
 
+    def in_words(self) -> str:
+        """What is looked for, as a title.
+
+        Example:
+            >>> Query(label="Dog", heard=True, seen=False, without=["Cat"]).in_words()
+            'Dog, heard, not seen, in videos without Cat'
+        """
+        near = "" if self.near is None else f" within {self.gap:g} s of {title_of(self.near)}"
+        words = [f"{'All events' if self.label is None else title_of(self.label)}{near}"]
+        for way, required in (("heard", self.heard), ("seen", self.seen)):
+            if required is not None:
+                words.append(way if required else f"not {way}")
+        for what, labels in (("with", self.also), ("without", self.without)):
+            if labels:
+                words.append(f"in videos {what} {' and '.join(map(title_of, labels))}")
+        if self.min_length:
+            words.append(f"{self.min_length:g} s or longer")
+        if self.min_score:
+            words.append(f"score {self.min_score:g} or more")
+        return ", ".join(words)
+
     @property
     def _kind(self) -> str:
         if self.heard and self.seen:
@@ -227,8 +248,8 @@ def select(library: Library, statement: str) -> tuple[list[str], list[tuple[Any,
         try:
             kinds = [each.type for each in connection.extract_statements(statement)]
             if kinds != [duckdb.StatementType.SELECT]:
-                told = ", ".join(kind.name for kind in kinds) or "none"
-                raise UserError(f"expected one statement, a SELECT, got {told}")
+                got = ", ".join(kind.name for kind in kinds) or "none"
+                raise UserError(f"expected one statement, a SELECT, got {got}")
             found = connection.execute(statement)
             return [column[0] for column in found.description or ()], found.fetchall()
         except duckdb.Error as error:
@@ -329,8 +350,7 @@ def to_html(moments: Sequence[Moment], out: Path, title: str) -> str:
             else '<p class="quiet">Where this video lies is not known.</p>'
         )
         rows = "".join(
-            f'<li><a data-start="{max(0, m.start - BEFORE):g}" href="{escape(link)}#t={m.start:g}">'
-            f"{escape(_span(m))}</a> {escape(title_of(m.label))}, "
+            f"<li>{_place(m, link)} {escape(title_of(m.label))}, "
             f"{escape(MODALITY_WORDS[Modality(m.modality)])}, {m.score:.2f}</li>"
             for m in found
         )
@@ -345,6 +365,15 @@ def to_html(moments: Sequence[Moment], out: Path, title: str) -> str:
         count=f"{len(moments)} event{'s' * (len(moments) != 1)}",
         sections="".join(sections),
     )
+
+
+def _place(moment: Moment, link: str) -> str:
+    """When a moment is, as a link into its video if there is one."""
+    if not link:
+        return escape(_span(moment))
+    start = max(0, moment.start - BEFORE)
+    address = f"{escape(link)}#t={moment.start:g}"
+    return f'<a data-start="{start:g}" href="{address}">{escape(_span(moment))}</a>'
 
 
 def _span(moment: Moment) -> str:
