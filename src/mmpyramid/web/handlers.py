@@ -53,7 +53,10 @@ class Handlers:
             except UserError as error:
                 message = problem(error)
         visit.choose(*chosen)
-        return message or facts_of(chosen), gr.Button(interactive=bool(chosen))
+        # One file alone has its name and size in its field.
+        is_told = len(chosen) == 1 and not (camera or microphone)
+        told = message or ("" if is_told else facts_of(chosen))
+        return told, gr.Button(interactive=bool(chosen))
 
     def parse(
         self,

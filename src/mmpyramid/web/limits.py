@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections import Counter
 from dataclasses import dataclass, fields
@@ -30,7 +31,7 @@ class Limits:
         keep_minutes: How long an upload and its timeline are kept without any activity.
 
     Raises:
-        UserError: if one of them is not positive.
+        UserError: if one of them is not positive, or infinite.
 
     Example:
         >>> Limits(max_minutes=2).max_megabytes
@@ -49,9 +50,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not getattr(self, field.name) > 0:
+            if not 0 < getattr(self, field.name) < math.inf:
                 flag = f"--{field.name.replace('_', '-')}"
-                raise UserError(f"expected {flag} above 0, got {getattr(self, field.name)}")
+                raise UserError(
+                    f"expected {flag} above 0 and finite, got {getattr(self, field.name)}"
+                )
 
     @property
     def max_bytes(self) -> int:
