@@ -132,6 +132,17 @@ def test_a_file_that_is_absent_costs_itself(decode, two, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_file_that_goes_while_it_is_decoded_costs_itself(decode, two):
+    decoding = decode(*two)
+    decoding.receive()
+    two[0].unlink()
+    messages = list(everything(decoding))
+    (failure,) = [message for _, message in messages if isinstance(message, Failure)]
+    assert f"{two[0]}: No such file or directory" in failure.reason
+    assert number_of_pieces(messages, two[1]) == 1
+
+
+@pytest.mark.slow
 def test_strangers_files_have_a_process_each(decode, two):
     decoding = decode(two[1], two[1], alone=True)
     pids, messages = [], []

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from mmpyramid.backbones.base import Extractor, sample_rate_of
 from mmpyramid.core import Modality
-from mmpyramid.core.errors import UserError
+from mmpyramid.core.errors import UserError, describe_os_error
 from mmpyramid.core.process import (
     LONGEST_WAIT,
     Answer,
@@ -436,6 +436,9 @@ class Decoding:
         except UserError as error:
             self._worker.stop()
             return Failure(str(error))
+        except OSError as error:  # The file has gone meanwhile.
+            self._worker.stop()
+            return Failure(describe_os_error(error))
         except BrokenAnswerError as error:
             self._worker.stop()
             return Failure(f"decoding it gave a broken answer, and the decoder was ended ({error})")
