@@ -1,5 +1,6 @@
 import io
 
+from rich.cells import cell_len
 from rich.console import Console
 
 from mmpyramid.core import Event, Modality, Timeline
@@ -54,6 +55,15 @@ def test_of_a_note_with_details_only_the_gist_is_printed():
         "! Two labels are left out",
         "Nothing found: no label is sure enough. A higher sensitivity shows weaker ones.",
     ]
+
+
+def test_lanes_of_labels_with_wide_letters_begin_together():
+    events = [Event(0.0, 5.0, label, Modality.AUDIO) for label in ("犬の鳴き声", "Dog", "猫" * 20)]
+    labels = tuple(event.label for event in events)
+    timeline = Timeline(events=tuple(events), duration=10.0, labels=labels)
+    lanes = [line for line in to_text(timeline).splitlines() if "▄▄" in line]
+    assert len({cell_len(lane.partition("audible")[0]) for lane in lanes}) == 1
+    assert {cell_len(lane) for lane in lanes} == {80}
 
 
 def test_a_long_path_is_never_cut():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from mmpyramid.core import Event, Modality, Timeline
-from mmpyramid.core.wording import INFERRED, MODALITY_WORDS, clock, elided, printable, title_of
+from mmpyramid.core.wording import INFERRED, MODALITY_WORDS, clock, printable, title_of
 from mmpyramid.formats import Format, register
 from mmpyramid.render.lanes import Lane, remarks, span, ticks, to_lanes
 
@@ -91,15 +92,17 @@ def to_text(timeline: Timeline, *, width: int = 80, max_events: int | None = Non
 
 def _lanes(timeline: Timeline, width: int) -> list[Text]:
     lanes = to_lanes(timeline)
-    names = min(max(len(title_of(lane.label)) for lane in lanes), LONGEST_LABEL, width // 3)
+    widest = max(cell_len(title_of(lane.label)) for lane in lanes)
+    names = min(widest, LONGEST_LABEL, width // 3)
     gutter = names + WORD_WIDTH + 3
     columns = max(width - gutter, 10)
     lines = [Text(" " * gutter + row, style="dim") for row in _axis(span(timeline), columns)]
     previous = ""
     for lane in lanes:
-        name = "" if lane.label == previous else title_of(lane.label)
+        name = Text("" if lane.label == previous else title_of(lane.label), style="bold")
+        name.truncate(names, overflow="ellipsis", pad=True)
         line = Text(no_wrap=True)
-        line.append(elided(name, names).ljust(names), style="bold")
+        line.append_text(name)
         line.append(f"  {MODALITY_WORDS[lane.modality]:<{WORD_WIDTH}} ", style="dim")
         lines.append(line.append_text(_track(lane, span(timeline), columns)))
         previous = lane.label

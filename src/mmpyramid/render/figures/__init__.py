@@ -102,7 +102,7 @@ def to_png(figure: Figure, *, dpi: int = 150) -> bytes:
     """Write a figure as PNG; the same figure gives the same bytes.
 
     Example:
-        >>> figure = plot_timeline(Timeline(duration=10.0))  # doctest: +SKIP
+        >>> figure = timeline_figure(Timeline(duration=10.0))  # doctest: +SKIP
         >>> Path("figure.png").write_bytes(to_png(figure))  # doctest: +SKIP
     """
     from mmpyramid.render.figures.sheet import house_style
@@ -117,7 +117,7 @@ def to_svg(figure: Figure) -> str:
     """Write a figure as SVG whose text is text; the same figure gives the same characters.
 
     Example:
-        >>> figure = plot_timeline(Timeline(duration=10.0))  # doctest: +SKIP
+        >>> figure = timeline_figure(Timeline(duration=10.0))  # doctest: +SKIP
         >>> Path("figure.svg").write_text(to_svg(figure))  # doctest: +SKIP
     """
     from mmpyramid.render.figures.sheet import house_style
