@@ -93,7 +93,7 @@ def test_a_model_called_as_a_reference_has_its_own_numbers(model, corpus, run, t
 def test_localization_refuses_what_parsing_takes(option, events, run, capsys):
     folder, model = events
     assert run("evaluate", model, "--data", folder, *option) == 2
-    assert "this one localizes" in capsys.readouterr().err
+    assert "this one is for localization" in capsys.readouterr().err
 
 
 def test_weak_labels_are_no_truth(corpus):
@@ -214,6 +214,8 @@ def test_info_finds_classes(run, capsys):
     assert capsys.readouterr().out == "seen   cornet\n"
     assert run("info", "--classes", "ukulelele") == 2
     assert "'ukulelele'" in capsys.readouterr().err
+    assert run("info", "models", "--classes", "cornet") == 2
+    assert "a path, --data or --classes alone" in capsys.readouterr().err
 
 
 @pytest.mark.network

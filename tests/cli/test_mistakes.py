@@ -52,11 +52,14 @@ WRONG_VALUES = {
     "threshold": ["parse", "CLIP", "--threshold", "1.5"],
     "set": ["extract", "CLIP", "--out", "OUT", "--set", "closed"],
     "weights": ["extract", "CLIP", "--out", "OUT", "--streams", "vggish", "--weights", "vggish"],
+    "set and streams": ["extract", "CLIP", "--out", "OUT", "--set", "llp", "--streams", "yamnet"],
     "sampling": ["extract", "CLIP", "--out", "OUT", "--sampling", "published"],
     "difficulty": ["simulate", "--out", "OUT", "--difficulty", "2"],
     "no videos": ["parse"],
     "workers of the server": ["serve", "--workers", "0"],
     "limit of the server": ["serve", "--max-minutes", "-1"],
+    "endless limit of the server": ["serve", "--max-megabytes", "inf"],
+    "page that is not written": ["parse", "CLIP", "--formats", "csv", "--embed"],
     "host of the server": ["serve", "--host", "300.0.0.1"],
 }
 

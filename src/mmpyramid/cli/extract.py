@@ -50,10 +50,19 @@ class BackboneFlags:
     """Where networks run: auto, cpu, cuda or cuda:1."""
 
     def names(self) -> str | Sequence[str]:
-        """What `create_extractors` makes."""
+        """What `create_extractors` makes.
+
+        Raises:
+            UserError: if there is a set as well.
+        """
         if self.streams is None:
             return self.set
-        return tuple(name for name in self.streams.split(",") if name)
+        if self.set != BackboneFlags.set:
+            raise UserError(
+                f"expected --set or --streams, got --set {self.set} and --streams {self.streams}; "
+                "leave one of them out"
+            )
+        return tuple(name.strip() for name in self.streams.split(",") if name.strip())
 
     def options(self, *, here: bool = True) -> BackboneOptions:
         """How it makes them.

@@ -46,6 +46,8 @@ def info(
         data: Instead of a path: a corpus folder. Shows which data set it is, which of its files
             are missing or differ from the distributed ones, and how to get them.
     """
+    if sum(each is not None for each in (path, classes, data)) > 1:
+        raise UserError("expected a path, --data or --classes alone, got several of them")
     if classes is not None:
         return _classes(classes)
     if data is not None:

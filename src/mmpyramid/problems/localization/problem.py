@@ -114,7 +114,9 @@ class LocalizationProblem(Problem[LocalizationScores, "LocalizationReport"]):
     ) -> LocalizationReport:
         """The accuracies by both rules, on all clips and on the subset."""
         if predictions:
-            raise UserError("predictions are saved of parsing networks only; this one localizes")
+            raise UserError(
+                "predictions are saved of parsing networks only, and this one is for localization"
+            )
         metric = self.metrics(decoder or network.decoder)
         metric = metric.to(next(network.parameters()).device)
         gathered = _Gathered(dataset)
