@@ -209,7 +209,7 @@ def test_words_label_what_a_network_learns(checkpoints, tmp_path, capsys):
 
     (out / "thresholds.csv").rename(tmp_path / "away.csv")
     assert main(words) == 2
-    assert "has margins, which logits of `text` do not go with" in capsys.readouterr().err
+    assert "has margins, which cannot be mixed with logits of `text`" in capsys.readouterr().err
     (tmp_path / "away.csv").rename(out / "thresholds.csv")
 
     def heard():

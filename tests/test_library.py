@@ -197,7 +197,7 @@ class TestCommand:
         text = page.read_text()
         assert 'src="../videos/b%201.mp4#t=' in text
         assert "c&#x27;s &quot;clip&quot;" in text
-        assert "Where this video lies is not known." in text
+        assert "The path of this video is not known." in text
 
     def test_mistakes(self, library, tmp_path, capsys):
         for words, message in {
@@ -234,14 +234,14 @@ class TestRot:
             damaged = bytearray(content)
             damaged[place // 8] ^= 1 << place % 8
             path.write_bytes(damaged)
-            with pytest.raises(UserError, match=f"{path.name} is not what was written"):
+            with pytest.raises(UserError, match=f"{path.name} is damaged: its checksum differs"):
                 search(library, Query(label="Dog"))
 
     def test_a_table_that_was_cut_off(self, library, capsys):
         for path in library.folder.rglob("events-*.parquet"):
             path.write_bytes(path.read_bytes()[:-100])
         assert main(["library", "search", str(library.folder), "Dog"]) == 2
-        assert "its checksum is another" in " ".join(capsys.readouterr().err.split())
+        assert "its checksum differs" in " ".join(capsys.readouterr().err.split())
 
     def test_tables_of_earlier_versions_have_no_checksum(self, library):
         for path in [*library.folder.rglob("*.parquet")]:

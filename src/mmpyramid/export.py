@@ -124,7 +124,7 @@ def backbone_graph(name: str) -> Graph:
     It gives `embedding` (N, D) and `probability` (N, K) of the classes of its pretraining.
 
     Raises:
-        UserError: if its weights cannot be had.
+        UserError: if its weights cannot be loaded.
     """
     extractor: Any = create_extractor(name)
     network = with_weights(name, extractor.weights)

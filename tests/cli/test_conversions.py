@@ -156,7 +156,7 @@ def test_a_video_is_linked_by_its_address(original, run, tmp_path):
     [
         ("csv", ["--video", "clip.mp4"], "leave it out for csv"),
         ("otio", ["--video", "gone.mp4"], "there is no video gone.mp4"),
-        ("csv", ["--embed"], "--embed is about the page (html)"),
+        ("csv", ["--embed"], "--embed applies to the page (html)"),
     ],
 )
 def test_a_flag_that_would_do_nothing_is_told(to, flags, told, original, run, capsys):

@@ -101,7 +101,9 @@ except mmpyramid.UserError as error:
 def test_a_model_that_is_not_there_is_told_before_an_extra_is_asked_for():
     command = [sys.executable, "-c", WRONG_MODEL, "torch"]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert found.stdout.startswith("there is no checkpoint folder `tachers`, and it is no id of")
+    assert found.stdout.startswith(
+        "there is no checkpoint folder `tachers`, and it is not an id of"
+    )
 
 
 @pytest.mark.slow

@@ -27,5 +27,5 @@ def test_raw_needs_a_table(tmp_path, capsys):
     for command in (["parse", "a.mp4"], ["predict", str(tmp_path), *corpus]):
         assert main([*command, *words]) == 2
         told = " ".join(capsys.readouterr().err.split())
-        assert "--raw is about the cells of" in told
+        assert "--raw applies to the cells of" in told
         assert "leave it out for json, html" in told

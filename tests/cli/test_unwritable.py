@@ -69,4 +69,4 @@ def test_raw_cells_are_for_programs(run, timeline, tmp_path, capsys):
         assert run("render", tmp_path / f"{name}.csv", "--to", "json") == 0
         assert Timeline.load(tmp_path / f"{name}.json").labels == ("=1+1",)
     assert run("render", timeline, "--to", "vtt", "--raw") == 2
-    assert "--raw is about the cells of csv, losslesscut.csv, tsv" in capsys.readouterr().err
+    assert "--raw applies to the cells of csv, losslesscut.csv, tsv" in capsys.readouterr().err

@@ -373,7 +373,7 @@ ANSWERS = (
 def test_a_malicious_pickle_is_a_broken_answer_and_its_code_does_not_run(decode, two, monkeypatch):
     monkeypatch.setattr("mmpyramid.extract.decoding.decode_requests", answer_with_a_pickle)
     messages = list(everything(decode(*two)))
-    assert ["broken answer" in message.reason for _, message in messages] == [True, True]
+    assert ["invalid answer" in message.reason for _, message in messages] == [True, True]
     assert not (two[0].parent / "harm").exists()
 
 
@@ -384,7 +384,7 @@ def test_answers_that_nobody_asked_for_are_broken(decode, tmp_path, monkeypatch)
         (tmp_path / f"{number}.mp4").write_bytes(b"any")
         ((_, failure),) = everything(decode(tmp_path / f"{number}.mp4"))
         assert isinstance(failure, Failure), ANSWERS[number]
-        assert "broken answer" in failure.reason
+        assert "invalid answer" in failure.reason
 
 
 def write_picture(path, side, rows):

@@ -77,7 +77,7 @@ def lie(channel):
     [
         (crash, r"crashed the decoder \(signal 6\)"),
         (wait, "took more than"),
-        (lie, "broken answer"),
+        (lie, "invalid answer"),
     ],
 )
 def test_a_file_that_takes_the_process_over_costs_itself(film, monkeypatch, serve, told):

@@ -23,7 +23,7 @@ CSV = {
     "label": (f"{HEAD},audio,1,2,1\n", "line 2: expected the label of an event, got none"),
     "endless cell": (
         f'{HEAD}"{"x" * 200_000}',
-        "line 2: expected cells, got what is none (field larger",
+        "line 2: expected cells, but reading failed (field larger",
     ),
     "after a long label": (
         f'{HEAD}"A\nB",audio,1,2,1\nA,audio,1,x,1\n',

@@ -188,7 +188,7 @@ def test_read_official_refuses(tmp_path, content, message):
 )
 def test_read_official_refuses_a_damaged_or_foreign_file(tmp_path, content):
     (tmp_path / "model.pt").write_bytes(content)
-    with pytest.raises(UserError, match="is damaged, is none of PyTorch's"):
+    with pytest.raises(UserError, match="is damaged, is not one of PyTorch"):
         read_official(tmp_path / "model.pt")
 
 

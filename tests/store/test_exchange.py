@@ -120,7 +120,7 @@ def test_an_export_has_checksums(exported):
         content = path.read_bytes()
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         name = path.relative_to(exported).as_posix()
-        assert check_sums(exported) == {name: "its checksum is another than when it was written"}
+        assert check_sums(exported) == {name: "its checksum differs from the recorded one"}
         path.unlink()
         assert check_sums(exported) == {name: "No such file or directory"}
         path.write_bytes(content)
@@ -132,7 +132,7 @@ def test_the_command_checks_an_export(exported, capsys):
     damaged = next(path for path in exported.rglob("*") if path.suffix in {".npy", ".h5"})
     damaged.write_bytes(b"x")
     assert main(["store", "check", str(exported)]) == 1
-    assert "checksum is another" in capsys.readouterr().err
+    assert "checksum differs" in capsys.readouterr().err
     for line in ("x", f"{'0' * 64}  ../store/store.json", f"{'0' * 64}  /etc/passwd", "\udcff"):
         (exported / "SHA256SUMS").write_bytes(os.fsencode(f"{line}\n"))
         assert main(["store", "check", str(exported)]) == 2

@@ -72,7 +72,7 @@ def test_opening_a_store_reads_no_features_and_calls_no_hdf5(store, tmp_path, mo
     monkeypatch.setattr(h5py, "File", None)
     opened = FeatureStore(tmp_path / "flipped")
     assert sorted(opened.ids) == sorted(VIDEOS)
-    with pytest.raises(UserError, match="checksum is another"):
+    with pytest.raises(UserError, match="checksum differs"):
         opened.load("0")
     read_all(store)
 
@@ -200,5 +200,5 @@ def with_index(image, index):
 def test_damage_is_reported_by_video(store, tmp_path):
     shutil.copytree(store, tmp_path / "flipped")
     flip(tmp_path / "flipped" / "shard-00000.h5", 3000, 1)
-    with pytest.raises(FeatureError, match=r"unreadable files: 1 .*checksum is another"):
+    with pytest.raises(FeatureError, match=r"unreadable files: 1 .*checksum differs"):
         FeatureStore(tmp_path / "flipped").load("0")

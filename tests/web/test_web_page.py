@@ -110,7 +110,9 @@ def test_a_fault_of_the_server_is_told_like_any_refusal(ask, tmp_path):
     (result,) = ask("GET", f"{address}/result")
     for response in (parsed, result):
         assert response.status_code == 500
-        assert re.fullmatch("the server made a mistake; the .* may be sent again", told(response))
+        assert re.fullmatch(
+            "an internal error occurred on the server; send the .* again", told(response)
+        )
     assert {path for path in set(tmp_path.rglob("*")) - before if path.is_file()} == set()
 
 

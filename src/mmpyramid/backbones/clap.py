@@ -50,7 +50,7 @@ class CLAPExtractor(TextExtractor):
         weights: a folder in the hub's format, or another hub id.
 
     Raises:
-        UserError: if the checkpoint cannot be had, or is not one of CLAP.
+        UserError: if the checkpoint cannot be loaded, or is not one of CLAP.
 
     Source:
         Wu et al., "Large-scale contrastive language-audio pretraining with feature fusion and

@@ -49,7 +49,7 @@ class CLIPExtractor(TextExtractor):
         weights: a folder in the hub's format, or another hub id.
 
     Raises:
-        UserError: if the checkpoint cannot be had, or is not one of CLIP.
+        UserError: if the checkpoint cannot be loaded, or is not one of CLIP.
 
     Source:
         Radford et al., "Learning transferable visual models from natural language supervision"

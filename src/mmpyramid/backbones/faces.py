@@ -199,7 +199,7 @@ class FaceExtractor(OpenExtractor):
         device: where to run, as PyTorch names it.
 
     Raises:
-        UserError: if the weights cannot be had.
+        UserError: if the weights cannot be loaded.
 
     Example:
         >>> import numpy as np

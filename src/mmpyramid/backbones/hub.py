@@ -47,7 +47,7 @@ class TextExtractor:
         scale: what cosines are multiplied by to be logits; the checkpoint has learned it.
 
     Raises:
-        UserError: if the checkpoint cannot be had, or is another network's.
+        UserError: if the checkpoint cannot be loaded, or is another network's.
     """
 
     name: ClassVar[str]
@@ -141,7 +141,7 @@ def load_model(architecture: str, source: str) -> Any:
         source: a folder, or a hub id.
 
     Raises:
-        UserError: if it cannot be had, is another network, or lacks weights.
+        UserError: if it cannot be loaded, is another network, or lacks weights.
     """
     import transformers
     from transformers.utils import logging as untyped
@@ -177,7 +177,7 @@ def from_hub(what: Any, source: str, words: str, **options: Any) -> Any:
     The hub is asked only for what its cache on this machine does not have.
 
     Raises:
-        UserError: if it cannot be had.
+        UserError: if it cannot be loaded.
     """
     is_folder = Path(source).is_dir()
     try:

@@ -46,7 +46,7 @@ class PublishedExtractor:
         weights: a file instead of the hub's, or `RandomWeights()`.
 
     Raises:
-        UserError: if the weights cannot be had, or do not fit.
+        UserError: if the weights cannot be loaded, or do not fit.
     """
 
     name: str
@@ -135,7 +135,7 @@ def make_network(
         The network, and the SHA-256 of the file, or `NOTHING_LEARNED`.
 
     Raises:
-        UserError: if the file cannot be had, or does not fit.
+        UserError: if the file cannot be loaded, or does not fit.
     """
     if isinstance(weights, RandomWeights):
         with torch.random.fork_rng(devices=[]):

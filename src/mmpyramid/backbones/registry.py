@@ -173,7 +173,7 @@ def create_extractor(name: str, options: BackboneOptions | None = None) -> Extra
     """Make the extractor of one stream, downloading its weights if need be.
 
     Raises:
-        UserError: if the name is unknown or the weights cannot be had.
+        UserError: if the name is unknown or the weights cannot be loaded.
 
     Example:
         >>> create_extractor("yamnet").dim  # doctest: +SKIP
@@ -193,7 +193,7 @@ def create_extractors(
         options: how to make them.
 
     Raises:
-        UserError: if a name is unknown, weights cannot be had, or an option does not fit.
+        UserError: if a name is unknown, weights cannot be loaded, or an option does not fit.
 
     Example:
         >>> [extractor.name for extractor in create_extractors("open")]  # doctest: +SKIP

@@ -65,7 +65,7 @@ class OpenExtractor(SimpleExtractor):
         classifier: the layer for the classes of the pretraining, if it was released.
 
     Raises:
-        UserError: if the weights cannot be had.
+        UserError: if the weights cannot be loaded.
     """
 
     release: Release

@@ -151,7 +151,7 @@ class QuantizedVGGishExtractor(VGGishExtractor):
         weights: of VGGish itself; those of the whitening come from the hub, but for random ones.
 
     Raises:
-        UserError: if weights cannot be had, or do not fit.
+        UserError: if weights cannot be loaded, or do not fit.
     """
 
     name = "vggish_pca"

@@ -86,7 +86,7 @@ class YAMNetExtractor(OpenExtractor):
         device: where to run, as PyTorch names it.
 
     Raises:
-        UserError: if the weights cannot be had.
+        UserError: if the weights cannot be loaded.
 
     Example:
         >>> import numpy as np

@@ -162,7 +162,7 @@ class TextFlags:
             UserError: as `parse_checkpoints`, or if there are no words.
         """
         if self.checkpoints and not self.text and not alone:
-            raise UserError("--checkpoints are of what compares with --text; leave them out")
+            raise UserError("--checkpoints applies to --text only; leave it out")
         return parse_checkpoints(self.checkpoints)
 
 
@@ -295,7 +295,7 @@ def check_raw(formats: Iterable[str], *, raw: bool) -> None:
     if raw and not any(FORMATS[name].for_spreadsheets for name in formats):
         known = ", ".join(name for name, each in FORMATS.items() if each.for_spreadsheets)
         raise UserError(
-            f"--raw is about the cells of {known}; leave it out for {', '.join(formats)}"
+            f"--raw applies to the cells of {known}; leave it out for {', '.join(formats)}"
         )
 
 
@@ -306,7 +306,9 @@ def check_embed(formats: Iterable[str], *, embed: bool) -> None:
         UserError: if there is no page among them.
     """
     if embed and "html" not in formats:
-        raise UserError(f"--embed is about the page (html); leave it out for {', '.join(formats)}")
+        raise UserError(
+            f"--embed applies to the page (html); leave it out for {', '.join(formats)}"
+        )
 
 
 def raw_option(name: str, *, raw: bool) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def _timelines(path: Path, unstated: Modality) -> dict[str, Timeline]:
         video = video_id(file.name[: -len(reader_of(file)) - 1])
         if video in found:
             raise UserError(
-                f"expected one timeline of each video in {path}, got several of {video}; leave one"
+                f"expected one timeline of each video in {path}, got several of {video}; keep one"
             )
         found[video] = read_timeline(file, unstated=unstated)
     if not found:

@@ -95,7 +95,7 @@ def label(
         )
     weights = parse_checkpoints(checkpoints)
     if weights and teacher != TEXT:
-        raise UserError(f"--checkpoints are of `{TEXT}`; leave them out")
+        raise UserError(f"--checkpoints applies to `{TEXT}` only; leave it out")
 
     open_corpus = partial(open_dataset, data, split, problem="parsing", features=features)
     if teacher == TEXT:
@@ -134,7 +134,9 @@ def _begin(out: Path, thresholds: str) -> None:
     if has_table != bool(thresholds) and (has_labels or has_table):
         kinds = "logits of `text`", "margins"
         found, ours = kinds if has_table else kinds[::-1]
-        raise UserError(f"{out} has {found}, which {ours} do not go with; choose another --out")
+        raise UserError(
+            f"{out} has {found}, which cannot be mixed with {ours}; choose another --out"
+        )
     if thresholds and not has_table:
         write_file(out / THRESHOLDS, thresholds.encode())
 

@@ -187,7 +187,9 @@ def search(  # noqa: PLR0913 - one for each flag
     if sql is not None:
         is_alone = question is None and conditions == Conditions() and like is None and cut is None
         if not is_alone or to not in {"table", "json"}:
-            raise UserError("--sql says all; give it alone, with --to table or json")
+            raise UserError(
+                "--sql replaces all other conditions; give it alone, with --to table or json"
+            )
         columns, rows = select(found, sql)
         objects = [dict(zip(columns, row, strict=True)) for row in rows]
         as_json = json.dumps(objects, indent=2, default=str) + "\n"

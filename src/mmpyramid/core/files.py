@@ -114,9 +114,9 @@ def check_model(model: str) -> None:
     """
     if not Path(model).is_dir() and model.count("/") != 1:
         raise UserError(
-            f"there is no checkpoint folder `{model}`, and it is no id of the Hugging Face hub "
-            "either, such as `organization/name`; give the path of a folder written by `mmpyramid "
-            "train`, `mmpyramid teach` or `mmpyramid convert`"
+            f"there is no checkpoint folder `{model}`, and it is not an id of the Hugging Face "
+            "hub either, such as `organization/name`; give the path of a folder written by "
+            "`mmpyramid train`, `mmpyramid teach` or `mmpyramid convert`"
         )
 
 
@@ -394,4 +394,4 @@ def digest_of(file: BufferedReader, num_bytes: int, digest: Digest) -> bytes:
 
 def damaged(path: Path) -> DamagedFileError:
     """The error of a file that does not match its checksum."""
-    return DamagedFileError(f"{path} is damaged: its checksum is another than when it was written")
+    return DamagedFileError(f"{path} is damaged: its checksum differs from the recorded one")

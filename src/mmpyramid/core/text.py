@@ -124,13 +124,13 @@ def decode(content: bytes) -> str:
         found = content[error.start : error.end].hex(" ")
         raise TextError(
             f"line {line}: expected text in {encoding.upper()}, got the bytes {found}, which are "
-            "none; it may be in Latin-1 or another encoding of one's country: save it as UTF-8"
+            "not valid in it; it may be in Latin-1 or another regional encoding: save it as UTF-8"
         ) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise TextError(
             f"line {line}: expected text, got a NUL; it may be UTF-16 without a byte order mark, "
-            "or no text at all: save it as UTF-8"
+            "or not text at all: save it as UTF-8"
         )
     return text
 
@@ -259,7 +259,7 @@ def _next(reader: Reader) -> list[str] | None:
         cells: list[str] | None = next(reader, None)
     except csv.Error as error:
         raise TextError(
-            f"line {start}: expected cells, got what is none ({error}); is a quote left open?"
+            f"line {start}: expected cells, but reading failed ({error}); is a quote left open?"
         ) from error
     longest = max(map(len, cells or ()), default=0)
     if longest > LONGEST_CELL:
@@ -385,7 +385,7 @@ def to_type(value: Any, kind: type[T], what: str) -> T:
     except (RecursionError, OverflowError) as error:
         raise UserError(f"expected {what}, got values that are too deep or too large") from error
     except UnicodeEncodeError as error:
-        raise UserError(f"expected {what}, got half a character ({error})") from error
+        raise UserError(f"expected {what}, got an unpaired surrogate ({error})") from error
 
 
 def _in_words(problem: str) -> str:

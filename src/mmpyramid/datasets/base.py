@@ -348,7 +348,7 @@ def read_labels(folder: Path, default: tuple[str, ...]) -> tuple[str, ...]:
         if label in line_of:
             raise UserError(
                 f"expected every class once in {path}, got {label!r} at lines {line_of[label]} and "
-                f"{number}; leave one"
+                f"{number}; keep one"
             )
         if len(label) > LONGEST_LABEL:
             raise UserError(

@@ -230,7 +230,7 @@ def check_ends(videos: Mapping[str, Video], lengths: NDArray[np.int64]) -> None:
                 problems.add("events beyond the end of their video", f"{span} at {where}")
     problems.raise_if_any(
         "expected events within their videos",
-        "Mend the times, which are seconds, or extract features of the whole video.",
+        "Correct the times, which are seconds, or extract features of the whole video.",
     )
 
 
@@ -241,8 +241,8 @@ def _check_features(videos: Mapping[str, Video], source: FeatureSource) -> None:
             problems.add("videos without features", f"{name} at {video.where}")
     problems.raise_if_any(
         f"expected features of every video from {source.describe()}",
-        "Extract them (`mmpyramid extract VIDEOS --out FEATURES`), or mend the name: that of the "
-        "video's file without its suffix.",
+        "Extract them (`mmpyramid extract VIDEOS --out FEATURES`), or correct the name: that of "
+        "the video's file without its suffix.",
     )
 
 

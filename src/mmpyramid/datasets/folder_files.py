@@ -95,7 +95,7 @@ def read_folder(data: Path) -> tuple[dict[str, Video], tuple[str, ...]]:
                 problems.add(f"labels that are not in {LABELS_FILE}", f"{label!r} at {where}{hint}")
     problems.raise_if_any(
         f"expected annotations of videos in {place}",
-        "Mend the files; every label has to be a line of labels.txt, if there is one.",
+        "Correct the files; every label has to be a line of labels.txt, if there is one.",
     )
     return videos, labels
 
@@ -139,7 +139,7 @@ def read_annotations(place: Path) -> tuple[dict[str, Video], list[str]]:
         _report_none(place, problems)
     problems.raise_if_any(
         f"expected annotations of videos in {place}",
-        "Mend the files; of several for one video leave the one that was corrected.",
+        "Correct the files; of several for one video keep the one that was corrected.",
     )
     return videos, left_out
 
@@ -295,7 +295,7 @@ def _stated_splits(data: Path, videos: Mapping[str, Video]) -> Iterator[tuple[st
     if len(tables) + bool(lists) + has_column > 1:
         raise UserError(
             f"expected one statement of the splits in {data}, got several: {', '.join(sources)}"
-            f"{' and a column `split`' if has_column else ''}; leave one"
+            f"{' and a column `split`' if has_column else ''}; keep one"
         )
     for table in tables:
         for where, cells in _table(table, ("video", "split")):

@@ -441,7 +441,9 @@ class Decoding:
             return Failure(describe_os_error(error))
         except BrokenAnswerError as error:
             self._worker.stop()
-            return Failure(f"decoding it gave a broken answer, and the decoder was ended ({error})")
+            return Failure(
+                f"decoding it gave an invalid answer, and the decoder was ended ({error})"
+            )
 
 
 def first_ready(decodings: Sequence[Decoding]) -> Decoding:

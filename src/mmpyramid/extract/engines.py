@@ -272,7 +272,7 @@ class _WorkerPool:
             return None
         reason = (
             f"the process that worked on it died ({error}): it crashed, or the system killed it "
-            f"for want of memory"
+            f"for lack of memory"
         )
         return suspects[0][1], Failure(reason)
 

@@ -119,7 +119,7 @@ class LiveDecoding:
             raise UserError(f"decoding {self.source.name} crashed the decoder ({error})") from error
         except BrokenAnswerError as error:
             raise UserError(
-                f"decoding {self.source.name} gave a broken answer, and the decoder was ended "
+                f"decoding {self.source.name} gave an invalid answer, and the decoder was ended "
                 f"({error})"
             ) from error
         if isinstance(message, Failure):

@@ -145,8 +145,8 @@ def answer_questions(channel: Channel) -> None:
 
 def _broken(path: Path, why: str) -> UserError:
     return UserError(
-        f"expected a video or sound file, but looking into {path} gave a broken answer ({why}); do "
-        "not open the file by other programs"
+        f"expected a video or sound file, but looking into {path} gave an invalid answer ({why}); "
+        "the file may be malicious, do not open it with other programs"
     )
 
 

@@ -91,7 +91,7 @@ def _cut(worker: Worker, moment: Moment, aside: Path, stem: Path) -> Clip:
 
 def _cut_whole(worker: Worker, moment: Moment, aside: Path, stem: Path) -> Clip:
     if not moment.path:
-        raise UserError("where this video lies is not known")
+        raise UserError("the path of this video is not known")
     why = ""
     for copies in (True, False):
         answer = _ask(worker, moment, aside, copies=copies)
@@ -100,7 +100,7 @@ def _cut_whole(worker: Worker, moment: Moment, aside: Path, stem: Path) -> Clip:
             continue
         suffix, begin = answer.content.get("suffix"), answer.content.get("begin")
         if suffix not in SUFFIXES or not isinstance(begin, int | float):
-            raise UserError(f"cutting {moment.path} gave a broken answer")
+            raise UserError(f"cutting {moment.path} gave an invalid answer")
         path = stem.with_name(f"{stem.name}{suffix}")
         aside.replace(path)
         return Clip(moment=moment, path=path, begin=float(begin), is_copy=copies)

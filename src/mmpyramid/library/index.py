@@ -412,7 +412,7 @@ def _check_sum(path: Path) -> None:
     try:
         status = path.stat()
         if found and _sum_of(path, status.st_size, status.st_mtime_ns) != int(found[1], 16):
-            raise ValueError(f"{path.name} is not what was written (its checksum is another)")
+            raise ValueError(f"{path.name} is damaged: its checksum differs from the recorded one")
     except (OSError, ValueError) as error:
         raise unreadable(path.parent.parent, error) from error
 

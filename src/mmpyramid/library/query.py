@@ -347,7 +347,7 @@ def to_html(moments: Sequence[Moment], out: Path, title: str) -> str:
             f'<video controls preload="{preload}" src="{escape(link)}#t={found[0].start:g}">'
             "</video>"
             if link
-            else '<p class="quiet">Where this video lies is not known.</p>'
+            else '<p class="quiet">The path of this video is not known.</p>'
         )
         rows = "".join(
             f"<li>{_place(m, link)} {escape(title_of(m.label))}, "

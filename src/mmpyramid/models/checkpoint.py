@@ -218,8 +218,8 @@ def _check_sum(path: Path, checksum: str | None) -> None:
         file.seek(_start_of_values(file.read(8)))
         if checksum is not None and hashlib.file_digest(file, "sha256").hexdigest() != checksum:
             raise UserError(
-                f"the weights {path} cannot be loaded: their checksum is another than when they "
-                "were written; copy or train the network again"
+                f"the weights {path} cannot be loaded: their checksum differs from the recorded "
+                "one; copy or train the network again"
             )
 
 

@@ -154,7 +154,7 @@ def open_layout(folder: Path) -> Arrays:
         UserError: if it has neither.
     """
     if not folder.is_dir():
-        raise UserError(f"expected a folder of features, but {folder} is none")
+        raise UserError(f"expected a folder of features, but {folder} is not a folder")
     arrays: Arrays = RowArrays(folder) if any(folder.glob("*.h5")) else NpyArrays(folder)
     if not arrays.ids or not arrays.names:
         raise UserError(

@@ -98,7 +98,7 @@ def check_sums(folder: Path, progress: Progress | None = None) -> dict[str, str]
         path = folder / name
         try:
             if sum_of(path) != digits:
-                damaged[name] = "its checksum is another than when it was written"
+                damaged[name] = "its checksum differs from the recorded one"
             elif path.suffix == ".h5":
                 read_through(path)
         except OSError as error:

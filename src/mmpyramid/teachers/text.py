@@ -269,7 +269,7 @@ def load_text_teacher(
         options: on which device the two run, and with which weights.
 
     Raises:
-        UserError: if a checkpoint cannot be had.
+        UserError: if a checkpoint cannot be loaded.
 
     Example:
         >>> teacher = load_text_teacher(prompts_for(["rain"]))  # doctest: +SKIP

@@ -402,7 +402,7 @@ def load_teacher(
             seen.
 
     Raises:
-        UserError: if there is no such vocabulary, it is wrong, the weights cannot be had, or
+        UserError: if there is no such vocabulary, it is wrong, the weights cannot be loaded, or
             nothing can be inferred.
 
     Example:

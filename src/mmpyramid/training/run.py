@@ -360,7 +360,7 @@ def _make_trainer(config: TrainConfig, run: Run, progress: bool) -> pl.Trainer:
     except (ValueError, MisconfigurationException) as error:
         raise UserError(
             f"--device {config.device} with --devices {config.devices} and --num-nodes "
-            f"{config.num_nodes} cannot be had here: {error}"
+            f"{config.num_nodes} cannot be used here: {error}"
         ) from error
 
 

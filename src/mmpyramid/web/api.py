@@ -275,7 +275,7 @@ REFUSALS = {
     421: "The server does not answer to the name in `Host`.",
     422: "The file is no video or sound, is too long, or an option is wrong.",
     429: "As many videos of this visitor as may be are here already.",
-    500: "The server made a mistake.",
+    500: "An internal error occurred on the server.",
     501: "The format needs a package that the server lacks.",
     503: "Too many are waiting, or the work took too long.",
     507: "The server has no room for more uploads.",

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class ServerFaultError(UserError):
-    """The server made a mistake; nothing is wrong with the file."""
+    """An internal error occurred on the server; nothing is wrong with the file."""
 
 
 @dataclass(eq=False)
@@ -171,7 +171,7 @@ class JobQueue:
             error = mistake
         except Exception:
             log.exception("a job failed by a fault of the server")
-            error = ServerFaultError("the server made a mistake; the job may be sent again")
+            error = ServerFaultError("an internal error occurred on the server; send the job again")
         with self._lock:
             queued.parsed, queued.error, queued.ended = parsed, error, monotonic()
             own = [

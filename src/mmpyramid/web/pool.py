@@ -241,7 +241,7 @@ class JobWorker:
         except WorkerError as error:
             raise GivenUpError(
                 f"the process that worked on {task} died: it crashed, was stopped, or the system "
-                "killed it for want of memory; try a shorter or smaller video, or another format"
+                "killed it for lack of memory; try a shorter or smaller video, or another format"
             ) from error
 
 

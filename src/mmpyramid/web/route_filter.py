@@ -54,7 +54,7 @@ REPLACED_HEADERS = {b"content-type", b"content-length", b"transfer-encoding"}
 WHOLE = {"text/html", "application/json", "error"}
 """Types of answers whose length is told, so that the whole of them is read before it is sent."""
 
-MISTAKE = b'{"detail": "the server made a mistake; reload the page and try again"}'
+MISTAKE = b'{"detail": "an internal error occurred on the server; reload the page and try again"}'
 """What visitors get of an error of Gradio, whose own words may name files and folders."""
 
 

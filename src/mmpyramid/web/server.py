@@ -229,7 +229,9 @@ async def _report_to_nobody(request: Request, error: Exception) -> Response:
 async def _report_fault(request: Request, error: Exception) -> JSONResponse:
     """Answer what is a fault of the server, whose traceback is for its log alone."""
     del request, error
-    return JSONResponse({"detail": "the server made a mistake; the request may be sent again"}, 500)
+    return JSONResponse(
+        {"detail": "an internal error occurred on the server; send the request again"}, 500
+    )
 
 
 async def _report_mistake(request: Request, error: Exception) -> JSONResponse:

@@ -48,7 +48,7 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
     except Exception as error:
         # What `torch.load` raises depends on the bytes: it follows them as if they were a pickle.
         raise UserError(
-            f"the checkpoint {path} is damaged, is none of PyTorch's, or holds more than tensors, "
+            f"the checkpoint {path} is damaged, is not one of PyTorch, or holds more than tensors, "
             "and files that need their own code are not opened; save `model.state_dict()` with "
             "`torch.save` where it was trained, and convert that"
         ) from error
