@@ -147,7 +147,7 @@ def test_words_beside_something_else_are_refused(tmp_path, capsys):
         assert main([*words, *more]) == 2
         assert said in capsys.readouterr().err
     assert main(["parse", str(video), "--checkpoints", "clip=x"]) == 2
-    assert "what compares with --text" in capsys.readouterr().err
+    assert "applies to --text only" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -208,7 +208,7 @@ def test_ids_that_are_no_lines_of_text_are_told_before_anything_is_written(tmp_p
 def test_what_is_no_layout_is_told(tmp_path):
     with pytest.raises(UserError, match="has neither"):
         import_features(tmp_path, tmp_path / "store")
-    with pytest.raises(UserError, match="is none"):
+    with pytest.raises(UserError, match="is not a folder"):
         import_features(tmp_path / "gone", tmp_path / "store")
     write_rows(tmp_path / "rows", {"vggish": (10, 128)}, ["a", "a"])
     with pytest.raises(UserError, match="1 different ids in 2 lines"):

@@ -271,5 +271,5 @@ def test_a_server_that_is_stopped_leaves_nothing_behind(how, serve, hurried, bri
 def test_limits_are_positive():
     from mmpyramid.core.errors import UserError
 
-    with pytest.raises(UserError, match="--max-megabytes above 0, got 0"):
+    with pytest.raises(UserError, match="--max-megabytes above 0 and finite, got 0"):
         Limits(max_megabytes=0)

@@ -64,7 +64,7 @@ def nothing_held(server) -> bool:
 def choose(page: Page, path) -> None:
     page.locator("input[type=file]").first.set_input_files(path)
     expect(page.get_by_role("button", name="Parse", exact=True)).to_be_enabled(timeout=PATIENCE)
-    assert page.get_by_text(path.name).count() == 1
+    expect(page.get_by_text(path.stem)).to_have_count(1)
 
 
 def parse(page: Page) -> None:
