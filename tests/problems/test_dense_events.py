@@ -202,6 +202,12 @@ def test_detections_are_written_as_json_only(run, unav, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_detector_has_no_gate(run, unav, capsys):
+    assert main(["evaluate", str(run / "model"), "--data", str(unav), "--gate", "none"]) == 2
+    assert "this one is for detection; leave --gate out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_its_timelines_have_pages_and_lengths(run, unav, tmp_path):
     words = (str(run / "model"), "--data", str(unav))
     assert main(["evaluate", *words, "--pages", str(tmp_path / "pages")]) == 0

@@ -128,7 +128,9 @@ def evaluate(  # noqa: PLR0913 - one for each flag
     network = _as_precise(load_pretrained(model).to(device), precision)
     problem, decoder = problem_named(network.problem), network.decoder
     if gate and "gate" not in problem.settings:
-        raise UserError(f"--gate is for parsing networks, and this one is for {problem.name}")
+        raise UserError(
+            f"--gate is for parsing networks, this one is for {problem.name}; leave --gate out"
+        )
     decoder = replace(decoder, gate=gate or decoder.gate)
     corpus = open_dataset(data, split, network.inputs, problem=problem.name, features=features)
     report = problem.evaluate(network, corpus, decoder, predictions=outputs.predictions)

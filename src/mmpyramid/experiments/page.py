@@ -38,7 +38,7 @@ class Cell:
         """Sample standard deviation over seeds; None for fewer than two."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
-    def ours(self, plus_minus: str = " ± ") -> str:
+    def ours(self) -> str:
         """The mean, and the deviation where there is one, as text.
 
         Example:
@@ -47,7 +47,7 @@ class Cell:
         """
         if self.mean is None:
             return ""
-        spread = "" if self.deviation is None else f"{plus_minus}{self.deviation:.2f}"
+        spread = "" if self.deviation is None else f" ± {self.deviation:.2f}"
         return f"{self.mean:.2f}{spread}"
 
     def paper(self) -> str:

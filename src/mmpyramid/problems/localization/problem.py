@@ -115,7 +115,8 @@ class LocalizationProblem(Problem[LocalizationScores, "LocalizationReport"]):
         """The accuracies by both rules, on all clips and on the subset."""
         if predictions:
             raise UserError(
-                "predictions are saved of parsing networks only, and this one is for localization"
+                "predictions are saved of networks for parsing and detection, this one is for "
+                "localization; leave --predictions out"
             )
         metric = self.metrics(decoder or network.decoder)
         metric = metric.to(next(network.parameters()).device)
