@@ -215,6 +215,8 @@ def test_info_finds_classes(run, capsys):
     assert capsys.readouterr().out == "seen   cornet\n"
     assert run("info", "--classes", "ukulelele") == 2
     assert "'ukulelele'" in capsys.readouterr().err
+    assert run("info", "models", "--classes", "cornet") == 2
+    assert "a path, --data or --classes alone" in capsys.readouterr().err
 
 
 @pytest.mark.network
@@ -266,12 +268,14 @@ def test_render_and_info_read_a_timeline(clip, run, tmp_path, capsys):
 def test_a_page_without_player_is_said(run, tmp_path, capsys):
     Timeline(duration=2.0, source="gone.mp4").save(tmp_path / "a.json")
     assert run("render", tmp_path / "a.json", "--to", "html") == 0
-    assert "no player" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "no player" in shown.err
+    assert shown.out == f"{tmp_path / 'a.html'}\n"
     words = ("--to", "html", "--video", tmp_path / "gone.mp4")
     assert run("render", tmp_path / "a.json", *words) == 2
     Timeline(duration=2.0).save(tmp_path / "b.json")
     assert run("render", tmp_path / "b.json", "--to", "html") == 0
-    assert "the timeline names no video; give it by --video" in capsys.readouterr().out
+    assert "the timeline names no video; give it by --video" in capsys.readouterr().err
 
 
 def test_a_page_plays_from_a_url(run, tmp_path, capsys):
