@@ -5,7 +5,8 @@ import os
 import pytest
 
 from mmpyramid import Timeline, UserError
-from mmpyramid.backbones.published import read_keras, read_state
+from mmpyramid.backbones.published import read_state
+from mmpyramid.backbones.vgg19 import read_keras
 from mmpyramid.datasets.synthetic.planting import claim_folder
 from mmpyramid.models.convert import read_official
 from mmpyramid.render import to_html

@@ -24,8 +24,8 @@ from tiny_store import (
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.scores import Extracted
 from mmpyramid.store.source import FaultKind, FeatureError
-from mmpyramid.store.store import FeatureStore, Provenance, pending_name
-from mmpyramid.store.writer import StoreWriter
+from mmpyramid.store.store import FeatureStore, Provenance
+from mmpyramid.store.writer import StoreWriter, pending_name
 
 
 def test_other_backbones_are_refused_and_the_difference_told(tmp_path):

@@ -12,7 +12,6 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import h5py
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -170,34 +169,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # What it is depends on the bytes, which are taken for a pickle.
         why = f"{type(error).__name__}: {error}"
-        raise UserError(_unreadable(path, "a PyTorch checkpoint", why)) from error
+        raise UserError(unreadable(path, "a PyTorch checkpoint", why)) from error
     if not isinstance(state, Mapping):
-        raise UserError(_unreadable(path, "a PyTorch checkpoint", f"it is a {type(state)}"))
+        raise UserError(unreadable(path, "a PyTorch checkpoint", f"it is a {type(state)}"))
     return dict(state)
-
-
-def read_keras(path: Path) -> dict[str, Tensor]:
-    """Read the convolutions of a Keras weights file as `<layer>.weight` (O, I, H, W) and `.bias`.
-
-    Raises:
-        UserError: if the file is not there or is no such file.
-    """
-    state: dict[str, Tensor] = {}
-
-    def keep(name: str, data: object) -> None:
-        if isinstance(data, h5py.Dataset) and data.ndim in (1, 4):
-            tensor = torch.from_numpy(data[...])
-            key = "weight" if data.ndim == 4 else "bias"
-            layer = name.split("/")[-2]
-            state[f"{layer}.{key}"] = tensor.permute(3, 2, 0, 1) if data.ndim == 4 else tensor
-
-    try:
-        open_regular(path).close()
-        with h5py.File(str(path), "r") as file:
-            file.visititems(keep)
-    except Exception as error:  # The HDF5 library reports damage by nearly every kind of exception.
-        raise UserError(_unreadable(path, "a Keras weights file (.h5)", error)) from error
-    return state
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -215,7 +190,8 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
         ) from error
 
 
-def _unreadable(path: Path, expected: str, why: object) -> str:
+def unreadable(path: Path, expected: str, why: object) -> str:
+    """The message about a file of weights that cannot be read."""
     return f"expected {expected} at {path}, but reading it failed: {why}; check the path"
 
 

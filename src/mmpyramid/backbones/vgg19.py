@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import torch
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights  # type: ignore[import-untyped]
@@ -19,12 +20,14 @@ from mmpyramid.backbones.published import (
     hub_url,
     keep_variance,
     load_state,
-    read_keras,
     read_state,
+    unreadable,
     without,
 )
 from mmpyramid.backbones.weights import Url
 from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
+from mmpyramid.core.files import open_regular
 from mmpyramid.media.resizing import Resizing
 
 KERAS = Url(
@@ -149,3 +152,27 @@ def load_torchvision(network: VGG19, path: Path) -> None:
     """Fill the network from a checkpoint with torchvision's names."""
     state = without(read_state(path), "classifier.")
     load_state(nn.ModuleDict({"features": network.network}), state, path)
+
+
+def read_keras(path: Path) -> dict[str, Tensor]:
+    """Read the convolutions of a Keras weights file as `<layer>.weight` (O, I, H, W) and `.bias`.
+
+    Raises:
+        UserError: if the file is not there or is no such file.
+    """
+    state: dict[str, Tensor] = {}
+
+    def keep(name: str, data: object) -> None:
+        if isinstance(data, h5py.Dataset) and data.ndim in (1, 4):
+            tensor = torch.from_numpy(data[...])
+            key = "weight" if data.ndim == 4 else "bias"
+            layer = name.split("/")[-2]
+            state[f"{layer}.{key}"] = tensor.permute(3, 2, 0, 1) if data.ndim == 4 else tensor
+
+    try:
+        open_regular(path).close()
+        with h5py.File(str(path), "r") as file:
+            file.visititems(keep)
+    except Exception as error:  # The HDF5 library reports damage by nearly every kind of exception.
+        raise UserError(unreadable(path, "a Keras weights file (.h5)", error)) from error
+    return state

@@ -8,7 +8,6 @@ in the store when its file is: files appear by renaming, complete or not at all.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -377,12 +376,6 @@ class FeatureStore:
                 self._known.popitem(last=False)
         self._known.move_to_end(path)
         return self._known[path]
-
-
-def pending_name(video_id: str) -> str:
-    """A file name for an id of any characters and length, also where case does not count."""
-    digest = hashlib.sha256(video_id.encode("utf-8", "surrogateescape"))
-    return f"{digest.hexdigest()[:32]}.h5"
 
 
 def read_provenance(folder: Path, form: str = STORE_FORMAT) -> Provenance:

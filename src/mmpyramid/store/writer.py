@@ -9,6 +9,7 @@ which the next writer removes; those videos are then done again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -32,7 +33,6 @@ from mmpyramid.store.store import (
     SHARD_PATTERN,
     STORE_FILE,
     Provenance,
-    pending_name,
     read_failures,
     read_provenance,
 )
@@ -222,6 +222,12 @@ class StoreWriter:
             for name, shape in shapes.items()
             if self._shapes.get(name, shape) != shape
         ]
+
+
+def pending_name(video_id: str) -> str:
+    """A file name for an id of any characters and length, also where case does not count."""
+    digest = hashlib.sha256(video_id.encode("utf-8", "surrogateescape"))
+    return f"{digest.hexdigest()[:32]}.h5"
 
 
 def _is_whole(path: Path) -> bool:

@@ -13,7 +13,7 @@ from mmpyramid.models import Network, create_model
 from mmpyramid.models.baselines.cmcs import split_branches
 from mmpyramid.models.baselines.parts import VISUAL
 from mmpyramid.models.convert import CONVERTERS, read_official
-from mmpyramid.models.convert.official import names_by_layer
+from mmpyramid.models.convert.localization import names_by_layer
 from mmpyramid.models.network import Localized, Pooled
 from mmpyramid.training.recipes import RECIPES
 from reference.compared import made_up

@@ -21,7 +21,6 @@ from mmpyramid.models.baselines.parts import (
     FactorizedBilinear,
     GuidedConfig,
     GuidedNetwork,
-    PositionMean,
     bidirectional_lstm,
     mean_over_time,
     run,
@@ -75,6 +74,15 @@ class Interaction(nn.Module):
         if self.weighting == "scalar":
             score_BTD = score_BTD.sum(-1, keepdim=True)
         return x_BTD * softmax_over_time(score_BTD, mask_BT, keep_mean=self.keep_mean)
+
+
+class PositionMean(nn.Module):
+    """The mean over the positions of a map, where others attend to them."""
+
+    def forward(self, audio_BTD: Tensor, visual_BTHWD: Tensor) -> Tensor:
+        """Give (B, T, D); what is heard plays no part."""
+        del audio_BTD
+        return visual_BTHWD.flatten(2, -2).mean(2)
 
 
 @register

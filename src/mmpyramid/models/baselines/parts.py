@@ -337,15 +337,6 @@ class FactorizedBilinear(nn.Module):
         return F.normalize(root_BTO, dim=-1).to(sum_BTO.dtype)
 
 
-class PositionMean(nn.Module):
-    """The mean over the positions of a map, where others attend to them."""
-
-    def forward(self, audio_BTD: Tensor, visual_BTHWD: Tensor) -> Tensor:
-        """Give (B, T, D); what is heard plays no part."""
-        del audio_BTD
-        return visual_BTHWD.flatten(2, -2).mean(2)
-
-
 def mean_over_time(x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
     """The mean over the segments that exist, (B, D).
 

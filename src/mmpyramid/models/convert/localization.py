@@ -19,12 +19,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from mmpyramid.models.baselines.avel import AVELConfig
 from mmpyramid.models.baselines.cmran import CMRANConfig
 from mmpyramid.models.baselines.psp import PSPConfig
-from mmpyramid.models.convert.official import names_by_layer, rename
+from mmpyramid.models.convert.official import rename
+from mmpyramid.models.network import NetworkConfig
+from mmpyramid.models.registry import create_model
 
 GUIDED_LSTMS = {
     "affine_audio": "visual_attention.audio",
@@ -166,3 +169,27 @@ def convert_cmran(state_dict: Mapping[str, Tensor]) -> tuple[CMRANConfig, dict[s
         config = CMRANConfig(head="fused", interaction_heads=2)
     names = names_by_layer(config, CMRAN_LAYERS)
     return config, rename(state_dict, names, CMRAN_UNUSED, config, "CMRAN")
+
+
+def names_by_layer(config: NetworkConfig, layers: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Released name to ours for every tensor of a network.
+
+    Args:
+        config: describes our network.
+        layers: released name to ours of modules whose tensors have the same names in both.
+
+    Returns:
+        What `rename` takes.
+    """
+    with torch.device("meta"):
+        tensors = create_model(config).state_dict()
+    found: dict[str, tuple[str, ...]] = {
+        name.replace(ours, theirs, 1): (name,)
+        for theirs, ours in layers.items()
+        for name in tensors
+        if name.startswith(f"{ours}.")
+    }
+    assert len(found) == len(tensors), tensors.keys() - {
+        name for names in found.values() for name in names
+    }
+    return found

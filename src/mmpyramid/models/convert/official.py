@@ -1,4 +1,4 @@
-"""What all official checkpoints have in common: the file, the first and last layers, the errors."""
+"""What all official checkpoints have in common: the file, the renaming, the errors."""
 
 from __future__ import annotations
 
@@ -14,19 +14,6 @@ from mmpyramid.core.files import open_regular
 from mmpyramid.models.network import NetworkConfig
 from mmpyramid.models.registry import create_model
 
-PROJECTIONS = {
-    "fc_a": "audio_projection.projections.vggish",
-    "fc_v": "visual_projection.projections.resnet152",
-    "fc_st": "visual_projection.projections.r2plus1d_18",
-    "fc_fusion": "visual_projection.fusion",
-}
-"""Released name to ours of the layers before the encoder."""
-HEADS = {
-    "fc_prob": "head.probability",
-    "fc_frame_att": "head.time_attention",
-    "fc_av_att": "head.modality_attention",
-}
-"""Released name to ours of the layers after the encoder."""
 NAMES_SHOWN = 5
 
 
@@ -60,44 +47,6 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
             "save `model.state_dict()` with `torch.save` and convert that"
         )
     return {name.removeprefix("module."): tensor for name, tensor in found[0].items()}
-
-
-def weights_and_biases(modules: Mapping[str, str]) -> dict[str, str]:
-    """Released name to ours of tensors, from those of the layers that hold them.
-
-    Example:
-        >>> weights_and_biases({"fc_a": "audio"})
-        {'fc_a.weight': 'audio.weight', 'fc_a.bias': 'audio.bias'}
-    """
-    return {
-        f"{theirs}.{kind}": f"{ours}.{kind}"
-        for theirs, ours in modules.items()
-        for kind in ("weight", "bias")
-    }
-
-
-def names_by_layer(config: NetworkConfig, layers: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Released name to ours for every tensor of a network.
-
-    Args:
-        config: describes our network.
-        layers: released name to ours of modules whose tensors have the same names in both.
-
-    Returns:
-        What `rename` takes.
-    """
-    with torch.device("meta"):
-        tensors = create_model(config).state_dict()
-    found: dict[str, tuple[str, ...]] = {
-        name.replace(ours, theirs, 1): (name,)
-        for theirs, ours in layers.items()
-        for name in tensors
-        if name.startswith(f"{ours}.")
-    }
-    assert len(found) == len(tensors), tensors.keys() - {
-        name for names in found.values() for name in names
-    }
-    return found
 
 
 def rename(

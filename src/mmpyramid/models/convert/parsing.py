@@ -33,9 +33,23 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mmpyramid.models.convert.official import HEADS, PROJECTIONS, rename, weights_and_biases
+from mmpyramid.models.convert.official import rename
 from mmpyramid.models.han import HANConfig
 from mmpyramid.models.mm_pyramid import MMPyramidConfig, PyramidConfig
+
+PROJECTIONS = {
+    "fc_a": "audio_projection.projections.vggish",
+    "fc_v": "visual_projection.projections.resnet152",
+    "fc_st": "visual_projection.projections.r2plus1d_18",
+    "fc_fusion": "visual_projection.fusion",
+}
+"""Released name to ours of the layers before the encoder."""
+HEADS = {
+    "fc_prob": "head.probability",
+    "fc_frame_att": "head.time_attention",
+    "fc_av_att": "head.modality_attention",
+}
+"""Released name to ours of the layers after the encoder."""
 
 UNUSED_MM_PYRAMID = re.compile(
     r"MMP\.(capture|fusion)\.(multiheadattn|feedforward)\.|\.self_attn\.layer_norm\.|network\.\d+\.net\."
@@ -188,3 +202,17 @@ def han_names() -> dict[str, tuple[str, ...]]:
         for kind in ("weight", "bias")
     }
     return {name: (ours,) for name, ours in whole.items()} | packed
+
+
+def weights_and_biases(modules: Mapping[str, str]) -> dict[str, str]:
+    """Released name to ours of tensors, from those of the layers that hold them.
+
+    Example:
+        >>> weights_and_biases({"fc_a": "audio"})
+        {'fc_a.weight': 'audio.weight', 'fc_a.bias': 'audio.bias'}
+    """
+    return {
+        f"{theirs}.{kind}": f"{ours}.{kind}"
+        for theirs, ours in modules.items()
+        for kind in ("weight", "bias")
+    }
