@@ -1,6 +1,8 @@
 """Strategies: their losses written out, and each of them in a run with a parsing network."""
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -590,6 +592,15 @@ def test_a_run_on_segment_labels(corpus, labels, tmp_path, strategy, capsys):
     with pytest.raises(SystemExit, match="2"):
         main([*words, "--out", str(tmp_path / "other")])
     assert "--segment-labels" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_train_by_a_loss_that_leaves_weights_out(corpus, labels, tmp_path):
+    """LEAP's does not read the video's probabilities, so nothing trains the modalities' weights."""
+    words = ["train", "han", "--strategy", "leap", "--segment-labels", str(labels), *FLAGS]
+    words += ["--data", str(corpus), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    subprocess.run([sys.executable, "-m", "mmpyramid", *words, "--devices", "2"], check=True)
+    assert (tmp_path / "run" / "model").is_dir()
 
 
 @pytest.mark.slow

@@ -152,9 +152,17 @@ class NetworkModule(pl.LightningModule):
         return loss
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Compute the gradients, unless that was done."""
-        if self.step is None:
-            super().backward(loss, *args, **kwargs)
+        """Compute the gradients, unless that was done.
+
+        Several processes wait for those of all weights, so that what a loss leaves out (LEAP's the
+        weights of the modalities) gets a gradient of 0.
+        """
+        if self.step is not None:
+            return
+        if self.trainer.world_size > 1:
+            weights = [*self.network.parameters(), *self.criterion.trained()]
+            loss = loss + 0 * torch.cat([weight.flatten() for weight in weights]).sum()
+        super().backward(loss, *args, **kwargs)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
         """Forget the gradients of the last step, unless that was done."""
