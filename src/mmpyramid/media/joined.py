@@ -62,10 +62,12 @@ Y4M, NUT and RealMedia."""
 BEGINNING_OF_SAME = {
     "adx": re.compile(rb"\x80\0..[\x02-\x04]\x12\x04[\x01-\x08].{4,2000}?\(c\)CRI", re.DOTALL),
     "apng": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "h264": re.compile(rb"\0\0\x01\x40\x01"),
+    "hevc": re.compile(rb"\0\0\x01[\x27\x47\x67]"),
     "swf": re.compile(rb"[FC]WS[\x01-\x30]"),
 }
-"""What is too short, or is found in tags of other formats, and tells of a file after one of its own
-format only."""
+"""What is too short, or is found in tags of other formats, and tells of a file after one of this
+format only: its own, or H.264 and HEVC after each other."""
 
 READ_ON = ("nut", "rm")
 """Formats of which FFmpeg takes the head of a file that follows for sound and picture, and loses

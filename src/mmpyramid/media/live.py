@@ -41,8 +41,8 @@ from mmpyramid.media.source import (
     demuxer_options,
     demuxer_refused,
     errors_with_log,
-    limit_pictures,
     packets_of,
+    prepare_decoders,
     why_refused,
 )
 from mmpyramid.media.streams import AnyStream, best_video, played_sound
@@ -248,7 +248,7 @@ class LiveSource:
                 f"Matroska, FLV, Ogg, WAV and others), but FFmpeg cannot open {self.name}: "
                 f"{reason}"
             ) from error
-        limit_pictures(container)
+        prepare_decoders(container)
         return container
 
     def _refusal(self, demuxer: str) -> str:

@@ -32,6 +32,9 @@ EXPECTED = "expected a video or sound file"
 MAX_PIXELS = 2**26
 """Of a picture, twice those of 8K: some kilobytes can claim, and even fill, any number."""
 
+LONGEST_BLOCK = b"\xff\xff"
+"""Samples of a block of FLAC at most, as its head counts them."""
+
 # A playlist without an end, or of itself, would be read again for many minutes.
 _LIST_OPTIONS = {"max_reload": "1"}
 _PICTURE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
@@ -122,7 +125,7 @@ def open_rest(container: InputContainer, begin: int) -> InputContainer | None:
         )
     except av.FFmpegError:  # Most bytes are no beginning of a file.
         return None
-    limit_pictures(rest)
+    prepare_decoders(rest)
     return rest
 
 
@@ -210,7 +213,7 @@ def _open(
             f"{EXPECTED}, but FFmpeg cannot open {path}: {error.strerror}; "
             "the file is not media, or its beginning or index is missing"
         ) from error
-    limit_pictures(container)
+    prepare_decoders(container)
     return container
 
 
@@ -231,11 +234,19 @@ def demuxer_options(demuxers: frozenset[str], protocols: str) -> dict[str, str]:
     }
 
 
-def limit_pictures(container: InputContainer) -> None:
-    """Limit the pictures of an open container to `MAX_PIXELS`."""
+def prepare_decoders(container: InputContainer) -> None:
+    """Limit the pictures of an open container to `MAX_PIXELS`, and let blocks of FLAC be long.
+
+    The decoder refuses blocks that are longer than the head of a file says, as those of another
+    file may be that was joined to it.
+    """
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = _PICTURE_OPTIONS
+    if container.format.name == "flac":
+        for sound in container.streams.audio:
+            head = sound.codec_context.extradata or b""
+            sound.codec_context.extradata = head[:2] + LONGEST_BLOCK + head[4:]
 
 
 def _refused_demuxer(file: str | FileReader, options: dict[str, str]) -> str | None:
