@@ -24,7 +24,7 @@ from mmpyramid.core.scores import Extracted
 from mmpyramid.library import Library, Query, search
 from mmpyramid.library.clips import cut_moments
 from mmpyramid.library.index import write_tables
-from mmpyramid.library.query import Moment, select
+from mmpyramid.library.query import BEFORE, Moment, select, to_html, to_m3u
 from mmpyramid.library.similar import Example, find_similar
 from mmpyramid.media import MediaFile, SegmentReader
 from mmpyramid.media.cutting import cut
@@ -259,6 +259,14 @@ class TestRot:
             write_tables(events, tables)
         found = select(library, "SELECT label FROM events WHERE video = 'd'")[1]
         assert found == [("Dog",)]
+
+
+def test_moments_many_days_into_a_video_keep_their_place():
+    moment = Moment("a", "a.mp4", 1_234_567.25, 1_234_570.0, "Dog", "audio", 0.9)
+    begin = moment.start - BEFORE
+    assert f"start-time={begin}\n" in to_m3u([moment], Path("found.m3u"), "Dogs")
+    page = to_html([moment], Path("found.html"), "Dogs")
+    assert f'<a data-start="{begin}" href="a.mp4#t=1234567.25">' in page
 
 
 def test_events_of_localization_are_heard_and_are_seen():

@@ -158,7 +158,7 @@ def _name(number: int, moment: Moment) -> str:
         >>> _name(3, Moment("../x:y", "", 1.0, 2.5, "Frying_(food)", "audio", 0.9))
         '003 .._x_y 1-2.5 Frying (food)'
     """
-    words = f"{moment.video} {moment.start:g}-{moment.end:g} {title_of(moment.label)}"
+    words = f"{moment.video} {moment.start:.10g}-{moment.end:.10g} {title_of(moment.label)}"
     safe = re.sub(r"[^\w .,()+@-]", "_", words)
     short = f"{number:03d} {safe}".encode()[:LONGEST_NAME].decode(errors="ignore")
     return short.rstrip(" .")

@@ -329,8 +329,8 @@ def to_m3u(moments: Sequence[Moment], out: Path, title: str) -> str:
             name = f"{moment.video} {_span(moment)} {title_of(moment.label)}"
             lines += [
                 f"#EXTINF:{end - start:.0f},{' '.join(name.split())}",
-                f"#EXTVLCOPT:start-time={start:g}",
-                f"#EXTVLCOPT:stop-time={end:g}",
+                f"#EXTVLCOPT:start-time={start:.10g}",
+                f"#EXTVLCOPT:stop-time={end:.10g}",
                 _link(moment.path, out),
             ]
     return "\n".join(lines) + "\n"
@@ -344,7 +344,7 @@ def to_html(moments: Sequence[Moment], out: Path, title: str) -> str:
         preload = "metadata" if len(sections) < LOADED else "none"
         link = _link(found[0].path, out) if found[0].path else ""
         player = (
-            f'<video controls preload="{preload}" src="{escape(link)}#t={found[0].start:g}">'
+            f'<video controls preload="{preload}" src="{escape(link)}#t={found[0].start:.10g}">'
             "</video>"
             if link
             else '<p class="quiet">The path of this video is not known.</p>'
@@ -372,8 +372,8 @@ def _place(moment: Moment, link: str) -> str:
     if not link:
         return escape(_span(moment))
     start = max(0, moment.start - BEFORE)
-    address = f"{escape(link)}#t={moment.start:g}"
-    return f'<a data-start="{start:g}" href="{address}">{escape(_span(moment))}</a>'
+    address = f"{escape(link)}#t={moment.start:.10g}"
+    return f'<a data-start="{start:.10g}" href="{address}">{escape(_span(moment))}</a>'
 
 
 def _span(moment: Moment) -> str:

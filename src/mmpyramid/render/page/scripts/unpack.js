@@ -1,4 +1,4 @@
-/** Numbers that travel in the page as text: the counterpart of `packing.py`. */
+/** Numbers that travel in the page as text: the counterpart of `data.py`. */
 
 /**
  * What zlib compressed and base64 wrote.
