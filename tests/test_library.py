@@ -310,6 +310,9 @@ def test_videos_are_added_once_and_scored_anew_without_being_read(videos, tmp_pa
     finally:
         moved.rename(videos)
     assert library.description.vocabulary == "llp"
+    capsys.readouterr()
+    assert main([*words, "--model", "teachers"]) == 2, "which would be by another vocabulary"
+    assert "was scored by" in capsys.readouterr().err
     assert [path.name for path in lib.glob("events-*")] == ["events-0002"]
     assert len(select(library, "FROM videos")[1]) == 3
     assert len(select(library, "FROM events")[1]) != before or before == 0
