@@ -10,7 +10,8 @@ import pytest
 import tiny_unav
 from mmpyramid import Modality, UserError
 from mmpyramid.core.batch import Streams
-from mmpyramid.datasets import open_dataset
+from mmpyramid.datasets import Supervision, open_dataset
+from mmpyramid.datasets.segment_labels import SegmentLabels
 from mmpyramid.datasets.unav import UnAVFeatures, read_unav, to_seconds
 
 STREAMS = Streams(audio={"vggish": 128}, visual={"i3d_rgb": 1024, "i3d_flow": 1024})
@@ -168,7 +169,19 @@ def test_mistakes(what, unav, tmp_path):
     assert message in str(error.value)
 
 
-def test_no_file_and_refined_labels(unav, tmp_path):
+@pytest.mark.parametrize(
+    ("labels", "flag"),
+    [
+        ({"refined": Path("refined.tsv")}, "leave --refined out"),
+        ({"segments": SegmentLabels(folder=Path("labels"))}, "needs no --segment-labels"),
+    ],
+)
+def test_labels_of_modalities_and_of_teachers_are_refused(unav, labels, flag):
+    with pytest.raises(UserError, match=flag):
+        open_dataset(unav, "train", STREAMS, supervision=Supervision(**labels))
+
+
+def test_no_file_and_a_file_of_something_else(unav, tmp_path):
     with pytest.raises(UserError, match=r"expected unav100_annotations.json in"):
         read_unav(tmp_path, "test")
     (tmp_path / "unav100_annotations.json").write_text("{}")

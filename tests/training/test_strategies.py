@@ -193,6 +193,8 @@ class TestSegmentLabels:
         assert (soft & (train.weak[:, None] == 0)).any(), "also of classes that a video lacks"
         with pytest.raises(UserError, match="should be above 0"):
             Softening(slope=0.0)
+        with pytest.raises(UserError, match="should be finite"):
+            Softening(offset=math.nan)
 
     def test_all_that_is_wrong_is_told_at_once(self, corpus, tmp_path):
         with pytest.raises(UserError, match="got neither pair"):
@@ -237,10 +239,10 @@ class TestSegmentLabels:
 
     def test_shorter_labels_than_videos_are_refused(self, corpus, tmp_path):
         write_margins(corpus, tmp_path)
-        _, targets = self.read(corpus, tmp_path)
+        train, targets = self.read(corpus, tmp_path)
         mask_BT = torch.ones(1, 11, dtype=torch.bool)
         batch = Batch(streams={}, mask_BT=mask_BT, present_BM=torch.ones(1, 2) > 0)
-        with pytest.raises(UserError, match="expected pseudo labels of 11 segments"):
+        with pytest.raises(UserError, match=f"labels of 11 segments of {train.ids[0]} in"):
             targets.added_to(batch, [0])
 
 

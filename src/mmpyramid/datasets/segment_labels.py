@@ -75,6 +75,8 @@ class Softening:
                 "slope and factors of softened labels should be above 0, got "
                 f"{self.slope}, {self.ones} and {self.zeros}"
             )
+        if not math.isfinite(self.offset):
+            raise UserError(f"the offset of softened labels should be finite, got {self.offset}")
 
     def cosine(self, margin_TC: NDArray[Any]) -> Array:
         """The cosines that margins stand for, (T, C) float32."""
@@ -142,7 +144,7 @@ class SegmentTargets:
         weak_NC: Array,
         class_names: Sequence[str],
     ) -> None:
-        self._labels, self._weak_NC = labels, weak_NC
+        self._labels, self._ids, self._weak_NC = labels, tuple(ids), weak_NC
         self._margins = _read(labels.folder, ids, class_names)
         asks_margins = labels.soft or labels.softening
         if asks_margins and any(margin.dtype == np.int8 for margin in self._margins):
@@ -171,8 +173,9 @@ class SegmentTargets:
             margin_TMC = self._margins[row][:length]
             if len(margin_TMC) < length:
                 raise UserError(
-                    f"expected pseudo labels of {length} segments in {self._labels.folder}, got "
-                    f"{len(margin_TMC)} of a video; make them again from the same videos"
+                    f"expected pseudo labels of {length} segments of {self._ids[row]} in "
+                    f"{self._labels.folder}, got {len(margin_TMC)}; make them again from the same "
+                    "videos"
                 )
             weak_C = self._weak_NC[row] > 0
             pseudo_BTMC[place, :length] = self._taken(margin_TMC) * weak_C

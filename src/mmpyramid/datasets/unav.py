@@ -304,12 +304,18 @@ class UnAVDataset(Dataset):
         """Open a split; see `mmpyramid.datasets.open_dataset`.
 
         Raises:
-            UserError: also if a file of modality-aware labels is given: events are heard and seen.
+            UserError: also if labels of modalities or of teachers are given: events are heard and
+                seen, at known times.
         """
         if supervision.refined:
             raise UserError(
                 "modality-aware labels are for LLP and folders; the events of UnAV-100 are all "
                 "heard and seen, so leave --refined out"
+            )
+        if supervision.segments:
+            raise UserError(
+                "pseudo labels of segments are for LLP and folders; the times of the events of "
+                "UnAV-100 are known, so take a --strategy that needs no --segment-labels"
             )
         annotations = read_unav(data, split)
         if streams is None or not annotations.videos:
