@@ -235,3 +235,14 @@ def test_what_cannot_be_drawn_is_said(short):
         unit_weights_figure(short)
     with pytest.raises(UserError, match="at least one timeline"):
         comparison_figure({})
+
+
+@pytest.mark.parametrize(("name", "told"), [("png", "no glyphs for の声犬; boxes"), ("svg", "")])
+def test_letters_that_the_font_lacks_are_told(name, told, tmp_path):
+    """By a sentence, and not by the warnings of matplotlib."""
+    path = tmp_path / "a.json"
+    timeline_of(("犬の声 Гав", "audio", 0, 5)).save(path)
+    command = [sys.executable, "-m", "mmpyramid", "render", str(path), "--to", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == bool(told)

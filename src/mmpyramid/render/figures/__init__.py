@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.progress import report
+from mmpyramid.core.text import shorten
 from mmpyramid.formats import Format, register
 from mmpyramid.render.lanes import span, unit_weights_of
 from mmpyramid.version import __version__
@@ -101,12 +103,19 @@ def unit_weights_figure(timeline: Timeline) -> Figure:
 def to_png(figure: Figure, *, dpi: int = 150) -> bytes:
     """Write a figure as PNG; the same figure gives the same bytes.
 
+    The font has no letters of Chinese, Japanese, Korean and others, which the command line tells.
+
     Example:
         >>> figure = timeline_figure(Timeline(duration=10.0))  # doctest: +SKIP
         >>> Path("figure.png").write_bytes(to_png(figure))  # doctest: +SKIP
     """
-    from mmpyramid.render.figures.sheet import house_style
+    from mmpyramid.render.figures.sheet import house_style, letters_without_glyph
 
+    if letters := letters_without_glyph(figure):
+        report(
+            f"the font of PNG files has no glyphs for {shorten(letters, 100)}; boxes stand for "
+            "them. SVG and pages show them"
+        )
     content = io.BytesIO()
     with house_style():
         figure.savefig(content, format="png", dpi=dpi, metadata={"Software": _creator()})

@@ -7,18 +7,20 @@ inches, sizes of text are points.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 from mmpyramid.core import Modality, Timeline
@@ -67,7 +69,8 @@ def system_style(number: int) -> BarStyle:
     return BarStyle(COLORS[number % len(COLORS)], HATCHES[number % len(HATCHES)])
 
 
-def house_style() -> AbstractContextManager[None]:
+@contextmanager
+def house_style() -> Iterator[None]:
     """Settings of matplotlib under which figures are made and written, whatever the user's are."""
     settings = {
         "font.family": ["sans-serif"],
@@ -77,8 +80,17 @@ def house_style() -> AbstractContextManager[None]:
         "svg.fonttype": "none",  # Text stays text: searchable, and small.
         "svg.hashsalt": "mmpyramid",  # Ids would be random.
     }
-    context: AbstractContextManager[None] = style.context(["default", settings])
-    return context
+    with style.context(["default", settings]), catch_warnings():
+        filterwarnings("ignore", "Glyph .* missing from")  # See `letters_without_glyph`.
+        yield
+
+
+def letters_without_glyph(figure: Figure) -> str:
+    """The letters of a figure that its font lacks, each once; boxes stand for them."""
+    font = get_font(findfont(FONT))
+    texts = (text.get_text() for text in figure.findobj(Text))
+    letters = sorted({letter for text in texts for letter in text if not letter.isspace()})
+    return "".join(letter for letter in letters if not font.get_char_index(ord(letter)))
 
 
 @lru_cache(maxsize=4096)
