@@ -105,6 +105,18 @@ def test_an_output_that_cannot_be_written(name, run, fill, capsys):
     assert "file" in message
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("extract CLIP --out OUT --check --retry-failed", "--check or --retry-failed, got both"),
+        ("store import . --out OUT --audio x y --visual z x", "got both for x"),
+    ],
+)
+def test_flags_that_exclude_each_other(line, told, run, fill, capsys):
+    assert run(*fill(line.split())) == 2
+    assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("what", WRONG_VALUES)
 def test_a_wrong_value(what, run, fill, capsys, tmp_path):
     assert run(*fill(WRONG_VALUES[what])) == 2

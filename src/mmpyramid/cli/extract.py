@@ -212,6 +212,8 @@ def extract(
     if not videos:
         raise UserError("expected videos, got none; try `mmpyramid extract videos/ --out features`")
     check_output_folder(out)
+    if check and retry_failed:
+        raise UserError("expected --check or --retry-failed, got both; --check extracts nothing")
     if check:
         return _check(videos, out, backbones, engine, tracks)
     options = backbones.options(here=engine.engine == "local")

@@ -11,6 +11,7 @@ import tyro
 from mmpyramid.cli._options import console, shows_progress
 from mmpyramid.cli.main import run_one
 from mmpyramid.core import Modality
+from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import check_output_folder
 from mmpyramid.core.progress import progress, report_failed
 
@@ -55,6 +56,8 @@ def import_(
     from mmpyramid.store.exchange import import_features
 
     check_output_folder(out)
+    if both := sorted({*audio} & {*visual}):
+        raise UserError(f"expected a stream to be heard or seen, got both for {', '.join(both)}")
     modalities = {**dict.fromkeys(audio, Modality.AUDIO), **dict.fromkeys(visual, Modality.VISUAL)}
     with progress("import") as update:
         store = import_features(features, out, modalities, pool=pool, progress=update)
