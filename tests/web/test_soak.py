@@ -1,12 +1,36 @@
-"""Many mixed requests, a small version of benchmarks/soak.py: nothing of them stays."""
+"""A server that goes on for long: idle, and after many mixed requests as of benchmarks/soak.py."""
 
 import runpy
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
+from mmpyramid.web.app import poll_seldom
+
 SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+
+
+def test_a_gradio_that_polls_in_another_way_keeps_it():
+    for app in (SimpleNamespace(), SimpleNamespace(_queue=SimpleNamespace(seconds=1))):
+        before = repr(app)
+        poll_seldom(app)
+        assert repr(app) == before
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_an_idle_server_rests(server):
+    loop = psutil.Process(server.process.pid)  # Counts what its first thread does.
+
+    def times_awake(seconds: float = 0.5) -> float:
+        before = loop.num_ctx_switches().voluntary
+        time.sleep(seconds)
+        return (loop.num_ctx_switches().voluntary - before) / seconds
+
+    assert min(times_awake() for _ in range(4)) < 100, "times a second"
 
 
 @pytest.mark.slow

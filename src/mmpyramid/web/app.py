@@ -99,8 +99,23 @@ def create_app(handlers: Handlers, example: Path) -> gr.Blocks:
         max_size=pool.limits.max_waiting,
         default_concurrency_limit=min(pool.capacity, MOST_THREADS),
     )
+    poll_seldom(app)
     return app
 
+
+def poll_seldom(app: Any) -> None:
+    """Have the queue of an app look for work as seldom as it does on Windows.
+
+    Elsewhere Gradio looks a thousand times a second, for which an idle server takes a twentieth of
+    a core. It has no public option for that; a version without these settings keeps its own.
+    """
+    queue = getattr(app, "_queue", None)
+    for name, seconds in POLL_SECONDS.items():
+        if hasattr(queue, name):
+            setattr(queue, name, seconds)
+
+
+POLL_SECONDS = {"sleep_when_free": 0.05, "progress_update_sleep_when_free": 0.1}
 
 MOST_THREADS = 32
 """Of the forty that Gradio has; the others answer what takes no time."""
