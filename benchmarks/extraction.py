@@ -21,8 +21,8 @@ from mmpyramid.backbones.base import Extractor, Precision
 from mmpyramid.backbones.open_networks import NETWORKS, with_weights
 from mmpyramid.backbones.registry import BackboneOptions, create_extractors
 from mmpyramid.core.device import use_threads
-from mmpyramid.extract.decoding import Piece, RequiredInputs, read_pieces, required_input
 from mmpyramid.extract.embedding import extract_features
+from mmpyramid.extract.pieces import Piece, RequiredInputs, read_pieces, required_input
 
 SEGMENTS = 8
 

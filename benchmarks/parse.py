@@ -16,8 +16,8 @@ import tyro
 from timing import command, header
 
 from mmpyramid import Pipeline, UserError
-from mmpyramid.extract.decoding import Piece, RequiredInputs, read_pieces, required_input
 from mmpyramid.extract.embedding import BATCH
+from mmpyramid.extract.pieces import Piece, RequiredInputs, read_pieces, required_input
 
 
 def seconds_of(action: Callable[[], object]) -> float:

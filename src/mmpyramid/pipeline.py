@@ -16,17 +16,11 @@ from mmpyramid.core.device import resolve_device
 from mmpyramid.core.errors import UserError, extra
 from mmpyramid.core.files import check_model
 from mmpyramid.core.scores import Extracted, VideoInfo
-from mmpyramid.extract.decoding import (
-    Decoding,
-    Failure,
-    Limits,
-    Piece,
-    RequiredInputs,
-    required_input,
-)
-from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features, pieces_of
+from mmpyramid.extract.decoding import Decoding, Limits
+from mmpyramid.extract.embedding import BATCH, SegmentProgress, extract_features
 from mmpyramid.extract.engines import Engine, Job
 from mmpyramid.extract.live import LiveDecoding
+from mmpyramid.extract.pieces import Failure, Piece, RequiredInputs, pieces_of, required_input
 from mmpyramid.media.source import MediaFile, Source, to_media_file
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.problems import Decoder, Gate, decode

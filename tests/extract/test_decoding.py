@@ -22,15 +22,8 @@ from media_files import click, steady, tone, write_media
 from mmpyramid.core.process import Answer
 from mmpyramid.core.sandbox import limit_cpu
 from mmpyramid.core.scores import VideoInfo
-from mmpyramid.extract.decoding import (
-    Decoding,
-    Failure,
-    Limits,
-    Piece,
-    RequiredInputs,
-    make_answer,
-    read_pieces,
-)
+from mmpyramid.extract.decoding import Decoding, Limits, make_answer
+from mmpyramid.extract.pieces import Failure, Piece, RequiredInputs, read_pieces
 from mmpyramid.media import MediaFile, Sound, View, probe
 from mmpyramid.media.resizing import Resizing
 from mmpyramid.media.sampling import Sampling

@@ -14,9 +14,10 @@ from tiny_extraction import Bands, MeanColor
 from media_files import gray, steady, tone, write_media
 from mmpyramid.core.scores import Extracted, VideoInfo
 from mmpyramid.extract.corpus import extract_corpus
-from mmpyramid.extract.decoding import Failure, Limits, RequiredInputs, read_pieces
+from mmpyramid.extract.decoding import Limits
 from mmpyramid.extract.embedding import Embedder, FileExtractor, extract_features
 from mmpyramid.extract.engines import GPU_BATCH, Job, LocalEngine
+from mmpyramid.extract.pieces import Failure, RequiredInputs, read_pieces
 from mmpyramid.store.store import FeatureStore
 
 

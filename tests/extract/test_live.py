@@ -17,8 +17,8 @@ import pytest
 import media_files
 from mmpyramid.core import Modality
 from mmpyramid.core.errors import UserError
-from mmpyramid.extract.decoding import Piece, RequiredInputs, read_pieces
 from mmpyramid.extract.live import LiveDecoding
+from mmpyramid.extract.pieces import Piece, RequiredInputs, read_pieces
 from mmpyramid.media import Sound, View
 from mmpyramid.media.live import LiveReader, LiveSource
 from mmpyramid.media.sampling import Sampling

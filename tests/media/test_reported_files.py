@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from mmpyramid.extract.decoding import RequiredInputs, read_pieces
+from mmpyramid.extract.pieces import RequiredInputs, read_pieces
 from mmpyramid.extract.search import search_videos
 from mmpyramid.media import SegmentReader, Sound, View
 from mmpyramid.media.sampling import Sampling

@@ -41,8 +41,9 @@ from mmpyramid.core.files import check_output_file
 from mmpyramid.core.process import num_cores
 from mmpyramid.core.progress import progress, report, report_failed, report_written
 from mmpyramid.core.wording import clock, printable, title_of
-from mmpyramid.extract.decoding import Failure, Limits
+from mmpyramid.extract.decoding import Limits
 from mmpyramid.extract.engines import LocalEngine
+from mmpyramid.extract.pieces import Failure
 from mmpyramid.media.source import (
     STANDARD_INPUT,
     MediaFile,

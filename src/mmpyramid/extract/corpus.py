@@ -15,9 +15,9 @@ from mmpyramid.core import Features, Progress
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.interrupts import interrupts_kept
 from mmpyramid.core.scores import Extracted
-from mmpyramid.extract.decoding import Failure
 from mmpyramid.extract.embedding import BATCH
 from mmpyramid.extract.engines import Engine, Factory, Job, LocalEngine
+from mmpyramid.extract.pieces import Failure
 from mmpyramid.extract.search import FoundVideos, Videos, find_videos, search_videos
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.source import FeatureError, find_faults

@@ -6,7 +6,7 @@ Shape letters: N segments of one second, D width of an embedding.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,21 +15,17 @@ from numpy.typing import NDArray
 
 from mmpyramid.backbones.base import Extractor
 from mmpyramid.core import Array
-from mmpyramid.core.errors import UserError
-from mmpyramid.core.prefetch import prefetch
 from mmpyramid.core.scores import Extracted, VideoInfo
-from mmpyramid.extract.decoding import (
-    Decoding,
+from mmpyramid.extract.decoding import Decoding, Limits, first_ready
+from mmpyramid.extract.pieces import (
     Failure,
-    Limits,
     Message,
     Piece,
     RequiredInputs,
-    first_ready,
-    read_pieces,
+    pieces_of,
     required_input,
 )
-from mmpyramid.media.source import Source, to_media_file
+from mmpyramid.media.source import Source
 from mmpyramid.media.streams import PLAYED, Tracks
 
 BATCH = 4
@@ -92,38 +88,6 @@ def extract_features(
             total = None if promised is None else max(piece.stop, round(promised))
             on_progress(piece.stop, total)
     raise AssertionError("the last message about a file is its `VideoInfo`")
-
-
-def pieces_of(
-    source: Source,
-    required: RequiredInputs,
-    size: int,
-    max_seconds: float | None = None,
-    decoding: Decoding | None = None,
-) -> Iterator[Piece | VideoInfo]:
-    """Read the pieces of a file ahead of their use.
-
-    Args:
-        source: the file.
-        required: what to read of it.
-        size: number of segments in a piece.
-        max_seconds: refuse longer files.
-        decoding: decode by this; left out, in a thread of this process.
-
-    Raises:
-        UserError: if the file cannot be decoded, or is too long.
-    """
-    if decoding is None:
-        yield from prefetch(read_pieces(source, required, size, max_seconds))
-        return
-    decoding.expect(to_media_file(source).path, required, size, max_seconds)
-    while decoding.expected:
-        path, message = decoding.receive()
-        if isinstance(message, Failure):
-            # In a list of many files, the name stands beside the reason already.
-            is_named = str(path) in message.reason
-            raise UserError(message.reason if is_named else f"{path}: {message.reason}")
-        yield message
 
 
 class FileExtractor:

@@ -22,8 +22,9 @@ from mmpyramid.core.device import one_thread, use_threads
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.process import Answer, Channel, Worker, WorkerDiedError, num_cores
 from mmpyramid.core.scores import Extracted, VideoInfo
-from mmpyramid.extract.decoding import Failure, Limits
+from mmpyramid.extract.decoding import Limits
 from mmpyramid.extract.embedding import NUM_AHEAD, FileExtractor, Results
+from mmpyramid.extract.pieces import Failure
 from mmpyramid.media.streams import PLAYED, Tracks
 from mmpyramid.store.store import Provenance
 

@@ -22,15 +22,8 @@ from mmpyramid.core.process import (
     WorkerDiedError,
 )
 from mmpyramid.core.scores import VideoInfo
-from mmpyramid.extract.decoding import (
-    Failure,
-    Limits,
-    Piece,
-    RequiredInputs,
-    make_answer,
-    parse_answer,
-    pieces_of_reader,
-)
+from mmpyramid.extract.decoding import Limits, make_answer, parse_answer
+from mmpyramid.extract.pieces import Failure, Piece, RequiredInputs, pieces_of_reader
 from mmpyramid.media.live import LiveReader, LiveSource
 from mmpyramid.media.sampling import Sampling
 from mmpyramid.media.source import load_decoders

@@ -15,7 +15,7 @@ from mmpyramid.core.files import DISK_FULL, check_output_folder, disk_full_as_us
 from mmpyramid.core.process import Answer, Channel, Worker, WorkerError, num_cores
 from mmpyramid.core.sandbox import limit_cpu
 from mmpyramid.core.wording import title_of
-from mmpyramid.extract.decoding import Failure
+from mmpyramid.extract.pieces import Failure
 from mmpyramid.library.query import Moment
 from mmpyramid.media.cutting import SUFFIXES, cut
 from mmpyramid.media.source import MediaFile, load_decoders, open_file

@@ -23,14 +23,9 @@ from mmpyramid.core import Array, Features, Modality
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.text import shorten
 from mmpyramid.core.wording import printable
-from mmpyramid.extract.decoding import (
-    Decoding,
-    Limits,
-    Piece,
-    RequiredInputs,
-    required_input,
-)
-from mmpyramid.extract.embedding import BATCH, pieces_of
+from mmpyramid.extract.decoding import Decoding, Limits
+from mmpyramid.extract.embedding import BATCH
+from mmpyramid.extract.pieces import Piece, RequiredInputs, pieces_of, required_input
 from mmpyramid.library.index import Library
 from mmpyramid.library.query import Moment
 from mmpyramid.store.hdf5 import RowFile
