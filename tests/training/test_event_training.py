@@ -161,7 +161,7 @@ def test_the_pooled_loss_compares_distributions_and_skips_padding(pool, loss):
 
 
 def test_the_relevance_is_not_learned_from_weak_labels():
-    with pytest.raises(UserError, match="take the recipe `ave-weak`"):
+    with pytest.raises(UserError, match="another recipe, such as `ave-weak`"):
         DecomposedObjective(supervision="weak")
 
 

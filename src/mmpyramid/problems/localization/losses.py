@@ -222,7 +222,7 @@ class DecomposedObjective(LocalizationObjective):
         if self.supervision != "full":
             raise UserError(
                 "the relevance of segments is learned from full supervision; for "
-                f"`{self.supervision}` take the recipe `ave-{self.supervision}`"
+                f"`{self.supervision}` take another recipe, such as `ave-{self.supervision}`"
             )
 
     def __call__(self, output: Localized, batch: Batch) -> Tensor:
