@@ -192,7 +192,7 @@ def test_a_page_gets_no_file_that_a_timeline_calls_its_video(
 
     for source in (f"./{secret}", "clip.al"):
         assert embed(source) == 2, source
-        assert "which is no video or sound file" in capsys.readouterr().err
+        assert "which is not a video or sound file" in capsys.readouterr().err
         assert not page.exists()
     assert embed(str(clip)) == 0
     assert "data:video/mp4" in page.read_text()

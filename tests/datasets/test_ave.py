@@ -173,7 +173,7 @@ def test_missing_and_damaged_files_are_named(folder, tmp_path_factory):
     with pytest.raises(UserError, match=r"unreadable files: 1 .*cut short, fetch it again"):
         read_ave(folder, "val")
     write_h5(folder / "test_order.h5", np.array([[0.5]]))
-    with pytest.raises(UserError, match=r"no list of integers: 1 \(\(1, 1\) in test_order.h5\)"):
+    with pytest.raises(UserError, match=r"not lists of integers: 1 \(\(1, 1\) in test_order.h5\)"):
         read_ave(folder, "test")
     write_h5(folder / "labels_noisy.h5", one_hot(BACKGROUND)[:, 1:])
     with pytest.raises(UserError, match=r"\(1, 28\) in labels_noisy.h5, not \(K, 29\)"):

@@ -195,7 +195,7 @@ def change(row, **cells):
         (change(2, onset=""), r"annotations.csv line 4: expected a number as start"),
         (change(2, label=""), r"annotations.csv line 4: expected the label of an event"),
         (change(2, modality="loud"), r"annotations.csv line 4: expected a modality out of"),
-        (change(2, video="../up"), r"names of files: 1 \('../up' at annotations.csv line 4\)"),
+        (change(2, video="../up"), r"those of files: 1 \('../up' at annotations.csv line 4\)"),
         (change(2, video="my holidy 2"), r"without features: 1 \(my holidy 2 at annotations.csv"),
         (change(2, split="tset"), r"not train, val, test: 1 \('tset' at annotations.csv line 4\)"),
         (change(2, split=""), r"without a split: 1 \(my holiday 2 at annotations.csv line 4\)"),

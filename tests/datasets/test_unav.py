@@ -148,7 +148,7 @@ WRONG = {
         "classes with several numbers",
     ),
     "a subset": (lambda v: change(v, subset="extra"), "unknown subsets: 1 ('extra' of train_"),
-    "a duration": (lambda v: change(v, duration=0), "durations that are none"),
+    "a duration": (lambda v: change(v, duration=0), "durations that are 0, negative or too long"),
     "text": (lambda v: change(v, duration="long"), "should be `float`"),
     "a segment of three": (
         lambda v: v["annotations"][0].update(segment=[1, 2, 3]),

@@ -162,5 +162,5 @@ def test_a_link_to_itself_is_told(tmp_path):
 
 
 def test_a_name_with_nul_is_told(tmp_path):
-    with pytest.raises(UserError, match="is no path"):
+    with pytest.raises(UserError, match="is not a path"):
         open_file(tmp_path / "a\0.mp4")

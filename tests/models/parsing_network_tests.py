@@ -201,7 +201,7 @@ class ParsingNetworkTests:
             ({"nose": np.zeros((10, 3), np.float32)}, "the network reads `ear`, `eye`, `flow`"),
             ({"eye": np.zeros((10, 6), np.float32)}, "also needs `flow`"),
             ({**video(10), "ear": np.zeros((10, 7), np.float32)}, "another extractor"),
-            ({**video(10), "ear": np.zeros((13, 5), np.float32)}, "no multiple of the 10"),
+            ({**video(10), "ear": np.zeros((13, 5), np.float32)}, "not a multiple of the 10"),
             ({**video(10), "ear": np.zeros((10, 2, 2, 5), np.float32)}, r"got \(2, 2, 5\) each"),
         ],
     )

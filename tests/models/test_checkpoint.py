@@ -91,7 +91,7 @@ def test_layers_may_share_a_weight(tmp_path):
         (lambda f: set_config(f, window=3), "cannot be used: .* argument 'window'"),
         (lambda f: set_config(f, pyramid={"units": 3}), "cannot be used: .* argument 'units'"),
         (lambda f: set_config(f, width=16), "cannot be loaded"),
-        (lambda f: set_config(f, width=12), "no multiple of num_heads"),
+        (lambda f: set_config(f, width=12), "not a multiple of num_heads"),
     ],
 )
 def test_damage_is_told(folder, damage, message):
@@ -134,7 +134,7 @@ def test_a_description_of_other_types_is_told(folder, values, told):
         ({"gate": "evil"}, "gate should be one of global, per_modality, none, got 'evil'"),
         ({"gate": ["global"]}, "gate should be one of global, per_modality, none"),
         ({"width": "8"}, "`width` should be `int`, got `str`"),
-        ({"width": 8.5}, "no multiple|`width` should be `int`, got `float`"),
+        ({"width": 8.5}, "not a multiple|`width` should be `int`, got `float`"),
         ({"width": 10**9}, "width should be at most 131072"),
         ({"labels": "abc"}, "`labels` should be `array`, got `str`"),
         ({"labels": [1, 2]}, r"`labels\[0\]` should be `str`, got `int`"),

@@ -69,5 +69,5 @@ def test_fresh_attention_is_distributed_as_that_of_torch():
 
 
 def test_a_width_that_the_heads_cannot_share_is_refused():
-    with pytest.raises(UserError, match="width 16 is no multiple of num_heads 3"):
+    with pytest.raises(UserError, match="width 16 is not a multiple of num_heads 3"):
         TestHAN().make(num_heads=3)

@@ -47,7 +47,7 @@ def test_positions_are_counted_in_float32():
     ("changes", "message"),
     [
         ({"num_layers": 0}, "num_layers should be at least 1"),
-        ({"num_heads": 3}, "width 16 is odd or no multiple of 3"),
+        ({"num_heads": 3}, "width 16 is odd or not a multiple of 3"),
         ({"width": 7, "num_heads": 7}, "width 7 is odd"),
     ],
 )

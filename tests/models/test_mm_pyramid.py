@@ -102,7 +102,7 @@ def test_impossible_windows_are_refused(windows):
 
 
 def test_a_width_that_the_heads_cannot_share_is_refused():
-    with pytest.raises(UserError, match="width 15 is no multiple of num_heads 8"):
+    with pytest.raises(UserError, match="width 15 is not a multiple of num_heads 8"):
         MMPyramidConfig(width=15)
 
 

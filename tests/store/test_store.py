@@ -108,7 +108,7 @@ def test_no_store_and_damaged_stores_are_clear_errors(tmp_path):
     with pytest.raises(UserError, match=r"store\.json cannot be used"):
         FeatureStore(tmp_path / "s")
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot write .*file is no folder"):
+    with pytest.raises(UserError, match=r"cannot write .*file is not a folder"):
         StoreWriter(tmp_path / "file", PROVENANCE)
 
 

@@ -104,7 +104,7 @@ DOUBLED = "a0: &a0 {x: 1, y: 2}\n" + "".join(
         ("a: \0", "got a NUL"),
         ("epochs: 1\nseed: 0\nepochs: 2", "the key 'epochs' is there twice"),
         ("model: {width: 16, width: 32}", "the key 'width' is there twice"),
-        ("- 1", "is no configuration of a run"),
+        ("- 1", "is not the configuration of a run"),
         ("a: 2022-99-99", "cannot be read"),
         ("? [1, 2]\n: 3", "cannot be read"),
     ],

@@ -79,7 +79,7 @@ class Wheel:
         command += [f"{self.project}=={self.version}"]
         code, output = self._watch(command, folder)
         if code != 0:
-            raise UserError(f"pip said: {_reasons(output) or output.strip()}")
+            raise UserError(f"pip failed: {_reasons(output) or output.strip()}")
         if not (folder / self.filename).is_file():
             names = ", ".join(sorted(path.name for path in folder.iterdir()))
             raise UserError(f"pip fetched {names} instead of {self.filename}.")
@@ -164,7 +164,7 @@ class Url:
                     file.write(block)
                     update(file.tell(), total, detail=self.filename)
         except (OSError, http.client.HTTPException) as error:
-            raise UserError(f"the download said: {error}") from error
+            raise UserError(f"the download failed: {error}") from error
 
 
 @dataclass(frozen=True)

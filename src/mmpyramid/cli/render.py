@@ -325,8 +325,8 @@ def _check_media(source: Path) -> None:
             inspector.probe(source.resolve())
     except UserError as error:
         raise UserError(
-            f"the timeline names {source} as its video, which is no video or sound file, so that "
-            "it is not put into the page; give the video by --video"
+            f"the timeline names {source} as its video, which is not a video or sound file, so "
+            "that it is not put into the page; give the video by --video"
         ) from error
 
 

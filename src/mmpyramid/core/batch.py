@@ -103,8 +103,8 @@ def per_segment(stream: str, values: Array, num_segments: int) -> Array:
         return values
     if num_segments == 0 or len(values) % num_segments:
         raise UserError(
-            f"stream `{stream}` has {len(values)} rows, which is no multiple of the {num_segments} "
-            "segments of the other streams; extract all streams from the same video"
+            f"stream `{stream}` has {len(values)} rows, which is not a multiple of the "
+            f"{num_segments} segments of the other streams; extract all streams from the same video"
         )
     grouped = values.reshape(num_segments, -1, *values.shape[1:])
     pooled: Array = grouped.mean(axis=1, dtype=np.float32)

@@ -189,7 +189,7 @@ def _check(folder: Path, names: tuple[str, ...], path: Path) -> None:
                     f"these has {length}; choose a shorter one"
                 )
         if not folder.is_dir():
-            raise UserError(f"cannot write {path}: {folder} is no folder; choose another place")
+            raise UserError(f"cannot write {path}: {folder} is not a folder; choose another place")
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -185,7 +185,7 @@ def read_order(folder: Path, split: Split, num_lines: int, problems: Problems) -
     if order is None:
         return np.zeros(0, np.int64)
     if order.ndim != 1 or order.dtype.kind not in "iu":
-        problems.add("orders that are no list of integers", f"{order.shape} in {name}")
+        problems.add("orders that are not lists of integers", f"{order.shape} in {name}")
         return np.zeros(0, np.int64)
     inside = (order >= 0) & (order < num_lines)
     for entry in order[~inside]:

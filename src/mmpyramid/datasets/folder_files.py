@@ -73,7 +73,7 @@ def read_folder(data: Path) -> tuple[dict[str, Video], tuple[str, ...]]:
 
     Raises:
         UserError: if there are no annotations or both a folder and a table of them; one report of
-            all rows that are no events, unknown labels, names that are no names of files, and
+            all rows that are not events, unknown labels, names that cannot be those of files, and
             videos with several files.
     """
     data, problems = folder_of_files(data, (FOLDER, *TABLES)), Problems()
@@ -205,7 +205,7 @@ def _read_table(path: Path, problems: Problems) -> dict[str, Video]:
     for where, cells in _table(path, ("video", "label")):
         name = video_id(cells["video"])
         if not is_file_name(name):
-            problems.add("names that are no names of files", f"{cells['video']!r} at {where}")
+            problems.add("names that cannot be those of files", f"{cells['video']!r} at {where}")
             continue
         video = videos.setdefault(name, Video(where=where))
         split = cells.get("split", "").strip()
@@ -222,7 +222,7 @@ def _read_table(path: Path, problems: Problems) -> dict[str, Video]:
             row = Row(where=where, label=label, start=given[0], end=given[1], modality=modality)
             event = row.to_event()
         except UserError as error:
-            problems.add("rows that are no events", str(error))
+            problems.add("rows that are not events", str(error))
             continue
         if given is times:
             video.events.append((event, where))

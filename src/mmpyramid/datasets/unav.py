@@ -150,7 +150,10 @@ def read_unav(folder: Path | str, split: Split) -> UnAVAnnotations:
         if video.subset.lower() not in SUBSETS.values():
             problems.add("unknown subsets", f"{shorten(video.subset)!r} of {shorten(name)}")
         if not 0 < video.duration <= LONGEST:
-            problems.add("durations that are none", f"{video.duration:g} s of {shorten(name)}")
+            problems.add(
+                "durations that are 0, negative or too long",
+                f"{video.duration:g} s of {shorten(name)}",
+            )
         for event in video.annotations:
             start, end = event.segment
             if not 0 <= start < end <= video.duration:

@@ -187,7 +187,7 @@ def check_file(path: Path) -> None:
             "permissions of its folders"
         ) from error
     except ValueError as error:  # A NUL in the name.
-        raise UserError(f"{EXPECTED}, but {str(path)!r} is no path: {error}") from error
+        raise UserError(f"{EXPECTED}, but {str(path)!r} is not a path: {error}") from error
     if stat.S_ISDIR(found.st_mode):
         raise UserError(f"{EXPECTED}, but {path} is a folder; name a file inside it")
     if not stat.S_ISREG(found.st_mode):

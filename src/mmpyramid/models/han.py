@@ -41,7 +41,7 @@ class HANConfig(ParsingConfig):
     def __post_init__(self) -> None:
         ParsingConfig.__post_init__(self)
         if self.width % self.num_heads:
-            raise UserError(f"width {self.width} is no multiple of num_heads {self.num_heads}")
+            raise UserError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
 
 
 class HANLayer(nn.Module):

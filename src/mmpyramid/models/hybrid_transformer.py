@@ -41,7 +41,9 @@ class HybridTransformerConfig(ParsingConfig):
     def __post_init__(self) -> None:
         ParsingConfig.__post_init__(self)
         if self.width % self.num_heads or self.width % 2:
-            raise UserError(f"width {self.width} is odd or no multiple of {self.num_heads} heads")
+            raise UserError(
+                f"width {self.width} is odd or not a multiple of {self.num_heads} heads"
+            )
 
 
 @register

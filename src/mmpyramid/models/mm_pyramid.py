@@ -85,10 +85,10 @@ class PyramidConfig:
         """Refuse a width that the heads cannot share.
 
         Raises:
-            UserError: if it is no multiple of their number.
+            UserError: if it is not a multiple of their number.
         """
         if width % self.num_heads:
-            raise UserError(f"width {width} is no multiple of num_heads {self.num_heads}")
+            raise UserError(f"width {width} is not a multiple of num_heads {self.num_heads}")
         if self.positions and width % 2:
             raise UserError(f"positions come in pairs; width should be even, got {width}")
 

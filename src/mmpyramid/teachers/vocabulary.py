@@ -135,8 +135,8 @@ class Vocabulary:
                 alike = get_close_matches(name, index, n=3, cutoff=0.5)
                 hint = f"; spelled alike are {', '.join(map(repr, alike))}" if alike else ""
                 raise UserError(
-                    f"{self._place(label)}: the label {label!r} names {name!r}, which is no class "
-                    f"of its list{hint}; `mmpyramid info --classes WORD` finds classes"
+                    f"{self._place(label)}: the label {label!r} names {name!r}, which is not a "
+                    f"class of its list{hint}; `mmpyramid info --classes WORD` finds classes"
                 )
         first, last = index[ends[0]], index[ends[-1]]
         if len(ends) > 2 or last < first:

@@ -280,7 +280,7 @@ def read_config(path: Path) -> dict[str, Any]:
         reason = shorten(str(error).replace("\n", " "), 200)
         raise UserError(f"{path} cannot be read ({reason}); choose another --out") from error
     if not isinstance(started, dict):
-        raise UserError(f"{path} is no configuration of a run; choose another --out")
+        raise UserError(f"{path} is not the configuration of a run; choose another --out")
     return started
 
 

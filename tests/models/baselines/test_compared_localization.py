@@ -103,8 +103,8 @@ def test_propagation_keeps_what_exceeds_the_threshold():
     ("make", "changes", "message"),
     [
         (CMRANConfig, {"audio_streams": {"ear": 5, "nose": 3}}, "takes one audio and one visual"),
-        (CMRANConfig, {"width": 18}, "width 18 is no multiple of num_heads 4"),
-        (CMRANConfig, {"interaction_heads": 3}, "no multiple of interaction_heads 3"),
+        (CMRANConfig, {"width": 18}, "width 18 is not a multiple of num_heads 4"),
+        (CMRANConfig, {"interaction_heads": 3}, "not a multiple of interaction_heads 3"),
         (AVELConfig, {"width": 15}, "width should be even"),
         (PSPConfig, {"threshold": 1.0}, "threshold should be in"),
     ],

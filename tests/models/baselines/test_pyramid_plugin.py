@@ -118,7 +118,7 @@ def test_padding_is_not_read():
 
 
 def test_a_width_that_heads_cannot_share_is_refused():
-    with pytest.raises(UserError, match="width 12 is no multiple of num_heads 8"):
+    with pytest.raises(UserError, match="width 12 is not a multiple of num_heads 8"):
         PyramidPlugin(3, 4, width=12)
-    with pytest.raises(UserError, match="width 12 is no multiple"):
+    with pytest.raises(UserError, match="width 12 is not a multiple"):
         HANPyramidConfig(**{**TINY, "width": 12})

@@ -274,12 +274,12 @@ def test_the_categorical_loss_is_the_cross_entropy_of_the_pooled_scores():
 @pytest.mark.parametrize(
     ("make", "changes", "message"),
     [
-        (DAMConfig, {"num_heads": 3}, "width 16 is no multiple of num_heads 3"),
+        (DAMConfig, {"num_heads": 3}, "width 16 is not a multiple of num_heads 3"),
         (DAMConfig, {"block": "other"}, "block should be one of plain, transformer"),
         (AVRBConfig, {"fusion_width": 0}, "fusion_width should be at least 1"),
         (CMANConfig, {"temperature": 0.0}, "temperature should be above 0, got 0"),
-        (AVTConfig, {"num_heads": 5}, "no multiple of num_heads 5"),
-        (MPNConfig, {"num_heads": 5}, "no multiple of num_heads 5"),
+        (AVTConfig, {"num_heads": 5}, "not a multiple of num_heads 5"),
+        (MPNConfig, {"num_heads": 5}, "not a multiple of num_heads 5"),
         (MPNConfig, {"dilation": 0}, "dilation should be at least 1, got 0"),
     ],
 )

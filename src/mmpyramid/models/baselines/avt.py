@@ -54,7 +54,7 @@ class AVTConfig(PairConfig):
     def __post_init__(self) -> None:
         PairConfig.__post_init__(self)
         if self.width % self.num_heads:
-            raise UserError(f"width {self.width} is no multiple of num_heads {self.num_heads}")
+            raise UserError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
 
 
 class InstanceAttention(nn.Module):

@@ -55,7 +55,7 @@ class CMRANConfig(PairConfig):
         for name in ("num_heads", "interaction_heads"):
             if self.width % getattr(self, name):
                 raise UserError(
-                    f"width {self.width} is no multiple of {name} {getattr(self, name)}"
+                    f"width {self.width} is not a multiple of {name} {getattr(self, name)}"
                 )
 
 

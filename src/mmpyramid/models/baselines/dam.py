@@ -61,7 +61,7 @@ class DAMConfig(GuidedConfig):
     def __post_init__(self) -> None:
         GuidedConfig.__post_init__(self)
         if self.width % self.num_heads:
-            raise UserError(f"width {self.width} is no multiple of num_heads {self.num_heads}")
+            raise UserError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
 
 
 class EventFeature(nn.Module):

@@ -59,7 +59,7 @@ class MPNConfig(GuidedConfig):
     def __post_init__(self) -> None:
         GuidedConfig.__post_init__(self)
         if self.width % self.num_heads:
-            raise UserError(f"width {self.width} is no multiple of num_heads {self.num_heads}")
+            raise UserError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
         if self.dilation < 1:
             raise UserError(f"dilation should be at least 1, got {self.dilation}")
 

@@ -91,7 +91,7 @@ def read_detections(path: Path, dataset: Dataset) -> EventTable:
                 times = f"{start:g}..{end:g} s in {shorten(name)}"
                 problems.add("events that do not end after they start", times)
             if not math.isfinite(found.score):
-                problems.add("scores that are no numbers", f"{found.score} in {shorten(name)}")
+                problems.add("scores that are not numbers", f"{found.score} in {shorten(name)}")
             video, label = video_of.get(name, -1), label_of.get(found.label, -1)
             rows.append((video, label, start, end, found.score))
     problems.raise_if_any(
