@@ -110,7 +110,7 @@ def test_killed_runs_lose_nothing_and_redo_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_many_killed_runs_lose_nothing_and_redo_nothing(tmp_path):
-    kill_repeatedly(tmp_path, num_videos=120, num_kills=20, workers=2)
+    kill_repeatedly(tmp_path, num_videos=60, num_kills=10, workers=2)
 
 
 @pytest.mark.slow

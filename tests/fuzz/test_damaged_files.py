@@ -99,7 +99,7 @@ def test_a_damaged_file_is_read_or_refused(name, outcome_of, tmp_path):
     shutil.copytree(good, damaged)
     assert outcome_of(name, damaged) == "read"
     original, wrong = (good / subject.file).read_bytes(), {}
-    for number, content in enumerate(mutants(original, number_of_cases(50, of=500))):
+    for number, content in enumerate(mutants(original, number_of_cases(30, of=500))):
         shutil.rmtree(damaged)
         shutil.copytree(good, damaged)
         (damaged / subject.file).write_bytes(content)
