@@ -1,5 +1,6 @@
 """The page decides exactly as `decode` does: its own modules, in the browser, on random scores."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +23,15 @@ SCRIPTS = Path(mmpyramid.render.page.__file__).parent / "scripts"
 DECIDE = """async (pages) => {
   const { Model } = await import("/model.js");
   const decided = [];
-  for (const { data, decoder } of pages) {
+  for (const { data, decoder } of JSON.parse(pages)) {
     const model = new Model({ ...data, systems: [{ name: "", events: [], marks: [] }] });
     await model.addScores(data.scores);
     model.decide(decoder);
     decided.push(model.systems[0].events);
   }
-  return decided;
+  return JSON.stringify(decided);
 }"""
+"""From JSON to JSON, as Playwright takes many times longer to copy objects."""
 
 pytestmark = in_browser
 
@@ -75,7 +77,7 @@ def check(modules: Page, vectors: list[Vector], atol: float) -> None:
         for data, v in zip(pages, vectors, strict=True)
     ]
     num_events = 0
-    decided = modules.evaluate(DECIDE, argument)
+    decided = json.loads(modules.evaluate(DECIDE, json.dumps(argument)))
     for data, events, v in zip(pages, decided, vectors, strict=True):
         expected, got = sorted(python(v.expected)), sorted(javascript(data, events))
         assert [row[:5] for row in got] == [row[:5] for row in expected], v.moved
