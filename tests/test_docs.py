@@ -21,6 +21,7 @@ from types import ModuleType, SimpleNamespace
 import av
 import numpy as np
 import pytest
+from markdown.extensions.toc import slugify
 
 import fork_server
 import media_files
@@ -40,7 +41,9 @@ from mmpyramid.training.strategies import STRATEGIES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-OTHER_PAGES = [DOCS.parent / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")]
+OTHER_PAGES = [
+    DOCS.parent / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGELOG")
+]
 COMMAND = re.compile(r"^\$ (.*)", re.MULTILINE)
 
 
@@ -546,7 +549,21 @@ def test_options_that_are_mentioned_exist(page):
         assert options - own <= options_of(name, *recipe), " ".join([name, *words])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@cache
+def anchors_of(page: Path) -> set[str]:
+    """What links to the headings of a page end with."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
+    return {slugify(heading, "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHER_PAGES], ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\((?!gallery/)([^)#]+)\)", page.read_text())  # The build makes those.
-    assert [x for x in links if "://" not in x and not (DOCS / x).exists()] == []
+    # The build makes the gallery.
+    links = re.findall(r"\]\((?!gallery/|\w+:)([^)]+)\)", page.read_text())
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors_of(target), link
