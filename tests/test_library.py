@@ -204,6 +204,7 @@ class TestCommand:
             ("search", str(tmp_path)): "found no library.json in it",
             ("search", str(library.folder), "--to", "html"): "name it by --out",
             ("search", str(library.folder), "dog", "--sql", "SELECT 1"): "give it alone",
+            ("search", str(library.folder), "--sql", "SELECT 1", "--limit", "1"): "(write LIMIT)",
             ("search", str(library.folder), "--limit", "0"): "--limit of at least 1",
             ("find",): "expected one of `library add`",
             (

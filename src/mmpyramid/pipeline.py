@@ -464,7 +464,7 @@ def vocabulary_of(model: str, chosen: str | Path | None) -> str | Path | None:
         UserError: if a vocabulary is chosen for a model that has labels of its own.
     """
     if model == TEACHERS:
-        return chosen or VOCABULARIES[0]
+        return VOCABULARIES[0] if chosen is None else chosen
     if chosen is not None:
         raise UserError(
             f"expected a vocabulary with the model `{TEACHERS}` only, got `{chosen}` for "
@@ -480,8 +480,8 @@ def check_text(model: str, vocabulary: str | Path | None) -> None:
     Raises:
         UserError: if there are a vocabulary or a trained network as well.
     """
-    other = f"--vocabulary {vocabulary}" if vocabulary else f"--model {model}"
-    if vocabulary or model != TEACHERS:
+    other = f"--model {model}" if vocabulary is None else f"--vocabulary {vocabulary}"
+    if vocabulary is not None or model != TEACHERS:
         raise UserError(
             f"expected --text alone, for words are all that is looked and listened for then, got "
             f"{other} as well; leave one of the two out"

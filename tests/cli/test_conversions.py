@@ -10,6 +10,8 @@ import pytest
 
 from kept_by_formats import ANNOTATIONS, is_refused, kept
 from mmpyramid.core import Event, Modality, Timeline
+from mmpyramid.formats.edl import to_edl
+from mmpyramid.media import probe
 from mmpyramid.render import FORMATS, PICTURES, encode, read_timeline
 
 TIMELINE = Timeline(
@@ -48,7 +50,8 @@ def test_any_format_becomes_any_other(given, run, tmp_path):
         if is_refused(to, TIMELINE):
             assert run("render", path, "--to", to, "--out", out) == 2
             continue
-        assert run("render", path, "--to", to, "--out", out, "--fps", "24") == 0
+        rate = ("--fps", "24") if FORMATS[to].counts_frames else ()
+        assert run("render", path, "--to", to, "--out", out, *rate) == 0
         if to in ANNOTATIONS:
             assert read_timeline(out).events == kept(to, kept(given, TIMELINE)).events
         assert out.stat().st_size > 0
@@ -145,9 +148,10 @@ def test_a_file_that_is_no_plain_one_is_written_to(original):
 
 def test_a_video_is_linked_by_its_address(original, run, tmp_path):
     address = "https://media.example/my%20clip.mp4"
-    words = ("render", original, "--video", address, "--fps", "24")
+    words = ("render", original, "--video", address)
     for name in ("labelstudio.json", "otio", "fcpxml", "mmif"):
-        assert run(*words, "--to", name, "--out", tmp_path / name) == 0
+        rate = ("--fps", "24") if FORMATS[name].counts_frames else ()
+        assert run(*words, *rate, "--to", name, "--out", tmp_path / name) == 0
         assert address in (tmp_path / name).read_text()
 
 
@@ -157,11 +161,33 @@ def test_a_video_is_linked_by_its_address(original, run, tmp_path):
         ("csv", ["--video", "clip.mp4"], "leave it out for csv"),
         ("otio", ["--video", "gone.mp4"], "there is no video gone.mp4"),
         ("csv", ["--embed"], "--embed applies to the page (html)"),
+        ("csv", ["--fps", "25"], "--fps applies to one timeline in boris, edl,"),
+        ("edl", ["--video", "https://media.example/clip.mp4"], "give the rate by --fps"),
+        ("edl", ["--video", "clip.mp4", "--fps", "25"], "expected --fps or --video, got both"),
+        ("csv", ["--names", "truth"], "--names applies to comparisons"),
+        ("csv", ["--unit-weights", "--raw"], "--raw applies to the tables of one timeline's"),
     ],
 )
 def test_a_flag_that_would_do_nothing_is_told(to, flags, told, original, run, capsys):
     assert run("render", original, "--to", to, *flags) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [(["--raw"], "--raw applies to the tables"), (["--fps", "25"], "--fps applies to one")],
+)
+def test_a_comparison_refuses_flags_of_one_timeline(flags, told, original, run, tmp_path, capsys):
+    TIMELINE.save(tmp_path / "other.json")
+    assert run("render", original, tmp_path / "other.json", "--to", "html", *flags) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_frames_are_counted_of_the_video_that_is_given(run, tmp_path, clip):
+    replace(TIMELINE, frame_rate="50").save(tmp_path / "clip.json")
+    out = tmp_path / "clip.edl"
+    assert run("render", tmp_path / "clip.json", "--to", "edl", "--video", clip, "--out", out) == 0
+    assert out.read_text() == to_edl(replace(TIMELINE, frame_rate=probe(clip).nominal_rate))
 
 
 @pytest.mark.slow

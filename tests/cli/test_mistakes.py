@@ -60,6 +60,15 @@ WRONG_VALUES = {
     "limit of the server": ["serve", "--max-minutes", "-1"],
     "endless limit of the server": ["serve", "--max-megabytes", "inf"],
     "page that is not written": ["parse", "CLIP", "--formats", "csv", "--embed"],
+    "random weights of open backbones": ["extract", "CLIP", "--out", "OUT", "--random-weights"],
+    "precision of open backbones": ["extract", "CLIP", "--out", "OUT", "--precision", "bfloat16"],
+    "no streams": ["extract", "CLIP", "--out", "OUT", "--streams", ""],
+    "no vocabulary": ["listen", "CLIP", "--out", "OUT", "--vocabulary", ""],
+    "no program": ["parse", "CLIP", "--out", "OUT", "--markers-for", ""],
+    "long track": ["parse", "CLIP", "--out", "OUT", "--audio-track", "1234567890"],
+    "model of a library": ["library", "add", "CLIP", "--out", "OUT", "--model", "gone"],
+    "words of a library": "library add CLIP --out OUT --model MODEL --vocabulary llp".split(),
+    "checkpoints": "library add CLIP --out OUT --for-words --checkpoints yamnet=FILE".split(),
     "host of the server": ["serve", "--host", "300.0.0.1"],
 }
 
@@ -110,6 +119,13 @@ def test_an_output_that_cannot_be_written(name, run, fill, capsys):
     [
         ("extract CLIP --out OUT --check --retry-failed", "--check or --retry-failed, got both"),
         ("store import . --out OUT --audio x y --visual z x", "got both for x"),
+        ("parse CLIP --allow-references --workers 2", "leave --workers out"),
+        ("parse CLIP --formats json --formats csv", "expected --formats once, got --formats and"),
+        ("parse CLIP --embed --no-embed", "expected --embed once, got --embed and --no-embed"),
+        ("train llp --data CORPUS --out OUT --epochs 1 --epochs=2", "expected --epochs once"),
+        ("library search OUT --and Dog --and Cat", "with all of its values after it"),
+        ("library search OUT --device cuda", "--device cuda applies to --like only"),
+        ("library search OUT --min-score 2", "--min-score of at most 1"),
     ],
 )
 def test_flags_that_exclude_each_other(line, told, run, fill, capsys):

@@ -54,6 +54,16 @@ def test_what_comes_after_a_line_that_was_cut_off_is_remembered(folder, tmp_path
             found.note(video)
 
 
+def test_a_page_of_earlier_settings_is_not_taken_for_one_of_these(folder, run, tmp_path):
+    words = ("parse", folder / "sub", "--out", tmp_path)
+    assert run(*words) == 0
+    earlier = (tmp_path / "b.html").read_bytes()
+    words = (*words, "--sensitivity", "0.9")
+    assert run(*words, "--formats", "json") == 0
+    assert run(*words) == 0
+    assert (tmp_path / "b.html").read_bytes() != earlier
+
+
 @pytest.mark.network
 @pytest.mark.slow
 def test_a_folder_is_parsed_once(folder, open_model, run, tmp_path, capsys):

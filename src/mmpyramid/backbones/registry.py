@@ -249,6 +249,17 @@ def _check_options(options: BackboneOptions, taken: Mapping[str, Mapping[str, ob
             f"expected weights for {', '.join(takers) or 'none of the streams'}, got some for "
             f"{', '.join(useless)}; leave them out"
         )
+    if options.random_weights and not takers:
+        raise UserError(
+            f"expected backbones that can do without their weights, got {', '.join(taken)}, whose "
+            "weights are part of this program; leave out random weights"
+        )
+    has_formats = any("precision" in parameters for parameters in taken.values())
+    if options.precision is Precision.BFLOAT16 and not has_formats:
+        raise UserError(
+            f"expected a number format that {', '.join(taken)} compute in, float32, got "
+            f"{options.precision.value}; leave it out"
+        )
 
 
 def stream_names(set_or_names: str | Sequence[str]) -> tuple[str, ...]:
@@ -263,6 +274,8 @@ def stream_names(set_or_names: str | Sequence[str]) -> tuple[str, ...]:
             raise UserError(f"unknown feature set {set_or_names!r}; there are {known}")
         return FEATURE_SETS[set_or_names]
     names = tuple(dict.fromkeys(set_or_names))
+    if not names:
+        raise UserError("expected one or more extractors, such as yamnet, got none")
     for name in names:
         if name not in BACKBONES:
             raise UserError(

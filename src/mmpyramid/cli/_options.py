@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias, get_type_hints
 import tyro
 from rich.console import Console
 
+from mmpyramid.backbones.registry import FEATURE_SETS
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.files import write_durably
 from mmpyramid.core.progress import Level, change_display, is_quiet
@@ -170,7 +171,7 @@ def parse_checkpoints(pairs: Sequence[str]) -> dict[str, Path]:
     """The paths or hub ids of `STREAM=PATH`, by stream.
 
     Raises:
-        UserError: if they are written in another way.
+        UserError: if they are written in another way, or of other streams.
 
     Example:
         >>> parse_checkpoints(["clip=openai/clip-vit-base-patch16"])
@@ -181,6 +182,11 @@ def parse_checkpoints(pairs: Sequence[str]) -> dict[str, Path]:
         raise UserError(
             f"expected --checkpoints STREAM=PATH, such as --checkpoints clip=FOLDER, got "
             f"{' '.join(pairs)}"
+        )
+    if unknown := sorted(found.keys() - {*FEATURE_SETS["text"]}):
+        raise UserError(
+            f"expected --checkpoints of {' or '.join(FEATURE_SETS['text'])}, got some for "
+            f"{', '.join(unknown)}; leave them out"
         )
     return {stream: Path(source) for stream, source in found.items()}
 
@@ -255,7 +261,9 @@ def to_marker_formats(programs: str | None) -> list[str]:
         ModuleNotFoundError: if a format needs a package that is missing.
     """
     known = marker_formats()
-    names = [name.strip().lower() for name in (programs or "").split(",") if name.strip()]
+    if programs is None:
+        return []
+    names = [name.strip().lower() for name in programs.split(",")]
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -264,7 +272,7 @@ def to_marker_formats(programs: str | None) -> list[str]:
                 f"expected --markers-for to name a program, got {shorten(name)!r}; {hint} "
                 f"{', '.join(known)}; other formats are chosen by --formats"
             )
-    return to_formats(",".join(known[name] for name in names)) if names else []
+    return to_formats(",".join(known[name] for name in names))
 
 
 def to_formats(formats: str) -> list[str]:

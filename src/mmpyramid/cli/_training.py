@@ -12,7 +12,7 @@ import tyro
 from rich.table import Table
 
 from mmpyramid.cli._options import OptionalPath, Output, OutputFlags, console, simulated
-from mmpyramid.cli.main import lines_joined
+from mmpyramid.cli.main import check_given_once, lines_joined
 from mmpyramid.core.errors import UserError
 from mmpyramid.core.progress import progress
 from mmpyramid.core.text import read_json
@@ -153,9 +153,11 @@ def _parse(command: type[Command], name: str, args: list[str]) -> Command:
         args: the arguments after it.
 
     Raises:
-        UserError: if there is no such recipe, or a flag changes what comes from the data.
+        UserError: if there is no such recipe, a flag is given twice, or one changes what comes
+            from the data.
     """
     chosen, *rest = args
+    check_given_once(rest)
     if chosen not in RECIPES:
         raise UserError(f"there is no recipe `{chosen}`; known are {', '.join(RECIPES)}")
     recipe = RECIPES[chosen]()

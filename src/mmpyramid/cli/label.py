@@ -88,7 +88,7 @@ def label(
 
     check_output_folder(out)
     device = resolve_device(device)
-    if vocabulary and teacher not in {TEACHERS, TEXT}:
+    if vocabulary is not None and teacher not in {TEACHERS, TEXT}:
         raise UserError(
             f"--vocabulary is for `{TEACHERS}` and `{TEXT}`; {teacher} has labels of its own, "
             "leave it out"
@@ -152,7 +152,8 @@ def _by_scores(
     scorer: Teacher | Network[Any, Any]
     if teacher == TEACHERS:
         # The set `open`, which corpora are extracted with, has no faces.
-        scorer = load_teacher(vocabulary or "llp", device=device, faces=False)
+        name = "llp" if vocabulary is None else vocabulary
+        scorer = load_teacher(name, device=device, faces=False)
         inputs, never = _inputs(scorer.extractors), scorer.unmapped
     else:
         scorer = load_pretrained(teacher).to(device)

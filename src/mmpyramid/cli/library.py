@@ -184,11 +184,15 @@ def search(  # noqa: PLR0913 - one for each flag
         raise UserError(f"--to {to} is a file; name it by --out, such as --out found.{to}")
     if limit is not None and limit < 1:
         raise UserError(f"expected --limit of at least 1, got {limit}")
+    if device != "cpu" and like is None:
+        raise UserError(f"--device {device} applies to --like only; leave it out")
     if sql is not None:
-        is_alone = question is None and conditions == Conditions() and like is None and cut is None
+        others = (question, like, cut, limit)
+        is_alone = conditions == Conditions() and all(each is None for each in others)
         if not is_alone or to not in {"table", "json"}:
             raise UserError(
-                "--sql replaces all other conditions; give it alone, with --to table or json"
+                "--sql replaces all other conditions and --limit (write LIMIT); give it alone, "
+                "with --to table or json"
             )
         columns, rows = select(found, sql)
         objects = [dict(zip(columns, row, strict=True)) for row in rows]

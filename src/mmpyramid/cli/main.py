@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -99,6 +100,9 @@ OWN_EXTRAS = {
     "library": "library",
 }
 """The extra of a command, which is named whichever of its packages is missing."""
+
+REPEATABLE = {"--text"}
+"""Flags whose values add up; of all others the parser would take the last one."""
 
 UNREAD = 141
 """The exit code where nobody reads the standard output, as a shell gives it for SIGPIPE."""
@@ -247,13 +251,37 @@ def _run(name: str, rest: list[str]) -> int:
 
 
 def run(function: Callable[..., Result], name: str, args: list[str]) -> Result:
-    """Call a typed function with arguments of the command line; wrong ones exit with code 2."""
+    """Call a typed function with arguments of the command line; wrong ones exit with code 2.
+
+    Raises:
+        UserError: as `check_given_once`.
+    """
     import tyro
 
+    check_given_once(args)
     # Tyro would keep the line breaks inside the description of an argument.
     function.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(function.__doc__ or ""))
     with lines_joined(args, *filter(is_dataclass, get_type_hints(function).values())):
         return tyro.cli(function, prog=f"mmpyramid {name}", args=args)
+
+
+def check_given_once(args: list[str]) -> None:
+    """Check that no flag is given twice, nor with its opposite (`--embed --no-embed`).
+
+    Raises:
+        UserError: if one is.
+    """
+    given: dict[str, list[str]] = {}
+    for arg in takewhile(lambda arg: arg != "--", args):
+        if arg.startswith("--"):
+            flag = arg.partition("=")[0].replace("_", "-")
+            given.setdefault(flag.replace("--no-", "--"), []).append(flag)
+    for flags in given.values():
+        if len(flags) > 1 and flags[0] not in REPEATABLE:
+            raise UserError(
+                f"expected {flags[0]} once, got {' and '.join(flags)}; give it once, with all of "
+                "its values after it"
+            )
 
 
 @contextmanager

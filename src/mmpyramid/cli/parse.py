@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from mmpyramid.extract.embedding import SegmentProgress
     from mmpyramid.pipeline import Parsed, Pipeline
 
+DEFAULT_FORMATS = "json,html"
+
 MOST_WORKERS = 4
 """Unless more are asked for: each takes about 0.6 GB of memory."""
 
@@ -79,7 +81,7 @@ def parse(  # noqa: PLR0913 - one for each flag
     sensitivity: OptionalNumber = None,
     infer_seen: bool = False,
     out: Path = Path("timelines"),
-    formats: FormatList = "json,html",
+    formats: FormatList = DEFAULT_FORMATS,
     markers_for: OptionalPrograms = None,
     embed: bool = False,
     raw: bool = False,
@@ -137,8 +139,7 @@ def parse(  # noqa: PLR0913 - one for each flag
         raise UserError(
             "expected one or more video files, got none; try `mmpyramid parse clip.mp4`"
         )
-    if workers is not None and workers < 1:
-        raise UserError(f"expected --workers of at least 1, got {workers}")
+    _check_workers(workers, allow_references=allow_references)
     folders, read_tracks = Folders.search(videos), tracks.to_tracks()
     names = output_names(folders.videos, folders.inside)
     settings = (
@@ -147,6 +148,7 @@ def parse(  # noqa: PLR0913 - one for each flag
         *((words,) if words.text else ()),
         *_files_of(model),
         *(name for name, is_set in (("embed", embed), ("raw", raw)) if is_set),
+        *(sorted(chosen) if {*chosen} != {*DEFAULT_FORMATS.split(",")} else ()),
     )
     checkpoints = words.weights()
     folders.open(out, settings)
@@ -192,6 +194,20 @@ def parse(  # noqa: PLR0913 - one for each flag
         text = f"{len(failed)} of {len(names)} files could not be parsed"
         report(f"mmpyramid parse: {text}", {"failed": len(failed), "files": len(names)})
     return 0 if not failed else 2 if len(failed) == len(names) else 1
+
+
+def _check_workers(workers: int | None, *, allow_references: bool) -> None:
+    """Check that so many videos can be parsed at once.
+
+    Raises:
+        UserError: if they cannot.
+    """
+    if workers is None:
+        return
+    if workers < 1:
+        raise UserError(f"expected --workers of at least 1, got {workers}")
+    if workers > 1 and allow_references:
+        raise UserError("--allow-references parses one video after the other; leave --workers out")
 
 
 def _summarize(folders: Folders, num: int, num_done: int, num_failed: int, screen: Console) -> None:

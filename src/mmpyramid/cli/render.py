@@ -38,6 +38,9 @@ from mmpyramid.render import (
 )
 from mmpyramid.render.page import from_page, is_url
 
+KEEP_RATE = {"boris", "json"}
+"""Formats that count no frames, but note how many a second has."""
+
 if TYPE_CHECKING:
     FormatName: TypeAlias = str
 else:  # What is registered when a command is run: code of the user may have added some.
@@ -105,6 +108,17 @@ def render(  # noqa: PLR0913 - one for each flag
     if not timelines:
         raise UserError("expected a timeline, as `mmpyramid parse` writes it, got none")
     check_embed([to], embed=embed)
+    is_alone = not timelines[1:] and not unit_weights
+    if is_alone:
+        check_raw([to], raw=raw)
+    elif raw:
+        raise UserError(
+            "--raw applies to the tables of one timeline's events; leave it out for a comparison "
+            "and for --unit-weights"
+        )
+    if names is not None and not timelines[1:]:
+        raise UserError("--names applies to comparisons of several timelines; leave it out for one")
+    _check_rate(to, fps, video, is_alone=is_alone)
     _check_video(to, video)
     kind = ".comparison" if timelines[1:] else ".unit-weights" if unit_weights else ""
     path = out or _beside(timelines[0], kind, to)
@@ -139,8 +153,36 @@ def _warn_of_different_videos(timelines: Sequence[Timeline]) -> None:
         )
 
 
+def _check_rate(to: str, fps: str | None, video: str | None, *, is_alone: bool) -> None:
+    """Check that --fps applies to what is written, and that no video would say it as well.
+
+    Args:
+        to: the format.
+        fps: frames per second.
+        video: path or URL.
+        is_alone: whether the events of one timeline are written.
+
+    Raises:
+        UserError: if it does not.
+    """
+    if fps is None:
+        return
+    form = FORMATS[to]
+    if not is_alone or not (form.counts_frames or to in KEEP_RATE):
+        known = [name for name, each in FORMATS.items() if each.counts_frames or name in KEEP_RATE]
+        raise UserError(
+            f"--fps applies to one timeline in {', '.join(known)}; leave it out for --to {to}"
+            f"{'' if is_alone else ', a comparison or --unit-weights'}"
+        )
+    if video is not None and not form.links_media:
+        raise UserError(
+            f"expected --fps or --video, got both: {to} takes nothing from the video but its "
+            "frames per second; leave one of them out"
+        )
+
+
 def _with_frame_rate(timeline: Timeline, to: str, fps: str | None, video: str | None) -> Timeline:
-    """The timeline with the frame rate that is given, its own one, or that of its video.
+    """The timeline with the frame rate that is given, that of a given video, or its own one.
 
     Raises:
         UserError: if what is given is no rate.
@@ -148,7 +190,8 @@ def _with_frame_rate(timeline: Timeline, to: str, fps: str | None, video: str | 
     if fps is not None:
         return replace(timeline, frame_rate=to_frame_rate(fps))
     media = _media(timeline, video)
-    if timeline.frame_rate or media is None or not FORMATS[to].counts_frames:
+    is_known = timeline.frame_rate and video is None
+    if is_known or media is None or not FORMATS[to].counts_frames:
         return timeline
     from mmpyramid.media import probe
 
@@ -167,6 +210,11 @@ def _check_video(to: str, video: str | None) -> None:
         raise UserError(
             f"--video is for the page (html) and for formats that link to the video or count its "
             f"frames; leave it out for {to}"
+        )
+    if is_url(video) and to != "html" and not FORMATS[to].links_media:
+        raise UserError(
+            f"expected --video of a file, whose frames per second {to} counts in, got {video}; "
+            "give the rate by --fps"
         )
     if not is_url(video) and not _is_file(Path(video)):
         raise UserError(f"there is no video {video}; give its path by --video")
@@ -189,12 +237,7 @@ def _is_file(path: Path) -> bool:
 def _options(
     timeline: Timeline, to: str, video: str | None, embed: bool, raw: bool, path: Path
 ) -> dict[str, Any]:
-    """What the writer of a format takes besides the timeline.
-
-    Raises:
-        UserError: if --raw is given for a format without cells.
-    """
-    check_raw([to], raw=raw)
+    """What the writer of a format takes besides the timeline."""
     if to == "html":
         return _player([timeline], video, embed, path)
     linked = {"media": _media(timeline, video)} if FORMATS[to].links_media else {}

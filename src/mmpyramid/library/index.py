@@ -31,14 +31,20 @@ import msgspec
 from mmpyramid.backbones.registry import FEATURE_SETS, create_extractors
 from mmpyramid.core import Progress
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import check_output_folder, only_writer, write_durably, write_json
+from mmpyramid.core.files import (
+    check_model,
+    check_output_folder,
+    only_writer,
+    write_durably,
+    write_json,
+)
 from mmpyramid.core.runs import heard_and_seen
 from mmpyramid.core.text import read_json, shorten
 from mmpyramid.core.wording import printable
 from mmpyramid.extract.corpus import ExtractionProgress, ExtractionSummary, extract_corpus
 from mmpyramid.extract.engines import Engine
 from mmpyramid.extract.search import Videos, search_videos
-from mmpyramid.pipeline import Pipeline
+from mmpyramid.pipeline import Pipeline, check_text, vocabulary_of
 from mmpyramid.problems import decode
 from mmpyramid.store.store import FeatureStore
 
@@ -78,6 +84,17 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     weights: dict[str, str] = {}
     words: bool = False
     generation: int = 1
+
+    def check(self) -> None:
+        """Check what can be known before anything is loaded.
+
+        Raises:
+            UserError: if the model is none, or there are both words and a vocabulary or network.
+        """
+        if self.text:
+            check_text(self.model, self.vocabulary)
+        elif vocabulary_of(self.model, self.vocabulary) is None:
+            check_model(self.model)
 
     def pipeline(self, device: str) -> Pipeline:
         """What scores."""
@@ -127,6 +144,7 @@ class Library:
             UserError: if the folder holds something else, or a library with another scorer.
         """
         requested = requested or Description()
+        requested.check()
         with_words = ", with features for words"
         check_output_folder(self.folder)
         if self._file.exists():

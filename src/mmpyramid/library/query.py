@@ -108,6 +108,12 @@ class Query:
                     f"expected --{name.replace('_', '-')} of 0 or more, got {getattr(self, name)}"
                 )
 
+        if self.min_score > 1:
+            raise UserError(
+                f"expected --min-score of at most 1, as scores are within 0..1, got "
+                f"{self.min_score}"
+            )
+
     @classmethod
     def parse(cls, text: str | None, **conditions: Any) -> Query:
         """Read a question: a label, or two as in `Applause within 5 s of Singing`.

@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.text import shorten
 from mmpyramid.media.downmix import to_channels
 from mmpyramid.media.source import packets_of
 
@@ -67,9 +68,9 @@ class Tracks:
         """
         if audio is None or audio == "all":
             return cls(video=video, audio="all" if audio else None)
-        if not (audio.isascii() and audio.isdecimal()):
-            raise UserError(f"expected --audio-track of a number or `all`, got {audio!r}")
-        return cls(video=video, audio=int(audio[:9]))
+        if not (audio.isascii() and audio.isdecimal() and len(audio) < 10):
+            raise UserError(f"expected --audio-track of a number or `all`, got {shorten(audio)!r}")
+        return cls(video=video, audio=int(audio))
 
 
 PLAYED = Tracks()

@@ -163,6 +163,11 @@ def load_vocabulary(name: str | Path) -> Vocabulary:
         >>> load_vocabulary("llp").labels[:3]
         ('Speech', 'Car', 'Cheering')
     """
+    if name == "":
+        raise UserError(
+            f"expected a vocabulary out of {', '.join(VOCABULARIES)}, or a TOML file of your own; "
+            "got an empty name"
+        )
     path = FOLDER / f"{name}.toml" if name in VOCABULARIES else Path(name)
     try:
         is_there = path.exists()

@@ -116,7 +116,7 @@ def teach(  # noqa: PLR0913 - what is learned, from what, and how
         Fireworks audio 0.92 [0.75, 1.00]
         >>> Pipeline(taught.model)("holiday.mp4")  # doctest: +SKIP
     """
-    vocabulary = record_vocabulary(keep_vocabulary) if keep_vocabulary else ""
+    vocabulary = record_vocabulary(keep_vocabulary) if keep_vocabulary is not None else ""
     out = Path(out)
     with only_writer(out):
         _delete_left_behind(out)
