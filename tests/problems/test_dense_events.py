@@ -128,6 +128,20 @@ def test_detections_end_with_the_video():
     assert table.score.tolist() == pytest.approx([0.9, 0.8]), "they do not overlap"
 
 
+@torch.no_grad()
+def test_times_have_the_digits_of_float32_in_bf16():
+    """Of the logarithm of 40 s bf16 keeps two digits after the point, a quarter of a second."""
+    network = small(neck=False)
+    torch.nn.init.constant_(network.extent.output.bias, math.log(40))
+    features = {"ear": torch.randn(3, 9, 5), "eye": torch.randn(3, 9, 6)}
+    exact = network(features).extent_BTCX
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(network(features).extent_BTCX, exact, atol=0.06, rtol=0)
+    halved = network.in_bfloat16()
+    assert halved.happens.output.weight.dtype == torch.bfloat16
+    torch.testing.assert_close(halved(features).extent_BTCX, exact, atol=0.06, rtol=0)
+
+
 @pytest.mark.parametrize("neck", [True, False])
 @torch.no_grad()
 def test_padding_and_other_videos_change_nothing(neck):

@@ -1,6 +1,7 @@
 """Strategies: their losses written out, and each of them in a run with a parsing network."""
 
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -315,6 +316,24 @@ class TestCmrc:
             assert torch.equal(combined.weak_BC[row], (audio_TC + visual_TC).amax(0).clamp(max=1))
             assert torch.equal(combined.pseudo_BTMC[row, :, 0], audio_TC)
 
+    def test_which_streams_are_sound_is_no_option(self, capsys):
+        """The network tells it; another answer would exchange pictures, or nothing."""
+        words = ["train", "llp", "--data=X", "--out=Y", "--strategy=cmrc", "--segment-labels=Z"]
+        with pytest.raises(SystemExit, match="2"):
+            main([*words, "--objective.audio-streams", "resnet152"])
+        assert "--objective.audio-streams" in capsys.readouterr().err
+
+    def test_the_sound_of_the_network_is_exchanged(self):
+        config = STRATEGIES["cmrc"].configure(small("han"))
+        config.objective.share = 1.0
+        network, batch = create_model(config.model), labelled_batch(config.model)
+        criterion, changed = config.objective.criterion(network), set()
+        for seed in range(5):  # Some draw each video's own sound.
+            torch.manual_seed(seed)
+            streams = criterion.augment(batch).streams
+            changed |= {n for n, x in batch.streams.items() if not torch.equal(x, streams[n])}
+        assert changed == {"vggish"}
+
     def test_none_are_combined_at_a_share_of_0(self):
         model = small("han").model
         batch = labelled_batch(model)
@@ -628,6 +647,51 @@ def test_the_runs_of_jomold(corpus, tmp_path, capsys):
     ratios = ("--objective.noise-ratios", str(tmp_path / "run" / "noise_ratios.npz"))
     assert main([*words, *ratios, "--out", str(tmp_path / "known")]) == 0
     assert (tmp_path / "known" / "model").is_dir()
+    assert main([*words, "--out", str(tmp_path / "run"), "--epochs", "3", "--resume"]) == 2
+    assert "were estimated after 2 epochs, not 3; resume" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+@pytest.mark.slow
+def test_the_place_of_pseudo_labels_does_not_count_but_their_content(
+    corpus, labels, tmp_path, capsys
+):
+    words = [
+        "train",
+        "han",
+        "--strategy=valor",
+        *FLAGS,
+        f"--data={corpus}",
+        f"--out={tmp_path}/run",
+    ]
+    assert main([*words, f"--segment-labels={labels}", "--epochs=1"]) == 0
+    moved = shutil.copytree(labels, tmp_path / "moved")
+    assert main([*words, f"--segment-labels={moved}", "--resume"]) == 0
+    write_margins(corpus, moved)
+    assert main([*words, f"--segment-labels={moved}", "--resume"]) == 2
+    assert "differs in data;" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.slow
+def test_the_first_process_alone_estimates_noise(corpus, tmp_path):
+    """Of two processes each would read the whole corpus, and the last one's file would stay."""
+    reports = tmp_path / "reports.py"
+    reports.write_text(
+        "import os, pathlib\n"
+        "from mmpyramid.training.strategies import jomold\n"
+        "estimate = jomold.estimate_noise_ratios\n"
+        "def reported(*given):\n"
+        f"    pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.estimates').touch()\n"
+        "    return estimate(*given)\n"
+        "jomold.estimate_noise_ratios = reported\n"
+    )
+    words = ["train", "han", "--data", str(corpus), *FLAGS, "--strategy=jomold", "--devices", "2"]
+    words += ["--out", str(tmp_path / "run"), "--device", "cpu"]
+    command = [sys.executable, "-m", "mmpyramid", "--code", str(reports), *words]
+    subprocess.run(command, check=True)
+    assert (tmp_path / "run" / "denoised" / "model").is_dir()
+    assert len([*tmp_path.glob("*.estimates")]) == 1
 
 
 @pytest.mark.slow

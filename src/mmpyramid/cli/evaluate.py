@@ -171,8 +171,6 @@ def _as_precise(
     Raises:
         UserError: if its device has no TF32.
     """
-    import torch
-
     device = next(network.parameters()).device
     if precision == "tf32":
         if device.type != "cuda":
@@ -180,7 +178,7 @@ def _as_precise(
                 f"--precision tf32 is for NVIDIA GPUs, got --device {device}; take float32"
             )
         use_float32(tf32=True)
-    return network.to(torch.bfloat16) if precision == "bfloat16" else network
+    return network.in_bfloat16() if precision == "bfloat16" else network
 
 
 SITE = Site(assets="../assets", home="../index.html")

@@ -13,10 +13,11 @@ units.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -92,10 +93,15 @@ class Tower(nn.Module):
         self.output = nn.Conv1d(hidden_width, num_outputs, 3, padding=1)
 
     def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-        """Give (B, T, outputs); padded segments count as the zeros beyond the end of a video."""
+        """Give (B, T, outputs); padded segments count as the zeros beyond the end of a video.
+
+        Autocast stops before the last convolution: of the logarithm of a time, bf16 would keep a
+        quarter of a second at 40 s.
+        """
         exists_BOT = mask_BT[:, None]
-        hidden_BDT = self.hidden(x_BTD.mT * exists_BOT).relu()
-        out: Tensor = self.output(hidden_BDT * exists_BOT).mT
+        hidden_BDT = self.hidden(x_BTD.mT * exists_BOT).relu() * exists_BOT
+        with torch.autocast(x_BTD.device.type, enabled=False):
+            out: Tensor = self.output(hidden_BDT.to(self.output.weight.dtype)).mT
         return out
 
 
@@ -143,6 +149,13 @@ class PyramidDetector(Network[Detected, DetectionScores]):
         if self.encoder is not None and self.config.pyramid.positions:
             return None
         return self.encoder_reach + 2
+
+    def in_bfloat16(self) -> Self:
+        """Convert the weights to bfloat16, in place, but for those that give times."""
+        times = copy.deepcopy(self.extent.output)
+        super().in_bfloat16()
+        self.extent.output = times
+        return self
 
     def encode(self, streams: Mapping[str, Tensor], mask_BT: Tensor, present_BM: Tensor) -> Encoded:
         """Project, and build the pyramid."""

@@ -345,6 +345,10 @@ class Network(nn.Module, ABC, Generic[Output, Result]):
             present_BM = torch.ones(len(first), 2, dtype=torch.bool, device=first.device)
         return self.score(self.as_weights(streams), mask_BT, present_BM)
 
+    def in_bfloat16(self) -> Self:
+        """Convert the weights to bfloat16, in place; a subclass keeps those that need more bits."""
+        return self.bfloat16()
+
     def as_weights(self, streams: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The streams in the number format of the weights."""
         dtype = next(self.parameters()).dtype

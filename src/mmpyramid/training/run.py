@@ -293,7 +293,7 @@ def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
         differing = [
             name
             for name, value in resolved.items()
-            if name != "epochs" and started.get(name, since.get(name)) != value
+            if name != "epochs" and _settled(started.get(name, since.get(name))) != _settled(value)
         ]
         if differing:
             raise UserError(
@@ -303,6 +303,13 @@ def _save_config(run: Run, resolved: Mapping[str, Any]) -> None:
             )
     run.folder.mkdir(parents=True, exist_ok=True)
     write_durably(run.config, yaml.safe_dump(dict(resolved), sort_keys=False).encode())
+
+
+def _settled(value: Any) -> Any:
+    """A value of a configuration without the place of pseudo labels: `data` tells their content."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: part for name, part in value.items() if name != "segment_labels"}
 
 
 @rank_zero_only

@@ -32,6 +32,15 @@ class TestKong(ParsingTester):
     objective = VideoObjective()
     perceived = ("audio",)
 
+    def test_a_batch_of_one_segment_trains(self):
+        """Where the last batch of an epoch is one video of a second, no variance can be taken."""
+        network = create_model(self.config).train()
+        streams = {"ear": torch.randn(1, 1, 5), "eye": torch.randn(1, 1, 6)}
+        network({**streams, "flow": torch.randn(1, 1, 4)}).video_BC.sum().backward()
+        norm = network.layers[0]
+        assert norm.weight.grad.abs().sum() > 0
+        assert norm.num_batches_tracked == 0, "its value is no statistic of the corpus"
+
 
 class TestTALNet(ParsingTester):
     config = TALNetConfig(**TINY)

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmpyramid.models.baselines.parts import AUDIO, OneSidedHead, OneSidedNetwork
 from mmpyramid.models.parsing import ParsingConfig
@@ -38,6 +39,22 @@ class KongConfig(ParsingConfig):
     """Hidden layers."""
     dropout: float = 0.5
     """Dropout after each of them."""
+
+
+class SegmentNorm(nn.BatchNorm1d):
+    """Batch normalization of (N, D); one segment alone is normalized as in evaluation.
+
+    Example:
+        >>> SegmentNorm(2)(torch.ones(1, 2)).shape
+        torch.Size([1, 2])
+    """
+
+    def forward(self, x_ND: Tensor) -> Tensor:
+        """Normalize; the statistics of one segment would be its own value and no variance."""
+        if self.training and len(x_ND) == 1:
+            mean_D, var_D = self.running_mean, self.running_var
+            return F.batch_norm(x_ND, mean_D, var_D, self.weight, self.bias, eps=self.eps)
+        return super().forward(x_ND)
 
 
 class AttentionPooling(OneSidedHead):
@@ -79,11 +96,11 @@ class Kong(OneSidedNetwork):
     def __init__(self, config: KongConfig | None = None) -> None:
         super().__init__(config := config or KongConfig())
         width = self.input_width
-        layers: list[nn.Module] = [nn.BatchNorm1d(width)]
+        layers: list[nn.Module] = [SegmentNorm(width)]
         for _ in range(config.num_layers):
             linear = initialized(nn.Linear(width, config.width, bias=False))
             width = config.width
-            layers += [linear, nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(config.dropout)]
+            layers += [linear, SegmentNorm(width), nn.ReLU(), nn.Dropout(config.dropout)]
         self.layers = nn.Sequential(*layers)
 
     def make_head(self) -> AttentionPooling:

@@ -73,7 +73,7 @@ class Step(NamedTuple):
 
 Source: TypeAlias = Callable[[Targets, Step], Targets]
 Term: TypeAlias = Callable[[Targets, Step], Tensor]
-Augmentation: TypeAlias = Callable[[Batch], Batch]
+Augmentation: TypeAlias = Callable[[Batch, Network[Pooled, Any]], Batch]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -103,7 +103,7 @@ class ComposedObjective(Objective):
         return ()
 
     def augmentations(self) -> Sequence[Augmentation]:
-        """What changes a batch, one after the other."""
+        """What changes a batch for the network, one after the other."""
         return ()
 
     def __call__(self, output: Pooled, batch: Batch, criterion: Criterion | None = None) -> Tensor:
@@ -139,7 +139,7 @@ class ComposedCriterion(Criterion):
     def augment(self, batch: Batch) -> Batch:
         """Change a batch as the objective says."""
         for change in self.objective.augmentations():
-            batch = change(batch)
+            batch = change(batch, self.network)
         return batch
 
     def forward(self, output: Pooled, batch: Batch) -> Tensor:

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from mmpyramid.core.batch import Batch
 from mmpyramid.core.errors import UserError
-from mmpyramid.models.network import NetworkConfig
 from mmpyramid.problems.parsing.composed import Augmentation
 from mmpyramid.training.config import TrainConfig
 from mmpyramid.training.strategies.registry import register_strategy
@@ -29,8 +28,6 @@ class CombinationObjective(SegmentObjective):
 
     share: float = 0.5
     """Share of the videos of a batch whose sound is exchanged for that of another."""
-    audio_streams: tuple[str, ...] = ()
-    """Which streams are sound; taken from the network."""
 
     def __post_init__(self) -> None:
         SegmentObjective.__post_init__(self)
@@ -39,7 +36,7 @@ class CombinationObjective(SegmentObjective):
 
     def augmentations(self) -> Sequence[Augmentation]:
         """Exchange the sound of some videos."""
-        return (lambda batch: combine(batch, self.audio_streams, self.share),)
+        return (lambda batch, network: combine(batch, tuple(network.inputs.audio), self.share),)
 
 
 def combine(batch: Batch, audio_streams: Sequence[str], share: float) -> Batch:
@@ -87,11 +84,7 @@ def combine(batch: Batch, audio_streams: Sequence[str], share: float) -> Batch:
 
 def cmrc(config: TrainConfig) -> TrainConfig:
     """VALOR, on combinations of the tracks of two videos as well (CMRC, ICCV 2025)."""
-    model: NetworkConfig = config.model
-    objective = CombinationObjective(
-        segment_labels=tyro.MISSING, audio_streams=tuple(model.audio_streams)
-    )
-    return replace(config, objective=objective)
+    return replace(config, objective=CombinationObjective(segment_labels=tyro.MISSING))
 
 
 register_strategy("cmrc", configure=cmrc)

@@ -235,7 +235,7 @@ def fit_jomold(
 
     Where the ratios are given there is one run, in `out` itself.
     """
-    from mmpyramid.training.run import fit, wait_for_all_processes
+    from mmpyramid.training.run import fit, is_first_process, wait_for_all_processes
 
     objective = config.objective
     assert isinstance(objective, DenoisingObjective)
@@ -243,20 +243,34 @@ def fit_jomold(
         return fit(config, data, out, features=features, resume=resume)
     check_output_folder(out)
     ratios = out / "noise_ratios.npz"
+    _check_epochs(ratios, config.epochs)
     plain = replace(config, objective=GuidedObjective(), keep="best")
     base = fit(plain, data, out / "base", features=features, resume=resume)
-    if not ratios.exists():
+    if is_first_process() and not ratios.exists():
         network = base.load_network()
         train = open_dataset(
             data, "train", network.inputs, problem=network.problem, features=features
         )
         ratio_MC = estimate_noise_ratios(network, train)
         archive = io.BytesIO()
-        np.savez(archive, audio=ratio_MC[0], visual=ratio_MC[1])
+        np.savez(archive, audio=ratio_MC[0], visual=ratio_MC[1], epochs=config.epochs)
         write_durably(ratios, archive.getvalue())
     wait_for_all_processes()
     known = replace(config, objective=replace(objective, noise_ratios=ratios))
     return fit(known, data, out / "denoised", features=features, resume=resume)
+
+
+def _check_epochs(ratios: Path, epochs: int) -> None:
+    """Check that ratios, if a run has estimated them, are those of a first run of these epochs."""
+    if not ratios.exists():
+        return
+    with np.load(ratios, allow_pickle=False) as archive:
+        estimated_after = int(archive.get("epochs", epochs))
+    if estimated_after != epochs:
+        raise UserError(
+            f"the noise ratios in {ratios} were estimated after {estimated_after} epochs, not "
+            f"{epochs}; resume with the same --epochs, or choose another --out"
+        )
 
 
 def jomold(config: TrainConfig) -> TrainConfig:
