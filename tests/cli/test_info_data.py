@@ -28,12 +28,12 @@ def test_features_that_are_missing_are_counted(run, tmp_path, capsys):
         (folder / "av_features" / f"test_3_{suffix}.npy").unlink()
     assert run("info", "--data", folder) == 0
     shown = capsys.readouterr().out
-    assert "39 files (10,790 files of (rows, 128))" in shown
+    assert "39 files (published: 10,790 files of (rows, 128))" in shown
     assert "1 of them, such as test_3; extract theirs" in shown
     shutil.rmtree(folder / "av_features")
     assert run("info", "--data", folder) == 0
     shown = capsys.readouterr().out
-    assert "missing (10,790 files of (rows, 1024))" in shown
+    assert "missing (published: 10,790 files of (rows, 1024))" in shown
     assert "none: expected features in" in shown
 
 

@@ -112,9 +112,11 @@ def test_a_row_of_ma_runs_its_three_steps(corpus, out, capsys):
     assert f"{result['report']['segment']['audio']:.2f}" in capsys.readouterr().out
 
 
-def test_rows_are_listed(corpus, out, capsys):
-    assert run(corpus, out, 3, "--list-rows") == 0
+def test_rows_are_listed_without_a_corpus(capsys):
+    assert main(["tables", "3", "--list-rows"]) == 0
     assert "mm-pyramid-w-o-ula          llp-without-ula" in capsys.readouterr().out
+    assert main(["tables", "3"]) == 2
+    assert "name its folder: --data DIR" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import tyro
 from docstring_parser import parse_from_object
 
 from mmpyramid.cli._options import OptionalPath
+from mmpyramid.core.errors import UserError
 from mmpyramid.training.settings import Settings
 
 OF_A_ROW = {"model", "objective", "schedule", "seed"}
@@ -48,7 +49,7 @@ def tables(  # noqa: PLR0913 - one for each flag
     ],
     /,
     *,
-    data: Path,
+    data: OptionalPath = None,
     out: Path = Path("tables"),
     features: OptionalPath = None,
     seeds: tuple[int, ...] = (1, 2, 3),
@@ -71,7 +72,8 @@ def tables(  # noqa: PLR0913 - one for each flag
         name: Of the paper: 1 (AVE), 2 (LLP), 3 (ablations on LLP) or 4 (shared parameters).
             Additional: ablation (sizes and parts of the pyramid, with their cost), plugin-llp and
             plugin-ave (the pyramid in front of other networks, by length of event).
-        data: Corpus folder in the layout of AVE (tables 1 and plugin-ave) or LLP.
+        data: Corpus folder in the layout of AVE (tables 1 and plugin-ave) or LLP; only
+            `--list-rows` needs none.
         out: Folder for runs and pages.
         features: Where the features are, if not in the corpus folder.
         seeds: Each row is trained once with each of these seeds.
@@ -80,12 +82,20 @@ def tables(  # noqa: PLR0913 - one for each flag
             paper scores on them.
         list_rows: Print the rows' names and recipes, and stop.
         overrides: Fields of every recipe; the page says so.
+
+    Raises:
+        UserError: if there is no corpus.
     """
     from mmpyramid.cli._tables import list_rows as show_rows
     from mmpyramid.cli._tables import run_tables
 
     if list_rows:
         return show_rows(name, subset=subset)
+    if data is None:
+        raise UserError(
+            "expected a corpus in the layout of AVE (tables 1 and plugin-ave) or LLP, got none; "
+            "name its folder: --data DIR"
+        )
     return run_tables(
         name,
         data,

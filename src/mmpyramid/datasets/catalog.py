@@ -81,9 +81,11 @@ CATALOG = (
                 size=83_874,
                 sha256="e2274af694f3f27e38b840e0cd91a9d8d9ac85280f193e90828d26b22db69abe",
             ),
-            KnownFile(path="feats/vggish/*.npy", note="11,849 files of (10, 128)"),
-            KnownFile(path="feats/res152/*.npy", note="11,849 files of (80, 2048), 7.8 GB"),
-            KnownFile(path="feats/r2plus1d_18/*.npy", note="11,849 files of (10, 512)"),
+            KnownFile(path="feats/vggish/*.npy", note="published: 11,849 files of (10, 128)"),
+            KnownFile(
+                path="feats/res152/*.npy", note="published: 11,849 files of (80, 2048), 7.8 GB"
+            ),
+            KnownFile(path="feats/r2plus1d_18/*.npy", note="published: 11,849 files of (10, 512)"),
         ),
     ),
     KnownData(
@@ -112,8 +114,8 @@ CATALOG = (
                 size=5_360,
                 sha256="f9bb79defc1f784ca5dda9cdd3ee52af6d24ccb399a1cfab6bf0d373f5681076",
             ),
-            KnownFile(path="audio_feature.h5", note="(4143, 10, 128), 42 MB"),
-            KnownFile(path="visual_feature.h5", note="(4143, 10, 7, 7, 512), 8.3 GB"),
+            KnownFile(path="audio_feature.h5", note="published: (4143, 10, 128), 42 MB"),
+            KnownFile(path="visual_feature.h5", note="published: (4143, 10, 7, 7, 512), 8.3 GB"),
             KnownFile(
                 path="labels_noisy.h5",
                 size=22_792,
@@ -126,7 +128,7 @@ CATALOG = (
                 sha256="d29b6efa4c985746a1d5205423c6f01bf02cf475af40c2620e4df9260d84c5f4",
                 note="weak training",
             ),
-            KnownFile(path="visual_feature_noisy.h5", note="weak training, 0.4 GB"),
+            KnownFile(path="visual_feature_noisy.h5", note="weak training; published: 0.4 GB"),
         ),
     ),
     KnownData(
@@ -146,9 +148,13 @@ CATALOG = (
                 size=2_991_422,
                 sha256="2fdfc587ad36fc405496b5520d967b5df54b2d82027d16d69e968b5cf04d3dba",
             ),
-            KnownFile(path="av_features/*_rgb.npy", note="10,790 files of (rows, 1024)"),
-            KnownFile(path="av_features/*_flow.npy", note="10,790 files of (rows, 1024)"),
-            KnownFile(path="av_features/*_vggish.npy", note="10,790 files of (rows, 128)"),
+            KnownFile(path="av_features/*_rgb.npy", note="published: 10,790 files of (rows, 1024)"),
+            KnownFile(
+                path="av_features/*_flow.npy", note="published: 10,790 files of (rows, 1024)"
+            ),
+            KnownFile(
+                path="av_features/*_vggish.npy", note="published: 10,790 files of (rows, 128)"
+            ),
         ),
     ),
     KnownData(
