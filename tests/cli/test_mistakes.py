@@ -67,8 +67,14 @@ WRONG_VALUES = {
     "no program": ["parse", "CLIP", "--out", "OUT", "--markers-for", ""],
     "long track": ["parse", "CLIP", "--out", "OUT", "--audio-track", "1234567890"],
     "model of a library": ["library", "add", "CLIP", "--out", "OUT", "--model", "gone"],
-    "words of a library": "library add CLIP --out OUT --model MODEL --vocabulary llp".split(),
-    "checkpoints": "library add CLIP --out OUT --for-words --checkpoints yamnet=FILE".split(),
+    "words of a library": [
+        *("library", "add", "CLIP", "--out", "OUT"),
+        *("--model", "MODEL", "--vocabulary", "llp"),
+    ],
+    "checkpoints": [
+        *("library", "add", "CLIP", "--out", "OUT"),
+        *("--for-words", "--checkpoints", "yamnet=FILE"),
+    ],
     "host of the server": ["serve", "--host", "300.0.0.1"],
 }
 
