@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import tiny_folder
 from mmpyramid.core import Modality, Timeline
 from mmpyramid.datasets.llp import read_llp
 from mmpyramid.models import (
@@ -169,6 +170,24 @@ def test_event_localization_gives_audio_visual_events(events, run, tmp_path):
     assert len(predicted) > 0
     assert {event.modality for event in predicted} == {Modality.AUDIO_VISUAL}
     assert np.shape(predicted.unit_weights)[::2] == (2, 10)
+
+
+def test_an_id_with_a_comma_is_one_id(run, tmp_path):
+    tiny_folder.write_features(tmp_path, 2)
+    rows = [{**row, "split": "test"} for row in tiny_folder.rows_of(2)]
+    names = {tiny_folder.name_of(0): "rain, and wind", tiny_folder.name_of(1): "bird"}
+    for row in rows:
+        row["video"] = f"{names[row['video'].removesuffix('.mp4')]}.mp4"
+    tiny_folder.write_table(tmp_path / "annotations.csv", rows)
+    for path in [*tmp_path.rglob("*.npy")]:
+        path.rename(path.with_name(f"{names[path.stem]}.npy"))
+    streams = {"audio_streams": {"yamnet": 1024}, "visual_streams": {"efficientnet_lite0": 1280}}
+    network = MMPyramid(MMPyramidConfig(labels=tiny_folder.LABELS, width=16, **streams))
+    model = save_pretrained(network, tmp_path / "model")
+    for ids in (("rain, and wind", "bird"), ("bird",)):
+        out = tmp_path / str(len(ids))
+        run("predict", model, "--data", tmp_path, "--ids", *ids, "--out", out)
+        assert {path.name for path in out.iterdir()} == {f"{name}.json" for name in ids}
 
 
 def test_what_is_simulated_is_called_so(run, model, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Modality-aware labels are a readable file that comes back as it went."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,19 @@ def test_round_trip_in_any_order(path):
     head, *rows = path.read_text().splitlines()
     path.write_text("\n".join([head, *reversed(rows)]) + "\n")
     np.testing.assert_array_equal(read_refined(path, ANNOTATIONS), MODALITY_NMC)
+
+
+def test_labels_with_commas_and_quotes_come_back(tmp_path):
+    named = replace(ANNOTATIONS, labels=('dog, "big"', 'a "cat'))
+    write_refined(tmp_path / "refined.tsv", named, MODALITY_NMC)
+    np.testing.assert_array_equal(read_refined(tmp_path / "refined.tsv", named), MODALITY_NMC)
+
+
+@pytest.mark.parametrize("cell", ['"Cat', '"Cat"x'])
+def test_a_quote_that_is_left_open_names_no_label_of_the_video(path, cell):
+    path.write_text(path.read_text().replace("\t\tCat", f"\t\t{cell}x"))
+    with pytest.raises(UserError, match="labels that the video does not have: 1"):
+        read_refined(path, ANNOTATIONS)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,9 @@ def evaluate(  # noqa: PLR0913 - one for each flag
     dense events its mean average precision. With `--pages`, every video gets a page beside its
     truth, and a table sorts them by their scores.
 
+    A video longer than those that the network was trained on is scored whole here, as in
+    validation; `predict`, `parse` and the pages score it in windows of that length.
+
     Example: mmpyramid evaluate runs/llp/model --data LLP --pages pages --videos LLP/videos
 
     Args:

@@ -97,7 +97,8 @@ def predict(
         problem=network.problem,
         features=corpus.features,
     )
-    chosen_ids = _known([item for part in ids for item in part.split(",") if item], dataset)
+    parts = [[part] if part in dataset.ids else part.split(",") for part in ids]
+    chosen_ids = _known([item for part in parts for item in part if item], dataset)
     for item_id in chosen_ids:
         for name in ("truth.json", *chosen):
             check_output_file(out / f"{item_id}.{name}")

@@ -5,8 +5,8 @@ Our file is tab-separated text with a header, one row per video, in any order:
     filename              audio_labels    visual_labels
     00BDwKBD5i8_0_10      Speech,Dog      Dog
 
-Labels are separated by commas; an empty cell means that no class of the video is believed to occur
-in that modality.
+Labels are separated by commas, and one with a comma or a quote in it is quoted as in CSV; an empty
+cell means that no class of the video is believed to occur in that modality.
 
 The labels that MA's authors removed are read as they were published: `need_to_change.pkl`, a pickle
 of two lists, visual and audio, of one list for each class: tensors without dimensions, each the row
@@ -16,6 +16,9 @@ GenjiB/CM-Co-Occurrence-AVVP, for MA (Wu & Yang, CVPR 2021). No code in the file
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -104,11 +107,17 @@ def write_refined(path: Path, annotations: Labelled, modality_NMC: Array) -> Non
     lines = ["\t".join(COLUMNS)]
     for name, label_MC in zip(annotations.names, modality_NMC, strict=True):
         cells = (
-            ",".join(annotations.labels[index] for index in np.flatnonzero(label_C))
+            _joined(annotations.labels[index] for index in np.flatnonzero(label_C))
             for label_C in label_MC
         )
         lines.append("\t".join((name, *cells)))
     write_durably(path, ("\n".join(lines) + "\n").encode())
+
+
+def _joined(labels: Iterable[str]) -> str:
+    cell = io.StringIO()
+    csv.writer(cell, lineterminator="").writerow(labels)
+    return cell.getvalue()
 
 
 def read_refined(path: Path, annotations: Labelled) -> Array:
@@ -135,7 +144,7 @@ def read_refined(path: Path, annotations: Labelled) -> Array:
             continue
         found.add(name)
         for modality, column in enumerate(COLUMNS[1:]):
-            for label in filter(None, cells[column].split(",")):
+            for label in filter(None, next(csv.reader([cells[column]]), [])):
                 index = column_of.get(label)
                 if index is None or not annotations.weak[row_of[name], index]:
                     problems.add(
