@@ -31,10 +31,12 @@ def run(corpus, tmp_path_factory):
 @pytest.mark.slow
 def test_a_network_labels_what_another_learns(corpus, run, tmp_path, capsys):
     out = tmp_path / "labels"
-    words = ["label", str(run / "model"), "--data", str(corpus), "--out", str(out)]
+    places = f"--data {corpus} --features {corpus / 'feats'}"
+    words = ["label", str(run / "model"), *places.split(), "--out", str(out)]
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert f"24 videos of 3 classes in {out}\n" in shown
+    assert f"train RECIPE --strategy valor {places} " in shown
     train = read_llp(corpus, "train")
     network = load_pretrained(run / "model")
     kept = out / "audio" / f"{train.ids[0]}.npy"

@@ -115,10 +115,11 @@ def label(
                     write_file(path, _npy(scores[side]))
             update(completed, len(dataset.ids))
     unknown_to = f"\nnot known to the teachers: {', '.join(missing)}" if missing else ""
+    found_in = f" --features {features}" if features else ""
     console().print(
         f"{simulated(data, features)}{len(dataset.ids)} videos of {len(dataset.labels)} classes in "
-        f"{out}{unknown_to}\ntrain with      mmpyramid train llp --strategy valor --data {data} "
-        f"--segment-labels {out} --out RUN"
+        f"{out}{unknown_to}\ntrain with      mmpyramid train RECIPE --strategy valor --data {data}"
+        f"{found_in} --segment-labels {out} --out RUN"
     )
     return 0
 
