@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from mmpyramid.cli import main
@@ -9,7 +10,7 @@ from mmpyramid.cli.label import margins
 from mmpyramid.core import Modality
 from mmpyramid.core.labels import LLP_LABELS
 from mmpyramid.datasets.llp import read_llp
-from mmpyramid.models import load_pretrained
+from mmpyramid.models import MMPyramid, MMPyramidConfig, load_pretrained, save_pretrained
 from mmpyramid.teachers import load_teacher
 from training import tiny_corpus
 
@@ -93,6 +94,24 @@ def test_the_teachers_have_no_say_about_what_they_never_perceive(corpus, tmp_pat
 
 def test_margins_stay_finite():
     assert margins(np.array([[0.0, 0.5, 1.0]]), [0, 1, 2]).tolist() == [[-12.0, 0.0, 12.0]]
+
+
+def test_labels_of_two_teachers_are_not_mixed(corpus, tmp_path, capsys):
+    words = [
+        "label",
+        str(tmp_path / "model"),
+        "--data",
+        str(corpus),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    for seed, code in ((0, 0), (0, 0), (1, 2)):
+        torch.manual_seed(seed)
+        config = MMPyramidConfig(labels=read_llp(corpus, "train").labels, width=8 + 8 * seed)
+        if seed or not (tmp_path / "model").exists():
+            save_pretrained(MMPyramid(config), tmp_path / "model")
+        assert main(words) == code
+    assert "labels of another teacher" in capsys.readouterr().err
 
 
 def test_a_teacher_of_other_classes_is_refused(corpus, run, tmp_path, capsys):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -67,14 +68,8 @@ WRONG_VALUES = {
     "no program": ["parse", "CLIP", "--out", "OUT", "--markers-for", ""],
     "long track": ["parse", "CLIP", "--out", "OUT", "--audio-track", "1234567890"],
     "model of a library": ["library", "add", "CLIP", "--out", "OUT", "--model", "gone"],
-    "words of a library": [
-        *("library", "add", "CLIP", "--out", "OUT"),
-        *("--model", "MODEL", "--vocabulary", "llp"),
-    ],
-    "checkpoints": [
-        *("library", "add", "CLIP", "--out", "OUT"),
-        *("--for-words", "--checkpoints", "yamnet=FILE"),
-    ],
+    "devices": ["train", "llp", "--data", "CORPUS", "--out", "OUT", "--devices", "-3"],
+    "a word of no letters": ["info", "--classes", " "],
     "host of the server": ["serve", "--host", "300.0.0.1"],
 }
 
@@ -130,13 +125,22 @@ def test_an_output_that_cannot_be_written(name, run, fill, capsys):
         ("parse CLIP --embed --no-embed", "expected --embed once, got --embed and --no-embed"),
         ("train llp --data CORPUS --out OUT --epochs 1 --epochs=2", "expected --epochs once"),
         ("library search OUT --and Dog --and Cat", "with all of its values after it"),
+        ("library add CLIP --out OUT --model MODEL --vocabulary llp", "leave one of the two out"),
+        ("library add CLIP --out OUT --for-words --checkpoints yamnet=FILE", "of clap or clip"),
+        ("serve --models teachers-ave --vocabulary llp", "--vocabulary is that of `teachers`"),
+        ("evaluate MODEL --data CORPUS --split val --tune val", "another split than --tune"),
+        ("evaluate MODEL --data CORPUS --json OUT --predictions OUT", "got OUT for both"),
+        ("score FILE --labels CORPUS --json OUT --report OUT", "got OUT for both"),
+        ("score FILE --labels CORPUS --split val --tune OUT", "another split than --tune"),
+        ("store import CORPUS/feats --out OUT --visual vggish nosuch", "has no nosuch"),
         ("library search OUT --device cuda", "--device cuda applies to --like only"),
         ("library search OUT --min-score 2", "--min-score of at most 1"),
     ],
 )
 def test_flags_that_exclude_each_other(line, told, run, fill, capsys):
     assert run(*fill(line.split())) == 2
-    assert told in capsys.readouterr().err
+    assert told.replace("OUT", *fill(["OUT"])) in capsys.readouterr().err
+    assert not Path(*fill(["OUT"])).exists(), "the next attempt must not find a claimed folder"
 
 
 @pytest.mark.parametrize("what", WRONG_VALUES)

@@ -24,6 +24,15 @@ def test_import_and_export(corpus, run, tmp_path, capsys):
     assert {path.relative_to(back): path.read_bytes() for path in back.rglob("*.npy")} == there
 
 
+def test_two_layouts_are_not_mixed(run, tmp_path, capsys):
+    add_all(tmp_path / "store", {"a": video(0)})
+    for first, second in (("npy", "h5"), ("h5", "npy")):
+        words = ("store", "export", tmp_path / "store", "--out", tmp_path / first, "--layout")
+        assert run(*words, first) == run(*words, first) == 0
+        assert run(*words, second) == 2
+        assert "an export in another layout" in capsys.readouterr().err
+
+
 def test_what_is_made_of_simulated_features_is_called_so(run, tmp_path, capsys):
     sim, data = tmp_path / "sim", tmp_path / "annotations"
     assert run("simulate", "--out", sim, "--train", 1, "--val", 1, "--test", 1) == 0

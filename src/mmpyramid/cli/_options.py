@@ -20,7 +20,7 @@ from rich.console import Console
 
 from mmpyramid.backbones.registry import FEATURE_SETS
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import write_durably
+from mmpyramid.core.files import check_output_file, write_durably
 from mmpyramid.core.progress import Level, change_display, is_quiet
 from mmpyramid.core.text import shorten
 from mmpyramid.media.streams import Tracks
@@ -211,6 +211,19 @@ def console() -> Console:
     return out if out.is_terminal else plain(soft_wrap=True)
 
 
+def check_output_files(*paths: Path | None) -> None:
+    """Check before any work that files can be written; None is left out.
+
+    Raises:
+        UserError: if one cannot, or two are the same.
+    """
+    given = [path for path in paths if path is not None]
+    for number, path in enumerate(given):
+        check_output_file(path)
+        if path in given[:number]:
+            raise UserError(f"expected different files to write, got {path} for both; name another")
+
+
 def write_json(path: Path, data: object) -> None:
     """Write a JSON file, with its folder."""
     write_file(path, (json.dumps(data, indent=2) + "\n").encode())
@@ -292,6 +305,20 @@ def to_formats(formats: str) -> list[str]:
         if package := FORMATS[name].package:
             import_module(package)
     return chosen
+
+
+def content_of(vocabulary: str | None) -> str | bytes | None:
+    """What decides between two vocabularies: the content of a file, else the name."""
+    is_file = vocabulary is not None and os.path.isfile(vocabulary)  # noqa: PTH113 - refuses no name
+    return Path(vocabulary).read_bytes() if vocabulary and is_file else vocabulary
+
+
+def files_of(model: str) -> tuple[object, ...]:
+    """What tells a network in a folder from another that takes its place; nothing of a hub id."""
+    if not os.path.isdir(model):  # noqa: PTH112 - refuses no name
+        return ()
+    found = ((path.name, path.stat()) for path in sorted(Path(model).iterdir()) if path.is_file())
+    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in found)
 
 
 def check_raw(formats: Iterable[str], *, raw: bool) -> None:

@@ -18,6 +18,7 @@ from mmpyramid.cli._options import (
     OPTIONAL,
     NumbersOutput,
     OptionalPath,
+    check_output_files,
     console,
     simulated,
     write_file,
@@ -27,7 +28,7 @@ from mmpyramid.cli.predict import SIMULATED, predict_items
 from mmpyramid.core import AnyScores, Timeline
 from mmpyramid.core.device import resolve_device, use_float32
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import check_output_file, check_output_folder
+from mmpyramid.core.files import check_output_folder
 from mmpyramid.core.progress import progress
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.extract.search import Inspector, find_videos
@@ -59,8 +60,7 @@ class Outputs:
         Raises:
             UserError: if it cannot.
         """
-        for path in filter(None, (self.json, self.predictions)):
-            check_output_file(path)
+        check_output_files(self.json, self.predictions)
         if self.pages:
             check_output_folder(self.pages)
 
@@ -126,6 +126,8 @@ def evaluate(  # noqa: PLR0913 - one for each flag
 
     output.apply()
     outputs.check()
+    if tune == split:
+        raise UserError(f"expected another split than --tune {tune} to score, got --split {split}")
     videos = outputs.find_videos()
     device = resolve_device(device)
     network = _as_precise(load_pretrained(model).to(device), precision)

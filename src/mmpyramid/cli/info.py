@@ -76,6 +76,8 @@ def _classes(word: str) -> int:
     from mmpyramid.backbones import efficientnet, yamnet
     from mmpyramid.teachers.vocabulary import audioset, find_classes
 
+    if not word.strip():
+        raise UserError("expected --classes of a word, such as drum, got none")
     heard = find_classes(word, yamnet.class_names())
     seen = find_classes(word, efficientnet.class_names())
     if not heard and not seen:

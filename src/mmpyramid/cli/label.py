@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -20,6 +21,8 @@ from mmpyramid.cli._options import (
     OptionalName,
     OptionalPath,
     console,
+    content_of,
+    files_of,
     parse_checkpoints,
     shows_progress,
     simulated,
@@ -44,6 +47,8 @@ ScoreVideo = Callable[[Features], Mapping[Modality, NDArray[np.float16]]]
 OpenCorpus = Callable[..., Dataset]
 MOST = 12.0
 """Margins are kept within this: the logit of a probability of 0.999994."""
+MADE_BY = "made-by.sha256"
+"""In the folder of labels: a digest of what made them."""
 SIDES = (Modality.AUDIO, Modality.VISUAL)
 
 
@@ -106,7 +111,7 @@ def label(
         dataset, score, missing = _by_scores(teacher, vocabulary, device, open_corpus)
         thresholds = ""
     with only_writer(out), progress("label") as update:
-        _begin(out, thresholds)
+        _begin(out, thresholds, _digest(teacher, vocabulary, weights, dataset.labels))
         for completed, video_id in enumerate(dataset.ids, start=1):
             paths = {side: out / str(side) / f"{video_id}.npy" for side in SIDES}
             if not all(path.exists() for path in paths.values()):
@@ -124,11 +129,24 @@ def label(
     return 0
 
 
-def _begin(out: Path, thresholds: str) -> None:
-    """Write the table of thresholds, if there is one, unless it is there already.
+def _digest(
+    teacher: str,
+    vocabulary: str | None,
+    weights: Mapping[str, Path],
+    labels: tuple[str, ...],
+) -> str:
+    """What tells labels apart: who made them, by which words or network, of which classes."""
+    settings = (teacher, content_of(vocabulary), sorted(weights.items()), files_of(teacher), labels)
+    return hashlib.sha256(repr(settings).encode()).hexdigest()
+
+
+def _begin(out: Path, thresholds: str, digest: str) -> None:
+    """Write the digest and the table of thresholds, if there is one, unless they are there already.
+
+    Labels of earlier versions have no digest.
 
     Raises:
-        UserError: if the folder has labels of the other kind.
+        UserError: if the folder has labels of the other kind, or of another teacher.
     """
     has_labels = any(out.glob("audio/*.npy"))
     has_table = (out / THRESHOLDS).exists()
@@ -137,6 +155,14 @@ def _begin(out: Path, thresholds: str) -> None:
         found, ours = kinds if has_table else kinds[::-1]
         raise UserError(
             f"{out} has {found}, which cannot be mixed with {ours}; choose another --out"
+        )
+    made_by = out / MADE_BY
+    if not has_labels:
+        write_file(made_by, f"{digest}\n".encode())
+    elif made_by.exists() and made_by.read_text().strip() != digest:
+        raise UserError(
+            f"{out} has labels of another teacher, vocabulary, checkpoint or classes, which cannot "
+            "be mixed with these; choose another --out"
         )
     if thresholds and not has_table:
         write_file(out / THRESHOLDS, thresholds.encode())

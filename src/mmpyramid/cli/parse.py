@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -27,6 +26,8 @@ from mmpyramid.cli._options import (
     check_embed,
     check_raw,
     console,
+    content_of,
+    files_of,
     raw_option,
     shows_progress,
     to_formats,
@@ -143,10 +144,10 @@ def parse(  # noqa: PLR0913 - one for each flag
     folders, read_tracks = Folders.search(videos), tracks.to_tracks()
     names = output_names(folders.videos, folders.inside)
     settings = (
-        *(model, _content(vocabulary), infer_seen, sensitivity, read_tracks, decoder),
+        *(model, content_of(vocabulary), infer_seen, sensitivity, read_tracks, decoder),
         # The settings of others are those of before.
         *((words,) if words.text else ()),
-        *_files_of(model),
+        *files_of(model),
         *(name for name, is_set in (("embed", embed), ("raw", raw)) if is_set),
         *(sorted(chosen) if {*chosen} != {*DEFAULT_FORMATS.split(",")} else ()),
     )
@@ -215,20 +216,6 @@ def _summarize(folders: Folders, num: int, num_done: int, num_failed: int, scree
     screen.print(f"{num - num_done - num_failed} parsed{already}, {num_failed} failed")
     if folders.left_out:
         screen.print(Text(f"left out: {folders.left_out}"))
-
-
-def _content(vocabulary: str | None) -> str | bytes | None:
-    """What decides between two vocabularies: the content of a file, else the name."""
-    is_file = vocabulary is not None and os.path.isfile(vocabulary)  # noqa: PTH113 - refuses no name
-    return Path(vocabulary).read_bytes() if vocabulary and is_file else vocabulary
-
-
-def _files_of(model: str) -> tuple[object, ...]:
-    """What tells a network in a folder from another that takes its place; nothing of a hub id."""
-    if not os.path.isdir(model):  # noqa: PTH112 - refuses no name
-        return ()
-    found = ((path.name, path.stat()) for path in sorted(Path(model).iterdir()) if path.is_file())
-    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in found)
 
 
 def output_names(

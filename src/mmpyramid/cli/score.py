@@ -12,9 +12,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from mmpyramid.cli._options import OptionalPath, console, simulated, write_file, write_json
+from mmpyramid.cli._options import (
+    OptionalPath,
+    check_output_files,
+    console,
+    simulated,
+    write_file,
+    write_json,
+)
 from mmpyramid.core.errors import UserError
-from mmpyramid.core.files import check_output_file
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.problems import DetectionProblem, Gate, ParsingProblem
 from mmpyramid.problems.dense.detections import (
@@ -92,8 +98,7 @@ class Outputs:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise UserError(f"expected --{name} of 0 or more, got {value}")
-        for path in filter(None, (self.json, self.report)):
-            check_output_file(path)
+        check_output_files(self.json, self.report)
 
     def draws(self, default: int) -> int:
         """Number of resamples: as asked for, or the default."""
@@ -135,6 +140,8 @@ def score(
         outputs: What is printed and written.
     """
     outputs.check()
+    if tune and split == "val":
+        raise UserError("expected another split than --tune val to score, got --split val")
     paths = [predictions, *filter(None, [against])]
     if against and os.path.realpath(against) == os.path.realpath(predictions):
         raise UserError(f"expected --against to name another file, got {against} for both")

@@ -57,6 +57,11 @@ def serve(  # noqa: PLR0913 - one for each flag
 
     if not models:
         raise UserError("expected --models to name at least one model, got none; try teachers")
+    if vocabulary != "everyday" and "teachers" not in models:
+        raise UserError(
+            f"--vocabulary is that of `teachers`, got {vocabulary} with --models "
+            f"{' '.join(models)}; leave it out, or add teachers to --models"
+        )
     if workers < 1:
         raise UserError(f"expected --workers to be at least 1, got {workers}")
     setup = Setup(

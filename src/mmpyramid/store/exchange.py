@@ -231,12 +231,15 @@ def export_features(
         progress: called after each video, or stream of `h5`.
 
     Raises:
-        UserError: if lengths differ, a stream is missing, an id is no line of UTF-8 text (`h5`),
-            an id is no file name (`npy`), or the disk is full.
+        UserError: if the folder has the other layout, lengths differ, a stream is missing, an id
+            is no line of UTF-8 text (`h5`), an id is no file name (`npy`), or the disk is full.
 
     Example:
         >>> export_features(FeatureStore("store"), Path("feats"))  # doctest: +SKIP
     """
+    of_other = "*/*.npy" if layout == "h5" else IDS_FILE
+    if any(out.glob(of_other)):
+        raise UserError(f"{out} has an export in another layout than {layout}; name another folder")
     carry_marker(store.folder, out)
     (out / SUMS_FILE).unlink(missing_ok=True)
     export = _export_h5 if layout == "h5" else _export_npy
@@ -362,6 +365,11 @@ def _cut(array: Array, num_segments: int, *, pool: bool) -> Array:
 
 
 def _provenance(folder: Path, arrays: Arrays, modalities: Mapping[str, Modality]) -> Provenance:
+    if absent := sorted(modalities.keys() - arrays.names.keys()):
+        raise UserError(
+            f"{folder} has no {', '.join(absent)} to be heard or seen; it has "
+            f"{', '.join(arrays.names)}"
+        )
     known = {**{name: entry.modality for name, entry in BACKBONES.items()}, **modalities}
     unknown = [name for name in arrays.names if name not in known]
     if unknown:

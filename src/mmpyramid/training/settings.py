@@ -113,6 +113,8 @@ class Settings:
                 raise UserError(f"--{flag} should be above 0, got {getattr(self, name)}")
         if not 0 <= self.clip_norm < math.inf:
             raise UserError(f"--clip-norm should be 0 or more, got {self.clip_norm}")
+        if self.devices != "auto" and self.devices < 1:
+            raise UserError(f"--devices should be 1 or more, or auto, got {self.devices}")
         if self.seed < 0:
             raise UserError(f"--seed should be 0 or more, got {self.seed}")
         if not 0 <= self.ema_decay < 1:
