@@ -4,6 +4,7 @@ import os
 from fractions import Fraction
 
 import av
+import numpy as np
 import pytest
 
 import media_files
@@ -53,3 +54,19 @@ def test_sound_of_any_rate_is_encoded(rate, channels, tmp_path):
         (stream,) = container.streams
         assert (stream.rate, stream.channels) == (min(rate, 48_000), channels)
         assert float(container.duration / av.time_base) == pytest.approx(2.0, abs=0.1)
+
+
+def test_pixels_that_are_not_square_keep_their_shape(tmp_path):
+    path, part = tmp_path / "clip.mkv", tmp_path / "part"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        for _ in range(20):
+            picture = np.zeros((48, 64, 3), np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+    with part.open("w+b") as file:
+        cutting.cut(MediaFile(path=path), file.fileno(), 0.0, 1.0, copies=False)
+    with av.open(str(part)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 11)

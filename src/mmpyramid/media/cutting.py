@@ -218,6 +218,8 @@ def _encoder(out: OutputContainer, stream: AnyStream) -> Any:
         made: Any = out.add_stream("libx264", rate=stream.average_rate or 25)
         made.width, made.height = stream.width // 2 * 2, stream.height // 2 * 2
         made.pix_fmt = "yuv420p"
+        if stream.sample_aspect_ratio:
+            made.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
         return made
     rate = stream.sample_rate if stream.sample_rate in RATES else 48000
     return out.add_stream("aac", rate=rate, layout="mono" if stream.channels == 1 else "stereo")
