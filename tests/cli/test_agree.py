@@ -75,6 +75,7 @@ def test_silence_behind_the_last_event_counts_only_if_it_is_known(coders, run, t
         (("A", "A/clip 0.json"), "two or more timelines of one video, or two or more folders"),
         (("A", "A"), "different names for 2 raters"),
         (("A", "B", "--names", "x"), "different names for 2 raters, got x"),
+        (("A", "B", "--names=,x"), "different names for 2 raters, got , x"),
         (("A", "gone"), "no file or folder"),
         (("A", "EMPTY"), "expected timelines in"),
         (("A", "B", "--seconds", "0"), "--seconds above 0"),

@@ -71,6 +71,7 @@ def test_several_timelines_make_a_page_that_plays_the_first_video_found(plain, c
         (["A", "--to", "vtt", "--unit-weights"], "--unit-weights goes with --to png, svg or csv"),
         (["A", "A", "--to", "png"], "name each by --names"),
         (["A", "A", "--to", "png", "--names", "a,b,c"], "each of 2 timelines"),
+        (["A", "A", "--to", "png", "--names", "a,"], "each of 2 timelines"),
         (["A", "A", "--to", "png", "--names", "a,a"], "several called a"),
         (["A", "A", "--to", "vtt", "--names", "a,b"], "--to vtt takes one timeline, got 2"),
         (["A", "A", "--to", "html", "--names", "a,b", "--embed"], "there is no video clip.mp4"),

@@ -105,7 +105,7 @@ def _names(paths: Sequence[Path], given: str | None) -> list[str]:
         names = names if len(set(names)) == len(names) else [str(path) for path in paths]
     else:
         names = short_names(paths)
-    if len(names) != len(paths) or len(set(names)) != len(names):
+    if len(names) != len(paths) or len(set(names)) != len(names) or not all(names):
         raise UserError(
             f"expected different names for {len(paths)} raters, got {', '.join(names)}; name each "
             "by --names"

@@ -289,7 +289,7 @@ def _names(paths: Sequence[Path], given: str | None) -> list[str]:
         UserError: if the given names are not as many, or two timelines would share one.
     """
     names = short_names(paths) if given is None else [name.strip() for name in given.split(",")]
-    if len(names) != len(paths):
+    if len(names) != len(paths) or not all(names):
         raise UserError(
             f"expected --names to give a name to each of {len(paths)} timelines, separated by "
             f"commas; got {len(names)}: {', '.join(names)}"
