@@ -133,3 +133,31 @@ def test_events_beyond_the_end_of_a_mask_are_told(good, corpus, run, capsys):
         shown = capsys.readouterr().err
         assert told in shown
         assert ("ends 1 videos before their last annotated event" in shown) == bool(told)
+
+
+def test_videos_of_a_folder_may_last_longer_than_their_events(run, tmp_path):
+    """Only the features know that, which are not asked for."""
+    lines = [
+        f"{name}.mp4,Dog,audio_visual,0,2,{split}"
+        for split in ("train", "val", "test")
+        for name in (f"{split} a", f"{split} b")
+    ]
+    table = "\n".join(("video,label,modality,onset,offset,split", *lines))
+    (tmp_path / "annotations.csv").write_text(table)
+    files = {}
+    for split, num_segments in (("val", 3), ("test", 4)):
+        audio = np.full((2, num_segments, 1), 0.9)
+        arrays = {"ids": [f"{split} a", f"{split} b"], "audio": audio, "visual": audio}
+        files[split] = tmp_path / f"{split}.npz"
+        np.savez(files[split], **arrays, video=np.ones((2, 1)))
+    written = tmp_path / "numbers.json"
+    words = ("--labels", tmp_path, "--tune", files["val"], "--json", written)
+    assert run("score", files["test"], *words) == 0
+    # Two seconds of four are right: precision 1/2, recall 1.
+    assert json.loads(written.read_text())["segment"]["audio"] == pytest.approx(200 / 3)
+    np.savez(
+        files["test"],
+        **{**arrays, "audio": audio[:, :1], "visual": audio[:, :1]},
+        video=[[1.0]] * 2,
+    )
+    assert run("score", files["test"], *words) == 2

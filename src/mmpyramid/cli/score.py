@@ -21,6 +21,7 @@ from mmpyramid.cli._options import (
     write_json,
 )
 from mmpyramid.core.errors import UserError
+from mmpyramid.core.runs import Mask
 from mmpyramid.datasets import Dataset, open_dataset
 from mmpyramid.problems import DetectionProblem, Gate, ParsingProblem
 from mmpyramid.problems.dense.detections import (
@@ -230,9 +231,11 @@ def _open(labels: Path, split: Literal["val", "test"]) -> Dataset:
 
 def _read(path: Path, dataset: Dataset) -> Predictions:
     shape = (dataset.num_segments, len(dataset.labels))
-    found = read_predictions(path, dataset.ids, shape, names=dataset.names)
+    found = read_predictions(
+        path, dataset.ids, shape, names=dataset.names, may_be_longer=dataset.may_be_longer
+    )
     if found.mask is not None:
-        annotated_NT = np.logical_or(*dataset.masks).any(axis=2)
+        annotated_NT = np.logical_or(*_truth(found, dataset)).any(axis=2)
         left_out_NT = annotated_NT & ~found.mask
         if left_out_NT.any():
             logger.warning(
@@ -243,10 +246,19 @@ def _read(path: Path, dataset: Dataset) -> Predictions:
     return found
 
 
+def _truth(predictions: Predictions, dataset: Dataset) -> tuple[Mask, Mask]:
+    """What is heard and seen, (N, T, C) with as many segments as the predictions have."""
+    num_more = predictions.audio.shape[1] - dataset.num_segments
+    heard_NTC, seen_NTC = (
+        np.pad(mask_NTC, ((0, 0), (0, num_more), (0, 0))) for mask_NTC in dataset.masks
+    )
+    return heard_NTC, seen_NTC
+
+
 def _study(predictions: Predictions, dataset: Dataset, rule: Rule) -> Study:
     return Study(
         predictions=predictions,
-        truth=dataset.masks,
+        truth=_truth(predictions, dataset),
         labels=dataset.labels,
         gate=rule.gate,
         threshold=rule.threshold,
@@ -257,9 +269,10 @@ def _study(predictions: Predictions, dataset: Dataset, rule: Rule) -> Study:
 def _tuned(path: Path, labels: Path, rule: Rule) -> Tuned:
     """Thresholds chosen on the split `val`."""
     dataset = _open(labels, "val")
+    predictions = _read(path, dataset)
     return tune_thresholds(
-        _read(path, dataset),
-        *dataset.masks,
+        predictions,
+        *_truth(predictions, dataset),
         gate=rule.gate,
         video_threshold=rule.video_threshold,
     )

@@ -71,6 +71,8 @@ class Dataset(ABC):
         labels: the C class names, without background.
         ids: the videos, each once. In AVE a video may have several rows, one for each clip.
         num_segments: T, the length of the longest video.
+        may_be_longer: whether that is only the end of the last event, since nothing else says how
+            long the videos are.
         simulated: whether annotations or features say that no video is behind them.
 
     Example:
@@ -83,6 +85,7 @@ class Dataset(ABC):
     labels: tuple[str, ...]
     ids: tuple[str, ...]
     num_segments: int
+    may_be_longer: bool = False
     simulated: bool = False
     reader: FeatureReader | None = None
     """None if only annotations were asked for."""

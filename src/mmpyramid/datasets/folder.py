@@ -73,6 +73,7 @@ class FolderDataset(Dataset):
         """Where the first label without times is."""
         self._lengths = _lengths(videos) if reader is None else reader.lengths
         self.num_segments = int(self._lengths.max(initial=0))
+        self.may_be_longer = reader is None
         if reader is not None:
             check_ends(videos, self._lengths)
         modality_NMC, is_stated = _weak_labels(videos, self.labels)

@@ -241,6 +241,7 @@ def search_videos(videos: Videos, *, unique: bool = True) -> FoundVideos:
     """
     places = [videos] if isinstance(videos, str | Path) else list(videos)
     problems, result = Problems(), FoundVideos()
+    advice = "Give files, or folders that contain some."
     with Inspector() as inspector:
         for place in places:
             files = list(_files(Path(place), inspector, result.left_out))
@@ -257,12 +258,13 @@ def search_videos(videos: Videos, *, unique: bool = True) -> FoundVideos:
                     problems.add(
                         "files whose names differ in folder or suffix only", f"{other}, {path}"
                     )
+                    advice = (
+                        "The name without its suffix is a video's id: rename such files, or "
+                        "extract them apart."
+                    )
     if not places:
         problems.add(WITHOUT, "none given")
-    problems.raise_if_any(
-        "expected video or sound files, each with a name of its own",
-        "The name without its suffix is a video's id: rename such files, or extract them apart.",
-    )
+    problems.raise_if_any("expected video or sound files, each with a name of its own", advice)
     return result
 
 

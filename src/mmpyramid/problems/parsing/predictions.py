@@ -122,6 +122,7 @@ def read_predictions(
     shape: tuple[int, int],
     *,
     names: Sequence[str] = (),
+    may_be_longer: bool = False,
 ) -> Predictions:
     """Read predictions and put them in the order of the labels.
 
@@ -133,6 +134,8 @@ def read_predictions(
         ids: the ids of the labeled videos, whose order the result has.
         shape: (T, C) of the labels.
         names: longer names of the same videos, which stand for the ids if the predictions use one.
+        may_be_longer: whether the predictions may have more segments than the labels, since these
+            end with the last event.
 
     Raises:
         UserError: with all problems at once, if arrays are missing or have wrong shapes, values are
@@ -144,6 +147,8 @@ def read_predictions(
         arrays, origin = _load(source), str(source)
     if not set(names).isdisjoint(_as_text(arrays.get("ids", np.array([], np.str_)))):
         ids = names
+    if may_be_longer and "audio" in arrays:
+        shape = (max((shape[0], *arrays["audio"].shape[1:2])), shape[1])
     problems = [f"`{name}` is missing" for name in _REQUIRED if name not in arrays]
     given, id_problems = _check_ids(arrays["ids"], ids) if "ids" in arrays else (list(ids), [])
     problems += id_problems
