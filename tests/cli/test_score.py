@@ -155,9 +155,6 @@ def test_videos_of_a_folder_may_last_longer_than_their_events(run, tmp_path):
     assert run("score", files["test"], *words) == 0
     # Two seconds of four are right: precision 1/2, recall 1.
     assert json.loads(written.read_text())["segment"]["audio"] == pytest.approx(200 / 3)
-    np.savez(
-        files["test"],
-        **{**arrays, "audio": audio[:, :1], "visual": audio[:, :1]},
-        video=[[1.0]] * 2,
-    )
-    assert run("score", files["test"], *words) == 2
+    for wrong in (audio[:, :1], audio[:, :, 0], audio[:, 0, 0]):
+        np.savez(files["test"], **{**arrays, "audio": wrong}, video=np.ones((2, 1)))
+        assert run("score", files["test"], *words) == 2
