@@ -131,6 +131,7 @@ def test_a_video_is_parsed_without_pytorch(tmp_path):
     command = [sys.executable, "-c", WITHOUT_PYTORCH + MAIN, "parse", str(tmp_path / "clip.mp4")]
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
+    (tmp_path / "mine").mkdir()
     trained = [*command[:3], "parse", "clip.mp4", "--model", "mine"]
     found = subprocess.run(trained, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 2

@@ -12,7 +12,7 @@ from mmpyramid.core import Timeline
 from mmpyramid.core.errors import UserError
 from mmpyramid.media import SegmentReader, probe, source
 
-EXTRACT = ("--streams", "efficientnet_lite0", "--random-weights", "--workers", "1")
+EXTRACT = ("--streams", "efficientnet_lite0", "--workers", "1")
 
 
 @pytest.fixture

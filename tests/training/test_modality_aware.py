@@ -43,7 +43,15 @@ def sharper():
 RECIPES["sharper"] = sharper
 """
 RNG = np.random.default_rng(3)
-FLAGS = ("--model.width", "16", "--epochs", "2", "--batch-size", "8", "--precision", "32-true")
+
+
+def flags(num_epochs: int) -> tuple[str, ...]:
+    """Of a short training of a narrow network."""
+    epochs = ("--epochs", str(num_epochs))
+    return ("--model.width", "16", *epochs, "--batch-size", "8", "--precision", "32-true")
+
+
+FLAGS = flags(2)
 
 
 def test_partners_share_no_label_and_depend_on_the_seed_alone():
@@ -123,8 +131,9 @@ def corpus(tmp_path_factory) -> Path:
     return tiny_corpus.make(tmp_path_factory.mktemp("corpus"))
 
 
-def refine(corpus: Path, out: Path, *more: str) -> int:
-    return main(["refine", "han-ma", "--data", str(corpus), "--out", str(out), *FLAGS, *more])
+def refine(corpus: Path, out: Path, *more: str, num_epochs: int = 2) -> int:
+    words = ("refine", "han-ma", "--data", str(corpus), "--out", str(out), *flags(num_epochs))
+    return main([*words, *more])
 
 
 @pytest.mark.slow
@@ -150,7 +159,7 @@ def test_three_steps_run_once_and_resume_to_the_same_labels(corpus, tmp_path, ca
     assert refine(corpus, out) == 2
     assert "--resume" in capsys.readouterr().err
     base = (out / "base" / "model" / "config.json").read_bytes()
-    assert refine(corpus, out, "--resume", "--epochs", "3") == 2
+    assert refine(corpus, out, "--resume", num_epochs=3) == 2
     assert "were refined after 2 epochs, not 3" in capsys.readouterr().err
     assert (out / "base" / "model" / "config.json").read_bytes() == base
 

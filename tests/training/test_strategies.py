@@ -44,7 +44,15 @@ from random_batch import random_batch
 from training import tiny_corpus
 
 RNG = np.random.default_rng(5)
-FLAGS = ("--model.width", "16", "--epochs", "2", "--batch-size", "8", "--precision", "32-true")
+
+
+def flags(num_epochs: int) -> tuple[str, ...]:
+    """Of a short training of a narrow network."""
+    epochs = ("--epochs", str(num_epochs))
+    return ("--model.width", "16", *epochs, "--batch-size", "8", "--precision", "32-true")
+
+
+FLAGS = flags(2)
 WITH_LABELS = ["valor", "uwav", "cmrc", "leap", "leap-decoder", "lsld"]
 WITH_RATIOS = ["jomold", "coleaf"]
 
@@ -640,14 +648,16 @@ def test_references_are_trained_and_saved_with_the_run(corpus, tmp_path):
 
 @pytest.mark.slow
 def test_the_runs_of_jomold(corpus, tmp_path, capsys):
-    words = ("train", "han", "--data", str(corpus), *FLAGS, "--strategy=jomold")
+    words = ("train", "han", "--data", str(corpus), "--strategy=jomold")
+    again = (*words, *flags(3), "--out", str(tmp_path / "run"), "--resume")
+    words += FLAGS
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     assert read_noise_ratios(tmp_path / "run" / "noise_ratios.npz", 3).shape == (2, 3)
     assert str(tmp_path / "run" / "denoised" / "model") in capsys.readouterr().out
     ratios = ("--objective.noise-ratios", str(tmp_path / "run" / "noise_ratios.npz"))
     assert main([*words, *ratios, "--out", str(tmp_path / "known")]) == 0
     assert (tmp_path / "known" / "model").is_dir()
-    assert main([*words, "--out", str(tmp_path / "run"), "--epochs", "3", "--resume"]) == 2
+    assert main(again) == 2
     assert "were estimated after 2 epochs, not 3; resume" in " ".join(
         capsys.readouterr().err.split()
     )
@@ -657,15 +667,9 @@ def test_the_runs_of_jomold(corpus, tmp_path, capsys):
 def test_the_place_of_pseudo_labels_does_not_count_but_their_content(
     corpus, labels, tmp_path, capsys
 ):
-    words = [
-        "train",
-        "han",
-        "--strategy=valor",
-        *FLAGS,
-        f"--data={corpus}",
-        f"--out={tmp_path}/run",
-    ]
-    assert main([*words, f"--segment-labels={labels}", "--epochs=1"]) == 0
+    words = ["train", "han", "--strategy=valor", f"--data={corpus}", f"--out={tmp_path}/run"]
+    assert main([*words, *flags(1), f"--segment-labels={labels}"]) == 0
+    words += FLAGS
     moved = shutil.copytree(labels, tmp_path / "moved")
     assert main([*words, f"--segment-labels={moved}", "--resume"]) == 0
     write_margins(corpus, moved)
@@ -696,12 +700,12 @@ def test_the_first_process_alone_estimates_noise(corpus, tmp_path):
 
 @pytest.mark.slow
 def test_a_teacher_resumes_with_its_weights(corpus, tmp_path):
-    words = ("train", "han", "--data", str(corpus), *FLAGS, "--strategy", "ema-teacher")
+    words = ("train", "han", "--data", str(corpus), "--strategy", "ema-teacher")
     words += ("--objective.start", "1", "--objective.keep", "0.9")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert main([*words, "--out", str(whole)]) == 0
-    assert main([*words, "--out", str(parts), "--epochs", "1"]) == 0
-    assert main([*words, "--out", str(parts), "--resume"]) == 0
+    assert main([*words, *FLAGS, "--out", str(whole)]) == 0
+    assert main([*words, *flags(1), "--out", str(parts)]) == 0
+    assert main([*words, *FLAGS, "--out", str(parts), "--resume"]) == 0
     name = "model/model.safetensors"
     assert (whole / name).read_bytes() == (parts / name).read_bytes()
 
