@@ -6,8 +6,8 @@ READY  := $(VENV)/.ready
 TRAINS := $(VENV)/.trains
 # A file of tests runs in one process, which makes what they share once, the longest files first
 # (tests/conftest.py); what measures time runs alone. Tests also wait, for time limits and for other
-# processes: four fill two cores.
-JOBS ?= 4
+# processes: three fill two cores.
+JOBS ?= 3
 PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes, each of which would compile the sources anew.
 export PYTHONDONTWRITEBYTECODE :=
