@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mmpyramid.cli._options import check_output_files
 from mmpyramid.core import Timeline
+from mmpyramid.core.errors import UserError
 
 BLOCKED = """
 import sys
@@ -216,3 +218,10 @@ def test_ctrl_c_ends_a_run_that_can_go_on(fill, tmp_path):
     assert process.returncode == 130, message
     assert "interrupted" in message
     assert "Traceback" not in message
+
+
+def test_a_link_to_a_file_is_the_same_file(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    check_output_files(tmp_path / "file", None, tmp_path / "other")
+    with pytest.raises(UserError, match="different files to write"):
+        check_output_files(tmp_path / "file", None, tmp_path / "link")

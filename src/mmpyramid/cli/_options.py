@@ -217,11 +217,13 @@ def check_output_files(*paths: Path | None) -> None:
     Raises:
         UserError: if one cannot, or two are the same.
     """
-    given = [path for path in paths if path is not None]
-    for number, path in enumerate(given):
+    given: set[str] = set()
+    for path in filter(None, paths):
         check_output_file(path)
-        if path in given[:number]:
+        place = os.path.realpath(path)
+        if place in given:
             raise UserError(f"expected different files to write, got {path} for both; name another")
+        given.add(place)
 
 
 def write_json(path: Path, data: object) -> None:
